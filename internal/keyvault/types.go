@@ -1,0 +1,69 @@
+package keyvault
+
+import (
+	"time"
+
+	"keyvault-passwords/internal/sensitive"
+)
+
+// A Version is what Key Vault tells of one version of a secret to an identity that cannot read its value.
+type Version struct {
+	ID          string    // 32 hexadecimal digits
+	Created     time.Time // whole seconds: two versions of one second cannot be ordered by it
+	Expires     time.Time // zero: never
+	NotBefore   time.Time // zero: none
+	Enabled     bool
+	ContentType string
+	Tags        map[string]string
+	Managed     bool // the secret is the shadow of a certificate
+}
+
+// A NewVersion is what Set stores. Nothing of it is inherited from earlier versions: Key Vault inherits nothing.
+type NewVersion struct {
+	Value       sensitive.Value
+	Operation   string // the operation's ID: it stands in Tags too, and tells this version from all others
+	ContentType string // "" if none
+	Tags        map[string]string
+	Expires     time.Time // zero: never
+	NotBefore   time.Time // zero: none
+}
+
+// OperationTag is the tag that holds NewVersion.Operation.
+const OperationTag = "operation"
+
+// Stored is what Set made.
+type Stored struct {
+	Version    string   // the version's ID
+	Duplicates []string // further versions that the service made of the same operation, with the same value; usually none
+}
+
+// Kind is what a refusal is about, as far as callers must tell one from another.
+type Kind int
+
+// The kinds of refusal.
+const (
+	Other        Kind = iota
+	NotFound          // 404
+	Forbidden         // 403, whatever the inner code: the text says which
+	SoftDeleted       // 409 ObjectIsDeletedButRecoverable: recover or purge frees the name
+	BeingDeleted      // 409 ObjectIsBeingDeleted: passes by itself
+	Ambiguous         // the version may or may not have been stored, and the list could not tell
+	Cancelled         // the run was stopped before the request was sent
+	Unreachable       // no connection: DNS, TCP, TLS, proxy
+)
+
+// An Error is a refusal of the vault: the act, the object, what was seen, and the remedy. It holds no value, token,
+// response body or URL query.
+type Error struct {
+	Act       string // "setting", "listing versions of"
+	Vault     string
+	Secret    string // "" where the act is on the vault
+	Kind      Kind
+	Status    int    // the HTTP status; 0 where there was no answer
+	Code      string // Key Vault's outer code: "Forbidden"
+	Inner     string // its inner code: "ForbiddenByRbac"
+	RequestID string // x-ms-request-id, for support
+	Cause     string // one sentence: what was seen
+	Remedy    string // one sentence: what to do
+	Err       error  // the cause, where it is another error of ours; may be nil
+}
