@@ -37,6 +37,12 @@ type Stored struct {
 	Duplicates []string // further versions that the service made of the same operation, with the same value; usually none
 }
 
+// Deleted is what Key Vault tells of a soft-deleted secret: of its current version, never the value.
+type Deleted struct {
+	Tags    map[string]string
+	Managed bool // the shadow of a certificate
+}
+
 // Kind is what a refusal is about, as far as callers must tell one from another.
 type Kind int
 
