@@ -5,10 +5,10 @@
 // another struct, where fmt cannot call methods. What protects them there is that the bytes are captured by a closure:
 // reflection sees the address of a function, never what it closes over. The methods below only make that readable.
 //
-// The one way to the bytes is [Value.Reveal]. Every call of it outside tests stands on the line that sends the value
+// The one way out for the bytes is [Value.Reveal]. Every call of it outside tests stands on the line that sends the value
 // to the service it is for, so that
 //
-//	grep -rn 'Reveal()' --include='*.go' . | grep -v _test.go
+//	grep -rnE 'Reveal\(\)|sensitive\.Inspect' --include='*.go' . | grep -v _test.go
 //
 // is the whole audit. What is computed from values ([Derive]) is computed inside Reveal and exists no earlier.
 //
@@ -45,6 +45,10 @@ func Derive(f func(parts [][]byte) []byte, parts ...Value) Value {
 
 // Reveal returns the bytes, as the string that the SDKs take. It belongs on the line that hands them to the network.
 func (v Value) Reveal() string { return string(v.bytes()) }
+
+// Inspect calls f with v's bytes, to tell something of them that is no secret, such as the subject of a token. The
+// function must not modify, keep or print them. It is for tokens; nothing inspects a generated value.
+func Inspect(v Value, f func(b []byte)) { f(v.bytes()) }
 
 // IsEmpty reports whether v has no bytes. It tells nothing else of them.
 func (v Value) IsEmpty() bool { return len(v.bytes()) == 0 }

@@ -1,0 +1,167 @@
+// Package identity proves to Entra who the job is: GitHub's ID token in, an access token out, no stored credential.
+//
+// A [Credential] asks GitHub for a new ID token at each token request, since the token is good for five minutes only
+// and a run may last for hours. It asks again where Entra is known to refuse what is right, and explains a refusal that
+// stays in one sentence with what to do, naming the issuer, subject and audience that were presented.
+//
+// The package refuses to take anything from the environment: not the authority, not a stored credential, not another
+// identity. It never prints a token.
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	azcloud "github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"keyvault-passwords/internal/cloud"
+	"keyvault-passwords/internal/sensitive"
+)
+
+// Config says who the job is to be, and where. Every field is required.
+type Config struct {
+	Cloud    cloud.Cloud
+	TenantID string // a GUID: see CheckID
+	ClientID string // likewise: of an app registration or a user-assigned managed identity
+	Audience string // of GitHub's token: usually Cloud.Audience
+	IDToken  func(ctx context.Context, audience string) (sensitive.Value, error)
+	HTTP     *http.Client
+}
+
+// guid is how Entra writes tenant and client IDs.
+var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+// CheckID returns an error unless id is a GUID. azidentity checks a tenant ID loosely and a client ID not at all.
+func CheckID(id string) error {
+	if !guid.MatchString(id) {
+		return fmt.Errorf("%q is not a GUID; expected the form 00000000-0000-0000-0000-000000000000", id)
+	}
+	return nil
+}
+
+// A Credential is an [azcore.TokenCredential] that is safe for concurrent use. Callers that ask at once share one
+// request to Entra.
+type Credential struct {
+	config Config
+	mu     sync.Mutex // held while a token is asked for, so that N first requests make one
+	inner  *azidentity.ClientAssertionCredential
+	last   attempt
+}
+
+// An attempt is what the latest token request presented, and how getting it failed.
+type attempt struct {
+	claims claims
+	err    error
+}
+
+// New returns a credential. It contacts nothing.
+func New(c Config) (*Credential, error) {
+	credential := &Credential{config: c}
+	if err := credential.renew(); err != nil {
+		return nil, err
+	}
+	return credential, nil
+}
+
+// Renew forgets every token obtained so far. A token that MSAL thinks good but the vault refuses is otherwise handed
+// out again until it expires: only a new credential object gets a new one.
+func (c *Credential) Renew() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.renew()
+}
+
+func (c *Credential) renew() error {
+	inner, err := azidentity.NewClientAssertionCredential(c.config.TenantID, c.config.ClientID, c.assertion,
+		&azidentity.ClientAssertionCredentialOptions{ClientOptions: azcore.ClientOptions{
+			// Explicit, since AZURE_AUTHORITY_HOST of the job would otherwise choose who gets the assertion.
+			Cloud:     azcloud.Configuration{ActiveDirectoryAuthorityHost: c.config.Cloud.Authority},
+			Transport: c.config.HTTP,
+			Telemetry: policy.TelemetryOptions{ApplicationID: "keyvault-passwords"},
+		}})
+	if err != nil {
+		return fmt.Errorf("preparing the identity: %w; check tenant-id and client-id", err)
+	}
+	c.inner = inner
+	return nil
+}
+
+// assertion is azidentity's callback: a new ID token at each call. It runs within GetToken, under c.mu.
+func (c *Credential) assertion(ctx context.Context) (string, error) {
+	token, err := c.config.IDToken(ctx, c.config.Audience)
+	c.last = attempt{err: err}
+	if err != nil {
+		return "", err
+	}
+	c.last.claims = readClaims(token)
+	return token.Reveal(), nil // goes to Entra's token endpoint as client_assertion
+}
+
+// tokenPauses are the waits before Entra is asked again, each time with a new ID token. Of right requests on stable
+// credentials 2.2 % have been seen refused (https://github.com/kedacore/keda/issues/8152).
+var tokenPauses = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
+
+// GetToken returns an access token for the vault that challenged. Its error is an [*Error].
+func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if options.TenantID != "" && !sameID(options.TenantID, c.config.TenantID) {
+		return azcore.AccessToken{}, c.wrongTenant(options.TenantID)
+	}
+	for try := 0; ; try++ {
+		c.last = attempt{}
+		token, err := c.ask(ctx, options)
+		if err == nil {
+			return token, nil
+		}
+		refusal := c.refused(ctx, err)
+		if !refusal.Passing || try == len(tokenPauses) || !sleep(ctx, tokenPauses[try]) {
+			return azcore.AccessToken{}, refusal
+		}
+	}
+}
+
+// ask makes one token request. A panic in a dependency becomes an error.
+func (c *Credential) ask(ctx context.Context, options policy.TokenRequestOptions) (token azcore.AccessToken, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = errPanic
+		}
+	}()
+	return c.inner.GetToken(ctx, options)
+}
+
+var errPanic = errors.New("Entra's answer could not be understood")
+
+// payload returns the body of Entra's answer, if there was one. It is read for its codes, never printed.
+func payload(err error) (status int, body []byte) {
+	failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
+	if !ok || failed.RawResponse == nil {
+		return 0, nil
+	}
+	body, readErr := runtime.Payload(failed.RawResponse)
+	if readErr != nil {
+		return failed.RawResponse.StatusCode, nil
+	}
+	return failed.RawResponse.StatusCode, body
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

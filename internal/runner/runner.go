@@ -1,0 +1,179 @@
+// Package runner is GitHub's runner as the action meets it: inputs, outputs, masks, annotations, the job summary and
+// the job's ID token. It is a thin layer over sethvargo/go-githubactions that closes what that library leaves open: a
+// fixed heredoc delimiter, panics on input and output errors, text that can issue workflow commands, an empty ID token
+// taken for a good one, and error texts that hold response bodies.
+//
+// All output goes to standard output: the runner handles a batch's standard error first, so that a mask could come too
+// late (ProcessInvoker.cs of actions/runner).
+//
+// The package promises that nothing it prints can be read by the runner as a command unless it is meant as one. It
+// refuses to print a token.
+package runner
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/sethvargo/go-githubactions"
+)
+
+// MaxAnnotations is how many annotations of one level the runner shows for a step; it drops the rest silently.
+// https://github.com/actions/toolkit/blob/main/docs/problem-matchers.md#limitations
+const MaxAnnotations = 10
+
+// A Runner is the runner of one job. It is safe for concurrent use.
+type Runner struct {
+	getenv func(string) string
+	action *githubactions.Action
+	out    *output
+}
+
+// New returns the runner that getenv and stdout describe. The client makes the requests for ID tokens.
+func New(getenv func(string) string, stdout io.Writer, client *http.Client) *Runner {
+	out := &output{w: stdout}
+	return &Runner{
+		getenv: getenv,
+		out:    out,
+		action: githubactions.New(
+			githubactions.WithWriter(out),
+			githubactions.WithGetenv(getenv),
+			githubactions.WithHTTPClient(client),
+		),
+	}
+}
+
+// An output is standard output: whole lines, one writer at a time, and the first error kept. The library panics on
+// write errors; a log that cannot be written must not stop what is being stored.
+type output struct {
+	mu  sync.Mutex
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, err := o.w.Write(p); err != nil && o.err == nil {
+		o.err = err
+	}
+	return len(p), nil
+}
+
+// Err returns the first error that writing to standard output gave, if any.
+func (r *Runner) Err() error {
+	r.out.mu.Lock()
+	defer r.out.mu.Unlock()
+	if r.out.err != nil {
+		return fmt.Errorf("writing the log: %w", r.out.err)
+	}
+	return nil
+}
+
+// Input returns the input of that name, trimmed; "" where it was not given.
+func (r *Runner) Input(name string) string { return r.action.GetInput(name) }
+
+// Getenv returns a variable of the job's environment.
+func (r *Runner) Getenv(name string) string { return r.getenv(name) }
+
+// Debugging reports whether the job was run with step debug logging.
+func (r *Runner) Debugging() bool { return r.getenv("RUNNER_DEBUG") == "1" }
+
+// Run names this attempt of this run: OWNER/REPO/RUN_ID/ATTEMPT. Outside GitHub, "local".
+func (r *Runner) Run() string {
+	repository, id := r.getenv("GITHUB_REPOSITORY"), r.getenv("GITHUB_RUN_ID")
+	if repository == "" || id == "" {
+		return "local"
+	}
+	attempt := r.getenv("GITHUB_RUN_ATTEMPT")
+	if attempt == "" {
+		attempt = "1"
+	}
+	return strings.Join([]string{repository, id, attempt}, "/")
+}
+
+// Print writes one line to the log. It cannot issue a command: see [Escape].
+func (r *Runner) Print(line string) { _, _ = r.out.Write([]byte(Escape(line) + "\n")) }
+
+// Debug writes one line that shows only where the job runs with step debug logging.
+func (r *Runner) Debug(line string) { r.action.Debugf("%s", Escape(line)) }
+
+// Group opens a fold of the log, EndGroup closes it. Folds do not nest.
+func (r *Runner) Group(title string) { r.action.Group(Escape(title)) }
+
+// EndGroup closes the fold that Group opened.
+func (r *Runner) EndGroup() { r.action.EndGroup() }
+
+// A Level is how grave an annotation is.
+type Level string
+
+// The levels that GitHub knows.
+const (
+	LevelError   Level = "error"
+	LevelWarning Level = "warning"
+	LevelNotice  Level = "notice"
+)
+
+// An Annotation is a message shown on the run's page and, where it has a place, on the file of the pull request.
+type Annotation struct {
+	Level     Level
+	Text      string // cut by the runner after 4096 characters
+	File      string // as in the repository; "" for none
+	Line, Col int    // from 1; 0 for none
+}
+
+// Annotate shows the annotation. The runner shows the first [MaxAnnotations] of each level.
+func (r *Runner) Annotate(a Annotation) {
+	properties := githubactions.CommandProperties{}
+	if a.File != "" {
+		properties["file"] = a.File
+		if a.Line > 0 {
+			properties["line"] = strconv.Itoa(a.Line)
+		}
+		if a.Col > 0 {
+			properties["col"] = strconv.Itoa(a.Col)
+		}
+	}
+	r.action.IssueCommand(&githubactions.Command{Name: string(a.Level), Message: Escape(a.Text), Properties: properties})
+}
+
+// Mask has the runner replace each of texts by *** in all that the job prints from then on. It registers no text of
+// three characters or fewer, which would shred the log, and reports how many it left out.
+func (r *Runner) Mask(texts ...string) (short int) {
+	seen := map[string]bool{}
+	for _, text := range texts {
+		switch {
+		case seen[text]:
+		case len(text) < minMask:
+			short++
+		default:
+			r.action.AddMask(text)
+		}
+		seen[text] = true
+	}
+	return short
+}
+
+// minMask is the length of the shortest text that is registered as a mask. A one-digit mask hits most version IDs.
+const minMask = 4
+
+// Escape returns text such that no part of it can be read by the runner as a workflow command, or by a terminal as a
+// control sequence: line breaks and control characters become spaces or visible escapes, and the two forms in which
+// commands are written ("::" at the start, "##[" anywhere; ActionCommand.cs of actions/runner) are broken up.
+func Escape(text string) string {
+	text = strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\t", " ").Replace(text)
+	text = strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f || (c >= 0x80 && c < 0xa0) || c == '\u2028' || c == '\u2029' {
+			return '\ufffd'
+		}
+		return c
+	}, text)
+	text = strings.ReplaceAll(text, "##[", "## [")
+	if trimmed := strings.TrimLeft(text, " "); strings.HasPrefix(trimmed, "::") {
+		text = ": :" + trimmed[2:]
+	}
+	return text
+}
