@@ -1,0 +1,176 @@
+// A vault, and an identity that GitHub Actions jobs can assume and that may write secrets to the vault but not read them.
+//
+//   az deployment group create --resource-group RG --template-file main.bicep \
+//     --parameters vaultName=kv-app-prod subjects='["repo:OWNER/REPO:environment:prod"]'
+
+@description('Name of the vault: 3 to 24 letters, digits and single hyphens; unique in all of Azure.')
+@minLength(3)
+@maxLength(24)
+param vaultName string
+
+@description('Who is trusted: the subjects of GitHub tokens, exactly as GitHub spells them (README.md). Up to 20.')
+@minLength(1)
+@maxLength(20)
+param subjects string[]
+
+@description('Region of everything made here.')
+param location string = resourceGroup().location
+
+@description('Issuer of the tokens. Another one on GHE.com, on GitHub Enterprise Server, or with an enterprise slug.')
+param issuer string = 'https://token.actions.githubusercontent.com'
+
+@description('Audience of the tokens: api://AzureADTokenExchangeUSGov and api://AzureADTokenExchangeChina in those clouds.')
+param audience string = 'api://AzureADTokenExchange'
+
+@description('Where given, only secrets whose names begin so may be written (letter case matters to Azure here).')
+param namePrefix string = ''
+
+@description('Lets the action disable versions that a newer one has superseded (the key `superseded`).')
+param disableSuperseded bool = false
+
+@description('Lets the action recover soft-deleted secrets (the input `recover-deleted`).')
+param recoverDeleted bool = false
+
+@description('Where given, an HTTPS address that Event Grid tells of secrets that expire within 30 days or have expired.')
+@secure()
+param expiryWebhook string = ''
+
+// Never secrets/getSecret/action: what the action cannot do, whoever takes it over cannot do either.
+var dataActions = concat([
+  'Microsoft.KeyVault/vaults/secrets/setSecret/action'
+  'Microsoft.KeyVault/vaults/secrets/readMetadata/action'
+], disableSuperseded ? ['Microsoft.KeyVault/vaults/secrets/update/action'] : [],
+   recoverDeleted ? ['Microsoft.KeyVault/vaults/secrets/recover/action'] : [])
+
+// Only setSecret is conditioned: a condition on the name would make the list call, which names no secret, answer 403.
+var nameCondition = '''((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR (@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith 'PREFIX'))'''
+
+resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
+  name: vaultName
+  location: location
+  properties: {
+    tenantId: subscription().tenantId
+    sku: {
+      family: 'A'
+      name: 'standard'
+    }
+    enableRbacAuthorization: true
+    enableSoftDelete: true
+    softDeleteRetentionInDays: 90
+    enablePurgeProtection: true
+  }
+}
+
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
+  name: '${vaultName}-passwords'
+  location: location
+}
+
+// One at a time: Azure refuses to make two credentials of one identity at once.
+@batchSize(1)
+resource trust 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2024-11-30' = [
+  for (subject, i) in subjects: {
+    parent: identity
+    name: 'github-${i}'
+    properties: {
+      issuer: issuer
+      subject: subject
+      audiences: [audience]
+    }
+  }
+]
+
+resource writer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(resourceGroup().id, vaultName, 'secret-writer')
+  properties: {
+    roleName: 'Key Vault Secret Writer (write-only) ${vaultName}'
+    description: 'Sets secrets and reads their metadata. Cannot read a value.'
+    type: 'CustomRole'
+    permissions: [
+      {
+        actions: []
+        notActions: []
+        dataActions: dataActions
+        notDataActions: []
+      }
+    ]
+    assignableScopes: [resourceGroup().id]
+  }
+}
+
+// At the vault, not above it: the identity can write to this vault and to nothing else.
+resource assignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(vault.id, identity.id, writer.id)
+  scope: vault
+  properties: {
+    roleDefinitionId: writer.id
+    principalId: identity.properties.principalId
+    principalType: 'ServicePrincipal'
+    condition: empty(namePrefix) ? null : replace(nameCondition, 'PREFIX', namePrefix)
+    conditionVersion: empty(namePrefix) ? null : '2.0'
+  }
+}
+
+resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
+  name: '${vaultName}-logs'
+  location: location
+  properties: {
+    sku: {
+      name: 'PerGB2018'
+    }
+    retentionInDays: 90
+  }
+}
+
+// Who set, listed or read which secret, and when. The log holds no value.
+resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'audit'
+  scope: vault
+  properties: {
+    workspaceId: workspace.id
+    logs: [
+      {
+        categoryGroup: 'audit'
+        enabled: true
+      }
+    ]
+  }
+}
+
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (!empty(expiryWebhook)) {
+  name: '${vaultName}-events'
+  location: location
+  properties: {
+    source: vault.id
+    topicType: 'Microsoft.KeyVault.vaults'
+  }
+}
+
+resource expiry 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = if (!empty(expiryWebhook)) {
+  parent: topic
+  name: 'expiry'
+  properties: {
+    destination: {
+      endpointType: 'WebHook'
+      properties: {
+        endpointUrl: expiryWebhook
+      }
+    }
+    eventDeliverySchema: 'CloudEventSchemaV1_0'
+    filter: {
+      includedEventTypes: [
+        'Microsoft.KeyVault.SecretNearExpiry'
+        'Microsoft.KeyVault.SecretExpired'
+      ]
+    }
+  }
+}
+
+@description('The input tenant-id.')
+output tenantId string = subscription().tenantId
+
+@description('The input client-id.')
+output clientId string = identity.properties.clientId
+
+@description('The input vault.')
+output vault string = vault.name
