@@ -1,0 +1,79 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"keyvault-passwords/internal/keyvault"
+)
+
+// The data actions that only some declarations need:
+// https://learn.microsoft.com/azure/role-based-access-control/permissions/security#microsoftkeyvault
+const (
+	updateAction  = "Microsoft.KeyVault/vaults/secrets/update/action"
+	recoverAction = "Microsoft.KeyVault/vaults/secrets/recover/action"
+)
+
+// explain returns the reason and remedy of err, the failure of an act ("looking it up").
+func explain(act string, err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*keyvault.Error](err); ok {
+		return &Error{Reason: act + ": " + e.Cause + details(e), Remedy: e.Remedy, Kind: e.Kind}
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return &Error{Reason: act + ": the run was stopped", Remedy: "run again", Kind: keyvault.Cancelled}
+	}
+	return &Error{Reason: act + ": " + err.Error()}
+}
+
+// explainPermission is explain, and names the data action where the refusal is about permission and does not name it.
+func explainPermission(act, dataAction string, err error) *Error {
+	e := explain(act, err)
+	if e.Kind != keyvault.Forbidden || strings.Contains(e.Remedy, dataAction) {
+		return e
+	}
+	needs := "this needs the data action " + dataAction
+	if e.Remedy != "" {
+		needs = e.Remedy + "; " + needs
+	}
+	return &Error{Reason: e.Reason, Remedy: needs, Kind: e.Kind}
+}
+
+// details returns what support asks for: " (HTTP 403 ForbiddenByRbac, request 0f1e...)".
+func details(e *keyvault.Error) string {
+	var parts []string
+	code := e.Inner
+	if code == "" {
+		code = e.Code
+	}
+	if e.Status != 0 {
+		parts = append(parts, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", e.Status, code)))
+	}
+	if e.RequestID != "" {
+		parts = append(parts, "request "+e.RequestID)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+// concernsVault reports whether the failure of one secret's look-up will meet every other secret of the vault too: there
+// was no answer, or none for this identity. A refusal by permission may be about one secret.
+func concernsVault(err error) bool {
+	e, ok := errors.AsType[*keyvault.Error](err)
+	if !ok {
+		return true
+	}
+	return e.Status == 0 || e.Status == http.StatusUnauthorized
+}
+
+// notStarted is why nothing was sent for a step.
+func notStarted() *Error {
+	return &Error{Reason: "the run was stopped before this secret was started", Remedy: "run again", Kind: keyvault.Cancelled}
+}
