@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
 // An Error is why there is no access token. It holds neither a token nor Entra's answer.
@@ -119,14 +119,14 @@ func (c *Credential) refused(ctx context.Context, err error) *Error {
 	switch {
 	case ctx.Err() != nil:
 		return &Error{Cause: "the run was stopped while waiting for a token", Err: context.Cause(ctx)}
-	case c.last.err != nil:
-		return &Error{Cause: c.last.err.Error(), Err: c.last.err}
+	case c.last.assertion != nil:
+		return &Error{Cause: c.last.assertion.Error(), Err: c.last.assertion}
 	case errors.Is(err, errPanic):
 		return &Error{Cause: err.Error(), Remedy: "run the job again; if it stays, check what stands between the runner and " + c.config.Cloud.Authority}
 	}
 	status, body := payload(err)
 	if status == 0 {
-		return c.unanswered(err)
+		return c.unanswered()
 	}
 	var answer struct {
 		Codes       []int  `json:"error_codes"`
@@ -152,15 +152,22 @@ func (c *Credential) refused(ctx context.Context, err error) *Error {
 	return refusal
 }
 
-// unanswered is a failure without an answer of the token endpoint: it was not reached, it answered 200 without a token
-// (seen now and then: 12 failures in 9 runs, https://github.com/Altinn/dialogporten/pull/4356), or one of the two
-// discovery documents before it was not to be had.
-func (c *Credential) unanswered(err error) *Error {
-	if _, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok && c.last.claims != (claims{}) {
-		return &Error{Passing: true, Cause: "Entra answered without a token", Remedy: later(c.config, claims{})}
+// unanswered is a failure that azidentity has no answer for: the authority was not reached, or it answered 200 without
+// a token (12 times in 9 runs of 6 months: https://github.com/Altinn/dialogporten/pull/4356), or its discovery
+// documents were not what they should be.
+func (c *Credential) unanswered() *Error {
+	if transport := c.last.transport; transport != nil {
+		cause := "Entra at " + c.config.Cloud.Authority + " cannot be reached"
+		if failed, ok := errors.AsType[*url.Error](transport); ok {
+			cause += ": " + failed.Err.Error()
+		}
+		return &Error{Cause: cause, Remedy: "check the runner's network and proxy"}
 	}
-	return &Error{Passing: false, Cause: "Entra at " + c.config.Cloud.Authority + " cannot be reached, or what answers there is not Entra",
-		Remedy: "check the runner's network and proxy, the tenant-id, and the input cloud"}
+	if c.last.claims != (claims{}) && c.last.status == http.StatusOK {
+		return &Error{Passing: true, Status: c.last.status, Cause: "Entra answered without a token", Remedy: later(c.config, claims{})}
+	}
+	return &Error{Status: c.last.status, Cause: "what answers at " + c.config.Cloud.Authority + " is not Entra, or does not know the tenant " + c.config.TenantID,
+		Remedy: "check tenant-id, the input cloud, and the runner's proxy"}
 }
 
 // wrongTenant is the refusal that needs no request: the vault's challenge names its tenant.

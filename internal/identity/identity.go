@@ -51,16 +51,19 @@ func CheckID(id string) error {
 // A Credential is an [azcore.TokenCredential] that is safe for concurrent use. Callers that ask at once share one
 // request to Entra.
 type Credential struct {
-	config Config
-	mu     sync.Mutex // held while a token is asked for, so that N first requests make one
-	inner  *azidentity.ClientAssertionCredential
-	last   attempt
+	config  Config
+	mu      sync.Mutex // held while a token is asked for, so that N first requests make one
+	inner   *azidentity.ClientAssertionCredential
+	renewed time.Time // by Renew; zero: never
+	last    attempt
 }
 
-// An attempt is what the latest token request presented, and how getting it failed.
+// An attempt is what became of the latest token request.
 type attempt struct {
-	claims claims
-	err    error
+	claims    claims // what was presented
+	assertion error  // why there was nothing to present
+	status    int    // of the last answer of the authority; 0: none
+	transport error  // why there was none
 }
 
 // New returns a credential. It contacts nothing.
@@ -74,18 +77,26 @@ func New(c Config) (*Credential, error) {
 
 // Renew forgets every token obtained so far. A token that MSAL thinks good but the vault refuses is otherwise handed
 // out again until it expires: only a new credential object gets a new one.
+// Requests in flight are refused together, so a renewal within the last few seconds counts as this one.
 func (c *Credential) Renew() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if time.Since(c.renewed) < renewalsApart {
+		return nil
+	}
+	c.renewed = time.Now()
 	return c.renew()
 }
+
+// renewalsApart is how long a renewal counts: longer than one request may take.
+const renewalsApart = 10 * time.Second
 
 func (c *Credential) renew() error {
 	inner, err := azidentity.NewClientAssertionCredential(c.config.TenantID, c.config.ClientID, c.assertion,
 		&azidentity.ClientAssertionCredentialOptions{ClientOptions: azcore.ClientOptions{
 			// Explicit, since AZURE_AUTHORITY_HOST of the job would otherwise choose who gets the assertion.
 			Cloud:     azcloud.Configuration{ActiveDirectoryAuthorityHost: c.config.Cloud.Authority},
-			Transport: c.config.HTTP,
+			Transport: authority{c},
 			Telemetry: policy.TelemetryOptions{ApplicationID: "keyvault-passwords"},
 		}})
 	if err != nil {
@@ -95,11 +106,25 @@ func (c *Credential) renew() error {
 	return nil
 }
 
+// authority sends azidentity's requests, and notes how the last one ended: azidentity's error does not tell a lost
+// connection from an empty answer. It runs within GetToken, under c.mu.
+type authority struct{ *Credential }
+
+// Do implements [policy.Transporter].
+func (a authority) Do(request *http.Request) (*http.Response, error) {
+	response, err := a.config.HTTP.Do(request)
+	a.last.status, a.last.transport = 0, err
+	if err == nil {
+		a.last.status = response.StatusCode
+	}
+	return response, err
+}
+
 // assertion is azidentity's callback: a new ID token at each call. It runs within GetToken, under c.mu.
 func (c *Credential) assertion(ctx context.Context) (string, error) {
 	token, err := c.config.IDToken(ctx, c.config.Audience)
-	c.last = attempt{err: err}
 	if err != nil {
+		c.last.assertion = err
 		return "", err
 	}
 	c.last.claims = readClaims(token)

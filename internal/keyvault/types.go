@@ -56,6 +56,7 @@ const (
 	Ambiguous         // the version may or may not have been stored, and the list could not tell
 	Cancelled         // the run was stopped before the request was sent
 	Unreachable       // no connection: DNS, TCP, TLS, proxy
+	Identity          // no access token: the text is the identity's
 )
 
 // An Error is a refusal of the vault: the act, the object, what was seen, and the remedy. It holds no value, token,

@@ -1,0 +1,276 @@
+// Package keyvault is one Azure Key Vault as an identity sees it that may write secrets and never read one.
+//
+// A [Client] sets a secret once: one operation makes one version, also when an answer is lost or a server error follows
+// the commit. It lists versions and their metadata, disables superseded versions, and recovers soft-deleted secrets. It
+// stays within the service's limits by construction, and explains a refusal in one sentence with what to do.
+//
+// The package has no method that reads a value, and makes no request that needs getSecret. Its errors hold neither a
+// value nor an answer's body.
+package keyvault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+)
+
+// A Credential gets access tokens, and forgets those it has when told that the vault refuses them.
+type Credential interface {
+	azcore.TokenCredential
+	Renew() error
+}
+
+// Config says which vault, and as whom. Note may be nil; the other fields are required.
+type Config struct {
+	Name       string // of the vault: kv-app-prod
+	Domain     string // of the cloud's vaults: vault.azure.net
+	Credential Credential
+	HTTP       *http.Client
+	Note       func(text string) // is told, now and then, why the client waits
+}
+
+// A Client is one vault. It is safe for concurrent use. The first request of a client costs an extra round trip, and
+// so does each that starts before the first has ended: make one before fanning out.
+type Client struct {
+	config    Config
+	transport *transport
+	secrets   *azsecrets.Client
+
+	deletedMu sync.Mutex // held while the list is read, so that it is read once
+	deleted   map[string]Deleted
+}
+
+// New returns a client. It contacts nothing.
+func New(c Config) (*Client, error) {
+	if c.Note == nil {
+		c.Note = func(string) {}
+	}
+	host := c.Name + "." + c.Domain
+	t := &transport{host: host, client: c.HTTP, sets: newWindow(setsMax), requests: newWindow(requestsMax)}
+	secrets, err := azsecrets.NewClient("https://"+host+"/", credential{c.Credential}, &azsecrets.ClientOptions{
+		ClientOptions: azcore.ClientOptions{
+			Transport: t,
+			Telemetry: policy.TelemetryOptions{ApplicationID: "keyvault-passwords"},
+			// The SDK's own retry sends a PUT again after a lost answer, and so stores two versions.
+			Retry: policy.RetryOptions{MaxRetries: -1},
+		}})
+	if err != nil {
+		return nil, fmt.Errorf("preparing the client of vault %s: %w", c.Name, err)
+	}
+	return &Client{config: c, transport: t, secrets: secrets}, nil
+}
+
+// Now is the vault's clock, as its latest answer told it; the machine's until then, and where they agree.
+func (c *Client) Now() time.Time { return c.transport.now() }
+
+// pagesMax bounds a listing of versions: 100 pages of 25. Above 500 versions a secret cannot be backed up, and above
+// 20,000 a listing takes minutes (https://github.com/Azure/azure-sdk-for-python/issues/35923).
+const pagesMax = 100
+
+// secretPagesMax bounds a listing of all secrets of a vault: 1,000 pages of 25.
+const secretPagesMax = 1000
+
+// Versions returns every version of the secret, in no order: Key Vault lists them by ID. A secret that is not there, and
+// one that is soft-deleted, has none.
+//
+// It needs the data action Microsoft.KeyVault/vaults/secrets/readMetadata/action. Its error is an [*Error].
+func (c *Client) Versions(ctx context.Context, name string) ([]Version, error) {
+	var versions []Version
+	err := c.read(ctx, actVersions, name, func(ctx context.Context) error {
+		versions = nil
+		pager := c.secrets.NewListSecretPropertiesVersionsPager(name, nil)
+		for pages := 0; pager.More(); pages++ {
+			if pages == pagesMax {
+				return fmt.Errorf("%w: more than %d versions", errTooMany, 25*pagesMax)
+			}
+			page, err := pager.NextPage(ctx)
+			if err != nil {
+				return err
+			}
+			for _, item := range page.Value {
+				version, err := readVersion(item)
+				if err != nil {
+					return err
+				}
+				versions = append(versions, version)
+			}
+		}
+		return nil
+	})
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == NotFound && e.Inner == "" && e.Code == "SecretNotFound" {
+		return nil, nil // a clean "not there", should the service ever say it so
+	}
+	return versions, err
+}
+
+// Current returns the tags that the vault's own list of secrets shows for the secret's current version, and whether the
+// secret is there. It reads the list up to that secret: for a tie between two versions of one second only.
+//
+// It needs the data action Microsoft.KeyVault/vaults/secrets/readMetadata/action. Its error is an [*Error].
+func (c *Client) Current(ctx context.Context, name string) (map[string]string, bool, error) {
+	var tags map[string]string
+	var found bool
+	err := c.read(ctx, actList, name, func(ctx context.Context) error {
+		tags, found = nil, false
+		pager := c.secrets.NewListSecretPropertiesPager(nil)
+		for pages := 0; pager.More() && !found; pages++ {
+			if pages == secretPagesMax {
+				return fmt.Errorf("%w: more than %d secrets", errTooMany, 25*secretPagesMax)
+			}
+			page, err := pager.NextPage(ctx)
+			if err != nil {
+				return err
+			}
+			for _, item := range page.Value {
+				if item != nil && item.ID != nil && strings.EqualFold(item.ID.Name(), name) {
+					tags, found = readTags(item.Tags), true
+				}
+			}
+		}
+		return nil
+	})
+	return tags, found, err
+}
+
+// Deleted returns the vault's soft-deleted secrets by their names in lower case. It lists them once in a client's life.
+//
+// It needs the data action Microsoft.KeyVault/vaults/secrets/readMetadata/action. Its error is an [*Error].
+func (c *Client) Deleted(ctx context.Context) (map[string]Deleted, error) {
+	c.deletedMu.Lock()
+	defer c.deletedMu.Unlock()
+	if c.deleted != nil {
+		return c.deleted, nil
+	}
+	deleted, err := c.listDeleted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.deleted = deleted
+	return deleted, nil
+}
+
+func (c *Client) listDeleted(ctx context.Context) (map[string]Deleted, error) {
+	var deleted map[string]Deleted
+	err := c.read(ctx, actDeleted, "", func(ctx context.Context) error {
+		deleted = map[string]Deleted{}
+		pager := c.secrets.NewListDeletedSecretPropertiesPager(nil)
+		for pages := 0; pager.More(); pages++ {
+			if pages == secretPagesMax {
+				return fmt.Errorf("%w: more than %d soft-deleted secrets", errTooMany, 25*secretPagesMax)
+			}
+			page, err := pager.NextPage(ctx)
+			if err != nil {
+				return err
+			}
+			for _, item := range page.Value {
+				if item == nil || item.ID == nil {
+					return errMalformed
+				}
+				managed := item.Managed != nil && *item.Managed
+				deleted[strings.ToLower(item.ID.Name())] = Deleted{Tags: readTags(item.Tags), Managed: managed}
+			}
+		}
+		return nil
+	})
+	return deleted, err
+}
+
+// Disable disables one version of the secret. It may be repeated.
+//
+// It needs the data action Microsoft.KeyVault/vaults/secrets/update/action. Its error is an [*Error].
+func (c *Client) Disable(ctx context.Context, name, version string) error {
+	ctx, cancel := linger(ctx, sendGrace)
+	defer cancel()
+	return c.read(ctx, actDisable, name, func(ctx context.Context) error {
+		_, err := c.secrets.UpdateSecretProperties(ctx, name, version, azsecrets.UpdateSecretPropertiesParameters{
+			SecretAttributes: &azsecrets.SecretAttributes{Enabled: to.Ptr(false)},
+		}, nil)
+		return err
+	})
+}
+
+// recoverPatience bounds the wait for a recovery: it has been seen to take up to a minute.
+const recoverPatience = 90 * time.Second
+
+// Recover recovers the soft-deleted secret, with all its versions, and waits until they are listed again.
+//
+// It needs the data actions Microsoft.KeyVault/vaults/secrets/recover/action and .../readMetadata/action. Its error is
+// an [*Error].
+func (c *Client) Recover(ctx context.Context, name string) error {
+	err := c.read(ctx, actRecover, name, func(ctx context.Context) error {
+		_, err := c.secrets.RecoverDeletedSecret(ctx, name, nil)
+		return err
+	})
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == NotFound {
+		err = nil // recovered by an earlier request whose answer was lost, or purged: the wait below tells
+	}
+	if err != nil {
+		return err
+	}
+	end := time.Now().Add(recoverPatience)
+	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
+		versions, err := c.Versions(ctx, name)
+		if err != nil || len(versions) > 0 {
+			return err
+		}
+		if time.Now().Add(pause).After(end) {
+			return &Error{Act: actRecover.text, Vault: c.config.Name, Secret: name, Kind: Other,
+				Cause: fmt.Sprintf("it was not there again after %s", recoverPatience), Remedy: "run the job again in a few minutes"}
+		}
+		if wait(ctx, pause) != nil {
+			return c.cancelled(actRecover, name)
+		}
+	}
+}
+
+// versionID is how Key Vault writes version IDs.
+var versionID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// errMalformed is an answer that is not Key Vault's, whatever its status; errTooMany one that goes on for ever.
+var (
+	errMalformed = errors.New("the answer is not what Key Vault documents")
+	errTooMany   = errors.New("the list is longer than this action reads")
+)
+
+func readVersion(item *azsecrets.SecretProperties) (Version, error) {
+	if item == nil || item.ID == nil || item.Attributes == nil || item.Attributes.Created == nil ||
+		!versionID.MatchString(item.ID.Version()) {
+		return Version{}, errMalformed
+	}
+	attributes := item.Attributes
+	return Version{
+		ID:          item.ID.Version(),
+		Created:     *attributes.Created,
+		Expires:     deref(attributes.Expires),
+		NotBefore:   deref(attributes.NotBefore),
+		Enabled:     attributes.Enabled == nil || *attributes.Enabled,
+		ContentType: deref(item.ContentType),
+		Tags:        readTags(item.Tags),
+		Managed:     deref(item.Managed),
+	}, nil
+}
+
+func readTags(tags map[string]*string) map[string]string {
+	read := make(map[string]string, len(tags))
+	for name, value := range tags {
+		read[name] = deref(value)
+	}
+	return read
+}
+
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

@@ -1,0 +1,121 @@
+package keyvault
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Key Vault's limits per vault in any 10 seconds are 300 creates and 4,000 other transactions:
+// https://learn.microsoft.com/azure/key-vault/general/service-limits. The action stays a tenth below.
+const (
+	period      = 10 * time.Second
+	setsMax     = 270
+	requestsMax = 3600
+)
+
+// A window lets at most so many requests through in any [period]. A request takes a slot before it is sent and gives it
+// back when it has been answered, and the slot is free again a period later. So the service, which counts a request
+// somewhere between the two, never counts more than there are slots in any period, whatever the network does.
+type window struct {
+	mu   sync.Mutex
+	free []time.Time // when each free slot may be used; a queue, since slots come back in the order of these times
+	back chan struct{}
+}
+
+func newWindow(slots int) *window {
+	return &window{free: make([]time.Time, slots), back: make(chan struct{}, slots)}
+}
+
+// take waits for a slot. It fails only with ctx.
+func (w *window) take(ctx context.Context) error {
+	for {
+		ready, ok := w.pop()
+		if !ok {
+			select { // all are in flight: one must come back first
+			case <-w.back:
+				continue
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		if err := wait(ctx, time.Until(ready)); err != nil {
+			w.push(ready)
+			return err
+		}
+		return nil
+	}
+}
+
+// give brings back a slot whose request was answered, or never sent, now.
+func (w *window) give() {
+	// The margin keeps the slot's next request outside a period that is closed at both ends.
+	w.push(time.Now().Add(period + 20*time.Millisecond))
+}
+
+func (w *window) pop() (time.Time, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.free) == 0 {
+		return time.Time{}, false
+	}
+	ready := w.free[0]
+	w.free = w.free[1:]
+	return ready, true
+}
+
+func (w *window) push(ready time.Time) {
+	w.mu.Lock()
+	w.free = append(w.free, ready)
+	w.mu.Unlock()
+	select {
+	case w.back <- struct{}{}:
+	default:
+	}
+}
+
+// A pause is what a 429 asks for: until then, nothing is sent to the vault.
+type pause struct {
+	mu    sync.Mutex
+	until time.Time
+}
+
+func (p *pause) extend(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if until := time.Now().Add(d); until.After(p.until) {
+		p.until = until
+	}
+}
+
+func (p *pause) wait(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		left := time.Until(p.until)
+		p.mu.Unlock()
+		if left <= 0 {
+			return nil
+		}
+		if err := wait(ctx, left); err != nil {
+			return err
+		}
+	}
+}
+
+// wait waits for d, or until ctx ends, and then returns its cause.
+func wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,213 @@
+package keyvault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+)
+
+// sendsMax bounds how often one operation sends its value. Each further send follows a look that did not find the
+// operation's tag.
+const sendsMax = 4
+
+// The looks for the operation's tag after a send whose end is not known: Key Vault documents no read-after-write
+// guarantee, and a commit may come after the answer 503.
+var lookPauses = [...]time.Duration{500 * time.Millisecond, 2 * time.Second}
+
+// Set stores a new version of the secret, once: a send whose end is not known (connection lost, time-out, 408, 5xx) is
+// looked for by the operation's tag before the same value is sent again. A 429 was certainly not applied, and is waited
+// out. Should the service commit a send after it was looked for, the further version holds the same value; it is
+// returned among the duplicates, and disabled where the identity may.
+//
+// When ctx ends, a set that was not sent is not sent any more, and one that was is answered or looked for within 5.5
+// seconds.
+//
+// It needs the data actions Microsoft.KeyVault/vaults/secrets/setSecret/action and .../readMetadata/action. Its error is
+// an [*Error]; one of kind Ambiguous means that the version may have been stored.
+func (c *Client) Set(ctx context.Context, name string, v NewVersion) (Stored, error) {
+	if ctx.Err() != nil {
+		return Stored{}, c.cancelled(actSet, name)
+	}
+	sending, cancel := linger(ctx, sendGrace)
+	defer cancel()
+	looking, cancel := linger(ctx, lookGrace)
+	defer cancel()
+	s := set{Client: c, ctx: ctx, sending: sending, looking: looking, name: name, version: v}
+	return s.run()
+}
+
+// A set is one operation of Set.
+type set struct {
+	*Client
+	ctx, sending, looking context.Context
+	name                  string
+	version               NewVersion
+	doubt                 bool // a send may have been committed, or may be yet
+	retry                 retry
+}
+
+func (s *set) run() (Stored, error) {
+	for sends := 1; ; {
+		id, err := s.send()
+		switch {
+		case err == nil:
+			return s.stored(id)
+		case s.retry.again(s.ctx, s.Client, err):
+			continue
+		case unknown(err) && !unsent(err):
+			s.doubt = true
+		}
+		found, lookErr := s.look()
+		if len(found) > 0 {
+			return s.settle(found)
+		}
+		sends++
+		if lookErr != nil || s.ctx.Err() != nil || sends > sendsMax || !unknown(err) || !s.pause(err, sends) {
+			return Stored{}, s.failed(err, lookErr)
+		}
+	}
+}
+
+// pause waits before a value is sent again that was never out. A value that was is sent again right after the looks.
+func (s *set) pause(err error, sends int) bool {
+	return !unsent(err) || wait(s.ctx, backoff(sends-1)) == nil
+}
+
+// send sends the value, and returns the version that Key Vault says it made.
+func (s *set) send() (id string, err error) {
+	ctx := context.WithValue(s.sending, admission{}, s.ctx)
+	err = guard(func() error {
+		response, err := s.secrets.SetSecret(ctx, s.name, s.parameters(), nil)
+		if err != nil {
+			return err
+		}
+		if response.ID == nil || !versionID.MatchString(response.ID.Version()) {
+			return errMalformed
+		}
+		id = response.ID.Version()
+		return nil
+	})
+	return id, err
+}
+
+func (s *set) parameters() azsecrets.SetSecretParameters {
+	v := s.version
+	parameters := azsecrets.SetSecretParameters{
+		Value:            to.Ptr(v.Value.Reveal()), // the body of the PUT to the vault
+		Tags:             make(map[string]*string, len(v.Tags)),
+		SecretAttributes: &azsecrets.SecretAttributes{Enabled: to.Ptr(true)},
+	}
+	for name, value := range v.Tags {
+		parameters.Tags[name] = to.Ptr(value)
+	}
+	if v.ContentType != "" {
+		parameters.ContentType = &v.ContentType
+	}
+	if !v.Expires.IsZero() { // a zero time would be sent as the year 1
+		parameters.SecretAttributes.Expires = &v.Expires
+	}
+	if !v.NotBefore.IsZero() {
+		parameters.SecretAttributes.NotBefore = &v.NotBefore
+	}
+	return parameters
+}
+
+// look returns the versions that carry the operation's tag, newest first, after a send whose end is not known. It looks
+// more than once if it finds none.
+func (s *set) look() (found []Version, err error) {
+	if !s.doubt {
+		return nil, nil
+	}
+	for i, pause := range lookPauses {
+		if err := wait(s.looking, pause); err != nil {
+			if i > 0 {
+				return nil, nil // looked, though not as long as one would
+			}
+			return nil, err
+		}
+		if found, err = s.find(); err != nil || len(found) > 0 {
+			return found, err
+		}
+	}
+	return nil, nil
+}
+
+func (s *set) find() ([]Version, error) {
+	versions, err := s.Versions(s.looking, s.name)
+	if err != nil {
+		return nil, err
+	}
+	versions = slices.DeleteFunc(versions, func(v Version) bool { return v.Tags[OperationTag] != s.version.Operation })
+	slices.SortStableFunc(versions, func(a, b Version) int { return b.Created.Compare(a.Created) })
+	return versions, nil
+}
+
+// stored ends a set that Key Vault confirmed. After a doubt the earlier send may have made a version too, before or
+// after this one. Where they share a second the confirmed one counts as the newer.
+func (s *set) stored(id string) (Stored, error) {
+	if !s.doubt {
+		return Stored{Version: id}, nil
+	}
+	found, err := s.find()
+	if err != nil {
+		return Stored{Version: id}, nil // it is confirmed: that the list cannot be had takes nothing from it
+	}
+	confirmed := slices.IndexFunc(found, func(v Version) bool { return v.ID == id })
+	switch {
+	case confirmed < 0:
+		found = slices.Insert(found, 0, Version{ID: id})
+	case found[confirmed].Created.Equal(found[0].Created):
+		found[0], found[confirmed] = found[confirmed], found[0]
+	}
+	return s.settle(found)
+}
+
+// settle reports the newest of the operation's versions, and disables the others where it may. They hold the same
+// value, so a refusal to disable them does no harm and is left to the report.
+func (s *set) settle(found []Version) (Stored, error) {
+	stored := Stored{Version: found[0].ID}
+	for _, duplicate := range found[1:] {
+		stored.Duplicates = append(stored.Duplicates, duplicate.ID)
+		if err := s.Disable(s.looking, s.name, duplicate.ID); err != nil {
+			s.config.Note(fmt.Sprintf("vault %s: secret %s has a duplicate version %s with the same value, which could not be disabled",
+				s.config.Name, s.name, duplicate.ID))
+		}
+	}
+	return stored, nil
+}
+
+// failed says why the set ended without a version.
+func (s *set) failed(err, lookErr error) error {
+	e := s.explain(actSet, s.name, err)
+	switch {
+	case s.doubt && (unknown(err) || s.ctx.Err() != nil):
+		return s.ambiguous(e, lookErr)
+	case s.ctx.Err() != nil && passes(err):
+		return s.cancelled(actSet, s.name)
+	}
+	return e
+}
+
+// passes reports whether more patience might have stored it, so that it failed because the run was stopped.
+func passes(err error) bool {
+	refusal, ok := errors.AsType[*azcore.ResponseError](err)
+	return unsent(err) || errors.Is(err, errNotSent) || ok && refusal.StatusCode == http.StatusTooManyRequests
+}
+
+func (s *set) ambiguous(e *Error, lookErr error) error {
+	e.Kind = Ambiguous
+	e.Cause += "; whether it was stored is not known: no version tagged " + OperationTag + "=" + s.version.Operation + " was listed"
+	if lookErr != nil {
+		e.Cause += ", since the list could not be had"
+		e.Err = errors.Join(e.Err, lookErr)
+	}
+	e.Remedy = "run the job again; look at the secret's versions first if a second one would harm"
+	return e
+}

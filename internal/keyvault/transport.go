@@ -1,0 +1,165 @@
+package keyvault
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// patience bounds one request, from the moment it may be sent to the last byte of its answer.
+	patience = 8 * time.Second
+	// bodyMax bounds an answer. The largest page is 25 versions of 15 tags of 512 characters twice: 400 KB.
+	bodyMax = 2 << 20
+)
+
+// errNotSent marks the failures after which the vault cannot have seen the request.
+var errNotSent = errors.New("the request was not sent")
+
+// errTooLarge is an answer over bodyMax.
+var errTooLarge = errors.New("the answer is too large to be Key Vault's")
+
+// A transport sends the SDK's requests to one vault, and to nothing else: in the vault's pace, one at a time bounded in
+// time and size. It implements the SDK's policy.Transporter.
+type transport struct {
+	host     string
+	client   *http.Client
+	sets     *window
+	requests *window
+	pause    pause
+	offset   atomic.Int64 // of the vault's clock against ours, in nanoseconds
+}
+
+// Do sends one request. It reads the whole answer, so that the bound on time holds for the body too.
+func (t *transport) Do(request *http.Request) (*http.Response, error) {
+	if request.URL.Scheme != "https" || request.URL.Host != t.host {
+		// A nextLink of the answer chooses the URL of the next page, and the SDK would send the access token there.
+		return nil, fmt.Errorf("%w: an answer pointed to another host", errNotSent)
+	}
+	release, err := t.admit(request)
+	if err != nil {
+		return nil, errors.Join(errNotSent, err)
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(request.Context(), patience)
+	defer cancel()
+	response, err := t.client.Do(request.WithContext(ctx))
+	if err != nil {
+		return nil, transportError(err)
+	}
+	t.readClock(response.Header)
+	body, err := readAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	return response, nil
+}
+
+// admission is the key of the context that ends the wait for admission, where that is another than the request's: a
+// set that is out may be answered after the run was stopped, one that waits is not sent any more.
+type admission struct{}
+
+// admit waits until the vault's limits allow the request.
+func (t *transport) admit(request *http.Request) (release func(), err error) {
+	ctx := request.Context()
+	if earlier, ok := ctx.Value(admission{}).(context.Context); ok {
+		ctx = earlier
+	}
+	if err := t.pause.wait(ctx); err != nil {
+		return nil, err
+	}
+	windows := []*window{t.requests}
+	if request.Method == http.MethodPut {
+		windows = append(windows, t.sets)
+	}
+	for i, w := range windows {
+		if err := w.take(ctx); err != nil {
+			for _, taken := range windows[:i] {
+				taken.give()
+			}
+			return nil, err
+		}
+	}
+	return func() {
+		for _, w := range windows {
+			w.give()
+		}
+	}, nil
+}
+
+func readAll(body io.ReadCloser) ([]byte, error) {
+	defer func() { _ = body.Close() }() // read to its end, or given up: closing can lose nothing
+	content, err := io.ReadAll(io.LimitReader(body, bodyMax+1))
+	if err != nil {
+		return nil, transportError(err)
+	}
+	if len(content) > bodyMax {
+		return nil, errTooLarge
+	}
+	return content, nil
+}
+
+// readClock notes the vault's clock. What the vault says of ages and expiries is by it, so plans are made by it too:
+// a runner's clock may be wrong. Whole seconds that agree are left alone.
+func (t *transport) readClock(header http.Header) {
+	date, err := http.ParseTime(header.Get("Date"))
+	if err != nil {
+		return
+	}
+	offset := time.Until(date)
+	if offset.Abs() <= 2*time.Second {
+		offset = 0
+	}
+	t.offset.Store(int64(offset))
+}
+
+// now is the vault's clock.
+func (t *transport) now() time.Time { return time.Now().Add(time.Duration(t.offset.Load())) }
+
+// A lost error is a request without a whole answer. Its text never holds the URL.
+type lostError struct {
+	err       error
+	sent      bool // it may have reached the vault
+	noHost    bool // the name does not resolve: a typo, most often
+	refused   bool // a proxy would not connect
+	untrusted bool // what answered has no certificate that the runner trusts
+}
+
+// lasts reports whether the next try would end alike.
+func (e *lostError) lasts() bool { return e.noHost || e.refused || e.untrusted }
+
+func (e *lostError) Error() string { return e.err.Error() }
+func (e *lostError) Unwrap() error { return e.err }
+
+// transportError strips the URL off an error of net/http and notes whether the request can have been sent.
+func transportError(err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
+	lost := &lostError{err: err, sent: true}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		lost.sent, lost.noHost = false, dns.IsNotFound
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok && (dial.Op == "dial" || dial.Op == "proxyconnect") {
+		lost.sent = false
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		lost.sent, lost.untrusted = false, true
+	}
+	if refused, ok := errors.AsType[interface {
+		error
+		ProxyRefused() bool
+	}](err); ok && refused.ProxyRefused() {
+		lost.sent, lost.refused = false, true
+	}
+	return lost
+}
