@@ -49,9 +49,10 @@ func classChars(name string) (string, bool) {
 	return "", false
 }
 
-// sortedChars returns the distinct characters of all texts, in the order of ASCII. The texts must be ASCII.
+// sortedChars returns the distinct characters of all texts, in the order of ASCII. Texts that are not ASCII have to be
+// refused elsewhere: of those it returns the bytes.
 func sortedChars(texts ...string) string {
-	var seen [128]bool
+	var seen [256]bool
 	for _, text := range texts {
 		for i := range len(text) {
 			seen[text[i]] = true

@@ -1,0 +1,161 @@
+package password
+
+import (
+	"fmt"
+	"math/big"
+	"strings"
+	"sync"
+
+	"github.com/sethvargo/go-diceware/diceware"
+)
+
+// The limits of a passphrase. 64 words have 827 bits, more than any use for a password knows.
+const (
+	maxPhraseWords     = 64
+	maxPhraseSeparator = 16
+)
+
+// phraseWords are the EFF's large list, https://www.eff.org/files/2016/07/18/eff_large_wordlist.txt: 7,776 words of 3 to
+// 9 lower-case letters, four of them with a hyphen, sorted. No word is the beginning of another, which is what makes
+// the counting of phrases exact: see phrases.
+var phraseWords = sync.OnceValue(func() []string {
+	list := diceware.WordListEffLarge()
+	words := []string{""}
+	for range list.Digits() {
+		words = appendDie(words)
+	}
+	for i, rolls := range words {
+		var n int
+		for _, roll := range rolls {
+			n = 10*n + int(roll-'0')
+		}
+		words[i] = list.WordAt(n)
+	}
+	return words
+})
+
+// appendDie returns each text six times, with the roll of one more die appended.
+func appendDie(texts []string) []string {
+	var rolled []string
+	for _, text := range texts {
+		for _, roll := range "123456" {
+			rolled = append(rolled, text+string(roll))
+		}
+	}
+	return rolled
+}
+
+// phrases is the set of the passphrases of a policy, counted.
+//
+// A phrase is a choice of words and, where there is to be a digit, of the digit and of the word that it follows.
+// Different choices are different strings, whatever the separator, so that counting choices counts strings. For since
+// no word is the beginning of another, a string shows its first word. What follows is the separator or a digit and the
+// separator, and after that the next word begins, with a letter: two such readings of one string would have to agree
+// up to where the shorter one has that letter, so that the separator would be the digit over and over, and the letter a
+// digit too. And so on to the end. (Capitals change nothing of this.)
+//
+// So there are 7776^words phrases, times ten times the words with a digit, where nothing is forbidden. Forbidden
+// substrings, those of a login included, may lie across words and separators. An automaton finds them; all that the
+// beginning of a phrase means for the rest of it is the automaton's state before the next word. Their phrases are
+// counted as the ways through these states: exactly.
+type phrases struct {
+	words     []string // in the letter case in which they appear; none is the beginning of another, each has a letter first
+	places    int      // how many words make a phrase
+	separator string
+	digit     bool
+
+	avoid     *avoider
+	positions map[int32]*position // by the state before a word
+	choices   *big.Int            // how many phrases there were if nothing were forbidden
+}
+
+// newPhrases counts the phrases of a policy that has a Passphrase, or returns what is wrong with it. There may turn out
+// to be none.
+func newPhrases(p Policy) (*phrases, []Problem) {
+	if problems := phraseProblems(p); len(problems) > 0 {
+		return nil, problems
+	}
+	words := phraseWords()
+	if p.Passphrase.Capitalize {
+		words = capitalPhraseWords()
+	}
+	ph, ok := countPhrases(words, *p.Passphrase, forbiddenWords(p))
+	if !ok {
+		return nil, []Problem{{
+			Keys: phraseForbidKeys(p),
+			Text: "the forbidden substrings meet the words in too many ways, so that the passphrase cannot be certified",
+			Want: "forbid fewer substrings, or separate the words by a character that is in none",
+		}}
+	}
+	return ph, nil
+}
+
+// phraseProblems returns what is wrong with the passphrase itself, and which rules do not go with it.
+func phraseProblems(p Policy) []Problem {
+	var problems []Problem
+	add := func(key, text, want string) {
+		problems = append(problems, Problem{Keys: []string{key}, Text: text, Want: want})
+	}
+	if n := p.Passphrase.Words; n < 1 || n > maxPhraseWords {
+		add("passphrase.words", fmt.Sprintf("a passphrase of %d words", n), fmt.Sprintf("want 1 to %d", maxPhraseWords))
+	}
+	separator := p.Passphrase.Separator
+	if len(separator) > maxPhraseSeparator {
+		add("passphrase.separator", fmt.Sprintf("a separator of %d bytes", len(separator)),
+			fmt.Sprintf("want at most %d", maxPhraseSeparator))
+	} else if wrong := withoutChars(separator, printables); wrong != "" {
+		add("passphrase.separator", fmt.Sprintf("the separator holds %q", []rune(wrong)[0]), "want printable ASCII")
+	}
+	for _, key := range characterKeys(p) {
+		add(key, key+" does not go with passphrase", "leave it out: a passphrase is made of whole words")
+	}
+	return problems
+}
+
+// characterKeys returns the keys of p that say something of characters that words cannot do.
+func characterKeys(p Policy) []string {
+	var keys []string
+	for _, rule := range []struct {
+		key   string
+		given bool
+	}{
+		{"length", p.Length != Length{}},
+		{"characters", len(p.Characters) > 0},
+		{"sets", p.Sets != 0},
+		{"exclude", p.Exclude != ""},
+		{"exclude-ambiguous", p.ExcludeAmbiguous},
+		{"first", len(p.First) > 0},
+		{"last", len(p.Last) > 0},
+		{"max-run", p.MaxRun != 0},
+		{"max-sequence", p.MaxSequence != 0},
+		{"distinct", p.Distinct},
+		{"forbid-patterns", len(p.ForbidPatterns) > 0},
+		{"dictionary", p.Dictionary != ""},
+		{"rules", p.Rules != ""},
+	} {
+		if rule.given {
+			keys = append(keys, rule.key)
+		}
+	}
+	return keys
+}
+
+// phraseForbidKeys returns the keys of the rules that forbid substrings.
+func phraseForbidKeys(p Policy) []string {
+	var keys []string
+	if len(p.Forbid) > 0 {
+		keys = append(keys, "forbid")
+	}
+	if p.Login != "" {
+		keys = append(keys, "login")
+	}
+	return append(keys, "passphrase")
+}
+
+var capitalPhraseWords = sync.OnceValue(func() []string {
+	words := make([]string, len(phraseWords()))
+	for i, word := range phraseWords() {
+		words[i] = strings.ToUpper(word[:1]) + word[1:]
+	}
+	return words
+})
