@@ -1,0 +1,119 @@
+package emulator
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// The data actions of secrets, as roles grant them.
+// https://learn.microsoft.com/azure/role-based-access-control/permissions/security#microsoftkeyvault
+const (
+	SetSecret    = "setSecret/action"    // a new version
+	ReadMetadata = "readMetadata/action" // lists
+	Update       = "update/action"       // a version's attributes
+	GetSecret    = "getSecret/action"    // a value
+	Recover      = "recover/action"
+	Delete       = "delete"
+	Purge        = "purge/action"
+	Backup       = "backup/action"
+	Restore      = "restore/action"
+)
+
+// actions is what a principal may do in a vault.
+type actions map[string]bool
+
+func newActions(list ...string) actions {
+	a := actions{}
+	for _, action := range list {
+		a[action] = true
+	}
+	return a
+}
+
+// requirement is what an operation needs: the data action, and its name in a vault with access policies.
+var requirement = map[string]struct{ action, permission string }{
+	"set":          {SetSecret, "set"},
+	"get":          {GetSecret, "get"},
+	"versions":     {ReadMetadata, "list"},
+	"list":         {ReadMetadata, "list"},
+	"list-deleted": {ReadMetadata, "list"},
+	"get-deleted":  {GetSecret, "get"},
+	"update":       {Update, "set"},
+	"delete":       {Delete, "delete"},
+	"recover":      {Recover, "recover"},
+	"purge":        {Purge, "purge"},
+	"backup":       {Backup, "backup"},
+	"restore":      {Restore, "restore"},
+}
+
+// Grant lets an application do more in a vault. Client "" is the Emulator's own, vault "" is all, also those to come.
+func (e *Emulator) Grant(client, vault string, list ...string) { e.access(client, vault, true, list) }
+
+// Revoke takes from an application what it may do in a vault, with the same meaning of "" as Grant; no list is everything.
+func (e *Emulator) Revoke(client, vault string, list ...string) {
+	if len(list) == 0 {
+		list = []string{SetSecret, ReadMetadata, Update, GetSecret, Recover, Delete, Purge, Backup, Restore}
+	}
+	e.access(client, vault, false, list)
+}
+
+func (e *Emulator) access(client, name string, allowed bool, list []string) {
+	client = strings.ToLower(cmp.Or(client, e.options.Client))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if name == "" {
+		e.granted[client] = e.granted[client].with(list, allowed)
+	}
+	for _, v := range e.vaults {
+		if name == "" || strings.EqualFold(v.options.Name, name) {
+			v.mu.Lock()
+			v.access[client] = v.access[client].with(list, allowed)
+			v.mu.Unlock()
+		}
+	}
+}
+
+func (a actions) with(list []string, allowed bool) actions {
+	if a == nil {
+		a = actions{}
+	}
+	for _, action := range list {
+		a[action] = allowed
+	}
+	return a
+}
+
+// authorize refuses a caller whom network or permissions keep from an operation; the caller of it holds the vault's lock.
+func (c *call) authorize(t accessToken) *refusal {
+	v := c.vault
+	caller := fmt.Sprintf("appid=%s;oid=%s;iss=%s", t.client, objectID(t.client), t.issuer)
+	place := v.options.Name + ";location=" + v.options.Region
+	switch {
+	case v.options.PublicAccessDisabled:
+		return forbidden("ForbiddenByConnection", "Public network access is disabled and request is not from a trusted service "+
+			"nor via an approved private link.\r\nCaller: "+caller+"\r\nVault: "+place)
+	case v.options.Firewall:
+		return forbidden("ForbiddenByFirewall", "Client address is not authorized and caller is not a trusted service.\r\n"+
+			"Client address: "+clientAddress+"\r\nCaller: "+caller+"\r\nVault: "+place)
+	}
+	need, known := requirement[c.operation]
+	if !known || v.access[t.client][need.action] {
+		return nil
+	}
+	if v.options.AccessPolicy {
+		return forbidden("AccessDenied", fmt.Sprintf("The user, group or application '%s' does not have secrets %s permission "+
+			"on key vault '%s'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287",
+			caller, need.permission, place))
+	}
+	return forbidden("ForbiddenByRbac", "Caller is not authorized to perform action on resource.\r\n"+
+		"If role assignments, deny assignments or role definitions were changed recently, please observe propagation time.\r\n"+
+		"Caller: "+caller+"\r\nAction: 'Microsoft.KeyVault/vaults/secrets/"+need.action+"'\r\n"+
+		"Resource: '"+v.resource(c.name)+"'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\n"+
+		"DecisionReason: 'DeniedWithNoValidRBAC' \r\nVault: "+place+"\r\n")
+}
+
+func forbidden(inner, message string) *refusal {
+	return &refusal{status: http.StatusForbidden, code: "Forbidden", inner: inner, message: message}
+}

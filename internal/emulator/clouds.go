@@ -1,0 +1,69 @@
+package emulator
+
+import (
+	"slices"
+	"strings"
+)
+
+// A cloud is what belongs together in one of Azure's: https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
+// for the authorities, https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates for the domains.
+type cloud struct {
+	authority string   // where tokens come from: the host that Entra itself prefers
+	aliases   []string // its hosts, as instance discovery lists them; the first is the one that vaults name in a challenge
+	cache     string   // preferred_cache of instance discovery
+	domain    string   // of its vaults
+	audience  string   // of a federated credential
+}
+
+var clouds = []cloud{
+	{
+		authority: "login.microsoftonline.com",
+		aliases:   []string{"login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"},
+		cache:     "login.windows.net",
+		domain:    "vault.azure.net",
+		audience:  "api://AzureADTokenExchange",
+	},
+	{
+		authority: "login.microsoftonline.us",
+		aliases:   []string{"login.microsoftonline.us", "login.usgovcloudapi.net"},
+		cache:     "login.microsoftonline.us",
+		domain:    "vault.usgovcloudapi.net",
+		audience:  "api://AzureADTokenExchangeUSGov",
+	},
+	{
+		authority: "login.partner.microsoftonline.cn",
+		aliases:   []string{"login.chinacloudapi.cn", "login.partner.microsoftonline.cn"},
+		cache:     "login.partner.microsoftonline.cn",
+		domain:    "vault.azure.cn",
+		audience:  "api://AzureADTokenExchangeChina",
+	},
+}
+
+// githubDomain is where GitHub's token service and its issuer live.
+const githubDomain = ".actions.githubusercontent.com"
+
+// cloudOfAuthority returns the cloud that has an authority of that host, or nil.
+func cloudOfAuthority(host string) *cloud {
+	for i := range clouds {
+		if slices.Contains(clouds[i].aliases, host) {
+			return &clouds[i]
+		}
+	}
+	return nil
+}
+
+// cloudOfDomain returns the cloud whose vaults are in that domain, or nil.
+func cloudOfDomain(domain string) *cloud {
+	for i := range clouds {
+		if clouds[i].domain == domain {
+			return &clouds[i]
+		}
+	}
+	return nil
+}
+
+// splitHost parts a vault's host into its name and its domain.
+func splitHost(host string) (name, domain string) {
+	name, domain, _ = strings.Cut(host, ".")
+	return name, domain
+}

@@ -1,0 +1,169 @@
+// Package emulator is a double of the three services that the action talks to: GitHub's OIDC endpoint, Microsoft Entra's
+// token service, and Azure Key Vault's secrets data plane. It answers as they do: status, headers, bodies, limits and
+// refusals. A client cannot tell it from them, needs no setting for it, and cannot be kinder to it than to them.
+//
+// [Start] listens on loopback as a CONNECT proxy that ends TLS for the true host names, so the program under test is the
+// one that users run, with the two variables that any user behind a corporate proxy has ([Emulator.Environ]):
+//
+//	e, err := emulator.Start(emulator.Options{Dir: t.TempDir()})
+//	cmd.Env = append(os.Environ(), e.Environ()...)
+//
+// [New] has no listener: [Emulator.Handler] routes by Host and serves any net.Conn, inside a testing/synctest bubble too.
+// It reads the time through time.Now alone, starts no goroutine, and waits only while the request's context lives.
+//
+// What it promises:
+//   - nothing is accepted that the service refuses, as far as that is known: tokens, names, sizes, permissions, pace;
+//   - what a client could notice is there: whole seconds, versions in the order of their IDs, pages of 25, names without
+//     case, deletions and recoveries that take a while to be seen;
+//   - every fault that the services or the network between could show can be scheduled ([Emulator.Fault]);
+//   - it never tells a value except to the two calls that read one, and keeps nothing on disk but the CA's certificate.
+//
+// What it is not: keys, certificates, backups that another vault could restore, several regions, or Entra's other grants.
+package emulator
+
+import (
+	"cmp"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// What an Emulator knows without being told.
+const (
+	DefaultTenant     = "3f2c8f5e-6a4d-4b1e-9c0a-7d5e2b8f1a60" // the Entra tenant
+	DefaultClient     = "8b0d5c1f-2e7a-4c93-8f46-1a9e3d7c5b24" // the application in it that trusts the workflow
+	DefaultVault      = "kv-example"                           // a vault in AzureCloud
+	DefaultRepository = "octo-org/octo-repo"
+	DefaultRef        = "refs/heads/main"
+	DefaultIssuer     = "https://token.actions.githubusercontent.com"
+)
+
+// defaultSettle is how long a deletion or a recovery takes to be seen. The service's own time is known to be above zero
+// and below ten seconds.
+const defaultSettle = 500 * time.Millisecond
+
+// Options say what world an Emulator stands for. The zero value is one tenant, one application that trusts the branch
+// main of one repository, and one vault in which it may set secrets and see their metadata.
+type Options struct {
+	Dir    string   // where Start writes ca.pem; New ignores it
+	Tenant string   // "" is DefaultTenant
+	Client string   // "" is DefaultClient
+	Vaults []string // names of vaults in AzureCloud; nil is DefaultVault alone. AddVault makes others
+
+	Issuer           string // of GitHub's tokens; "" is DefaultIssuer
+	Repository       string // OWNER/NAME; "" is DefaultRepository
+	Ref              string // "" is DefaultRef
+	Event            string // "" is push; pull_request changes the subject
+	Environment      string // the job's environment; "" is none
+	ImmutableSubject bool   // the subject names owner and repository with their numbers, as for repositories since 2026-07-15
+
+	Creates      int           // secret creates that a vault takes in any 10 s; 0 is 300, negative no limit
+	Transactions int           // other requests that a vault takes in any 10 s; 0 is 4000, negative no limit
+	Settle       time.Duration // until a deletion or recovery is seen; 0 is half a second, negative at once
+	Seed         uint64        // of version IDs and request IDs; 0 draws another one each time
+}
+
+// An Emulator is the services. Its methods may be called at any time, from any goroutine.
+type Emulator struct {
+	options   Options
+	offset    atomic.Int64 // of its clock, in nanoseconds
+	ids       *identifiers
+	directory *directory
+	faults    faults
+	server    *server // nil without listener
+
+	jobMu sync.Mutex
+	job   requestToken
+
+	mu      sync.Mutex // guards what follows
+	vaults  map[string]*vault
+	granted map[string]actions // client to what it may do in vaults that are still to be added
+	counts  map[string]int
+	values  []string
+	tokens  []string
+}
+
+// New returns an Emulator without listener. Its Handler serves it.
+func New(o Options) *Emulator {
+	o.Tenant = cmp.Or(o.Tenant, DefaultTenant)
+	o.Client = cmp.Or(o.Client, DefaultClient)
+	o.Issuer = cmp.Or(o.Issuer, DefaultIssuer)
+	o.Repository = cmp.Or(o.Repository, DefaultRepository)
+	o.Ref = cmp.Or(o.Ref, DefaultRef)
+	o.Event = cmp.Or(o.Event, "push")
+	o.Creates = cmp.Or(o.Creates, 300)
+	o.Transactions = cmp.Or(o.Transactions, 4000)
+	o.Settle = max(cmp.Or(o.Settle, defaultSettle), 0)
+	e := &Emulator{
+		options: o,
+		ids:     newIdentifiers(o.Seed),
+		vaults:  map[string]*vault{},
+		granted: map[string]actions{strings.ToLower(o.Client): newActions(SetSecret, ReadMetadata)},
+		counts:  map[string]int{},
+	}
+	e.directory = newDirectory(e)
+	e.job = e.newRequestToken()
+	if o.Vaults == nil {
+		o.Vaults = []string{DefaultVault}
+	}
+	for _, name := range o.Vaults {
+		e.AddVault(VaultOptions{Name: name})
+	}
+	return e
+}
+
+// Handler returns the services, told apart by the request's Host. Where a fault cuts the connection it panics with
+// http.ErrAbortHandler, which http.Server turns into that.
+func (e *Emulator) Handler() http.Handler { return http.HandlerFunc(e.serve) }
+
+// Now is the services' time.
+func (e *Emulator) Now() time.Time { return time.Now().Add(time.Duration(e.offset.Load())) }
+
+// Advance moves the services' time: what they print, when tokens expire, and what is due by then happens.
+func (e *Emulator) Advance(d time.Duration) { e.offset.Add(int64(d)) }
+
+// Requests returns how many requests of each operation arrived, refused ones included. The operations are: oidc,
+// github-discovery, github-keys; instance-discovery, tenant-discovery, entra-keys, token; challenge (any request to a vault
+// without token), set, get, versions, list, update, delete, list-deleted, get-deleted, recover, purge, backup, restore;
+// other (a path that no service knows) and unknown-host.
+func (e *Emulator) Requests() map[string]int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return maps.Clone(e.counts)
+}
+
+// Values returns every value that arrived or was planted, accepted or not, in that order. It is for leak checks.
+func (e *Emulator) Values() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.values)
+}
+
+// Tokens returns the request token and every token issued since. It is for leak checks.
+func (e *Emulator) Tokens() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.tokens)
+}
+
+func (e *Emulator) count(operation string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.counts[operation]++
+}
+
+func (e *Emulator) addValue(value string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.values = append(e.values, value)
+}
+
+func (e *Emulator) addToken(token string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.tokens = append(e.tokens, token)
+}

@@ -1,0 +1,299 @@
+package emulator
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Kind is what goes wrong.
+type Kind string
+
+// The kinds of faults.
+const (
+	Status       Kind = "status"        // answers Status (0 is 503) with Code, Inner and Message in the service's shape
+	Cut          Kind = "cut"           // the connection ends without an answer
+	Slow         Kind = "slow"          // the answer comes Delay later
+	Truncated    Kind = "truncated"     // the connection ends in the middle of the body
+	BigBody      Kind = "big-body"      // Size bytes of white space before the body
+	BigHeaders   Kind = "big-headers"   // a header of Size bytes
+	BadChallenge Kind = "bad-challenge" // 401 with a WWW-Authenticate that is Message, or cannot be parsed
+	Empty        Kind = "empty"         // 200 with {}
+	NoBody       Kind = "no-body"       // 200 with nothing
+	Redirect     Kind = "redirect"      // Status (0 is 307) to Host
+	Late         Kind = "late"          // answers Status (0 is 503) and commits Delay later: a set alone
+	Endless      Kind = "endless"       // every page of a list has a next one
+	ForeignLink  Kind = "foreign-link"  // a list's next page is on Host
+	ShortPage    Kind = "short-page"    // a list's page has one item, and a next one where there is more
+	Injection    Kind = "injection"     // answers Status (0 is 400) with a text that is workflow commands
+	Skew         Kind = "skew"          // the service's clock is off by Delay for this request
+	Unseen       Kind = "unseen"        // a deletion, recovery or new version is seen only Delay later
+	StaleToken   Kind = "stale-token"   // every access token so far is refused from now on
+)
+
+// A Phase is when a fault happens. Kinds to which it means nothing ignore it.
+type Phase int
+
+// The phases.
+const (
+	Before Phase = iota // the request changes nothing
+	After               // the request is done, its answer is lost
+)
+
+// A Fault is something that goes wrong, and when. What is left zero does not restrict, or has the default of its kind.
+type Fault struct {
+	Operation string // as Requests names it; "" is any
+	Vault     string // the vault's name; "" is any
+	Secret    string // the secret's name, case ignored; "" is any
+	Nth       int    // at which request that fits, from 1, counted since Fault was called; 0 is the first
+	Times     int    // at how many in a row from there; 0 is one, negative is all
+	Kind      Kind
+	Phase     Phase
+
+	Status     int
+	Code       string // the service's code: Throttled, AADSTS's number, ...
+	Inner      string
+	Message    string
+	RetryAfter string // the header as sent: seconds or a date
+	Delay      time.Duration
+	Size       int    // 0 is 16 MiB
+	Host       string // "" is elsewhere.vault.azure.net, which does not resolve
+}
+
+// A Fired is a fault that happened.
+type Fired struct {
+	Fault     Fault
+	Operation string
+	Vault     string // the host that was asked
+	Secret    string
+	At        time.Time
+}
+
+// faults is the schedule.
+type faults struct {
+	mu        sync.Mutex
+	scheduled []*scheduled
+	fired     []Fired
+}
+
+type scheduled struct {
+	Fault
+	seen int // requests that fit
+}
+
+// paging is how a list's pages are wrong.
+type paging struct {
+	short, endless bool
+	host           string
+}
+
+// Fault schedules a fault. Where several are due at one request, the first scheduled happens.
+func (e *Emulator) Fault(f Fault) {
+	e.faults.mu.Lock()
+	defer e.faults.mu.Unlock()
+	e.faults.scheduled = append(e.faults.scheduled, &scheduled{Fault: f})
+}
+
+// ClearFaults takes back what is scheduled. The log stays.
+func (e *Emulator) ClearFaults() {
+	e.faults.mu.Lock()
+	defer e.faults.mu.Unlock()
+	e.faults.scheduled = nil
+}
+
+// FaultLog returns the faults that happened, in order.
+func (e *Emulator) FaultLog() []Fired {
+	e.faults.mu.Lock()
+	defer e.faults.mu.Unlock()
+	return append([]Fired(nil), e.faults.fired...)
+}
+
+// due counts a call in every fault that it fits, and returns the first that is due at it.
+func (f *faults) due(c *call) *Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var found *Fault
+	for _, s := range f.scheduled {
+		if !s.fits(c) {
+			continue
+		}
+		s.seen++
+		if found == nil && s.isDue() {
+			found = &s.Fault
+			f.fired = append(f.fired, Fired{s.Fault, c.operation, c.host, c.name, c.now})
+		}
+	}
+	return found
+}
+
+func (f *Fault) fits(c *call) bool {
+	name, _ := splitHost(c.host)
+	return (f.Operation == "" || f.Operation == c.operation) &&
+		(f.Vault == "" || strings.EqualFold(f.Vault, name)) &&
+		(f.Secret == "" || strings.EqualFold(f.Secret, c.name))
+}
+
+func (s *scheduled) isDue() bool {
+	first := max(s.Nth, 1)
+	return s.seen >= first && (s.Times < 0 || s.seen < first+max(s.Times, 1))
+}
+
+// apply handles a call with the fault that is due at it, if any.
+func (f *faults) apply(c *call, handle handler) answer {
+	fault := f.due(c)
+	if fault == nil {
+		return handle(c)
+	}
+	fault.prepare(c)
+	var a answer
+	if fault.Phase == After || !fault.replaces() {
+		a = handle(c)
+	}
+	return fault.spoil(c, a)
+}
+
+// replaces tells whether the answer is the fault's own, so that the service need not be asked.
+func (f *Fault) replaces() bool {
+	switch f.Kind {
+	case Status, Cut, BadChallenge, Empty, NoBody, Redirect, Injection, StaleToken:
+		return true
+	}
+	return false
+}
+
+// prepare changes what the service works with.
+func (f *Fault) prepare(c *call) {
+	switch f.Kind {
+	case Slow:
+		if f.Phase == Before {
+			c.wait(f.Delay)
+			c.now = c.e.Now()
+		}
+	case Late:
+		c.late = max(f.Delay, 1)
+	case Endless:
+		c.paging.endless = true
+	case ForeignLink:
+		c.paging.host = f.host()
+	case ShortPage:
+		c.paging.short = true
+	case Skew:
+		c.now = c.now.Add(f.Delay)
+	case Unseen:
+		c.unseen = f.Delay
+	case StaleToken:
+		c.e.RevokeTokens()
+	}
+}
+
+// injected is text that a careless log would hand to the runner as commands.
+const injected = "refused\n::add-mask::e\r\n::set-output name=versions::forged\n##[error]forged ##[add-mask]a|`<b>\x1b[31m"
+
+// spoil turns the service's answer into the fault's.
+func (f *Fault) spoil(c *call, a answer) answer {
+	switch f.Kind {
+	case Status:
+		a = f.refusal(c, http.StatusServiceUnavailable, f.Message)
+	case Late:
+		a = f.refusal(c, http.StatusServiceUnavailable, f.Message)
+	case Injection:
+		a = f.refusal(c, http.StatusBadRequest, injected)
+	case Cut:
+		panic(http.ErrAbortHandler)
+	case Slow:
+		if f.Phase == After {
+			c.wait(f.Delay)
+		}
+	case Truncated:
+		a.truncated = true
+	case BigBody:
+		a.body = append(bytes.Repeat([]byte(" "), f.size()), a.bytes()...)
+	case BigHeaders:
+		a.header = withHeader(a.header, "X-Padding", strings.Repeat("x", f.size()))
+	case BadChallenge, StaleToken:
+		a = f.challenge(c)
+	case Empty:
+		a = answer{status: http.StatusOK, body: []byte("{}")}
+	case NoBody:
+		a = answer{status: http.StatusOK}
+	case Redirect:
+		a = answer{status: cmp.Or(f.Status, http.StatusTemporaryRedirect)}
+		a.header = withHeader(nil, "Location", "https://"+f.host()+c.request.URL.RequestURI())
+	}
+	if f.RetryAfter != "" {
+		a.header = withHeader(a.header, "Retry-After", f.RetryAfter)
+	}
+	return a
+}
+
+func (f *Fault) host() string { return cmp.Or(f.Host, "elsewhere."+clouds[0].domain) }
+func (f *Fault) size() int    { return cmp.Or(f.Size, 16<<20) }
+
+// refusal words an error as the service that was asked would.
+func (f *Fault) refusal(c *call, status int, message string) answer {
+	status = cmp.Or(f.Status, status)
+	message = cmp.Or(message, http.StatusText(status)+".")
+	switch {
+	case c.vault != nil:
+		code := cmp.Or(f.Code, defaultCode(status))
+		return (&refusal{status: status, code: code, inner: f.Inner, message: message}).answer()
+	case strings.HasSuffix(c.host, githubDomain):
+		return githubRefusal(status, message)
+	}
+	number, err := strconv.Atoi(strings.TrimPrefix(f.Code, "AADSTS"))
+	if err != nil {
+		number = 90033 // "A transient error has occurred. Please try again."
+	}
+	return c.entraRefusal(status, cmp.Or(f.Inner, entraCode(status)), number, message)
+}
+
+// defaultCode is Key Vault's code for a status.
+func defaultCode(status int) string {
+	switch status {
+	case http.StatusTooManyRequests:
+		return "Throttled"
+	case http.StatusServiceUnavailable:
+		return "ServiceUnavailable"
+	case http.StatusInternalServerError:
+		return "InternalServerError"
+	}
+	return strings.ReplaceAll(http.StatusText(status), " ", "")
+}
+
+// entraCode is OAuth's code for a status. https://www.rfc-editor.org/rfc/rfc6749#section-5.2
+func entraCode(status int) string {
+	switch {
+	case status == http.StatusUnauthorized:
+		return "invalid_client"
+	case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests:
+		return "temporarily_unavailable"
+	}
+	return "invalid_request"
+}
+
+// challenge is a 401 that a client must survive: one that says nothing of use, or one for a token it trusts.
+func (f *Fault) challenge(c *call) answer {
+	if c.vault == nil {
+		return f.refusal(c, http.StatusUnauthorized, f.Message)
+	}
+	if f.Kind == StaleToken {
+		return c.unauthorized(cmp.Or(f.Message, "[TokenExpired] Error validating token: 'S2S12086'."))
+	}
+	a := c.unauthorized("AKV10000: Request is missing a Bearer, PoP, or MTLS_POP token.")
+	a.header = withHeader(nil, "Www-Authenticate", cmp.Or(f.Message, fmt.Sprintf(`Bearer authorization="https:/x", resource="https://%s"`, c.vault.options.Domain)))
+	return a
+}
+
+func withHeader(h http.Header, key, value string) http.Header {
+	h = h.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	h.Set(key, value)
+	return h
+}

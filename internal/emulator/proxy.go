@@ -1,0 +1,213 @@
+package emulator
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// A server is an Emulator's presence on loopback: a proxy that lets a client CONNECT to the services' hosts and, being
+// these hosts, ends the TLS within.
+type server struct {
+	listener net.Listener
+	outer    *http.Server // takes CONNECT
+	inner    *http.Server // serves what is in the tunnels
+	tunnels  *tunnels
+	caFile   string
+	tls      *tls.Config
+}
+
+// Start returns an Emulator that listens on a free port of 127.0.0.1 and has written its CA's certificate, ca.pem, into
+// Options.Dir. Close ends it.
+func Start(o Options) (*Emulator, error) {
+	e := New(o)
+	if o.Dir == "" {
+		return nil, errors.New("starting the emulator: Options.Dir is empty; name a folder for ca.pem")
+	}
+	certificate, ca, err := newCertificate()
+	if err != nil {
+		return nil, fmt.Errorf("starting the emulator: making a certificate: %w", err)
+	}
+	caFile, err := filepath.Abs(filepath.Join(o.Dir, "ca.pem"))
+	if err != nil {
+		return nil, fmt.Errorf("starting the emulator: %w", err)
+	}
+	if err := os.WriteFile(caFile, ca, 0o644); err != nil { //nolint:gosec // a certificate is public
+		return nil, fmt.Errorf("starting the emulator: %w", err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("starting the emulator: %w", err)
+	}
+	quiet := log.New(io.Discard, "", 0) // a client that breaks off is the client's business
+	s := &server{
+		listener: listener, caFile: caFile, tunnels: newTunnels(listener.Addr()),
+		tls: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
+	}
+	s.inner = &http.Server{Handler: e.Handler(), ErrorLog: quiet, ReadHeaderTimeout: time.Minute}
+	s.outer = &http.Server{Handler: http.HandlerFunc(e.connect), ErrorLog: quiet, ReadHeaderTimeout: time.Minute}
+	e.server = s
+	go signingKey() // so that the first token does not wait for it
+	go s.inner.Serve(s.tunnels)
+	go s.outer.Serve(listener)
+	return e, nil
+}
+
+// Close stops listening and ends all connections. It may be called without a listener, and twice.
+func (e *Emulator) Close() error {
+	if e.server == nil {
+		return nil
+	}
+	return errors.Join(e.server.outer.Close(), e.server.tunnels.Close(), e.server.inner.Close())
+}
+
+// Proxy is the URL of the proxy, and CAFile the path of the CA's certificate; both "" without listener.
+func (e *Emulator) Proxy() string {
+	if e.server == nil {
+		return ""
+	}
+	return "http://" + e.server.listener.Addr().String()
+}
+
+// CAFile is the path of ca.pem, "" without listener.
+func (e *Emulator) CAFile() string {
+	if e.server == nil {
+		return ""
+	}
+	return e.server.caFile
+}
+
+// Environ returns what a job's environment says: where GitHub's token is had and, with a listener, the proxy and its CA.
+// NO_PROXY is emptied, so that the surroundings cannot send a request past the proxy to the true services.
+func (e *Emulator) Environ() []string {
+	job := []string{"ACTIONS_ID_TOKEN_REQUEST_URL=" + e.RequestURL(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + e.RequestToken()}
+	if e.server == nil {
+		return job
+	}
+	return append(job, "HTTPS_PROXY="+e.Proxy(), "https_proxy="+e.Proxy(), "SSL_CERT_FILE="+e.CAFile(), "NO_PROXY=", "no_proxy=")
+}
+
+// connect opens a tunnel to a host that is one of the services'; others get what a proxy answers for a name that does
+// not resolve.
+func (e *Emulator) connect(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodConnect || !e.Knows(r.Host) {
+		e.count("unknown-host")
+		http.Error(w, "no such host", http.StatusBadGateway)
+		return
+	}
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, "tunnels need HTTP/1.1", http.StatusHTTPVersionNotSupported)
+		return
+	}
+	if _, err := io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		conn.Close()
+		return
+	}
+	e.server.tunnels.add(tls.Server(&tunnel{conn, buffered}, e.server.tls))
+}
+
+// A tunnel is a connection whose first bytes may have been read along with the CONNECT.
+type tunnel struct {
+	net.Conn
+	buffered io.Reader
+}
+
+func (t *tunnel) Read(b []byte) (int, error) { return t.buffered.Read(b) }
+
+// tunnels is a net.Listener that accepts what connect has opened.
+type tunnels struct {
+	address net.Addr
+	opened  chan net.Conn
+	closed  chan struct{}
+	once    sync.Once
+}
+
+func newTunnels(address net.Addr) *tunnels {
+	return &tunnels{address: address, opened: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (t *tunnels) add(conn net.Conn) {
+	select {
+	case t.opened <- conn:
+	case <-t.closed:
+		conn.Close()
+	}
+}
+
+// Accept waits for the next tunnel.
+func (t *tunnels) Accept() (net.Conn, error) {
+	select {
+	case conn := <-t.opened:
+		return conn, nil
+	case <-t.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close makes Accept return. It may be called twice.
+func (t *tunnels) Close() error {
+	t.once.Do(func() { close(t.closed) })
+	return nil
+}
+
+// Addr is the proxy's address.
+func (t *tunnels) Addr() net.Addr { return t.address }
+
+// newCertificate makes a CA for a day and, by it, one certificate for all hosts of the services. P-256 takes a fraction
+// of a millisecond.
+func newCertificate() (tls.Certificate, []byte, error) {
+	now := time.Now()
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "keyvault-passwords emulator"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "keyvault-passwords emulator's services"}, DNSNames: hostNames(),
+		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, nil, err
+	}
+	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, nil, err
+	}
+	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
+	if err != nil {
+		return tls.Certificate{}, nil, err
+	}
+	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, leafKey.Public(), caKey)
+	if err != nil {
+		return tls.Certificate{}, nil, err
+	}
+	return tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: leafKey},
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), nil
+}
+
+// hostNames are the services' hosts, as a certificate names them.
+func hostNames() []string {
+	names := []string{"*" + githubDomain}
+	for _, c := range clouds {
+		names = append(append(names, c.aliases...), "*."+c.domain)
+	}
+	return names
+}

@@ -1,0 +1,483 @@
+package emulator
+
+import (
+	"cmp"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Limits of a secret. The pattern, the value's 25 KB, the content type's 255 characters and the 15 tags are documented:
+// https://learn.microsoft.com/azure/key-vault/secrets/about-secrets and
+// https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates. A tag's name and value are said to
+// have 256 characters in one place and 512 in another; the smaller is held here.
+const (
+	maxValue       = 25 * 1024
+	maxContentType = 255
+	maxTags        = 15
+	maxTag         = 256
+	pageSize       = 25
+)
+
+var secretName = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`)
+
+// clientAddress is what vaults tell of where a request came from. https://www.rfc-editor.org/rfc/rfc5737
+const clientAddress = "203.0.113.7"
+
+// VaultOptions describe a vault. Only Name is needed.
+type VaultOptions struct {
+	Name                 string
+	Domain               string // "" is vault.azure.net; vault.usgovcloudapi.net, vault.azure.cn
+	Tenant               string // whose tokens it takes; "" is the Emulator's own
+	Region               string // "" is westeurope
+	RecoverableDays      int    // how long a deleted secret is kept, 7 to 90; 0 is 90
+	PurgeProtection      bool   // purge is refused
+	AccessPolicy         bool   // permissions are access policies, not roles
+	Firewall             bool   // the client's address is not let in
+	PublicAccessDisabled bool   // private endpoints alone are let in
+	ReadOnly             bool   // the region has failed over: lists and reads work, writes do not
+	RequireExpiry        bool   // Azure Policy denies a secret without exp
+	RequireContentType   bool   // Azure Policy denies a secret without content type
+}
+
+// A vault is one vault's state. Everything in it but the options is guarded by the lock.
+type vault struct {
+	e       *Emulator
+	options VaultOptions
+	cloud   *cloud
+
+	mu       sync.Mutex
+	access   map[string]actions // by client
+	secrets  map[string]*secret // by name in lower case
+	backups  map[string]*secret // by blob
+	pending  []lateCommit
+	commits  int // so many versions were committed
+	creates  window
+	requests window
+}
+
+// A secret is a name's versions.
+type secret struct {
+	name      string     // as it was spelt first
+	committed []*version // in the order of their IDs
+
+	deleted      time.Time // zero: it is not
+	deletionSeen time.Time // until then the deletion is under way
+	recoverySeen time.Time // until then a recovery is under way
+}
+
+// A version is a version. Its sequence number tells the order of commits, which no client is told.
+type version struct {
+	id          string
+	sequence    int
+	created     int64
+	updated     int64
+	notBefore   *int64
+	expires     *int64
+	enabled     bool
+	managed     bool
+	contentType *string
+	tags        map[string]string
+	value       string
+	seen        time.Time // lists leave it out until then
+}
+
+// A lateCommit is a set that was answered before it was done.
+type lateCommit struct {
+	due     time.Time
+	name    string
+	version *version
+}
+
+// AddVault makes a vault, or replaces the one of that name and domain. Its tenant is made where there is none.
+func (e *Emulator) AddVault(o VaultOptions) {
+	o.Domain = cmp.Or(strings.ToLower(o.Domain), clouds[0].domain)
+	o.Tenant = strings.ToLower(cmp.Or(o.Tenant, e.options.Tenant))
+	o.Region = cmp.Or(o.Region, "westeurope")
+	o.RecoverableDays = cmp.Or(o.RecoverableDays, 90)
+	o.Name = strings.ToLower(o.Name)
+	e.AddTenant(o.Tenant)
+	v := &vault{
+		e: e, options: o, cloud: cmp.Or(cloudOfDomain(o.Domain), &clouds[0]),
+		access: map[string]actions{}, secrets: map[string]*secret{}, backups: map[string]*secret{},
+		creates: window{limit: e.options.Creates}, requests: window{limit: e.options.Transactions},
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for client, granted := range e.granted {
+		v.access[client] = actions{}
+		for action, allowed := range granted {
+			v.access[client][action] = allowed
+		}
+	}
+	e.vaults[v.host()] = v
+}
+
+// RemoveVault takes a vault away: its host no longer resolves.
+func (e *Emulator) RemoveVault(name, domain string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.vaults, strings.ToLower(name+"."+cmp.Or(domain, clouds[0].domain)))
+}
+
+func (e *Emulator) vault(host string) *vault {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.vaults[host]
+}
+
+func (v *vault) host() string { return v.options.Name + "." + v.options.Domain }
+
+// resource is the Azure Resource Manager ID of the vault, or of a secret in it.
+func (v *vault) resource(name string) string {
+	id := "/subscriptions/6e7b1a5c-93d2-4f08-8a1b-0c2d4e6f8a90/resourcegroups/rg-example/providers/microsoft.keyvault/vaults/" + v.options.Name
+	if name != "" {
+		id += "/secrets/" + strings.ToLower(name)
+	}
+	return id
+}
+
+func (v *vault) recoveryLevel() string {
+	level := "Recoverable"
+	if v.options.RecoverableDays < 90 {
+		level = "CustomizedRecoverable"
+	}
+	if !v.options.PurgeProtection {
+		level += "+Purgeable"
+	}
+	return level
+}
+
+// settle lets happen what was due: late commits, and the purge of what was kept long enough.
+func (v *vault) settle(now time.Time) {
+	slices.SortStableFunc(v.pending, func(a, b lateCommit) int { return a.due.Compare(b.due) })
+	for len(v.pending) > 0 && !v.pending[0].due.After(now) {
+		late := v.pending[0]
+		v.pending = v.pending[1:]
+		v.commit(late.name, late.version)
+	}
+	for key, s := range v.secrets {
+		if !s.deleted.IsZero() && !now.Before(v.purgeTime(s)) {
+			delete(v.secrets, key)
+		}
+	}
+}
+
+func (v *vault) purgeTime(s *secret) time.Time {
+	return s.deleted.AddDate(0, 0, v.options.RecoverableDays)
+}
+
+// commit adds a version, under the name's first spelling.
+func (v *vault) commit(name string, added *version) *secret {
+	s := v.secrets[strings.ToLower(name)]
+	if s == nil {
+		s = &secret{name: name}
+		v.secrets[strings.ToLower(name)] = s
+	}
+	v.commits++
+	added.sequence = v.commits
+	at, _ := slices.BinarySearchFunc(s.committed, added.id, func(a *version, id string) int { return strings.Compare(a.id, id) })
+	s.committed = slices.Insert(s.committed, at, added)
+	return s
+}
+
+// current is the version that the name alone stands for: the newest, whether enabled or not; of one second's the one
+// committed last.
+func (s *secret) current() *version {
+	return slices.MaxFunc(s.committed, func(a, b *version) int {
+		return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.sequence, b.sequence))
+	})
+}
+
+func (s *secret) find(id string) *version {
+	for _, ver := range s.committed {
+		if strings.EqualFold(ver.id, id) {
+			return ver
+		}
+	}
+	return nil
+}
+
+// live returns the secret of a name that neither is deleted nor still being recovered.
+func (v *vault) live(name string, now time.Time) *secret {
+	s := v.secrets[strings.ToLower(name)]
+	if s == nil || !s.deleted.IsZero() || now.Before(s.recoverySeen) {
+		return nil
+	}
+	return s
+}
+
+// deletedSecret returns the secret of a name whose deletion is done.
+func (v *vault) deletedSecret(name string, now time.Time) *secret {
+	s := v.secrets[strings.ToLower(name)]
+	if s == nil || s.deleted.IsZero() || now.Before(s.deletionSeen) {
+		return nil
+	}
+	return s
+}
+
+// nameFree refuses a name that a deletion or a recovery holds.
+func (v *vault) nameFree(name string, now time.Time) *refusal {
+	s := v.secrets[strings.ToLower(name)]
+	switch {
+	case s == nil:
+		return nil
+	case now.Before(s.recoverySeen):
+		return conflict("ObjectIsBeingRecovered", "Secret "+s.name+" is currently being recovered.")
+	case s.deleted.IsZero():
+		return nil
+	case now.Before(s.deletionSeen):
+		return conflict("ObjectIsBeingDeleted", "Secret "+s.name+" is currently being deleted and cannot be re-created; retry later.")
+	}
+	return conflict("ObjectIsDeletedButRecoverable", "Secret "+s.name+" is currently in a deleted but recoverable state, and its name "+
+		"cannot be reused; in this state, the secret can only be recovered or purged.")
+}
+
+// newVersion makes a version of what a client sent, or says why not. Nothing of earlier versions comes into it.
+func (v *vault) newVersion(in setRequest, now time.Time) (*version, *refusal) {
+	switch {
+	case in.Value == nil:
+		return nil, badParameter("The parameter value is required.")
+	case len(*in.Value) > maxValue:
+		return nil, badParameter(fmt.Sprintf("The value is longer than %d bytes.", maxValue))
+	case in.ContentType != nil && len(*in.ContentType) > maxContentType:
+		return nil, badParameter(fmt.Sprintf("The content type is longer than %d characters.", maxContentType))
+	}
+	ver := &version{id: v.e.ids.version(), created: now.Unix(), enabled: true, contentType: in.ContentType, value: *in.Value}
+	if len(in.Tags) > 0 {
+		ver.tags = in.Tags
+	}
+	if refused := ver.change(setRequest{Attributes: in.Attributes, Tags: in.Tags}, now); refused != nil {
+		return nil, refused
+	}
+	return ver, v.azurePolicy(ver)
+}
+
+// change sets the attributes and tags that were sent.
+func (ver *version) change(in setRequest, now time.Time) *refusal {
+	if len(in.Tags) > maxTags {
+		return badParameter(fmt.Sprintf("There are more than %d tags.", maxTags))
+	}
+	for name, value := range in.Tags {
+		if len(name) > maxTag || len(value) > maxTag {
+			return badParameter(fmt.Sprintf("A tag's name or value is longer than %d characters.", maxTag))
+		}
+	}
+	if a := in.Attributes; a != nil {
+		for _, t := range []*int64{a.NotBefore, a.Expires} {
+			if t != nil && *t < 0 {
+				return badParameter("A time is before 1970.")
+			}
+		}
+		ver.enabled = *cmp.Or(a.Enabled, &ver.enabled)
+		ver.notBefore = cmp.Or(a.NotBefore, ver.notBefore)
+		ver.expires = cmp.Or(a.Expires, ver.expires)
+	}
+	if in.ContentType != nil {
+		ver.contentType = in.ContentType
+	}
+	ver.updated = now.Unix()
+	return nil
+}
+
+// azurePolicy denies what a policy with the effect Deny would. Which inner code the service then answers is not known.
+// https://learn.microsoft.com/azure/key-vault/general/azure-policy
+func (v *vault) azurePolicy(ver *version) *refusal {
+	switch {
+	case v.options.RequireExpiry && ver.expires == nil:
+		return forbidden("ForbiddenByPolicy", "Operation was disallowed by policy: Key Vault secrets should have an expiration date.")
+	case v.options.RequireContentType && (ver.contentType == nil || *ver.contentType == ""):
+		return forbidden("ForbiddenByPolicy", "Operation was disallowed by policy: Secrets should have content type set.")
+	}
+	return nil
+}
+
+// bundle tells of a version; withVersion is false in lists of secrets.
+func (v *vault) bundle(s *secret, ver *version, withVersion bool) bundle {
+	b := bundle{
+		ContentType: ver.contentType, ID: "https://" + v.host() + "/secrets/" + s.name, Managed: ver.managed, Tags: ver.tags,
+		Attributes: attributes{
+			Enabled: ver.enabled, NotBefore: ver.notBefore, Expires: ver.expires, Created: ver.created, Updated: ver.updated,
+			RecoveryLevel: v.recoveryLevel(), RecoverableDays: v.options.RecoverableDays,
+		},
+	}
+	if withVersion {
+		b.ID += "/" + ver.id
+	}
+	return b
+}
+
+// deletedBundle tells of a deleted secret's current version, never the value.
+func (v *vault) deletedBundle(s *secret, withVersion bool) bundle {
+	b := v.bundle(s, s.current(), withVersion)
+	b.RecoveryID = "https://" + v.host() + "/deletedsecrets/" + s.name
+	b.DeletedDate = s.deleted.Unix()
+	b.ScheduledPurge = v.purgeTime(s).Unix()
+	return b
+}
+
+// set commits a version, at once or late, and tells it with its value.
+func (v *vault) set(c *call) (any, *refusal) {
+	if c.bad {
+		return nil, badParameter("The request body is not the JSON of a secret.")
+	}
+	if refused := v.nameFree(c.name, c.now); refused != nil {
+		return nil, refused
+	}
+	if s := v.live(c.name, c.now); s != nil && s.current().managed {
+		return nil, &refusal{status: http.StatusForbidden, code: "Forbidden", message: "Operation set is not allowed on a managed secret."}
+	}
+	ver, refused := v.newVersion(c.parsed, c.now.Add(c.late))
+	if refused != nil {
+		return nil, refused
+	}
+	if c.late > 0 {
+		v.pending = append(v.pending, lateCommit{c.now.Add(c.late), c.name, ver})
+		return nil, nil
+	}
+	if c.unseen > 0 {
+		ver.seen = c.now.Add(c.unseen)
+	}
+	b := v.bundle(v.commit(c.name, ver), ver, true)
+	b.Value = &ver.value
+	return b, nil
+}
+
+// get reads a value: of a version, or of the current one. Neither nbf nor exp keeps it back, only enabled does.
+func (v *vault) get(c *call) (any, *refusal) {
+	s, ver, refused := v.pick(c)
+	if refused != nil {
+		return nil, refused
+	}
+	if !ver.enabled {
+		return nil, forbidden("SecretDisabled", "Operation get is not allowed on a disabled secret.")
+	}
+	b := v.bundle(s, ver, true)
+	b.Value = &ver.value
+	return b, nil
+}
+
+// pick finds the version that a path names, or the current one.
+func (v *vault) pick(c *call) (*secret, *version, *refusal) {
+	id := ""
+	if len(c.path) > 2 {
+		id = c.path[2]
+	}
+	s := v.live(c.name, c.now)
+	if s == nil {
+		return nil, nil, secretNotFound(strings.TrimSuffix(c.name+"/"+id, "/"))
+	}
+	if id == "" {
+		return s, s.current(), nil
+	}
+	if ver := s.find(id); ver != nil {
+		return s, ver, nil
+	}
+	return nil, nil, secretNotFound(c.name + "/" + id)
+}
+
+// update changes a version's attributes, content type and tags.
+func (v *vault) update(c *call) (any, *refusal) {
+	var in setRequest
+	if decode(c.body, &in) != nil {
+		return nil, badParameter("The request body is not the JSON of a secret's properties.")
+	}
+	s, ver, refused := v.pick(c)
+	if refused != nil {
+		return nil, refused
+	}
+	changed := *ver
+	if refused := changed.change(in, c.now); refused != nil {
+		return nil, refused
+	}
+	if in.Tags != nil {
+		changed.tags = in.Tags
+	}
+	if refused := v.azurePolicy(&changed); refused != nil {
+		return nil, refused
+	}
+	*ver = changed
+	return v.bundle(s, ver, true), nil
+}
+
+// remove is a soft deletion: the name is held at once, the deletion is seen a while later.
+func (v *vault) remove(c *call) (any, *refusal) {
+	s := v.live(c.name, c.now)
+	if s == nil {
+		if refused := v.nameFree(c.name, c.now); refused != nil && refused.inner != "ObjectIsDeletedButRecoverable" {
+			return nil, refused
+		}
+		return nil, secretNotFound(c.name)
+	}
+	s.deleted = c.now
+	s.deletionSeen = c.now.Add(c.settleTime())
+	return v.deletedBundle(s, true), nil
+}
+
+func (c *call) settleTime() time.Duration { return cmp.Or(c.unseen, c.e.options.Settle) }
+
+func (v *vault) getDeleted(c *call) (any, *refusal) {
+	s := v.deletedSecret(c.name, c.now)
+	if s == nil {
+		return nil, deletedSecretNotFound(c.name)
+	}
+	return v.deletedBundle(s, true), nil
+}
+
+// recover brings all versions back, a while later.
+func (v *vault) recover(c *call) (any, *refusal) {
+	s := v.deletedSecret(c.name, c.now)
+	if s == nil {
+		return nil, deletedSecretNotFound(c.name)
+	}
+	s.deleted = time.Time{}
+	s.recoverySeen = c.now.Add(c.settleTime())
+	return v.bundle(s, s.current(), true), nil
+}
+
+func (v *vault) purge(c *call) (any, *refusal) {
+	s := v.deletedSecret(c.name, c.now)
+	switch {
+	case s == nil:
+		return nil, deletedSecretNotFound(c.name)
+	case v.options.PurgeProtection:
+		return nil, &refusal{status: http.StatusForbidden, code: "Forbidden",
+			message: "Operation \"purge\" is not allowed because purge protection is enabled for this vault."}
+	}
+	delete(v.secrets, strings.ToLower(c.name))
+	return nil, nil
+}
+
+// backup answers with a blob that stands for all versions; this vault alone can restore it.
+func (v *vault) backup(c *call) (any, *refusal) {
+	s := v.live(c.name, c.now)
+	if s == nil {
+		return nil, secretNotFound(c.name)
+	}
+	blob := base64.RawURLEncoding.EncodeToString([]byte("backup " + v.e.ids.guid() + strings.Repeat(v.e.ids.version(), 8)))
+	kept := *s
+	kept.committed = slices.Clone(s.committed)
+	v.backups[blob] = &kept
+	return map[string]string{"value": blob}, nil
+}
+
+func (v *vault) restore(c *call) (any, *refusal) {
+	var in struct{ Value string }
+	if decode(c.body, &in) != nil || v.backups[in.Value] == nil {
+		return nil, badParameter("Backup blob contains invalid or corrupt version.")
+	}
+	kept := *v.backups[in.Value]
+	if refused := v.nameFree(kept.name, c.now); refused != nil {
+		return nil, refused
+	}
+	if v.live(kept.name, c.now) != nil {
+		return nil, conflict("", "Secret "+kept.name+" already exists.")
+	}
+	v.secrets[strings.ToLower(kept.name)] = &kept
+	return v.bundle(&kept, kept.current(), true), nil
+}
