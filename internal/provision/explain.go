@@ -3,7 +3,6 @@ package provision
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -23,7 +22,11 @@ func explain(act string, err error) *Error {
 		return e
 	}
 	if e, ok := errors.AsType[*keyvault.Error](err); ok {
-		return &Error{Reason: act + ": " + e.Cause + details(e), Remedy: e.Remedy, Kind: e.Kind}
+		reason := act + ": " + e.Cause
+		if e.RequestID != "" {
+			reason += " (request ID " + e.RequestID + ")"
+		}
+		return &Error{Reason: reason, Remedy: e.Remedy, Kind: e.Kind}
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return &Error{Reason: act + ": the run was stopped", Remedy: "run again", Kind: keyvault.Cancelled}
@@ -44,33 +47,14 @@ func explainPermission(act, dataAction string, err error) *Error {
 	return &Error{Reason: e.Reason, Remedy: needs, Kind: e.Kind}
 }
 
-// details returns what support asks for: " (HTTP 403 ForbiddenByRbac, request 0f1e...)".
-func details(e *keyvault.Error) string {
-	var parts []string
-	code := e.Inner
-	if code == "" {
-		code = e.Code
-	}
-	if e.Status != 0 {
-		parts = append(parts, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", e.Status, code)))
-	}
-	if e.RequestID != "" {
-		parts = append(parts, "request "+e.RequestID)
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(parts, ", ") + ")"
-}
-
-// concernsVault reports whether the failure of one secret's look-up will meet every other secret of the vault too: there
-// was no answer, or none for this identity. A refusal by permission may be about one secret.
+// concernsVault reports whether the failure of one secret's look-up will meet every other secret of the vault too, and so
+// need not be waited for again and again. A refusal by permission may be about one secret.
 func concernsVault(err error) bool {
 	e, ok := errors.AsType[*keyvault.Error](err)
 	if !ok {
-		return true
+		return false
 	}
-	return e.Status == 0 || e.Status == http.StatusUnauthorized
+	return e.Kind == keyvault.Unreachable || e.Kind == keyvault.Identity || e.Status == http.StatusUnauthorized
 }
 
 // notStarted is why nothing was sent for a step.

@@ -1,0 +1,195 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"keyvault-passwords/internal/provision"
+)
+
+// A step's summary is dropped as a whole above 1 MiB:
+// https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits
+const (
+	maxSummary  = 1<<20 - 1<<10
+	maxProblems = maxSummary / 4 // of it, for problems
+	maxWarnings = maxSummary / 16
+	maxChart    = 40 // bars of the timeline: more cannot be read, and Mermaid takes 50,000 characters
+)
+
+// A Run is what the summary tells of.
+type Run struct {
+	Mode    provision.Mode
+	Plan    *provision.Plan
+	Results []provision.Result // nil: a dry run
+	Now     time.Time          // the date that the timeline begins at
+	Elapsed time.Duration      // of the whole run; 0: not told
+	Notes   []string           // further lines, such as what identity and vaults took
+}
+
+// Summary returns the job summary in GitHub's Markdown, less than 1 MiB for any number of secrets: what does not fit is
+// counted. Problems come first. Each row has the secret's place in the declaration, since the runner masks the names.
+func Summary(run Run) string {
+	all := rows(run.Plan, run.Results)
+	var b strings.Builder
+	b.WriteString(headline(run, all))
+	b.WriteString(problemTable(problems(all)))
+	b.WriteString(warningTable(all))
+	tail := timeline(all, run.Now) + notes(run)
+	b.WriteString(secretTable(all, maxSummary-b.Len()-len(tail)))
+	b.WriteString(tail)
+	return b.String()
+}
+
+func headline(run Run, all []row) string {
+	title := "Passwords in Key Vault"
+	if run.Results == nil {
+		title += ": the plan of a dry run"
+	}
+	return fmt.Sprintf("## %s\n\nMode `%s`, %s.\n\n", title, Cell(string(run.Mode)), totals(all))
+}
+
+// A table is a Markdown table under a heading, of limited size.
+type table struct {
+	strings.Builder
+	limit int
+	left  int // rows that did not fit
+}
+
+// newTable begins a table that has no more than limit bytes, beside a few for the count of what does not fit.
+func newTable(heading string, limit int, columns ...string) *table {
+	t := &table{limit: limit - 200}
+	fmt.Fprintf(t, "### %s\n\n| %s |\n|%s\n", heading, strings.Join(columns, " | "), strings.Repeat(" --- |", len(columns)))
+	return t
+}
+
+// add adds a row of cells, which must be escaped.
+func (t *table) add(cells ...string) {
+	line := "| " + strings.Join(cells, " | ") + " |\n"
+	if t.left > 0 || t.Len()+len(line) > t.limit {
+		t.left++
+		return
+	}
+	t.WriteString(line)
+}
+
+// end returns the table, and how many rows did not fit.
+func (t *table) end() string {
+	if t.left > 0 {
+		fmt.Fprintf(t, "\n%s not shown: a summary has room for 1 MiB. The log has them all.\n", counted(t.left, "more row"))
+	}
+	return t.String() + "\n"
+}
+
+func problemTable(list []Problem) string {
+	if len(list) == 0 {
+		return ""
+	}
+	t := newTable("Problems", maxProblems, "secret", "what was seen", "what to do")
+	for _, p := range list {
+		var names []string
+		for _, step := range p.Steps {
+			names = append(names, fmt.Sprintf("%s (%s) in %s", Cell(step.Secret.Name), Cell(place(step.Secret.Place)), Cell(step.Vault)))
+		}
+		t.add(few(names, "<br>"), Cell(p.Reason), Cell(p.Remedy))
+	}
+	return t.end()
+}
+
+func warningTable(all []row) string {
+	t := newTable("Warnings", maxWarnings, "secret", "vault", "warning")
+	some := false
+	for _, r := range all {
+		for _, warning := range r.step.Warnings {
+			some = true
+			t.add(named(r.step), Cell(r.step.Vault), Cell(warning))
+		}
+	}
+	if !some {
+		return ""
+	}
+	return t.end()
+}
+
+// named returns a secret's name and place. The runner writes *** for the name; the place stays.
+func named(s *provision.Step) string {
+	return Cell(s.Secret.Name) + " (" + Cell(place(s.Secret.Place)) + ")"
+}
+
+func secretTable(all []row, limit int) string {
+	t := newTable("Secrets", limit, "secret", "declared at", "vault", "what", "why", "version", "policy", "bits", "expires", "next rotation")
+	for _, r := range all {
+		version := "-"
+		if r.version != "" {
+			version = "`" + Cell(r.version) + "`"
+		}
+		s := r.step
+		t.add(Cell(s.Secret.Name), Cell(place(s.Secret.Place)), Cell(s.Vault), r.what, Cell(r.why), version,
+			Cell(s.Secret.Policy), Cell(strings.ReplaceAll(s.Entropy, " bits", "")), day(r.expires), day(r.next))
+	}
+	return t.end()
+}
+
+// timeline returns a chart of when the versions expire, the first first; "" if none does.
+func timeline(all []row, now time.Time) string {
+	expiring := slices.DeleteFunc(slices.Clone(all), func(r row) bool { return r.expires.IsZero() })
+	if len(expiring) == 0 {
+		return ""
+	}
+	slices.SortStableFunc(expiring, func(a, b row) int { return a.expires.Compare(b.expires) })
+	more := ""
+	if n := len(expiring) - maxChart; n > 0 {
+		more = fmt.Sprintf("\n%s later.\n", counted(n, "more secret")+" expire")
+		expiring = expiring[:maxChart]
+	}
+	var b strings.Builder
+	b.WriteString("### What expires when\n\n```mermaid\ngantt\n    dateFormat YYYY-MM-DD\n    axisFormat %Y-%m-%d\n")
+	for i, r := range expiring {
+		if i == 0 || expiring[i-1].step.Vault != r.step.Vault {
+			fmt.Fprintf(&b, "    section %s\n", chartText(r.step.Vault))
+		}
+		fmt.Fprintf(&b, "    %s\n", bar(r, now))
+	}
+	return b.String() + "```\n" + more + "\n"
+}
+
+// soon is from when on a version is near its expiry. Key Vault's own event comes 30 days before:
+// https://learn.microsoft.com/azure/event-grid/event-schema-key-vault
+const soon = 30 * 24 * time.Hour
+
+// bar returns one line of the chart: from now, or from the expiry where that is past, to the expiry.
+func bar(r row, now time.Time) string {
+	state := "active"
+	if r.expires.Sub(now) < soon {
+		state = "crit"
+	}
+	from, to := now, r.expires
+	if from.After(to) {
+		from = to
+	}
+	label := chartText(r.step.Secret.Name + " (" + place(r.step.Secret.Place) + ")")
+	return fmt.Sprintf("%s :%s, %s, %s", label, state, day(from), day(cmp.Or(to, now).Add(24*time.Hour)))
+}
+
+// chartText returns text that Mermaid takes for a name: what is its syntax becomes a space.
+func chartText(text string) string {
+	return strings.Map(func(c rune) rune {
+		if strings.ContainsRune(":;#,%\"'`<>{}[]|\\", c) {
+			return ' '
+		}
+		return c
+	}, oneLine(text))
+}
+
+func notes(run Run) string {
+	var b strings.Builder
+	for _, note := range run.Notes {
+		b.WriteString("- " + Cell(note) + "\n")
+	}
+	if run.Elapsed > 0 {
+		fmt.Fprintf(&b, "- the whole run took %.2f s\n", run.Elapsed.Seconds())
+	}
+	return b.String()
+}
