@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"time"
 
+	"keyvault-passwords/internal/cloud"
 	"keyvault-passwords/internal/composite"
 	"keyvault-passwords/internal/password"
 )
 
 // A Declaration is what the user declared, checked: every name, policy, duration and reference in it is sound.
 type Declaration struct {
-	Secrets []Secret // in the order of the file
+	Secrets []Secret    // in the order of the file
+	Cloud   cloud.Cloud // of all its vaults: the input's, else the one a vault URL names, else the public cloud
 }
 
 // A Secret is one declared secret.
@@ -41,9 +43,10 @@ type Vault struct {
 
 // A Part is one generated piece of a value.
 type Part struct {
-	Name   string        // "password" where the secret is no composite of several
-	Policy string        // the policy's name, or "inline"
-	Set    *password.Set // the compiled policy
+	Name   string          // "password" where the secret is no composite of several
+	Policy string          // the policy's name, or "inline"
+	Rules  password.Policy // the policy itself, with the secret's login
+	Set    *password.Set   // Rules, compiled
 }
 
 // Rotate says when a secret is due, in mode rotate. The zero value: never by itself.

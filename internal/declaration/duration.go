@@ -1,0 +1,54 @@
+package declaration
+
+import (
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxDuration bounds every duration: ten years, which keeps sums of them far from overflow and typing errors out.
+const maxDuration = 3660 * 24 * time.Hour
+
+// The two spellings of a duration: 90d, 36h, 1d12h; and ISO 8601's P90D, P2W, PT12H, P1DT12H (without years and months,
+// whose length varies). Fractions are not taken.
+var (
+	plainDuration = regexp.MustCompile(`^(?:([0-9]+)w)?(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?$`)
+	isoDuration   = regexp.MustCompile(`^P(?:([0-9]+)W)?(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+)S)?)?$`)
+)
+
+const week = 7 * 24 * time.Hour
+
+var units = [...]time.Duration{week, 24 * time.Hour, time.Hour, time.Minute, time.Second}
+
+var (
+	errDuration = errors.New("is not a duration")
+	errTooLong  = errors.New("is longer than ten years")
+)
+
+// parseDuration reads a duration of whole seconds, from none to ten years.
+func parseDuration(text string) (time.Duration, error) {
+	match := plainDuration.FindStringSubmatch(text)
+	if match == nil {
+		match = isoDuration.FindStringSubmatch(text)
+	}
+	if match == nil || strings.Join(match[1:], "") == "" || strings.HasSuffix(text, "T") {
+		return 0, errDuration
+	}
+	var total time.Duration
+	for i, digits := range match[1:] {
+		if digits == "" {
+			continue
+		}
+		number, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil || number > int64(maxDuration/units[i]) {
+			return 0, errTooLong
+		}
+		total += time.Duration(number) * units[i]
+	}
+	if total > maxDuration {
+		return 0, errTooLong
+	}
+	return total, nil
+}

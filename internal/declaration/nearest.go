@@ -1,0 +1,68 @@
+package declaration
+
+import (
+	"fmt"
+	"strings"
+)
+
+// alternatives says what could have stood in place of a word: the nearest known one, where one is near, and all of them.
+func alternatives(word string, known []string) string {
+	list := "expected one of " + enumerate(known)
+	if len(known) == 0 {
+		list = "expected none"
+	}
+	if near := nearest(word, known); near != "" {
+		return fmt.Sprintf("did you mean %q? %s", near, list)
+	}
+	return list
+}
+
+// enumerate lists names for a message, not more than a reader takes in.
+func enumerate(names []string) string {
+	const most = 24
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
+// nearest returns the known word that is fewest slips away from word, in any letter case: at most one for each three
+// characters. "" if none is so near; the first of several.
+func nearest(word string, known []string) string {
+	const most = 64 // characters: longer words are no slip of a known one
+	if len(word) > most {
+		return ""
+	}
+	best, found := (len(word)+2)/3+1, ""
+	for _, k := range known {
+		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < best {
+			best, found = d, k
+		}
+	}
+	return found
+}
+
+// distance counts the slips between two words: a letter too many, too few, wrong, or two neighbours exchanged (optimal
+// string alignment, https://en.wikipedia.org/wiki/Damerau%E2%80%93Levenshtein_distance).
+func distance(a, b string) int {
+	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		next := make([]int, len(b)+1)
+		next[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			next[j+1] = min(next[j]+1, row[j+1]+1, row[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				next[j+1] = min(next[j+1], before[j-1]+1)
+			}
+		}
+		before, row = row, next
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,330 @@
+package declaration
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"keyvault-passwords/internal/cloud"
+	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/password"
+)
+
+// A spec is a declaration as it was read: what refers to vaults and policies is not looked up yet.
+type spec struct {
+	vault, vaults *yaml.Node
+	policies      map[string]*policyDraft
+	secrets       []*secretSpec
+	misspelt      bool // a key of the top mapping is unknown: what it was meant to say is not missed as well
+}
+
+// maxValue is what Key Vault takes as a value, in bytes: 25 KB.
+// https://learn.microsoft.com/azure/key-vault/secrets/about-secrets
+const maxValue = 25 * 1024
+
+// Parse reads and checks a declaration. The error is Problems: every mistake of the text, in its order. There is no
+// declaration beside an error.
+//
+// A text of more than 1 MiB, or nested deeper than 20 levels, or that grows beyond 300,000 values through aliases, is
+// refused before it costs more than that.
+func Parse(source Source) (*Declaration, error) {
+	r := &reader{file: source.File, text: source.Text}
+	top, problem := loadYAML(source.File, source.Text)
+	if problem != nil {
+		return nil, Problems{*problem}
+	}
+	declaration := r.resolve(r.readSpec(top, source.Inline), source)
+	if len(r.problems) > 0 {
+		return nil, ordered(r.problems)
+	}
+	return declaration, nil
+}
+
+// ordered sorts problems by their place, and leaves one of those that an alias repeats.
+func ordered(problems Problems) Problems {
+	slices.SortStableFunc(problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Place.Line, b.Place.Line), cmp.Compare(a.Place.Col, b.Place.Col))
+	})
+	return slices.Compact(problems)
+}
+
+// readSpec reads the whole text: the top mapping, or what the inline input holds of it.
+func (r *reader) readSpec(top *yaml.Node, inline bool) spec {
+	var s spec
+	const want = "expected a mapping, with secrets: in it"
+	switch {
+	case top == nil || top.Kind == yaml.ScalarNode && top.Tag == "!!null":
+		r.problem(Place{File: r.file}, "the declaration is empty", "expected a mapping of names to secrets")
+	case inline:
+		r.refuseWhole(top)
+		s.secrets = r.readSecrets(top, "the declaration")
+	default:
+		before := len(r.problems)
+		ok := readFields(r, top, "the declaration", want, topFields, &s)
+		s.misspelt = ok && hasUnknown(top, namesOf(topFields))
+		if ok && s.secrets == nil && len(r.problems) == before {
+			r.problem(r.place(top), "the declaration has no secrets", want)
+		}
+	}
+	return s
+}
+
+// hasUnknown reports whether a mapping has a key that is not known.
+func hasUnknown(mapping *yaml.Node, known []string) bool {
+	for i := 0; i < len(mapping.Content); i += 2 {
+		if !slices.Contains(known, mapping.Content[i].Value) {
+			return true
+		}
+	}
+	return false
+}
+
+// refuseWhole notes a whole declaration where the inline input takes only what is under secrets.
+func (r *reader) refuseWhole(top *yaml.Node) {
+	for i := 0; i+1 < len(top.Content); i += 2 {
+		key, value := top.Content[i], deref(top.Content[i+1])
+		if key.Value != "secrets" || value.Kind != yaml.MappingNode || len(value.Content) == 0 {
+			continue
+		}
+		known := func(f field[secretSpec]) bool { return f.name == value.Content[0].Value }
+		if !slices.ContainsFunc(secretFields, known) {
+			r.problem(r.place(key), "the secrets input holds a whole declaration", "expected what is under secrets: alone; a whole declaration goes into a file")
+		}
+	}
+}
+
+// A resolver looks up what the secrets refer to, and makes the declaration.
+type resolver struct {
+	*reader
+	policies     map[string]*policyDraft
+	aliases      map[string]Vault
+	vault        *Vault // of secrets that name none; nil if there is none
+	vaultRefused bool   // that there is none has been said
+	cloud        *cloud.Cloud
+	compiled     map[string]compiled
+}
+
+// resolve looks up every reference. Its result is of use only if there are no problems.
+func (r *reader) resolve(s spec, source Source) *Declaration {
+	res := &resolver{reader: r, policies: s.policies, aliases: map[string]Vault{}, compiled: map[string]compiled{}, vaultRefused: s.misspelt}
+	if source.Cloud != "" {
+		known, err := cloud.Parse(source.Cloud)
+		if err != nil {
+			r.problem(Place{}, "input cloud: "+err.Error(), "")
+		}
+		res.cloud = &known
+	}
+	res.readDefault(s.vault, source.Vault)
+	if s.vaults != nil {
+		res.readAliases(s.vaults)
+	}
+	res.checkPolicies()
+	declaration := &Declaration{Cloud: cloud.Public()}
+	for _, secret := range s.secrets {
+		declaration.Secrets = append(declaration.Secrets, res.secret(secret))
+	}
+	if res.cloud != nil {
+		declaration.Cloud = *res.cloud
+	}
+	return declaration
+}
+
+// secret makes one secret.
+func (r *resolver) secret(s *secretSpec) Secret {
+	secret := Secret{
+		Name: s.name, Place: s.place, Vaults: r.vaultsOf(s), Parts: r.parts(s), Value: s.value.value, Login: s.login.value,
+		ContentType: s.contentType, Tags: s.tags, Expires: s.expires.value, NotBefore: s.notBefore.value,
+		Rotate: Rotate{s.rotate.value.after.value, s.rotate.value.beforeExpiry.value, s.rotate.value.onPolicyChange},
+	}
+	if s.superseded.given() {
+		secret.Superseded = &Superseded{s.superseded.value.disableAfter.value}
+	}
+	r.checkLifecycle(s)
+	r.checkValue(s, secret)
+	if !slices.ContainsFunc(secret.Parts, func(p Part) bool { return p.Set == nil }) {
+		secret.Policy = policyTag(secret)
+	}
+	return secret
+}
+
+// parts compiles what is generated for a secret.
+func (r *resolver) parts(s *secretSpec) []Part {
+	if !s.generate.given() {
+		return []Part{r.part("password", s.policy, s)}
+	}
+	var parts []Part
+	for _, p := range s.generate.value {
+		parts = append(parts, r.part(p.name, p.policy, s))
+	}
+	return parts
+}
+
+// part compiles one part. Its Set is nil where something is wrong.
+func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part {
+	if draft := use.value.draft; draft != nil {
+		part := Part{Name: name, Policy: inline}
+		if draft.sound {
+			part.Rules, part.Set = withLogin(draft.policy, s.login.value), r.compileInline(draft, s)
+		}
+		return part
+	}
+	policyName := cmp.Or(use.value.name, "default")
+	part := Part{Name: name, Policy: policyName}
+	if use.value.name == "" && use.given() {
+		return part // refused while it was read
+	}
+	at := use.place
+	if !use.given() {
+		at = s.place
+	}
+	policy, ok := password.Preset(policyName)
+	if draft := r.policies[policyName]; !ok && draft != nil {
+		if !draft.sound {
+			return part
+		}
+		policy, ok = draft.policy, true
+	}
+	if !ok {
+		known := slices.Concat(slices.Sorted(maps.Keys(r.policies)), password.Presets())
+		r.problem(at, fmt.Sprintf("unknown policy %q", clip(policyName)), alternatives(policyName, known))
+		return part
+	}
+	part.Rules = withLogin(policy, s.login.value)
+	part.Set = r.compileNamed(policyName, part.Rules, at, s)
+	return part
+}
+
+func withLogin(policy password.Policy, login string) password.Policy {
+	policy.Login = login
+	return policy
+}
+
+// compileInline compiles a policy that stands in the secret, with its login.
+func (r *resolver) compileInline(draft *policyDraft, s *secretSpec) *password.Set {
+	if s.login.given() {
+		draft.places["login"] = s.login.place
+	}
+	return r.compileDraft(draft, s.login.value)
+}
+
+// compileNamed compiles a policy that stands elsewhere, with the secret's login: what is wrong is wrong here, since the
+// policy alone has been found sound.
+func (r *resolver) compileNamed(name string, policy password.Policy, at Place, s *secretSpec) *password.Set {
+	set, err := r.compile(policy)
+	if err != nil {
+		if s.login.given() {
+			at = s.login.place
+		}
+		for _, p := range problemsOf(err) {
+			r.problem(at, fmt.Sprintf("policy %s with this login: %s", name, p.Text), p.Want)
+		}
+	}
+	return set
+}
+
+// checkValue checks the template of a secret against its parts, and the size of the value.
+func (r *resolver) checkValue(s *secretSpec, secret Secret) {
+	if !s.value.given() {
+		if len(secret.Parts) > 1 && s.sound {
+			r.problem(s.generate.place, fmt.Sprintf("%d parts and no value", len(secret.Parts)), "expected value, which says how they go together")
+		}
+	} else {
+		r.checkReferences(s, secret)
+	}
+	longest := map[string]int{}
+	for _, part := range secret.Parts {
+		if part.Set == nil {
+			return
+		}
+		_, longest[part.Name] = part.Set.Lengths() // in characters, which are ASCII
+	}
+	size, at := longest[secret.Parts[0].Name], s.place
+	if s.value.given() {
+		size, at = secret.Value.MaxLen(func(name string) int { return longest[name] }, secret.Login), s.value.place
+	}
+	if size > maxValue {
+		r.problem(at, fmt.Sprintf("the value may have %d bytes", size), fmt.Sprintf("expected at most %d, which is what Key Vault takes", maxValue))
+	}
+}
+
+// checkReferences notes names in the template that are no parts, and parts that the template leaves out.
+func (r *resolver) checkReferences(s *secretSpec, secret Secret) {
+	var known []string
+	for _, part := range secret.Parts {
+		known = append(known, part.Name)
+	}
+	if s.login.given() {
+		known = append(known, composite.Login)
+	}
+	unused := slices.Clone(secret.Parts)
+	for _, reference := range secret.Value.References() {
+		unused = slices.DeleteFunc(unused, func(p Part) bool { return p.Name == reference.Name })
+		switch at := func() Place { return r.placeIn(s.value.node, reference.Offset) }; {
+		case slices.Contains(known, reference.Name):
+		case reference.Name == composite.Login:
+			r.problem(at(), "${login} in a secret without login", "expected the key login in the secret")
+		default:
+			r.problem(at(), fmt.Sprintf("unknown part %q", clip(reference.Name)), alternatives(reference.Name, known))
+		}
+	}
+	for _, part := range unused {
+		r.problem(s.value.place, fmt.Sprintf("value leaves out ${%s}", clip(part.Name)), "expected every generated part in it")
+	}
+}
+
+// checkLifecycle notes durations that contradict each other.
+func (r *resolver) checkLifecycle(s *secretSpec) {
+	rotate, expires := s.rotate.value, s.expires
+	disable := s.superseded.value.disableAfter
+	longer := func(a located[time.Duration], what string, b located[time.Duration], than, want string) {
+		if a.given() && b.given() && a.value > b.value {
+			r.problem(a.place, fmt.Sprintf("%s %s is longer than %s %s", what, a.text(), than, b.text()), want)
+		}
+	}
+	before := rotate.beforeExpiry
+	if before.given() && !expires.given() && s.sound {
+		r.problem(before.place, "before-expiry without expires", "expected expires in the secret: a version that never expires has no time before")
+	}
+	if before.given() && expires.given() && before.value >= expires.value {
+		r.problem(before.place, fmt.Sprintf("before-expiry %s is not shorter than expires %s", before.text(), expires.text()), "expected less: each new version would be due at once")
+	}
+	if s.notBefore.given() && expires.given() && s.notBefore.value >= expires.value {
+		r.problem(s.notBefore.place, fmt.Sprintf("not-before %s is not shorter than expires %s", s.notBefore.text(), expires.text()), "expected less: no version could ever be used")
+	}
+	longer(rotate.after, "after", expires, "expires", "expected at most that: the version would expire before its successor is made")
+	longer(disable, "disable-after", rotate.after, "rotate.after", "expected at most that: the next version would come first")
+	longer(s.notBefore, "not-before", rotate.after, "rotate.after", "expected at most that: the next version would come first")
+	longer(s.notBefore, "not-before", disable, "disable-after", "expected at most that: in between, no version could be used")
+}
+
+// text returns a duration as it was written.
+func (l located[T]) text() string { return deref(l.node).Value }
+
+// fingerprintLen is how many hexadecimal digits of a hash stand for a composite.
+const fingerprintLen = 16
+
+// policyTag says what a version of the secret was made to: the policy's name and fingerprint, or, where a template makes
+// the value, a fingerprint of all its parts, the template and the login. It differs whenever another declaration would
+// make other values.
+func policyTag(s Secret) string {
+	if s.Value == nil {
+		return s.Parts[0].Policy + "@" + s.Parts[0].Set.Fingerprint()
+	}
+	hash := sha256.New()
+	write := func(text string) { _, _ = io.WriteString(hash, strconv.Quote(text)) }
+	write(s.Value.Text())
+	write(s.Login)
+	for _, part := range s.Parts {
+		write(part.Name)
+		write(part.Set.Fingerprint())
+	}
+	return "composite@" + hex.EncodeToString(hash.Sum(nil))[:fingerprintLen]
+}

@@ -1,0 +1,154 @@
+package declaration
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+	"go.yaml.in/yaml/v4/plugin/loaderlimits"
+)
+
+// Bounds on what is fed to the YAML parser and on what is read of its answer. They are far above any declaration a
+// person keeps (2,000 secrets take about 300 KB and 60,000 nodes), and low enough that no text costs more than a few
+// tens of milliseconds and of megabytes.
+const (
+	maxBytes = 1 << 20 // of the text
+	maxDepth = 20      // of nesting; the grammar itself needs 8
+	maxNodes = 300_000 // after aliases are replaced by what they stand for
+)
+
+// loadYAML returns the top node of the one document in the text, or nil where there is none. A text that is too long,
+// too deep, not UTF-8, or expands beyond maxNodes is one problem, and so is any error of YAML's grammar: the parser
+// cannot go on after one.
+func loadYAML(file string, text []byte) (*yaml.Node, *Problem) {
+	if problem := checkBytes(file, text); problem != nil {
+		return nil, problem
+	}
+	loader, err := yaml.NewLoader(bytes.NewReader(text), yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(maxDepth))))
+	if err != nil {
+		return nil, &Problem{Place{File: file}, "the YAML parser cannot be set up: " + err.Error(), ""}
+	}
+	var document, next yaml.Node
+	if err := loader.Load(&document); err == io.EOF {
+		return nil, nil
+	} else if err != nil {
+		return nil, syntaxProblem(file, err)
+	}
+	if err := loader.Load(&next); err == nil {
+		return nil, &Problem{Place{file, next.Line, next.Column}, "a second YAML document", "expected one; remove what follows the ---"}
+	} else if err != io.EOF {
+		return nil, syntaxProblem(file, err)
+	}
+	top := document.Content[0]
+	if problem := checkAliases(file, top); problem != nil {
+		return nil, problem
+	}
+	return top, nil
+}
+
+// checkBytes refuses what is not a text of a reasonable length before it is parsed.
+func checkBytes(file string, text []byte) *Problem {
+	at := Place{File: file}
+	switch {
+	case len(text) > maxBytes:
+		return &Problem{at, fmt.Sprintf("the declaration has %d bytes", len(text)), fmt.Sprintf("expected at most %d", maxBytes)}
+	case bytes.HasPrefix(text, []byte("\xff\xfe")), bytes.HasPrefix(text, []byte("\xfe\xff")):
+		return &Problem{at, "the declaration is UTF-16", "expected UTF-8; save it in that encoding"}
+	}
+	if i := bytes.IndexByte(text, 0); i >= 0 {
+		return &Problem{placeOf(file, text, i), "a NUL byte", "expected a text in UTF-8"}
+	}
+	if !utf8.Valid(text) {
+		i := 0
+		for i < len(text) {
+			r, size := utf8.DecodeRune(text[i:])
+			if r == utf8.RuneError && size == 1 {
+				break
+			}
+			i += size
+		}
+		return &Problem{placeOf(file, text, i), fmt.Sprintf("byte 0x%02X is not UTF-8", text[i]), "expected a text in UTF-8"}
+	}
+	return nil
+}
+
+// placeOf returns the place of a byte of the text. What is before it is UTF-8.
+func placeOf(file string, text []byte, offset int) Place {
+	before := text[:offset]
+	line := before[bytes.LastIndexByte(before, '\n')+1:]
+	return Place{file, bytes.Count(before, []byte("\n")) + 1, utf8.RuneCount(line) + 1}
+}
+
+// syntax maps the parser's words to a remedy, where they need one. The first that is contained applies.
+var syntax = []struct{ words, want string }{
+	{"mapping values are not allowed", "expected KEY: VALUE on a line of its own; a text that holds \": \" needs quotes"},
+	{"cannot start any token", "expected YAML; indent with spaces, not tabs, and put quotes around a text that begins with @, % or a backtick"},
+	{"did not find expected key", "expected the indentation of the lines above"},
+	{"did not find expected '-' indicator", "expected the indentation of the items above"},
+	{"did not find expected ',' or", "expected the closing bracket, or a comma"},
+	{"exceeded max depth", "expected the grammar's own shape, which is flatter"},
+	{"unexpected end of stream", "expected the closing quote"},
+	{"unknown escape", `expected one of YAML's escapes; in double quotes a backslash is written \\`},
+	{"unknown anchor", "expected an anchor, &NAME, earlier in the text"},
+	{"control characters", "expected a text in UTF-8"},
+}
+
+// syntaxProblem says where the text stops being YAML. The parser's message is of fixed words and, at most, the name of
+// an anchor.
+func syntaxProblem(file string, err error) *Problem {
+	place, message := Place{File: file}, err.Error()
+	if e, ok := errors.AsType[*yaml.LoadError](err); ok {
+		place.Line, place.Col, message = e.Mark.Line, e.Mark.Column, e.Message
+		if strings.Contains(message, "end of stream") && e.ContextMark.Line > 0 {
+			place.Line, place.Col = e.ContextMark.Line, e.ContextMark.Column
+		}
+	}
+	want := "expected YAML"
+	if i := slices.IndexFunc(syntax, func(s struct{ words, want string }) bool { return strings.Contains(message, s.words) }); i >= 0 {
+		want = syntax[i].want
+	}
+	return &Problem{place, "not YAML: " + message, want}
+}
+
+// checkAliases refuses a node that holds itself, and one that has more than maxNodes nodes once each alias is replaced
+// by what it stands for. Each node is counted once, so the check is linear in the text.
+func checkAliases(file string, top *yaml.Node) *Problem {
+	const open = -1
+	sizes := map[*yaml.Node]int{}
+	var problem *Problem
+	var size func(n *yaml.Node) int
+	size = func(n *yaml.Node) int {
+		total := 1
+		if n.Kind == yaml.AliasNode {
+			total += sizes[n.Alias]
+			if sizes[n.Alias] == open && problem == nil {
+				problem = &Problem{Place{file, n.Line, n.Column}, fmt.Sprintf("alias *%s stands inside its own anchor", n.Value), "expected an alias of something complete"}
+			}
+		}
+		sizes[n] = open
+		for _, child := range n.Content {
+			total = min(total+size(child), maxNodes+1)
+		}
+		if total > maxNodes && problem == nil {
+			problem = &Problem{Place{file, n.Line, n.Column}, fmt.Sprintf("more than %d values, once aliases are replaced", maxNodes),
+				"expected fewer; a policy under policies serves many secrets without aliases"}
+		}
+		sizes[n] = total
+		return total
+	}
+	size(top)
+	return problem
+}
+
+// deref returns what an alias stands for.
+func deref(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
+}
