@@ -20,6 +20,7 @@ require (
 	github.com/sethvargo/go-diceware v0.5.0 // indirect
 	github.com/sethvargo/go-githubactions v1.4.0 // indirect
 	github.com/sethvargo/go-password v0.3.1 // indirect
+	go.yaml.in/yaml/v4 v4.0.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
