@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // This file is the wire format of Apple's password rules, and nothing else knows it:
@@ -15,12 +16,13 @@ import (
 //	class    = "lower" / "upper" / "digit" / "special" / "ascii-printable" / "unicode" / "[" characters "]"
 //
 // Letter case of names does not matter, white space may stand between any two of these. In brackets stand printable
-// ASCII characters; "-" only as the first, "]" only as the last ("[-a]]" holds "-", "a" and "]").
+// characters; "-" only as the first, "]" only as the last ("[-a]]" holds "-", "a" and "]").
 //
 // Several `required` must all be met; the classes of one are alternatives, that is, their union. Of a repeated
 // minlength the largest holds, of a repeated maxlength or max-consecutive the smallest, and 0 or nothing is as good as
 // no property. The alphabet is what is required or allowed, and all printable ASCII where nothing is. The class
-// "special" holds the space. The class "unicode" is taken as ascii-printable, since policies are ASCII.
+// "special" holds the space. Policies are ASCII: so "unicode" is taken as ascii-printable, and other characters in
+// brackets are left out. A password of fewer characters is one that the rules allow.
 //
 // Where Apple's parser skips what it does not understand, this one refuses it.
 //
@@ -274,16 +276,15 @@ func (p *rulesParser) class() (chars string, ok bool) {
 
 // bracket reads the characters of a class up to the bracket that closes it. The one that opens it, at start, is read.
 func (p *rulesParser) bracket(start int) (chars string, ok bool) {
-	first := p.at
-	for ; p.at < len(p.text); p.at++ {
+	for first := p.at; p.at < len(p.text); p.at++ {
 		c := p.text[p.at]
 		switch {
 		case c == ']':
 			return p.closeBracket(first)
-		case c < ' ' || c > '~':
-			return "", p.fail(p.found(""), "want printable ASCII characters")
+		case c < ' ' || c == 0x7f:
+			p.fail(p.found(""), "want printable characters in brackets")
 		case c == '-' && p.at > first:
-			return "", p.fail("a - that is not the first of its brackets", "write the - first: [-_.]")
+			p.fail("a - that is not the first of its brackets", "write the - first: [-_.]")
 		}
 	}
 	p.at = start
@@ -297,11 +298,22 @@ func (p *rulesParser) closeBracket(first int) (chars string, ok bool) {
 	if p.take(']') {
 		end++
 	}
-	if end == first {
+	chars = asciiOnly(p.text[first:end])
+	if chars == "" {
 		p.at = first - 1
-		return "", p.fail("brackets without a character", "want characters in them, such as [-_.]")
+		return "", p.fail("brackets without an ASCII character", "want characters in them, such as [-_.]")
 	}
-	return p.text[first:end], true
+	return chars, true
+}
+
+// asciiOnly returns text without what is not ASCII.
+func asciiOnly(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= utf8.RuneSelf {
+			return -1
+		}
+		return c
+	}, text)
 }
 
 // identifier reads a name: letters and hyphens.

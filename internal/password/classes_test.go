@@ -1,0 +1,89 @@
+package password
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestClasses compares each class with what its name says by Unicode's tables, and the documented count.
+func TestClasses(t *testing.T) {
+	tests := []struct {
+		name string
+		size int
+		is   func(c rune) bool
+	}{
+		{"lower", 26, unicode.IsLower},
+		{"upper", 26, unicode.IsUpper},
+		{"digit", 10, unicode.IsDigit},
+		{"letter", 52, unicode.IsLetter},
+		{"alphanumeric", 62, func(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) }},
+		{"symbol", 32, func(c rune) bool { return unicode.IsPunct(c) || unicode.IsSymbol(c) }},
+		{"safe-symbol", 4, func(c rune) bool { return strings.ContainsRune("-._~", c) }},
+		{"hex", 16, func(c rune) bool { return unicode.Is(unicode.ASCII_Hex_Digit, c) && !unicode.IsUpper(c) }},
+		{"printable", 95, unicode.IsPrint},
+	}
+	var names []string
+	for _, test := range tests {
+		names = append(names, test.name)
+		chars, ok := classChars(test.name)
+		if !ok || len(chars) != test.size {
+			t.Errorf("%s: %d characters, want %d", test.name, len(chars), test.size)
+		}
+		var want string
+		for c := range rune(unicode.MaxASCII + 1) {
+			if test.is(c) {
+				want += string(c)
+			}
+		}
+		if chars != want {
+			t.Errorf("%s is %q, want %q", test.name, chars, want)
+		}
+	}
+	if diff := cmp.Diff(names, Classes()); diff != "" {
+		t.Errorf("Classes (-want +got):\n%s", diff)
+	}
+}
+
+func TestUnknownClass(t *testing.T) {
+	for _, name := range []string{"", "Lower", "lowercase", "unicode"} {
+		if chars, ok := classChars(name); ok || chars != "" {
+			t.Errorf("class %q is %q, want none", name, chars)
+		}
+	}
+}
+
+func TestAmbiguous(t *testing.T) {
+	if got, want := sortedChars(ambiguous), sortedChars("0Oo1lI|"); got != want {
+		t.Errorf("ambiguous: %q, want %q", got, want)
+	}
+}
+
+func TestCharacterArithmetic(t *testing.T) {
+	if got := sortedChars("banana", "", "Zz-"); got != "-Zabnz" {
+		t.Errorf("sortedChars: %q", got)
+	}
+	if got := sortedChars("é\xff"); len(got) != 3 { // two bytes and one: nothing is lost and nothing panics
+		t.Errorf("sortedChars of other bytes: %q", got)
+	}
+	if got := withoutChars("banana", "nx"); got != "baaa" {
+		t.Errorf("withoutChars: %q", got)
+	}
+	for some, want := range map[string]bool{"": true, "ab": true, "aab": true, "abd": false, "d": false} {
+		if got := holdsChars("abc", some); got != want {
+			t.Errorf("holdsChars(abc, %q) is %t", some, got)
+		}
+	}
+}
+
+// TestClassesAreTheCallers makes sure that a caller cannot change what the next one sees.
+func TestClassesAreTheCallers(t *testing.T) {
+	Classes()[0] = "changed"
+	Presets()[0] = "changed"
+	if slices.Contains(Classes(), "changed") || slices.Contains(Presets(), "changed") {
+		t.Error("a caller changed the list")
+	}
+}
