@@ -98,6 +98,13 @@ func (r *Runner) Run() string {
 // Print writes one line to the log. It cannot issue a command: see [Escape].
 func (r *Runner) Print(line string) { _, _ = r.out.Write([]byte(Escape(line) + "\n")) }
 
+// PrintLines writes each line of text as Print does.
+func (r *Runner) PrintLines(text string) {
+	for line := range strings.Lines(text) {
+		r.Print(strings.TrimSuffix(line, "\n"))
+	}
+}
+
 // Debug writes one line that shows only where the job runs with step debug logging.
 func (r *Runner) Debug(line string) { r.action.Debugf("%s", Escape(line)) }
 
@@ -137,7 +144,11 @@ func (r *Runner) Annotate(a Annotation) {
 			properties["col"] = strconv.Itoa(a.Col)
 		}
 	}
-	r.action.IssueCommand(&githubactions.Command{Name: string(a.Level), Message: Escape(a.Text), Properties: properties})
+	lines := strings.Split(a.Text, "\n")
+	for i := range lines {
+		lines[i] = Escape(lines[i])
+	}
+	r.action.IssueCommand(&githubactions.Command{Name: string(a.Level), Message: strings.Join(lines, "\n"), Properties: properties})
 }
 
 // Mask has the runner replace each of texts by *** in all that the job prints from then on. It registers no text of

@@ -1,0 +1,55 @@
+package action
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// newHTTPClient returns the one client for GitHub, Entra and the vaults. It follows no redirect: net/http would send a
+// password, or an assertion, again to wherever a 307 points. Proxies and roots are the environment's (HTTPS_PROXY,
+// NO_PROXY, SSL_CERT_FILE), as companies need them.
+func newHTTPClient(network http.RoundTripper) *http.Client {
+	if network == nil {
+		network = newTransport()
+	}
+	return &http.Client{
+		Transport:     network,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func newTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		OnProxyConnectResponse: checkProxy,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12}, // the least that Key Vault takes
+		TLSHandshakeTimeout:    5 * time.Second,
+		MaxIdleConnsPerHost:    concurrencyMax,
+		IdleConnTimeout:        30 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+}
+
+// A proxyError is a proxy that answered CONNECT with something else than 200.
+type proxyError struct{ status int }
+
+func (e *proxyError) Error() string {
+	return fmt.Sprintf("it answered %d %s", e.status, http.StatusText(e.status))
+}
+
+// ProxyRefused tells it from a lost connection: nothing was sent beyond the proxy.
+func (e *proxyError) ProxyRefused() bool { return true }
+
+func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, response *http.Response) error {
+	if response.StatusCode != http.StatusOK {
+		return &proxyError{response.StatusCode}
+	}
+	return nil
+}

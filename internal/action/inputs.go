@@ -1,0 +1,298 @@
+package action
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"keyvault-passwords/internal/cloud"
+	"keyvault-passwords/internal/declaration"
+	"keyvault-passwords/internal/identity"
+	"keyvault-passwords/internal/provision"
+	"keyvault-passwords/internal/runner"
+)
+
+// The names of the inputs, as in action.yml.
+const (
+	inputTenantID       = "tenant-id"
+	inputClientID       = "client-id"
+	inputVault          = "vault"
+	inputCloud          = "cloud"
+	inputAudience       = "audience"
+	inputFile           = "file"
+	inputSecrets        = "secrets"
+	inputMode           = "mode"
+	inputDryRun         = "dry-run"
+	inputOnly           = "only"
+	inputMaskOutputs    = "mask-outputs"
+	inputAdopt          = "adopt"
+	inputRecoverDeleted = "recover-deleted"
+	inputConcurrency    = "concurrency"
+	inputTimeout        = "timeout"
+)
+
+// The names of the outputs, likewise.
+const (
+	outputNames    = "names"
+	outputVersions = "versions"
+	outputChanged  = "changed"
+	outputName     = "name"
+	outputVersion  = "version"
+)
+
+// InputNames returns the inputs in the order of the documentation, for the tests that hold action.yml and the README
+// against the code. OutputNames does the same for the outputs.
+func InputNames() []string {
+	return []string{inputTenantID, inputClientID, inputVault, inputCloud, inputAudience, inputFile, inputSecrets, inputMode,
+		inputDryRun, inputOnly, inputMaskOutputs, inputAdopt, inputRecoverDeleted, inputConcurrency, inputTimeout}
+}
+
+// OutputNames returns the outputs in the order of the documentation.
+func OutputNames() []string {
+	return []string{outputNames, outputVersions, outputChanged, outputName, outputVersion}
+}
+
+// Masking is which outputs are masked in the rest of the job's log.
+type masking string
+
+const (
+	maskAll      masking = "all"
+	maskVersions masking = "versions"
+	maskNone     masking = "none"
+)
+
+// Inputs are the step's inputs, checked.
+type inputs struct {
+	tenantID, clientID string // "" where not given
+	cloud              *cloud.Cloud
+	audience           string // "" for the cloud's own
+	source             declaration.Source
+	mode               provision.Mode
+	dryRun             bool
+	only               []string
+	masking            masking
+	adopt, recover     bool
+	concurrency        int
+	timeout            time.Duration
+}
+
+const (
+	// declarationMax is the size of the largest declaration that is read: 1 MiB, which is thousands of secrets.
+	declarationMax = 1 << 20
+	concurrencyMax = 64
+)
+
+// readInputs reads and checks every input. It returns all mistakes, each with the input's name; nothing is contacted.
+func readInputs(r *runner.Runner) (in inputs, problems []error) {
+	c := checker{runner: r}
+	in.tenantID = c.id(inputTenantID, "AZURE_TENANT_ID")
+	in.clientID = c.id(inputClientID, "AZURE_CLIENT_ID")
+	if name := r.Input(inputCloud); name != "" {
+		in.cloud = c.cloud(name)
+	}
+	in.audience = r.Input(inputAudience)
+	in.mode = provision.Mode(c.oneOf(inputMode, string(provision.ModeEnsure), string(provision.ModeRotate), string(provision.ModeForce)))
+	in.masking = masking(c.oneOf(inputMaskOutputs, string(maskAll), string(maskVersions), string(maskNone)))
+	in.dryRun, in.adopt, in.recover = c.boolean(inputDryRun), c.boolean(inputAdopt), c.boolean(inputRecoverDeleted)
+	in.concurrency = c.concurrency()
+	in.timeout = c.timeout()
+	in.only = c.only()
+	in.source = c.source(in.cloud)
+	return in, c.problems
+}
+
+// A checker reads inputs and collects the mistakes in them.
+type checker struct {
+	runner   *runner.Runner
+	problems []error
+}
+
+func (c *checker) problem(input, format string, args ...any) {
+	c.problems = append(c.problems, fmt.Errorf("input "+input+": "+format, args...))
+}
+
+// id reads a GUID from an input, or else from a variable of the job.
+func (c *checker) id(input, variable string) string {
+	from, id := "", c.runner.Input(input)
+	if id == "" {
+		from, id = " (from "+variable+")", strings.TrimSpace(c.runner.Getenv(variable))
+	}
+	if id == "" {
+		return ""
+	}
+	if err := identity.CheckID(id); err != nil {
+		c.problem(input, "%w%s", err, from)
+	}
+	return id
+}
+
+func (c *checker) cloud(name string) *cloud.Cloud {
+	found, err := cloud.Parse(name)
+	if err != nil {
+		c.problem(inputCloud, "%w", err)
+		return nil
+	}
+	return &found
+}
+
+// oneOf reads an input that is one of words; the first is the default.
+func (c *checker) oneOf(input string, words ...string) string {
+	text := c.runner.Input(input)
+	if text == "" {
+		return words[0]
+	}
+	for _, word := range words {
+		if text == word {
+			return word
+		}
+	}
+	c.problem(input, "unknown value %q; expected one of %s", text, strings.Join(words, ", "))
+	return words[0]
+}
+
+// boolean reads a switch in the six spellings of the YAML 1.2 core schema, as the runner's own toolkit does.
+func (c *checker) boolean(input string) bool {
+	switch text := c.runner.Input(input); text {
+	case "true", "True", "TRUE":
+		return true
+	case "", "false", "False", "FALSE":
+		return false
+	default:
+		c.problem(input, "%q is not a switch; expected true or false", text)
+		return false
+	}
+}
+
+func (c *checker) concurrency() int {
+	const otherwise = 8
+	text := c.runner.Input(inputConcurrency)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > concurrencyMax {
+		c.problem(inputConcurrency, "%q is out of range; expected a whole number from 1 to %d", text, concurrencyMax)
+		return otherwise
+	}
+	return n
+}
+
+func (c *checker) timeout() time.Duration {
+	const otherwise = 10 * time.Minute
+	text := c.runner.Input(inputTimeout)
+	if text == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		c.problem(inputTimeout, "%q is not a duration; expected one above zero such as 90s, 10m or 1h30m", text)
+		return otherwise
+	}
+	return d
+}
+
+func (c *checker) only() []string {
+	var patterns []string
+	for line := range strings.Lines(c.runner.Input(inputOnly)) {
+		pattern := strings.TrimSpace(line)
+		if pattern == "" {
+			continue
+		}
+		if _, err := path.Match(pattern, ""); err != nil {
+			c.problem(inputOnly, "%q is not a glob; expected a name, or a pattern of *, ? and [a-z]", pattern)
+			continue
+		}
+		patterns = append(patterns, pattern)
+	}
+	return patterns
+}
+
+// source reads the text of the declaration, from the workspace or from the input.
+func (c *checker) source(in *cloud.Cloud) declaration.Source {
+	file, inline := c.runner.Input(inputFile), c.runner.Input(inputSecrets)
+	source := declaration.Source{Vault: c.vault(in)}
+	if in != nil {
+		source.Cloud = in.Name
+	}
+	switch {
+	case file != "" && inline != "":
+		c.problem(inputFile, "both file and secrets are given; expected one of the two")
+	case file == "" && inline == "":
+		c.problem(inputFile, "neither file nor secrets is given; expected one of the two, such as file: .github/passwords.yml")
+	case inline != "":
+		source.File, source.Inline, source.Text = inputSecrets, true, []byte(c.raw(inputSecrets))
+	default:
+		source.File = file
+		text, err := c.read(file)
+		if err != nil {
+			c.problem(inputFile, "%w", err)
+		}
+		source.Text = text
+	}
+	return source
+}
+
+// raw returns an input untrimmed, so that the columns in messages are those of the workflow's block.
+func (c *checker) raw(input string) string {
+	return c.runner.Getenv("INPUT_" + strings.ToUpper(input))
+}
+
+// unnamed stands for a default vault whose input is refused, so that the declaration is not told to have none.
+const unnamed = "unnamed"
+
+// vault checks the default vault, and that it is in the cloud that is asked for.
+func (c *checker) vault(in *cloud.Cloud) string {
+	text := c.runner.Input(inputVault)
+	if text == "" {
+		return ""
+	}
+	vault, err := cloud.ParseVault(text)
+	switch {
+	case err != nil:
+		c.problem(inputVault, "%w", err)
+		return unnamed
+	case in != nil && vault.Cloud != nil && vault.Cloud.Name != in.Name:
+		c.problem(inputVault, "the vault is in %s and the input cloud is %s; expected the same", vault.Cloud.Name, in.Name)
+	}
+	return text
+}
+
+// read returns the declaration at that path of the workspace. It leaves the workspace by no path and no link.
+func (c *checker) read(file string) ([]byte, error) {
+	workspace := c.runner.Getenv("GITHUB_WORKSPACE")
+	if workspace == "" {
+		workspace = "."
+	}
+	if filepath.IsAbs(file) {
+		within, err := filepath.Rel(workspace, file)
+		if err != nil || !filepath.IsLocal(within) {
+			return nil, fmt.Errorf("%q is outside the workspace; expected a path in the repository", file)
+		}
+		file = within
+	}
+	f, err := os.OpenInRoot(workspace, filepath.Clean(file))
+	if err != nil {
+		return nil, explainOpen(file, err)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, declarationMax+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, explainOpen(file, err)
+	}
+	return text, nil // one byte over the limit is for the declaration to refuse, with its place
+}
+
+func explainOpen(file string, err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no %q in the workspace; check the path, and that a step before checks the repository out", file)
+	}
+	if cause, ok := errors.AsType[*os.PathError](err); ok {
+		err = cause.Err
+	}
+	return fmt.Errorf("reading %q: %w; expected a file in the workspace", file, err)
+}

@@ -1,0 +1,150 @@
+package action
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"keyvault-passwords/internal/provision"
+	"keyvault-passwords/internal/runner"
+)
+
+// flushEvery is how often the output file is rewritten at most while secrets are being stored.
+const flushEvery = time.Second
+
+// A ledger is what the vaults hold of the selected secrets, as far as the run knows, and the step's outputs made of it.
+// The output file follows it: a run that is killed half-way has reported what it stored up to a second before.
+type ledger struct {
+	mu      sync.Mutex
+	keys    []string // of the steps, in their order: NAME, or VAULT/NAME where the steps are in several vaults
+	steps   map[*provision.Step]int
+	version []string // the current version of each; "" if none or not known
+	changed []bool
+	file    *runner.Outputs
+	timer   *time.Timer // of the next rewrite; nil if nothing has changed since the last one
+}
+
+// newLedger returns the ledger of a plan: what is there before anything is written.
+func newLedger(plan *provision.Plan, file *runner.Outputs) *ledger {
+	n := len(plan.Steps)
+	l := &ledger{keys: keysOf(plan), steps: make(map[*provision.Step]int, n), version: make([]string, n), changed: make([]bool, n), file: file}
+	for i := range plan.Steps {
+		l.steps[&plan.Steps[i]] = i
+		l.version[i] = plan.Steps[i].Current.ID
+	}
+	return l
+}
+
+func keysOf(plan *provision.Plan) []string {
+	vaults := map[string]bool{}
+	for _, step := range plan.Steps {
+		vaults[step.Vault] = true
+	}
+	keys := make([]string, len(plan.Steps))
+	for i, step := range plan.Steps {
+		keys[i] = step.Secret.Name
+		if len(vaults) > 1 {
+			keys[i] = step.Vault + "/" + step.Secret.Name
+		}
+	}
+	return keys
+}
+
+// note takes in how a step ended, and has the file follow.
+func (l *ledger) note(result provision.Result) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := l.steps[result.Step]
+	l.version[i], l.changed[i] = result.Version, result.Changed
+	if l.timer == nil {
+		l.timer = time.AfterFunc(flushEvery, l.follow)
+	}
+}
+
+// follow rewrites the file. An error is left for close, which writes it again and reports.
+func (l *ledger) follow() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer == nil {
+		return // closed meanwhile
+	}
+	l.timer = nil
+	_ = l.file.Write(l.outputs())
+}
+
+// close writes the file for the last time.
+func (l *ledger) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+	if err := l.file.Write(l.outputs()); err != nil {
+		return err
+	}
+	return l.file.Close()
+}
+
+// outputs returns the outputs of the step. All of them are in patterns that need no escaping: names and version IDs.
+func (l *ledger) outputs() []runner.Output {
+	names, changed := []string{}, []string{}
+	var versions strings.Builder // in declaration order, which a map would not keep
+	for i, key := range l.keys {
+		if l.version[i] == "" {
+			continue
+		}
+		if len(names) > 0 {
+			versions.WriteByte(',')
+		}
+		fmt.Fprintf(&versions, "%q:%q", key, l.version[i])
+		names = append(names, key)
+		if l.changed[i] {
+			changed = append(changed, key)
+		}
+	}
+	outputs := []runner.Output{
+		{Name: outputNames, Value: encode(names)},
+		{Name: outputVersions, Value: "{" + versions.String() + "}"},
+		{Name: outputChanged, Value: encode(changed)},
+	}
+	if len(l.keys) == 1 && len(names) == 1 {
+		outputs = append(outputs, runner.Output{Name: outputName, Value: l.keys[0]}, runner.Output{Name: outputVersion, Value: l.version[0]})
+	}
+	return outputs
+}
+
+func encode(list []string) string {
+	text, err := json.Marshal(list)
+	if err != nil {
+		return "[]" // unreachable: strings always marshal
+	}
+	return string(text)
+}
+
+// masks returns what later logs are not to show: the names as declared and the version IDs.
+func (l *ledger) masks(plan *provision.Plan, m masking) (texts []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.keys {
+		if m == maskAll {
+			texts = append(texts, plan.Steps[i].Secret.Name)
+		}
+		if m != maskNone && l.version[i] != "" {
+			texts = append(texts, l.version[i])
+		}
+	}
+	return texts
+}
+
+// lines returns the outputs as they would stand in the file, for a log that must do in its place.
+func (l *ledger) lines() (lines []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, output := range l.outputs() {
+		lines = append(lines, output.Name+"="+output.Value)
+	}
+	return lines
+}

@@ -1,0 +1,26 @@
+// The action's program: it hands the process over to package action and exits with what that returns. README.md says
+// what the action does, and action.yml what it takes.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	azlog "github.com/Azure/azure-sdk-for-go/sdk/azcore/log"
+
+	"keyvault-passwords/internal/action"
+)
+
+func main() {
+	// What the job's environment could switch on in the SDK: another authority, and logging of requests.
+	// A failure of Unsetenv is one of an invalid name, and this one is valid.
+	_ = os.Unsetenv("AZURE_REGIONAL_AUTHORITY_NAME")
+	azlog.SetListener(nil)
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := (&action.Action{Getenv: os.Getenv, Stdout: os.Stdout}).Main(ctx)
+	stop()
+	os.Exit(status)
+}
