@@ -1,0 +1,176 @@
+package container
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"keyvault-passwords/internal/emulator"
+)
+
+// vaultName is the vault that the examples' declarations name.
+const vaultName = "kv-app-prod"
+
+// A workflow is one of the examples', run by act (github.com/nektos/act): jobs and steps in containers, `uses: ./` as the
+// image under test. act differs from GitHub's runner in what it does with masked values and whose the command files
+// are; the tests that start the image themselves cover that.
+type workflow struct {
+	engine   engine
+	program  string // act
+	runner   string // the image in which a job's steps run
+	path     string
+	services *emulator.Emulator
+}
+
+func newWorkflow(t *testing.T, example string) *workflow {
+	t.Helper()
+	e := newEngine(t)
+	program := demand(t, "ACT", "install act and set it to its path")
+	runner := demand(t, "RUNNER_IMAGE", "set it to an image with bash and tail in which a job's steps can run")
+	// act's name for `uses: ./`; with --rebuild=false it takes the image that has it.
+	e.run(t, "tag", e.image, "docker.io/library/act-dockeraction:latest")
+	services, err := emulator.Start(emulator.Options{Dir: t.TempDir(), Vaults: []string{vaultName}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { services.Close() })
+	return &workflow{e, program, runner, "examples/" + example + "/workflow.yml", services}
+}
+
+// run runs the workflow for an event (push, schedule, workflow_dispatch with inputs NAME=VALUE) and returns act's log.
+func (w *workflow) run(t *testing.T, event string, inputs ...string) string {
+	t.Helper()
+	folder := filepath.Dir(w.services.CAFile())
+	environment := filepath.Join(t.TempDir(), "environment")
+	if err := os.WriteFile(environment, []byte(strings.Join(w.services.Environ(), "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	arguments := []string{event, "--workflows", w.path, "--platform", "ubuntu-latest=" + w.runner,
+		"--pull=false", "--rebuild=false", "--action-offline-mode", "--no-cache-server", "--container-daemon-socket", "-",
+		"--env-file", environment, "--container-options", "-v " + folder + ":" + folder + ":ro",
+		"--var", "AZURE_TENANT_ID=" + emulator.DefaultTenant, "--var", "AZURE_CLIENT_ID=" + emulator.DefaultClient,
+		"--var", "VAULT=" + vaultName, "--rm"}
+	for _, input := range inputs {
+		arguments = append(arguments, "--input", input)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var log bytes.Buffer
+	cmd := exec.CommandContext(ctx, w.program, arguments...)
+	cmd.Dir = "../.."
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // act then removes its containers
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("act %s %s: %v\n%s", event, w.path, err, log.String())
+	}
+	w.checkSilence(t, log.String())
+	return log.String()
+}
+
+func (w *workflow) checkSilence(t *testing.T, log string) {
+	t.Helper()
+	forbidden := append(w.services.Values(), w.services.Tokens()...)
+	if slices.ContainsFunc(forbidden, func(f string) bool { return strings.Contains(log, f) }) {
+		t.Error("act's log holds a value or a token")
+	}
+}
+
+// printed returns what a step of a job printed after a text, once.
+func printed(t *testing.T, log, job, text string) string {
+	t.Helper()
+	found := regexp.MustCompile(`(?m)^\[[^\]]*/`+job+`\s*\]\s*\| `+regexp.QuoteMeta(text)+`(.*)$`).FindAllStringSubmatch(log, -1)
+	if len(found) != 1 {
+		t.Fatalf("job %s printed %q %d times, want once\n%s", job, text, len(found), log)
+	}
+	return strings.TrimSpace(found[0][1])
+}
+
+// changed are the names, sorted, whose current version differs between two states of the vault.
+func changed(before, after map[string]string) []string {
+	var names []string
+	for name, version := range after {
+		if before[name] != version {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// A new environment gets its passwords; a later step and, since nothing is masked, another job receive the outputs.
+// Run again, the workflow changes nothing.
+func TestWorkflowBootstrap(t *testing.T) {
+	w := newWorkflow(t, "bootstrap")
+	log := w.run(t, "push")
+	first := stored(w.services)
+	if len(first) < 2 {
+		t.Fatalf("the vault holds %d secrets\n%s", len(first), log)
+	}
+	for _, place := range [][2]string{{"passwords", "the vault now holds: "}, {"deploy", "deploying with "}} {
+		if got := decode[map[string]string](t, printed(t, log, place[0], place[1])); len(changed(got, first)) != 0 || len(got) != len(first) {
+			t.Errorf("job %s got %q, the vault holds %q", place[0], got, first)
+		}
+	}
+	log = w.run(t, "workflow_dispatch")
+	if got := changed(first, stored(w.services)); len(got) != 0 {
+		t.Errorf("a second run made new versions of %q\n%s", got, log)
+	}
+	if got := printed(t, log, "passwords", "new versions of: "); got != "[]" {
+		t.Errorf("the second run's output changed is %s, want []", got)
+	}
+	if got := w.services.Requests()["get"]; got != 0 {
+		t.Errorf("values were asked for %d times", got)
+	}
+}
+
+// The weekly rotation, with the clock moved between its runs: what is due gets a new version, nothing else does. For an
+// incident, `force` on one name.
+func TestWorkflowRotation(t *testing.T) {
+	w := newWorkflow(t, "rotation")
+	const restart = "restart the readers of "
+	all := []string{"redis-password", "session-signing-key", "sql-admin-password"}
+	state := stored(w.services)
+	for _, round := range []struct {
+		name   string
+		after  time.Duration
+		event  string
+		inputs []string
+		want   []string
+	}{
+		{"first", 0, "schedule", nil, all},
+		{"a week later", 7 * 24 * time.Hour, "schedule", nil, nil},
+		{"a month old", 24 * 24 * time.Hour, "schedule", nil, []string{"session-signing-key"}},
+		{"two months old", 31 * 24 * time.Hour, "schedule", nil, all},
+		{"an incident", time.Hour, "workflow_dispatch", []string{"mode=force", "only=redis-*"}, []string{"redis-password"}},
+	} {
+		w.services.Advance(round.after)
+		log := w.run(t, round.event, round.inputs...)
+		now := stored(w.services)
+		if got := changed(state, now); !slices.Equal(got, round.want) {
+			t.Errorf("%s: new versions of %q, want %q\n%s", round.name, got, round.want, log)
+		}
+		if ran := strings.Contains(log, "| "+restart); ran != (len(round.want) > 0) {
+			t.Errorf("%s: the step that restarts the readers ran: %t\n%s", round.name, ran, log)
+		}
+		for name, version := range now {
+			if strings.Contains(restartLine(log, restart), version) {
+				t.Errorf("%s: the version of %s is readable in a later step", round.name, name)
+			}
+		}
+		state = now
+	}
+}
+
+func restartLine(log, text string) string {
+	_, rest, _ := strings.Cut(log, "| "+text)
+	line, _, _ := strings.Cut(rest, "\n")
+	return line
+}
