@@ -1,9 +1,6 @@
 package emulator
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // A cloud is what belongs together in one of Azure's: https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
 // for the authorities, https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates for the domains.
@@ -60,10 +57,4 @@ func cloudOfDomain(domain string) *cloud {
 		}
 	}
 	return nil
-}
-
-// splitHost parts a vault's host into its name and its domain.
-func splitHost(host string) (name, domain string) {
-	name, domain, _ = strings.Cut(host, ".")
-	return name, domain
 }

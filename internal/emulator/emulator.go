@@ -82,7 +82,8 @@ type Emulator struct {
 	mu      sync.Mutex // guards what follows
 	vaults  map[string]*vault
 	granted map[string]actions // client to what it may do in vaults that are still to be added
-	counts  map[string]int
+	counts  map[string]int     // by operation
+	hosts   map[string]int
 	values  []string
 	tokens  []string
 }
@@ -104,6 +105,7 @@ func New(o Options) *Emulator {
 		vaults:  map[string]*vault{},
 		granted: map[string]actions{strings.ToLower(o.Client): newActions(SetSecret, ReadMetadata)},
 		counts:  map[string]int{},
+		hosts:   map[string]int{},
 	}
 	e.directory = newDirectory(e)
 	e.job = e.newRequestToken()
@@ -136,6 +138,13 @@ func (e *Emulator) Requests() map[string]int {
 	return maps.Clone(e.counts)
 }
 
+// Hosts returns how many requests arrived for each host, those that a proxy would not let through included.
+func (e *Emulator) Hosts() map[string]int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return maps.Clone(e.hosts)
+}
+
 // Values returns every value that arrived or was planted, accepted or not, in that order. It is for leak checks.
 func (e *Emulator) Values() []string {
 	e.mu.Lock()
@@ -143,17 +152,18 @@ func (e *Emulator) Values() []string {
 	return slices.Clone(e.values)
 }
 
-// Tokens returns the request token and every token issued since. It is for leak checks.
+// Tokens returns the request tokens, every token issued, and every assertion presented. It is for leak checks.
 func (e *Emulator) Tokens() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.tokens)
 }
 
-func (e *Emulator) count(operation string) {
+func (e *Emulator) count(operation, host string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.counts[operation]++
+	e.hosts[host]++
 }
 
 func (e *Emulator) addValue(value string) {

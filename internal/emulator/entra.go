@@ -72,12 +72,15 @@ func (e *Emulator) AddTenant(tenant string) {
 	d.tenant(tenant)
 }
 
-// RevokeTokens makes every access token issued so far one that the vaults refuse.
+// RevokeTokens makes every access token issued so far one that the vaults refuse as expired.
 func (e *Emulator) RevokeTokens() {
 	d := e.directory
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	clear(d.issued)
+	for token, t := range d.issued {
+		t.expires = time.Time{}
+		d.issued[token] = t
+	}
 }
 
 func (d *directory) trust(c Credential) {
@@ -243,13 +246,12 @@ func (c *call) checkAssertion(assertion string, credentials []Credential, in *cl
 		a := c.entraRefusal(http.StatusUnauthorized, "invalid_client", number, message)
 		return &a
 	}
-	var claims githubClaims
-	parts := strings.Split(assertion, ".")
-	if len(parts) != 3 || decodeSegment(parts[1], &claims) != nil {
+	claims := c.presented()
+	if claims.Issuer == "" {
 		return refuse(50027, "JWT token is invalid or malformed.")
 	}
-	if number, message := mismatch(claims, credentials, in.audience); number != 0 {
-		return refuse(number, message)
+	if number := mismatch(claims, credentials, in.audience); number != 0 {
+		return refuse(number, federationMessage(number, claims))
 	}
 	if verifyJWT(assertion, githubKeyID, &claims) != nil {
 		return refuse(5000811, "Unable to verify token signature. The signing key identifier does not match any valid registered keys.")
@@ -265,15 +267,20 @@ func (c *call) checkAssertion(assertion string, credentials []Credential, in *cl
 	return nil
 }
 
-// mismatch tells which of issuer, subject and audience no credential has, in Entra's numbers and words; 0 if one matches.
-func mismatch(claims githubClaims, credentials []Credential, audience string) (int, string) {
-	const advice = " Check your federated identity credential Subject, Audience and Issuer against the presented assertion." +
-		" https://learn.microsoft.com/entra/workload-id/workload-identity-federation"
-	none := func(what, presented string) string {
-		return "No matching federated identity record found for presented assertion " + what + " '" + presented + "'."
+// presented returns what the request's assertion says, unverified.
+func (c *call) presented() githubClaims {
+	var claims githubClaims
+	form, err := url.ParseQuery(string(c.body))
+	if parts := strings.Split(form.Get("client_assertion"), "."); err == nil && len(parts) == 3 {
+		_ = decodeSegment(parts[1], &claims) // what cannot be read says nothing
 	}
+	return claims
+}
+
+// mismatch tells, in Entra's numbers, what of a token no credential has; 0 if one matches.
+func mismatch(claims githubClaims, credentials []Credential, audience string) int {
 	if len(credentials) == 0 {
-		return 70025, "The client has no configured federated identity credentials."
+		return 70025
 	}
 	var issuer, subject, folded bool
 	for _, known := range credentials {
@@ -287,19 +294,47 @@ func mismatch(claims githubClaims, credentials []Credential, audience string) (i
 		}
 		subject = true
 		if cmp.Or(known.Audience, audience) == claims.Audience {
-			return 0, ""
+			return 0
 		}
 	}
 	switch {
 	case !issuer:
-		return 700211, none("issuer", claims.Issuer) + advice
+		return 700211
 	case !subject && folded:
-		return 7002138, none("subject", claims.Subject) + " The subject matches with case-insensitive comparison, but not with " +
-			"case-sensitive comparison." + advice
+		return 7002138
 	case !subject:
-		return 700213, none("subject", claims.Subject) + advice
+		return 700213
 	}
-	return 700212, none("audience", claims.Audience) + advice
+	return 700212
+}
+
+// federationMessage is Entra's text for a number of mismatch, as of Azure/login#617 (2026) and #515 (2025); others are
+// numbers of which no text is known, or need none.
+func federationMessage(number int, claims githubClaims) string {
+	const (
+		none   = "No matching federated identity record found for presented assertion "
+		advice = " Check your federated identity credential Subject, Audience and Issuer against the presented assertion." +
+			" https://learn.microsoft.com/entra/workload-id/workload-identity-federation"
+	)
+	switch number {
+	case 70021:
+		return fmt.Sprintf("No matching federated identity record found for presented assertion. Assertion Issuer: '%s'. "+
+			"Assertion Subject: '%s'. Assertion Audience: '%s'.", claims.Issuer, claims.Subject, claims.Audience)
+	case 700211:
+		return none + "issuer '" + claims.Issuer + "'." + advice
+	case 700212:
+		return none + "audience '" + claims.Audience + "'." + advice
+	case 700213:
+		return none + "subject '" + claims.Subject + "'." + advice
+	case 7002138:
+		return none + "subject '" + claims.Subject + "'. The subject matches with case-insensitive comparison, but not with " +
+			"case-sensitive comparison." + advice
+	case 70025:
+		return "The client has no configured federated identity credentials."
+	case 90033:
+		return "A transient error has occurred. Please try again."
+	}
+	return "The request was refused."
 }
 
 // checkScope returns the resource of a scope such as "https://vault.azure.net/.default openid profile".

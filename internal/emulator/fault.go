@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,17 +17,18 @@ type Kind string
 
 // The kinds of faults.
 const (
-	Status       Kind = "status"        // answers Status (0 is 503) with Code, Inner and Message in the service's shape
+	Status       Kind = "status"        // answers Status (0 is 503, or 401 with an AADSTS Code) in the service's shape
 	Cut          Kind = "cut"           // the connection ends without an answer
 	Slow         Kind = "slow"          // the answer comes Delay later
 	Truncated    Kind = "truncated"     // the connection ends in the middle of the body
 	BigBody      Kind = "big-body"      // Size bytes of white space before the body
 	BigHeaders   Kind = "big-headers"   // a header of Size bytes
-	BadChallenge Kind = "bad-challenge" // 401 with a WWW-Authenticate that is Message, or cannot be parsed
+	BadChallenge Kind = "bad-challenge" // a vault's 401 with a WWW-Authenticate that is Message; "" is one that cannot be parsed
 	Empty        Kind = "empty"         // 200 with {}
+	EmptyValue   Kind = "empty-value"   // 200 with a token that is ""
 	NoBody       Kind = "no-body"       // 200 with nothing
 	Redirect     Kind = "redirect"      // Status (0 is 307) to Host
-	Late         Kind = "late"          // answers Status (0 is 503) and commits Delay later: a set alone
+	Late         Kind = "late"          // a set answers Status (0 is 503) and is committed Delay later
 	Endless      Kind = "endless"       // every page of a list has a next one
 	ForeignLink  Kind = "foreign-link"  // a list's next page is on Host
 	ShortPage    Kind = "short-page"    // a list's page has one item, and a next one where there is more
@@ -56,13 +58,13 @@ type Fault struct {
 	Phase     Phase
 
 	Status     int
-	Code       string // the service's code: Throttled, AADSTS's number, ...
+	Code       string // the service's code: Throttled, AADSTS700213, ...
 	Inner      string
 	Message    string
 	RetryAfter string // the header as sent: seconds or a date
 	Delay      time.Duration
-	Size       int    // 0 is 16 MiB
-	Host       string // "" is elsewhere.vault.azure.net, which does not resolve
+	Size       int    // of what is too big; 0 is 16 MiB
+	Host       string // where to; "" is elsewhere.vault.azure.net, which does not resolve
 }
 
 // A Fired is a fault that happened.
@@ -131,8 +133,24 @@ func (f *faults) due(c *call) *Fault {
 	return found
 }
 
+// restricted are the kinds that mean something to some operations alone.
+var restricted = map[Kind][]string{
+	Late:        {"set"},
+	Endless:     {"versions", "list", "list-deleted"},
+	ForeignLink: {"versions", "list", "list-deleted"},
+	ShortPage:   {"versions", "list", "list-deleted"},
+	Unseen:      {"set", "delete", "recover"},
+	EmptyValue:  {"oidc", "token"},
+}
+
 func (f *Fault) fits(c *call) bool {
-	name, _ := splitHost(c.host)
+	name, _, _ := strings.Cut(c.host, ".")
+	if operations := restricted[f.Kind]; operations != nil && !slices.Contains(operations, c.operation) {
+		return false
+	}
+	if c.vault == nil && (f.Kind == BadChallenge || f.Kind == StaleToken) {
+		return false
+	}
 	return (f.Operation == "" || f.Operation == c.operation) &&
 		(f.Vault == "" || strings.EqualFold(f.Vault, name)) &&
 		(f.Secret == "" || strings.EqualFold(f.Secret, c.name))
@@ -160,7 +178,7 @@ func (f *faults) apply(c *call, handle handler) answer {
 // replaces tells whether the answer is the fault's own, so that the service need not be asked.
 func (f *Fault) replaces() bool {
 	switch f.Kind {
-	case Status, Cut, BadChallenge, Empty, NoBody, Redirect, Injection, StaleToken:
+	case Status, Cut, BadChallenge, Empty, EmptyValue, NoBody, Redirect, Injection, StaleToken:
 		return true
 	}
 	return false
@@ -200,7 +218,9 @@ func (f *Fault) spoil(c *call, a answer) answer {
 	case Status:
 		a = f.refusal(c, http.StatusServiceUnavailable, f.Message)
 	case Late:
-		a = f.refusal(c, http.StatusServiceUnavailable, f.Message)
+		if a.status == http.StatusNoContent { // else the service refused at once
+			a = f.refusal(c, http.StatusServiceUnavailable, f.Message)
+		}
 	case Injection:
 		a = f.refusal(c, http.StatusBadRequest, injected)
 	case Cut:
@@ -219,6 +239,8 @@ func (f *Fault) spoil(c *call, a answer) answer {
 		a = f.challenge(c)
 	case Empty:
 		a = answer{status: http.StatusOK, body: []byte("{}")}
+	case EmptyValue:
+		a = answer{status: http.StatusOK, body: map[string]any{"count": 0, "value": "", "token_type": "Bearer", "expires_in": 3599, "access_token": ""}}
 	case NoBody:
 		a = answer{status: http.StatusOK}
 	case Redirect:
@@ -236,20 +258,28 @@ func (f *Fault) size() int    { return cmp.Or(f.Size, 16<<20) }
 
 // refusal words an error as the service that was asked would.
 func (f *Fault) refusal(c *call, status int, message string) answer {
+	if c.vault == nil && !strings.HasSuffix(c.host, githubDomain) {
+		return f.entraRefusal(c, status, message)
+	}
 	status = cmp.Or(f.Status, status)
 	message = cmp.Or(message, http.StatusText(status)+".")
-	switch {
-	case c.vault != nil:
-		code := cmp.Or(f.Code, defaultCode(status))
-		return (&refusal{status: status, code: code, inner: f.Inner, message: message}).answer()
-	case strings.HasSuffix(c.host, githubDomain):
+	if c.vault == nil {
 		return githubRefusal(status, message)
 	}
+	code := cmp.Or(f.Code, defaultCode(status))
+	return (&refusal{status: status, code: code, inner: f.Inner, message: message}).answer()
+}
+
+// entraRefusal is one with an AADSTS number, in the words that belong to it and the assertion presented.
+func (f *Fault) entraRefusal(c *call, status int, message string) answer {
 	number, err := strconv.Atoi(strings.TrimPrefix(f.Code, "AADSTS"))
 	if err != nil {
-		number = 90033 // "A transient error has occurred. Please try again."
+		number = 90033
+	} else if f.Kind == Status {
+		status = http.StatusUnauthorized
 	}
-	return c.entraRefusal(status, cmp.Or(f.Inner, entraCode(status)), number, message)
+	status = cmp.Or(f.Status, status)
+	return c.entraRefusal(status, cmp.Or(f.Inner, entraCode(status)), number, cmp.Or(message, federationMessage(number, c.presented())))
 }
 
 // defaultCode is Key Vault's code for a status.
@@ -278,14 +308,13 @@ func entraCode(status int) string {
 
 // challenge is a 401 that a client must survive: one that says nothing of use, or one for a token it trusts.
 func (f *Fault) challenge(c *call) answer {
-	if c.vault == nil {
-		return f.refusal(c, http.StatusUnauthorized, f.Message)
-	}
 	if f.Kind == StaleToken {
-		return c.unauthorized(cmp.Or(f.Message, "[TokenExpired] Error validating token: 'S2S12086'."))
+		return c.unauthorized(cmp.Or(f.Message, tokenExpired))
 	}
-	a := c.unauthorized("AKV10000: Request is missing a Bearer, PoP, or MTLS_POP token.")
-	a.header = withHeader(nil, "Www-Authenticate", cmp.Or(f.Message, fmt.Sprintf(`Bearer authorization="https:/x", resource="https://%s"`, c.vault.options.Domain)))
+	a := c.unauthorized(noToken)
+	// A tenant is sought behind the third slash: https://github.com/Azure/azure-sdk-for-go, keyvault/internal v1.2.0.
+	header := cmp.Or(f.Message, fmt.Sprintf(`Bearer authorization="https:/x", resource="https://%s"`, c.vault.options.Domain))
+	a.header = withHeader(nil, "Www-Authenticate", header)
 	return a
 }
 

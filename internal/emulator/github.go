@@ -157,20 +157,20 @@ func (e *Emulator) RequestToken() string {
 	return e.job.token
 }
 
-// acceptsRequestToken tells whether an Authorization header is the job's, in time.
-func (e *Emulator) acceptsRequestToken(header string, now time.Time) bool {
+// acceptsRequestToken tells whether a token is the job's, in time.
+func (e *Emulator) acceptsRequestToken(token string, now time.Time) bool {
 	e.jobMu.Lock()
 	defer e.jobMu.Unlock()
-	return header == "Bearer "+e.job.token && now.Before(e.job.expires)
+	return token == e.job.token && now.Before(e.job.expires)
 }
 
 // serveIDToken is GET on the runner's request URL, with the audience in the query.
 // https://docs.github.com/actions/reference/security/oidc#methods-for-requesting-the-oidc-token
 func serveIDToken(c *call) answer {
-	if c.request.Method != http.MethodGet && c.request.Method != http.MethodPost {
+	if c.request.Method != http.MethodGet {
 		return githubRefusal(http.StatusMethodNotAllowed, "The method is not allowed here.")
 	}
-	if !c.e.acceptsRequestToken(c.request.Header.Get("Authorization"), c.now) {
+	if !c.e.acceptsRequestToken(c.bearer(), c.now) {
 		return githubRefusal(http.StatusUnauthorized, "The request token is missing, wrong or expired.")
 	}
 	if c.query.Get("api-version") != "2.0" {

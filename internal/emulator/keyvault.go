@@ -11,14 +11,22 @@ import (
 	"strings"
 )
 
-// serviceVersion is what the service called itself in May 2026.
-const serviceVersion = "1.9.3347.1"
+// What the service called itself in May 2026, and its words about tokens: the first are of that time too, the others of
+// azure-sdk-for-python#27266 (2022), MicrosoftDocs/azure-docs#109562 (2023) and #75410 (2021), azuresandbox#188 (2025).
+const (
+	serviceVersion = "1.9.3347.1"
+	noToken        = "AKV10000: Request is missing a Bearer, PoP, or MTLS_POP token."
+	tokenExpired   = "[TokenExpired] Error validating token: 'S2S12086'."
+)
 
 func (c *call) vaultHeaders(h http.Header) {
 	h.Set("Strict-Transport-Security", "max-age=31536000;includeSubDomains")
 	h.Set("x-ms-keyvault-region", c.vault.options.Region)
 	h.Set("x-ms-keyvault-service-version", serviceVersion)
 	h.Set("x-ms-keyvault-network-info", "conn_type=Ipv4;addr="+clientAddress+";act_addr_fam=InterNetwork;")
+	if c.role != "" && !c.vault.options.AccessPolicy {
+		h.Set("x-ms-keyvault-rbac-assignment-id", c.role)
+	}
 	if id := c.request.Header.Get("x-ms-client-request-id"); id != "" {
 		h.Set("x-ms-client-request-id", id)
 	}
@@ -30,7 +38,7 @@ func routeVault(c *call) handler {
 	if len(c.path) > 1 && c.operation != "restore" {
 		c.name = c.path[1]
 	}
-	if c.request.Header.Get("Authorization") == "" {
+	if c.bearer() == "" {
 		c.operation = "challenge"
 		return serveChallenge
 	}
@@ -81,7 +89,7 @@ func vaultOperation(method string, path []string) string {
 
 // serveChallenge answers a request without token: who issues one, and for what.
 func serveChallenge(c *call) answer {
-	return c.unauthorized("AKV10000: Request is missing a Bearer, PoP, or MTLS_POP token.")
+	return c.unauthorized(noToken)
 }
 
 func (c *call) unauthorized(message string) answer {
@@ -121,18 +129,18 @@ func (c *call) authenticate() (accessToken, *answer) {
 		a := c.unauthorized(message)
 		return accessToken{}, &a
 	}
-	text, bearer := strings.CutPrefix(c.request.Header.Get("Authorization"), "Bearer ")
-	if !bearer {
-		return refuse("AKV10000: Request is missing a Bearer, PoP, or MTLS_POP token.")
-	}
+	text := c.bearer()
 	token, found := c.e.directory.lookUp(text)
 	expected := "https://" + c.vault.options.Domain
 	own := "https://sts.windows.net/" + c.vault.options.Tenant + "/"
 	switch {
+	case text == "":
+		return refuse(noToken)
 	case !found:
-		return refuse("AKV10046: Unable to resolve the key used for signature validation.")
+		header, _, _ := strings.Cut(text, ".")
+		return refuse("AKV10046: Unable to resolve the key used for signature validation. EncodedJwtHeader: '" + header + "'.")
 	case !c.now.Before(token.expires):
-		return refuse("[TokenExpired] Error validating token: 'S2S12086'.")
+		return refuse(tokenExpired)
 	case token.audience != expected:
 		return refuse("AKV10022: Invalid audience. Expected " + expected + ", found: " + token.audience + ".")
 	case token.issuer != own:
@@ -162,11 +170,23 @@ func (c *call) admit(token accessToken) *refusal {
 	if refused := c.authorize(token); refused != nil {
 		return refused
 	}
-	if c.vault.options.ReadOnly && !slices.Contains([]string{"get", "versions", "list", "list-deleted", "get-deleted", "backup"}, c.operation) {
-		return &refusal{status: http.StatusForbidden, code: "Forbidden", message: "Operation " + c.operation + " is not allowed: the vault is read-only."}
+	c.role = roleAssignment
+	if name := writes[c.operation]; name != "" && c.vault.options.ReadOnly {
+		return &refusal{status: http.StatusServiceUnavailable, code: "ServiceUnavailable",
+			message: "Operation \"" + name + "\" is unavailable: the service is currently in a read-only state."}
 	}
 	return nil
 }
+
+// writes are the operations that a failed-over region does not do, as the service calls them: the first in MSEndpointMgr/
+// CloudLAPS#70 (2023), the others by its likeness.
+var writes = map[string]string{
+	"set": "SecretSet", "update": "SecretUpdate", "delete": "SecretDelete", "recover": "SecretRecover", "purge": "SecretPurge",
+	"restore": "SecretRestore",
+}
+
+// roleAssignment is the ID under which a vault with roles tells why it let a request through.
+const roleAssignment = "5d0c6f3a9e8b47d1a2c4e6f80b1d3f57"
 
 // unknownPath is what a path or method gets that is no operation's.
 func (c *call) unknownPath() *refusal {

@@ -61,7 +61,7 @@ func (e *Emulator) Remove(vault, name string) error {
 	if s == nil {
 		return fmt.Errorf("deleting %s in %s: it is not there", name, vault)
 	}
-	s.deleted, s.deletionSeen = now, now
+	v.markDeleted(s, now, 0)
 	return nil
 }
 

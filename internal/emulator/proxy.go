@@ -35,10 +35,10 @@ type server struct {
 // Start returns an Emulator that listens on a free port of 127.0.0.1 and has written its CA's certificate, ca.pem, into
 // Options.Dir. Close ends it.
 func Start(o Options) (*Emulator, error) {
-	e := New(o)
 	if o.Dir == "" {
 		return nil, errors.New("starting the emulator: Options.Dir is empty; name a folder for ca.pem")
 	}
+	e := New(o)
 	certificate, ca, err := newCertificate()
 	if err != nil {
 		return nil, fmt.Errorf("starting the emulator: making a certificate: %w", err)
@@ -76,7 +76,7 @@ func (e *Emulator) Close() error {
 	return errors.Join(e.server.outer.Close(), e.server.tunnels.Close(), e.server.inner.Close())
 }
 
-// Proxy is the URL of the proxy, and CAFile the path of the CA's certificate; both "" without listener.
+// Proxy is the URL of the proxy, "" without listener.
 func (e *Emulator) Proxy() string {
 	if e.server == nil {
 		return ""
@@ -106,7 +106,7 @@ func (e *Emulator) Environ() []string {
 // not resolve.
 func (e *Emulator) connect(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodConnect || !e.Knows(r.Host) {
-		e.count("unknown-host")
+		e.count("unknown-host", hostOf(r.Host))
 		http.Error(w, "no such host", http.StatusBadGateway)
 		return
 	}

@@ -30,7 +30,8 @@ type call struct {
 	vault  *vault
 	name   string // the secret's name, as the client spelt it
 	parsed setRequest
-	bad    bool // the body of a set is not one
+	bad    bool   // the body of a set is not one
+	role   string // the assignment that allowed the operation
 
 	// What a fault changes in how the service works.
 	late   time.Duration // commit so much later
@@ -47,7 +48,7 @@ type answer struct {
 	truncated bool // the connection ends in the middle of the body
 }
 
-// operation is the service's part: from call to answer.
+// A handler is the service's part: from call to answer.
 type handler func(*call) answer
 
 func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
@@ -56,7 +57,7 @@ func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
 	handle := e.route(c)
 	c.body, _ = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)) // a body cut short is refused as what it then is
 	c.note()
-	e.count(c.operation)
+	e.count(c.operation, c.host)
 	a := e.faults.apply(c, handle)
 	if r.Context().Err() != nil {
 		panic(http.ErrAbortHandler) // the client has gone
@@ -85,13 +86,15 @@ func (e *Emulator) Knows(host string) bool {
 	return cloudOfAuthority(host) != nil || strings.HasSuffix(host, githubDomain) || e.vault(host) != nil
 }
 
-// note remembers what must not leak, before anything can go wrong with the request.
+// note remembers what must not leak, before anything can go wrong with the request: a value is one whether or not it came
+// to the right place, with a token, in a request that will be done.
 func (c *call) note() {
-	if c.operation == "set" && len(c.body) > 0 {
-		c.bad = json.Unmarshal(c.body, &c.parsed) != nil
-		if c.parsed.Value != nil {
-			c.e.addValue(*c.parsed.Value)
-		}
+	if c.request.Method != http.MethodPut {
+		return
+	}
+	c.bad = json.Unmarshal(c.body, &c.parsed) != nil
+	if c.parsed.Value != nil {
+		c.e.addValue(*c.parsed.Value)
 	}
 }
 
@@ -163,6 +166,15 @@ func splitPath(u *url.URL) []string {
 		}
 	}
 	return segments
+}
+
+// bearer returns the token of the Authorization header, "" if there is none.
+func (c *call) bearer() string {
+	scheme, token, _ := strings.Cut(c.request.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return token
 }
 
 func hostOf(hostport string) string {

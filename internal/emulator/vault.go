@@ -56,7 +56,8 @@ type vault struct {
 	secrets  map[string]*secret // by name in lower case
 	backups  map[string]*secret // by blob
 	pending  []lateCommit
-	commits  int // so many versions were committed
+	deleted  bool // some secret may be
+	commits  int  // so many versions were committed
 	creates  window
 	requests window
 }
@@ -160,6 +161,9 @@ func (v *vault) settle(now time.Time) {
 		late := v.pending[0]
 		v.pending = v.pending[1:]
 		v.commit(late.name, late.version)
+	}
+	if !v.deleted {
+		return // nearly always: do not walk through all secrets at each request
 	}
 	for key, s := range v.secrets {
 		if !s.deleted.IsZero() && !now.Before(v.purgeTime(s)) {
@@ -414,9 +418,14 @@ func (v *vault) remove(c *call) (any, *refusal) {
 		}
 		return nil, secretNotFound(c.name)
 	}
-	s.deleted = c.now
-	s.deletionSeen = c.now.Add(c.settleTime())
+	v.markDeleted(s, c.now, c.settleTime())
 	return v.deletedBundle(s, true), nil
+}
+
+func (v *vault) markDeleted(s *secret, now time.Time, seenAfter time.Duration) {
+	v.deleted = true
+	s.deleted = now
+	s.deletionSeen = now.Add(seenAfter)
 }
 
 func (c *call) settleTime() time.Duration { return cmp.Or(c.unseen, c.e.options.Settle) }
@@ -447,7 +456,8 @@ func (v *vault) purge(c *call) (any, *refusal) {
 		return nil, deletedSecretNotFound(c.name)
 	case v.options.PurgeProtection:
 		return nil, &refusal{status: http.StatusForbidden, code: "Forbidden",
-			message: "Operation \"purge\" is not allowed because purge protection is enabled for this vault."}
+			message: "Operation \"purge\" is not allowed because purge protection is enabled for this vault. Key Vault service will " +
+				"automatically purge it after the retention period has passed.\r\nVault: " + v.options.Name + ";location=" + v.options.Region}
 	}
 	delete(v.secrets, strings.ToLower(c.name))
 	return nil, nil
