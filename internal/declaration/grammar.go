@@ -17,30 +17,30 @@ const (
 )
 
 var topFields = []field[spec]{
-	{"vault", "text", `{"type": "string"}`,
+	{"vault", "text", `{"$ref": "#/definitions/vault-address"}`,
 		"The vault of every secret that names no other: its name, or its `https://` URL. The `vault` input stands over it.",
 		func(r *reader, n *yaml.Node, s *spec) { s.vault = n }},
-	{"vaults", "mapping of names to vaults", `{"type": "object", "propertyNames": {"$ref": "#/$defs/name"}, "additionalProperties": {"$ref": "#/$defs/vault"}}`,
+	{"vaults", "mapping of names to vaults", `{"type": "object", "propertyNames": {"$ref": "#/definitions/name"}, "additionalProperties": {"$ref": "#/definitions/vault"}}`,
 		"Names for further vaults, for the `vaults` key of secrets.",
 		func(r *reader, n *yaml.Node, s *spec) { s.vaults = n }},
-	{"policies", "mapping of names to policies", `{"type": "object", "propertyNames": {"$ref": "#/$defs/policy-name"}, "additionalProperties": {"$ref": "#/$defs/policy"}}`,
+	{"policies", "mapping of names to policies", `{"type": "object", "propertyNames": {"$ref": "#/definitions/policy-name"}, "additionalProperties": {"$ref": "#/definitions/policy"}}`,
 		"Policies of your own. A preset's name cannot be taken.",
 		func(r *reader, n *yaml.Node, s *spec) { s.policies = r.readPolicies(n) }},
-	{"secrets", "mapping of names to secrets", `{"$ref": "#/$defs/secrets"}`,
+	{"secrets", "mapping of names to secrets", `{"$ref": "#/definitions/secrets"}`,
 		"The secrets: each name with a secret, or with a policy's name, or with nothing for the `default` policy.",
 		func(r *reader, n *yaml.Node, s *spec) { s.secrets = r.readSecrets(n, "secrets") }},
 }
 
 var vaultFields = []field[aliasSpec]{
-	{"name", "text", `{"type": "string"}`,
+	{"name", "text", `{"$ref": "#/definitions/vault-address"}`,
 		"The vault: its name, or its `https://` URL.",
 		func(r *reader, n *yaml.Node, a *aliasSpec) { a.vault, _ = r.readVault(n, "name") }},
-	{"tenant-id", "text", `{"type": "string"}`,
+	{"tenant-id", "text", `{"$ref": "#/definitions/tenant-id"}`,
 		"The Entra tenant of this vault's identity: a GUID or a domain. Absent: the run's.",
 		func(r *reader, n *yaml.Node, a *aliasSpec) {
 			a.tenant = r.readMatch(n, "tenant-id", tenantID, "expected a GUID or a domain")
 		}},
-	{"client-id", "text", `{"type": "string"}`,
+	{"client-id", "text", `{"$ref": "#/definitions/client-id"}`,
 		"The identity for this vault: the GUID of an app registration or user-assigned identity. Absent: the run's.",
 		func(r *reader, n *yaml.Node, a *aliasSpec) {
 			a.client = r.readMatch(n, "client-id", clientID, "expected a GUID")
@@ -48,48 +48,48 @@ var vaultFields = []field[aliasSpec]{
 }
 
 var secretFields = []field[secretSpec]{
-	{"policy", "policy, or its name", `{"$ref": "#/$defs/policy-use"}`,
+	{"policy", "policy, or its name", `{"$ref": "#/definitions/policy-use"}`,
 		"How the password is made: a preset, one of `policies`, or a policy. Absent: `default`.",
 		func(r *reader, n *yaml.Node, s *secretSpec) { s.policy, _ = r.readPolicyUse(n, "policy") }},
-	{"login", "text", `{"type": "string", "minLength": 1, "maxLength": 256}`,
+	{"login", "text", `{"$ref": "#/definitions/text"}`,
 		"The account that the password is for. No generated part holds it, or three letters and digits in a row of it, case ignored.",
 		func(r *reader, n *yaml.Node, s *secretSpec) { s.login = r.locateText(n, "login", maxText) }},
-	{"generate", "mapping of names to policies", `{"type": "object", "minProperties": 1, "propertyNames": {"$ref": "#/$defs/part-name"}, "additionalProperties": {"$ref": "#/$defs/policy-use"}}`,
+	{"generate", "mapping of names to policies", `{"type": "object", "minProperties": 1, "propertyNames": {"$ref": "#/definitions/part-name"}, "additionalProperties": {"$ref": "#/definitions/policy-use"}}`,
 		"The generated parts of a `value` that has several. It stands in place of `policy`, which makes the one part `password`.",
 		func(r *reader, n *yaml.Node, s *secretSpec) { s.readGenerate(r, n) }},
-	{"value", "text", `{"type": "string", "minLength": 1}`,
+	{"value", "text", `{"$ref": "#/definitions/template"}`,
 		"The value as a text with `${PART}` and `${login}` in it, each with filters where wanted: `${password|url}`. `$$` is a dollar. Absent: the one part.",
 		func(r *reader, n *yaml.Node, s *secretSpec) { s.readValue(r, n) }},
-	{"content-type", "text", `{"type": "string", "minLength": 1, "maxLength": 255}`,
+	{"content-type", "text", `{"$ref": "#/definitions/text", "maxLength": 255}`,
 		"Key Vault's content type, at most 255 characters.",
 		func(r *reader, n *yaml.Node, s *secretSpec) {
 			s.contentType, _ = r.readText(n, "content-type", maxType)
 		}},
-	{"tags", "mapping of text to text", `{"type": "object", "maxProperties": 11, "propertyNames": {"type": "string", "minLength": 1, "maxLength": 256, "not": {"pattern": "^([Gg][Ee][Nn][Ee][Rr][Aa][Tt][Ee][Dd]-[Bb][Yy]|[Pp][Oo][Ll][Ii][Cc][Yy]|[Oo][Pp][Ee][Rr][Aa][Tt][Ii][Oo][Nn]|[Rr][Uu][Nn])$"}}, "additionalProperties": {"type": "string", "maxLength": 256}}`,
+	{"tags", "mapping of text to text", `{"$ref": "#/definitions/tags"}`,
 		"Up to 11 tags, names and values of up to 256 characters. `generated-by`, `policy`, `operation` and `run` are the action's own.",
 		func(r *reader, n *yaml.Node, s *secretSpec) { s.readTags(r, n) }},
-	{"expires", "duration", `{"$ref": "#/$defs/duration"}`,
+	{"expires", "duration", `{"$ref": "#/definitions/duration"}`,
 		"When each new version expires, from its making. Absent: never.",
 		func(r *reader, n *yaml.Node, s *secretSpec) { s.expires = r.locateDuration(n, "expires") }},
-	{"not-before", "duration", `{"$ref": "#/$defs/duration"}`,
+	{"not-before", "duration", `{"$ref": "#/definitions/duration"}`,
 		"From when on each new version is to be used, from its making. Absent: at once.",
 		func(r *reader, n *yaml.Node, s *secretSpec) { s.notBefore = r.locateDuration(n, "not-before") }},
-	{"rotate", "mapping", `{"$ref": "#/$defs/rotate"}`,
+	{"rotate", "mapping", `{"$ref": "#/definitions/rotate"}`,
 		"When the mode `rotate` makes a new version.",
 		func(r *reader, n *yaml.Node, s *secretSpec) { s.readRotate(r, n) }},
-	{"superseded", "mapping", `{"$ref": "#/$defs/superseded"}`,
+	{"superseded", "mapping", `{"$ref": "#/definitions/superseded"}`,
 		"What becomes of older versions that this action made, in the modes `rotate` and `force`. Absent: they stay as they are.",
 		func(r *reader, n *yaml.Node, s *secretSpec) { s.readSuperseded(r, n) }},
-	{"vaults", "list of names", `{"type": "array", "minItems": 1, "uniqueItems": true, "items": {"$ref": "#/$defs/name"}}`,
+	{"vaults", "list of names", `{"type": "array", "minItems": 1, "uniqueItems": true, "items": {"$ref": "#/definitions/name"}}`,
 		"The vaults, of those under `vaults`, that hold the secret: the same value in each. Absent: the default vault.",
 		func(r *reader, n *yaml.Node, s *secretSpec) { s.readVaults(r, n) }},
 }
 
 var rotateFields = []field[rotateSpec]{
-	{"after", "duration", `{"$ref": "#/$defs/duration"}`,
+	{"after", "duration", `{"$ref": "#/definitions/duration"}`,
 		"When the current version is so old.",
 		func(r *reader, n *yaml.Node, s *rotateSpec) { s.after = r.locateDuration(n, "after") }},
-	{"before-expiry", "duration", `{"$ref": "#/$defs/duration"}`,
+	{"before-expiry", "duration", `{"$ref": "#/definitions/duration"}`,
 		"When the current version expires within this time. It needs `expires`.",
 		func(r *reader, n *yaml.Node, s *rotateSpec) { s.beforeExpiry = r.locateDuration(n, "before-expiry") }},
 	{"on-policy-change", "true or false", `{"type": "boolean"}`,
@@ -98,22 +98,22 @@ var rotateFields = []field[rotateSpec]{
 }
 
 var supersededFields = []field[supersededSpec]{
-	{"disable-after", "duration", `{"$ref": "#/$defs/duration-or-none"}`,
+	{"disable-after", "duration", `{"$ref": "#/definitions/duration-or-none"}`,
 		"They are disabled once the current version is so old; `0h` for at once.",
 		func(r *reader, n *yaml.Node, s *supersededSpec) { s.disableAfter = r.locateGrace(n, "disable-after") }},
 }
 
 var policyFields = []field[policyDraft]{
-	rule("length", "number, or {min, max}", `{"$ref": "#/$defs/length"}`,
+	rule("length", "number, or {min, max}", `{"$ref": "#/definitions/length"}`,
 		"How many characters. Absent: 32, as in `default`.",
 		readLength),
-	rule("characters", "list of character sets", `{"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/characters"}}`,
+	rule("characters", "list of character sets", `{"type": "array", "minItems": 1, "items": {"$ref": "#/definitions/characters"}}`,
 		"The sets whose union is the alphabet; they may overlap. Absent: those of `default`, with its `first` where `first` is absent too.",
 		readCharacters),
 	rule("sets", "number", `{"type": "integer", "minimum": 1}`,
 		"At least so many of the sets of `characters` appear: 3 of 4, say.",
 		func(r *reader, n *yaml.Node, d *policyDraft) { d.policy.Sets, _ = r.readCount(n, "sets") }),
-	rule("exclude", "text", `{"type": "string", "minLength": 1}`,
+	rule("exclude", "text", `{"$ref": "#/definitions/text"}`,
 		"These characters do not appear.",
 		func(r *reader, n *yaml.Node, d *policyDraft) { d.policy.Exclude, _ = r.readText(n, "exclude", maxText) }),
 	rule("exclude-ambiguous", "true or false", `{"type": "boolean"}`,
@@ -121,10 +121,10 @@ var policyFields = []field[policyDraft]{
 		func(r *reader, n *yaml.Node, d *policyDraft) {
 			d.policy.ExcludeAmbiguous, _ = r.readBool(n, "exclude-ambiguous")
 		}),
-	rule("first", "class, or list of classes", `{"$ref": "#/$defs/classes"}`,
+	rule("first", "class, or list of classes", `{"$ref": "#/definitions/classes"}`,
 		"The first character is of this class, or of one of these.",
 		func(r *reader, n *yaml.Node, d *policyDraft) { d.policy.First = r.readClasses(n, "first", d) }),
-	rule("last", "class, or list of classes", `{"$ref": "#/$defs/classes"}`,
+	rule("last", "class, or list of classes", `{"$ref": "#/definitions/classes"}`,
 		"So is the last.",
 		func(r *reader, n *yaml.Node, d *policyDraft) { d.policy.Last = r.readClasses(n, "last", d) }),
 	rule("max-run", "number", `{"type": "integer", "minimum": 1}`,
@@ -138,10 +138,10 @@ var policyFields = []field[policyDraft]{
 	rule("distinct", "true or false", `{"type": "boolean"}`,
 		"No character appears twice.",
 		func(r *reader, n *yaml.Node, d *policyDraft) { d.policy.Distinct, _ = r.readBool(n, "distinct") }),
-	rule("forbid", "list of text", `{"$ref": "#/$defs/texts"}`,
+	rule("forbid", "list of text", `{"$ref": "#/definitions/texts"}`,
 		"None of these texts appears, case ignored.",
 		func(r *reader, n *yaml.Node, d *policyDraft) { d.policy.Forbid = r.readTexts(n, "forbid", d) }),
-	rule("forbid-patterns", "list of text", `{"$ref": "#/$defs/texts"}`,
+	rule("forbid-patterns", "list of text", `{"$ref": "#/definitions/texts"}`,
 		"None of these patterns (RE2) matches anywhere; anchor a pattern to tie it to an end.",
 		func(r *reader, n *yaml.Node, d *policyDraft) {
 			d.policy.ForbidPatterns = r.readTexts(n, "forbid-patterns", d)
@@ -154,10 +154,10 @@ var policyFields = []field[policyDraft]{
 	rule("min-entropy", "number", `{"type": "number", "exclusiveMinimum": 0}`,
 		"In bits: a policy of fewer is refused. Absent: 64, or the preset's own.",
 		readBits),
-	rule("passphrase", "mapping", `{"$ref": "#/$defs/passphrase"}`,
+	rule("passphrase", "mapping", `{"$ref": "#/definitions/passphrase"}`,
 		"Words in place of characters. It stands alone but for `forbid`, `forbid-patterns`, `dictionary` and `min-entropy`.",
 		readPassphrase),
-	rule("rules", "text", `{"type": "string", "minLength": 1}`,
+	rule("rules", "text", `{"$ref": "#/definitions/long-text"}`,
 		"A `passwordrules` text as Apple and browsers define it. It stands in place of `length` to `max-run`.",
 		func(r *reader, n *yaml.Node, d *policyDraft) { d.policy.Rules, _ = r.readText(n, "rules", maxPattern) }),
 }
@@ -178,13 +178,13 @@ var lengthFields = []field[policyDraft]{
 }
 
 var charsetFields = []field[charsetDraft]{
-	{"from", "class", `{"$ref": "#/$defs/class"}`,
+	{"from", "class", `{"$ref": "#/definitions/class"}`,
 		"A named class. Each set has one of `from` and `chars`.",
 		func(r *reader, n *yaml.Node, s *charsetDraft) {
 			s.note(r, n, "from")
 			s.charset.From, _ = r.readClass(n, "from")
 		}},
-	{"chars", "text", `{"type": "string", "minLength": 1}`,
+	{"chars", "text", `{"$ref": "#/definitions/text"}`,
 		"The characters themselves.",
 		func(r *reader, n *yaml.Node, s *charsetDraft) {
 			s.note(r, n, "chars")
@@ -213,7 +213,7 @@ var passphraseFields = []field[phraseDraft]{
 			p.note(r, n, "words")
 			p.Words, _ = r.readCount(n, "words")
 		}},
-	{"separator", "text", `{"type": "string"}`,
+	{"separator", "text", `{"$ref": "#/definitions/printable"}`,
 		"What stands between words; `\"\"` for nothing. Absent: a hyphen.",
 		func(r *reader, n *yaml.Node, p *phraseDraft) { p.note(r, n, "separator"); p.readSeparator(r, n) }},
 	{"capitalize", "true or false", `{"type": "boolean"}`,

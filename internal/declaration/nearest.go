@@ -2,14 +2,16 @@ package declaration
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // alternatives says what could have stood in place of a word: the nearest known one, where one is near, and all of them.
+// There must be one.
 func alternatives(word string, known []string) string {
 	list := "expected one of " + enumerate(known)
-	if len(known) == 0 {
-		list = "expected none"
+	if len(known) == 1 {
+		list = "expected " + known[0]
 	}
 	if near := nearest(word, known); near != "" {
 		return fmt.Sprintf("did you mean %q? %s", near, list)
@@ -27,7 +29,7 @@ func enumerate(names []string) string {
 }
 
 // nearest returns the known word that is fewest slips away from word, in any letter case: at most one for each three
-// characters. "" if none is so near; the first of several.
+// characters; else one that word is a part of, or that is a part of word. "" if none is so near; the first of several.
 func nearest(word string, known []string) string {
 	const most = 64 // characters: longer words are no slip of a known one
 	if len(word) > most {
@@ -39,7 +41,15 @@ func nearest(word string, known []string) string {
 			best, found = d, k
 		}
 	}
+	if i := slices.IndexFunc(known, func(k string) bool { return overlap(strings.ToLower(word), strings.ToLower(k)) }); found == "" && i >= 0 {
+		found = known[i]
+	}
 	return found
+}
+
+// overlap reports whether one word, of three letters or more, is a part of the other: "minimum" and "min".
+func overlap(a, b string) bool {
+	return len(a) >= 3 && len(b) >= 3 && (strings.Contains(a, b) || strings.Contains(b, a))
 }
 
 // distance counts the slips between two words: a letter too many, too few, wrong, or two neighbours exchanged (optimal

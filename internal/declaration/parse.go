@@ -148,8 +148,9 @@ func (r *resolver) secret(s *secretSpec) Secret {
 		secret.Superseded = &Superseded{s.superseded.value.disableAfter.value}
 	}
 	r.checkLifecycle(s)
-	r.checkValue(s, secret)
-	if !slices.ContainsFunc(secret.Parts, func(p Part) bool { return p.Set == nil }) {
+	r.checkTemplate(s, secret)
+	if len(secret.Parts) > 0 && !slices.ContainsFunc(secret.Parts, func(p Part) bool { return p.Set == nil }) {
+		r.checkSize(s, secret)
 		secret.Policy = policyTag(secret)
 	}
 	return secret
@@ -230,21 +231,22 @@ func (r *resolver) compileNamed(name string, policy password.Policy, at Place, s
 	return set
 }
 
-// checkValue checks the template of a secret against its parts, and the size of the value.
-func (r *resolver) checkValue(s *secretSpec, secret Secret) {
-	if !s.value.given() {
-		if len(secret.Parts) > 1 && s.sound {
-			r.problem(s.generate.place, fmt.Sprintf("%d parts and no value", len(secret.Parts)), "expected value, which says how they go together")
-		}
-	} else {
+// checkTemplate checks the template of a secret against its parts.
+func (r *resolver) checkTemplate(s *secretSpec, secret Secret) {
+	switch {
+	case s.value.given():
 		r.checkReferences(s, secret)
+	case len(secret.Parts) > 1 && s.sound:
+		r.problem(s.generate.place, fmt.Sprintf("%d parts and no value", len(secret.Parts)), "expected value, which says how they go together")
 	}
+}
+
+// checkSize checks that no value of a secret exceeds what Key Vault takes. Its parts are compiled; their characters are
+// ASCII, a byte each.
+func (r *resolver) checkSize(s *secretSpec, secret Secret) {
 	longest := map[string]int{}
 	for _, part := range secret.Parts {
-		if part.Set == nil {
-			return
-		}
-		_, longest[part.Name] = part.Set.Lengths() // in characters, which are ASCII
+		_, longest[part.Name] = part.Set.Lengths()
 	}
 	size, at := longest[secret.Parts[0].Name], s.place
 	if s.value.given() {

@@ -41,7 +41,7 @@ func (r *reader) readPolicyUse(n *yaml.Node, what string) (located[policyUse], b
 	switch v := deref(n); {
 	case v.Kind == yaml.MappingNode:
 		return locate(r, n, policyUse{draft: r.readPolicy(n, inline)}), true
-	case v.Kind != yaml.ScalarNode || v.Tag == "!!null":
+	case v.Kind != yaml.ScalarNode || v.Tag != "!!str":
 		r.problem(r.place(n), fmt.Sprintf("%s is %s", what, kindOf(v)), policyWant)
 		return located[policyUse]{}, false
 	}
@@ -86,10 +86,21 @@ func readCharacters(r *reader, n *yaml.Node, d *policyDraft) {
 		set := charsetDraft{path: path, draft: d}
 		before := len(r.problems)
 		readFields(r, item, "a character set", "expected a mapping, such as {from: lower, min: 1}", charsetFields, &set)
-		if len(r.problems) == before && (set.charset.From == "") == (set.charset.Chars == "") {
-			r.problem(r.place(item), "a character set needs one of from and chars", "expected {from: CLASS} or {chars: \"...\"}")
+		if len(r.problems) == before {
+			r.checkCharset(item, set.charset)
 		}
 		d.policy.Characters = append(d.policy.Characters, set.charset)
+	}
+}
+
+// checkCharset checks that a character set has one source of characters.
+func (r *reader) checkCharset(n *yaml.Node, set password.Charset) {
+	const want = "expected {from: CLASS} or {chars: \"...\"}"
+	switch {
+	case set.From == "" && set.Chars == "":
+		r.problem(r.place(n), "a character set with neither from nor chars", want)
+	case set.From != "" && set.Chars != "":
+		r.problem(r.place(n), "a character set with both from and chars", want+"; two sets may stand side by side")
 	}
 }
 
@@ -279,7 +290,7 @@ func (d *policyDraft) locate(keys []string) Place {
 func (p *phraseDraft) readSeparator(r *reader, n *yaml.Node) {
 	text, ok := r.scalar(n, "separator")
 	if strings.ContainsFunc(text, unicode.IsControl) {
-		r.problem(r.place(n), "separator holds a control character", "expected printable text on one line")
+		r.control(n, "separator")
 		ok = false
 	}
 	if ok {

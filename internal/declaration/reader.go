@@ -81,7 +81,7 @@ func readFields[T any](r *reader, n *yaml.Node, what, want string, fields []fiel
 			continue
 		}
 		if value := deref(pair[1]); value.Kind == yaml.ScalarNode && value.Tag == "!!null" {
-			r.problem(r.place(pair[0]), fmt.Sprintf("%s has no value", name), "expected "+fields[i].shape+", or leave the key out")
+			r.problem(r.place(pair[0]), fmt.Sprintf("%s has no value", name), "expected one ("+fields[i].shape+"); leave the key out where there is none")
 			continue
 		}
 		fields[i].read(r, pair[1], into)
@@ -113,11 +113,20 @@ func (r *reader) readText(n *yaml.Node, what string, most int) (string, bool) {
 	case count > most:
 		r.problem(r.place(n), fmt.Sprintf("%s has %d characters", what, count), fmt.Sprintf("expected at most %d", most))
 	case strings.ContainsFunc(text, unicode.IsControl):
-		r.problem(r.place(n), what+" holds a control character", "expected printable text on one line")
+		r.control(n, what)
 	default:
 		return text, true
 	}
 	return "", false
+}
+
+// control notes a text with a control character.
+func (r *reader) control(n *yaml.Node, what string) {
+	want := "expected printable text on one line"
+	if deref(n).Style&yaml.DoubleQuotedStyle != 0 {
+		want += `; in double quotes a backslash is written \\`
+	}
+	r.problem(r.place(n), what+" holds a control character", want)
 }
 
 // scalar reads any text, the empty one too. A number or a boolean is refused: what is meant needs quotes.
@@ -128,7 +137,7 @@ func (r *reader) scalar(n *yaml.Node, what string) (string, bool) {
 	}
 	want := "expected text"
 	if v.Kind == yaml.ScalarNode && v.Tag != "!!null" && v.Style&yaml.TaggedStyle == 0 {
-		want = fmt.Sprintf("expected text; put it in quotes: %q", clip(v.Value))
+		want = "expected text; put it in quotes"
 	}
 	r.problem(r.place(n), fmt.Sprintf("%s is %s", what, kindOf(v)), want)
 	return "", false
@@ -214,7 +223,7 @@ func clip(text string) string {
 // it is the place of the scalar.
 func (r *reader) placeIn(n *yaml.Node, offset int) Place {
 	v := deref(n)
-	w := walk{source: r.from(v), at: r.place(v), style: v.Style}
+	w := walk{source: textFrom(r.text, v.Line, v.Column), at: r.place(v), style: v.Style}
 	w.open(v)
 	for rest := v.Value; ; {
 		char, size := utf8.DecodeRuneInString(rest)
@@ -231,19 +240,6 @@ func (r *reader) placeIn(n *yaml.Node, offset int) Place {
 			return r.place(v)
 		}
 	}
-}
-
-// from returns the source from the place of a node on.
-func (r *reader) from(n *yaml.Node) string {
-	rest := string(r.text)
-	for line := 1; line < n.Line; line++ {
-		_, rest, _ = strings.Cut(rest, "\n")
-	}
-	for col := 1; col < n.Column && rest != ""; col++ {
-		_, size := utf8.DecodeRuneInString(rest)
-		rest = rest[size:]
-	}
-	return rest
 }
 
 // A walk is a way through the source of one scalar.

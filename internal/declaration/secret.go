@@ -221,7 +221,7 @@ func (r *reader) checkTagText(n *yaml.Node, what, text string) {
 		r.problem(r.place(n), fmt.Sprintf("%s has %d characters", what, count), fmt.Sprintf("expected at most %d", maxTag))
 	}
 	if strings.ContainsFunc(text, unicode.IsControl) {
-		r.problem(r.place(n), what+" holds a control character", "expected printable text on one line")
+		r.control(n, what)
 	}
 }
 
@@ -262,7 +262,5 @@ func (s *secretSpec) readVaults(r *reader, n *yaml.Node) {
 			names = append(names, name)
 		}
 	}
-	if ok {
-		s.vaults = locate(r, n, names)
-	}
+	s.vaults = locate(r, n, names)
 }

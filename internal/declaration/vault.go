@@ -109,6 +109,15 @@ func (r *resolver) oneCloud(vault cloud.Vault, at Place) {
 	}
 }
 
+// unknownVault notes a name that does not stand under vaults.
+func (r *resolver) unknownVault(name located[string]) {
+	want := "expected vaults in the declaration, which names them"
+	if len(r.aliases) > 0 {
+		want = alternatives(name.value, slices.Sorted(maps.Keys(r.aliases))) + ", the names under vaults"
+	}
+	r.problem(name.place, fmt.Sprintf("unknown vault %q", clip(name.value)), want)
+}
+
 // vaultsOf returns the vaults of a secret.
 func (r *resolver) vaultsOf(s *secretSpec) []Vault {
 	if !s.vaults.given() {
@@ -125,7 +134,7 @@ func (r *resolver) vaultsOf(s *secretSpec) []Vault {
 	for _, name := range s.vaults.value {
 		vault, ok := r.aliases[name.value]
 		if !ok {
-			r.problem(name.place, fmt.Sprintf("unknown vault %q", clip(name.value)), alternatives(name.value, slices.Sorted(maps.Keys(r.aliases)))+" (the names under vaults)")
+			r.unknownVault(name)
 			continue
 		}
 		if slices.ContainsFunc(list, func(v Vault) bool { return v.Alias == vault.Alias }) {

@@ -37,12 +37,12 @@ func loadYAML(file string, text []byte) (*yaml.Node, *Problem) {
 	if err := loader.Load(&document); err == io.EOF {
 		return nil, nil
 	} else if err != nil {
-		return nil, syntaxProblem(file, err)
+		return nil, syntaxProblem(file, text, err)
 	}
 	if err := loader.Load(&next); err == nil {
 		return nil, &Problem{Place{file, next.Line, next.Column}, "a second YAML document", "expected one; remove what follows the ---"}
 	} else if err != io.EOF {
-		return nil, syntaxProblem(file, err)
+		return nil, syntaxProblem(file, text, err)
 	}
 	top := document.Content[0]
 	if problem := checkAliases(file, top); problem != nil {
@@ -87,7 +87,8 @@ func placeOf(file string, text []byte, offset int) Place {
 // syntax maps the parser's words to a remedy, where they need one. The first that is contained applies.
 var syntax = []struct{ words, want string }{
 	{"mapping values are not allowed", "expected KEY: VALUE on a line of its own; a text that holds \": \" needs quotes"},
-	{"cannot start any token", "expected YAML; indent with spaces, not tabs, and put quotes around a text that begins with @, % or a backtick"},
+	{"a tab that cannot start", "expected spaces: YAML is not indented with tabs"},
+	{"cannot start any token", "expected quotes around a text that begins with @, %, } or a backtick"},
 	{"did not find expected key", "expected the indentation of the lines above"},
 	{"did not find expected '-' indicator", "expected the indentation of the items above"},
 	{"did not find expected ',' or", "expected the closing bracket, or a comma"},
@@ -100,13 +101,16 @@ var syntax = []struct{ words, want string }{
 
 // syntaxProblem says where the text stops being YAML. The parser's message is of fixed words and, at most, the name of
 // an anchor.
-func syntaxProblem(file string, err error) *Problem {
+func syntaxProblem(file string, text []byte, err error) *Problem {
 	place, message := Place{File: file}, err.Error()
 	if e, ok := errors.AsType[*yaml.LoadError](err); ok {
 		place.Line, place.Col, message = e.Mark.Line, e.Mark.Column, e.Message
 		if strings.Contains(message, "end of stream") && e.ContextMark.Line > 0 {
 			place.Line, place.Col = e.ContextMark.Line, e.ContextMark.Column
 		}
+	}
+	if rest := textFrom(text, place.Line, place.Col); strings.HasPrefix(rest, "\t") {
+		message = strings.Replace(message, "character", "a tab", 1)
 	}
 	want := "expected YAML"
 	if i := slices.IndexFunc(syntax, func(s struct{ words, want string }) bool { return strings.Contains(message, s.words) }); i >= 0 {
@@ -143,6 +147,19 @@ func checkAliases(file string, top *yaml.Node) *Problem {
 	}
 	size(top)
 	return problem
+}
+
+// textFrom returns the text from a place on; all of it from the place of the whole.
+func textFrom(text []byte, line, col int) string {
+	rest := string(text)
+	for ; line > 1; line-- {
+		_, rest, _ = strings.Cut(rest, "\n")
+	}
+	for ; col > 1 && rest != ""; col-- {
+		_, size := utf8.DecodeRuneInString(rest)
+		rest = rest[size:]
+	}
+	return rest
 }
 
 // deref returns what an alias stands for.
