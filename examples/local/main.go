@@ -1,0 +1,179 @@
+// Local shows what the action does, on one machine, with nothing but Go: it builds the action, unmodified, and runs it
+// as a child process against an emulator of GitHub's OIDC endpoint, Entra and Key Vault, twice. The second run finds
+// that there is nothing to do. What it prints is what a workflow would see.
+//
+//	go run ./examples/local [-faults SEED] [DECLARATION]
+//
+// The declaration is examples/bootstrap/passwords.yml unless another is named. Nothing is kept: the emulator holds its
+// secrets in memory, and the folder for the build is removed.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"keyvault-passwords/internal/emulator"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "examples/local:", err)
+		os.Exit(1)
+	}
+}
+
+// A demo is one invocation.
+type demo struct {
+	out         io.Writer
+	dir         string // for the build and the runner's files
+	program     string
+	declaration string
+	emulator    *emulator.Emulator
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("local", flag.ContinueOnError)
+	seed := flags.Uint64("faults", 0, "have the services fail in the ways that this seed draws; 0: not at all")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return err
+	}
+	declaration := filepath.Join(root, "examples", "bootstrap", "passwords.yml")
+	if flags.NArg() > 0 {
+		declaration = flags.Arg(0)
+	}
+	if declaration, err = filepath.Abs(declaration); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "keyvault-passwords-")
+	if err != nil {
+		return err
+	}
+	d := &demo{out: out, dir: dir, program: filepath.Join(dir, "keyvault-passwords"), declaration: declaration}
+	return errors.Join(d.show(ctx, *seed), os.RemoveAll(dir))
+}
+
+// moduleRoot returns the folder of the module, so that the example runs from any folder of it.
+func moduleRoot(ctx context.Context) (string, error) {
+	file, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("asking go for the module: %w", err)
+	}
+	return filepath.Dir(strings.TrimSpace(string(file))), nil
+}
+
+func (d *demo) show(ctx context.Context, seed uint64) error {
+	build := exec.CommandContext(ctx, "go", "build", "-o", d.program, "keyvault-passwords")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("building the action: %w", err)
+	}
+	vaults, err := d.vaults()
+	if err != nil {
+		return err
+	}
+	if d.emulator, err = emulator.Start(emulator.Options{Dir: d.dir, Vaults: vaults}); err != nil {
+		return err
+	}
+	defer func() { _ = d.emulator.Close() }() // a listener on loopback that goes with the process anyway
+	scheduleFaults(d.emulator, seed)
+	for _, title := range []string{"First run: what is missing is created", "Second run: nothing is written twice"} {
+		if err := d.runAction(ctx, title); err != nil {
+			return err
+		}
+	}
+	d.showVaults()
+	return nil
+}
+
+// vaultName finds the vaults that a declaration names, well enough for an example: the emulator must have them.
+var vaultName = regexp.MustCompile(`(?m)(?:^vault:|name:)\s*(?:https://)?([A-Za-z][A-Za-z0-9-]{2,23})`)
+
+func (d *demo) vaults() ([]string, error) {
+	text, err := os.ReadFile(d.declaration)
+	if err != nil {
+		return nil, err
+	}
+	vaults := []string{emulator.DefaultVault}
+	for _, match := range vaultName.FindAllStringSubmatch(string(text), -1) {
+		if !slices.Contains(vaults, match[1]) {
+			vaults = append(vaults, match[1])
+		}
+	}
+	return vaults, nil
+}
+
+// runAction runs the program as the runner would, and shows what came of it.
+func (d *demo) runAction(ctx context.Context, title string) error {
+	d.heading(title)
+	files := map[string]string{}
+	command := exec.CommandContext(ctx, d.program)
+	command.Env = append(d.emulator.Environ(),
+		"GITHUB_WORKSPACE="+filepath.Dir(d.declaration),
+		"GITHUB_REPOSITORY="+emulator.DefaultRepository, "GITHUB_RUN_ID=1", "GITHUB_RUN_ATTEMPT=1",
+		"INPUT_TENANT-ID="+emulator.DefaultTenant, "INPUT_CLIENT-ID="+emulator.DefaultClient,
+		"INPUT_FILE="+filepath.Base(d.declaration))
+	if !d.namesVault() {
+		command.Env = append(command.Env, "INPUT_VAULT="+emulator.DefaultVault)
+	}
+	for _, name := range []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
+		files[name] = filepath.Join(d.dir, name)
+		if err := os.WriteFile(files[name], nil, 0o600); err != nil {
+			return err
+		}
+		command.Env = append(command.Env, name+"="+files[name])
+	}
+	command.Stdout, command.Stderr = d.out, d.out
+	failed := command.Run()
+	for _, name := range []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
+		text, err := os.ReadFile(files[name])
+		if err != nil {
+			return err
+		}
+		d.heading(name + " after it")
+		fmt.Fprint(d.out, string(text))
+	}
+	if failed != nil {
+		return fmt.Errorf("the action: %w", failed)
+	}
+	return nil
+}
+
+// namesVault reports whether the declaration has a default vault of its own.
+func (d *demo) namesVault() bool {
+	text, err := os.ReadFile(d.declaration)
+	return err == nil && regexp.MustCompile(`(?m)^vault:`).Match(text)
+}
+
+// showVaults shows what the vaults hold, which the action itself could not read back.
+func (d *demo) showVaults() {
+	d.heading("What the vaults hold (names and versions; the values are nobody's business)")
+	for _, held := range d.emulator.Holds() {
+		vault, _, _ := strings.Cut(held.Vault, ".")
+		fmt.Fprintf(d.out, "%-12s %-28s %s  policy %s\n", vault, held.Name, held.Version, held.Tags["policy"])
+	}
+	counts := d.emulator.Requests()
+	fmt.Fprintf(d.out, "\n%d sets, %d version lists, %d values read, %d tokens issued by Entra\n",
+		counts["set"], counts["versions"], counts["get"], counts["token"])
+	for _, fired := range d.emulator.FaultLog() {
+		fmt.Fprintf(d.out, "fault: %s at %s %s\n", fired.Fault.Kind, fired.Operation, fired.Secret)
+	}
+}
+
+func (d *demo) heading(text string) { fmt.Fprintf(d.out, "\n=== %s ===\n", text) }
