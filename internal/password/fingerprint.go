@@ -110,16 +110,9 @@ func (c canonicalCharset) line() string {
 
 // canonicalCharsets returns the sets of p that rule out anything, sorted, and the union of all sets.
 func canonicalCharsets(p Policy) (sets []canonicalCharset, alphabet string) {
-	excluded := p.Exclude
-	if p.ExcludeAmbiguous {
-		excluded += ambiguous
-	}
+	excluded := excludedChars(p)
 	for _, c := range p.Characters {
-		chars := c.Chars
-		if class, ok := classChars(c.From); ok {
-			chars = class
-		}
-		set := canonicalCharset{withoutChars(sortedChars(chars), excluded), max(c.Min, 0), math.MaxInt}
+		set := canonicalCharset{withoutChars(sortedChars(c.characters()), excluded), max(c.Min, 0), math.MaxInt}
 		if c.Max != nil && *c.Max < p.Length.Max {
 			set.max = *c.Max
 		}
@@ -135,6 +128,34 @@ func canonicalCharsets(p Policy) (sets []canonicalCharset, alphabet string) {
 	return mergeCharsets(sets, alphabet, p.Length), alphabet
 }
 
+// excludedChars returns the characters that no password of p holds, whichever rule says so: those that are excluded,
+// those of a set that may appear no time, and those that are forbidden as a substring, in both letter cases.
+func excludedChars(p Policy) string {
+	excluded := p.Exclude
+	if p.ExcludeAmbiguous {
+		excluded += ambiguous
+	}
+	for _, c := range p.Characters {
+		if c.Max != nil && *c.Max <= 0 {
+			excluded += c.characters()
+		}
+	}
+	for _, word := range append(loginParts(p.Login), p.Forbid...) {
+		if len(word) == 1 {
+			excluded += strings.ToLower(word) + strings.ToUpper(word)
+		}
+	}
+	return excluded
+}
+
+// characters returns the characters of a set, by whichever name.
+func (c Charset) characters() string {
+	if chars, ok := classChars(c.From); ok {
+		return chars
+	}
+	return c.Chars
+}
+
 // mergeCharsets returns the sorted sets with those of equal characters made one, and without those that say nothing.
 func mergeCharsets(sets []canonicalCharset, alphabet string, length Length) []canonicalCharset {
 	var merged []canonicalCharset
@@ -146,7 +167,8 @@ func mergeCharsets(sets []canonicalCharset, alphabet string, length Length) []ca
 		merged = append(merged, s)
 	}
 	return slices.DeleteFunc(merged, func(s canonicalCharset) bool {
-		return s.max == math.MaxInt && (s.min == 0 || s.chars == alphabet && s.min <= length.Min)
+		implied := s.min == 0 || s.chars == alphabet && s.min <= length.Min
+		return implied && (s.max == math.MaxInt || s.chars == "")
 	})
 }
 
@@ -180,57 +202,16 @@ func forbiddenWords(p Policy) []string {
 }
 
 // minimalWords returns the words that hold no other, sorted: a text that holds none of these holds none of the words.
+// They are in lower-case ASCII and not empty. A list too long for any policy that is accepted stays as it is.
 func minimalWords(words []string) []string {
-	var minimal []string
-	var kept wordTree
-	for _, word := range slices.SortedFunc(slices.Values(words), byLength) {
-		if !kept.isIn(word) {
-			kept.add(word)
-			minimal = append(minimal, word)
-		}
+	words = sortedDistinct(words)
+	none, err := wordAutomaton(words, maskOf(printables))
+	if err != nil {
+		return words
 	}
-	slices.Sort(minimal)
-	return minimal
-}
-
-func byLength(a, b string) int { return cmp.Compare(len(a), len(b)) }
-
-// A wordTree holds words by their beginnings.
-type wordTree struct {
-	next map[byte]*wordTree
-	end  bool // a word ends here
-}
-
-func (t *wordTree) add(word string) {
-	for i := range len(word) {
-		if t.next == nil {
-			t.next = map[byte]*wordTree{}
-		}
-		if t.next[word[i]] == nil {
-			t.next[word[i]] = &wordTree{}
-		}
-		t = t.next[word[i]]
-	}
-	t.end = true
-}
-
-// isIn reports whether one of the words is anywhere in text.
-func (t *wordTree) isIn(text string) bool {
-	for start := range len(text) {
-		if t.begins(text[start:]) {
-			return true
-		}
-	}
-	return false
-}
-
-func (t *wordTree) begins(text string) bool {
-	for i := 0; i < len(text) && !t.end; i++ {
-		if t = t.next[text[i]]; t == nil {
-			return false
-		}
-	}
-	return t.end
+	return slices.DeleteFunc(words, func(word string) bool {
+		return none.run(0, word[1:]) == dead || none.run(0, word[:len(word)-1]) == dead
+	})
 }
 
 // loginParts returns what a password must not hold of a login, in lower case: each three letters or digits in a row of

@@ -64,7 +64,7 @@ type phrases struct {
 	separator string
 	digit     bool
 
-	avoid     *avoider
+	avoid     *automaton          // accepts what holds nothing forbidden
 	positions map[int32]*position // by the state before a word
 	choices   *big.Int            // how many phrases there were if nothing were forbidden
 }
@@ -79,8 +79,8 @@ func newPhrases(p Policy) (*phrases, []Problem) {
 	if p.Passphrase.Capitalize {
 		words = capitalPhraseWords()
 	}
-	ph, ok := countPhrases(words, *p.Passphrase, forbiddenWords(p))
-	if !ok {
+	ph, err := countPhrases(words, *p.Passphrase, forbiddenWords(p))
+	if err != nil {
 		return nil, []Problem{{
 			Keys: phraseForbidKeys(p),
 			Text: "the forbidden substrings meet the words in too many ways, so that the passphrase cannot be certified",
@@ -159,3 +159,11 @@ var capitalPhraseWords = sync.OnceValue(func() []string {
 	}
 	return words
 })
+
+// run returns the state after text, which is dead once something forbidden was in it.
+func (a *automaton) run(state int32, text string) int32 {
+	for i := 0; i < len(text) && state != dead; i++ {
+		state = a.step(state, text[i])
+	}
+	return state
+}

@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-// The limits of counting phrases, which keep it within a tenth of a second: bytes that the automaton reads, and
-// additions of large numbers.
+// The limits of counting phrases, which keep it within a tenth of a second: positions, for each of which the automaton
+// reads the whole list, and additions of large numbers.
 const (
-	maxPhraseBytes     = 20_000_000
-	maxPhraseAdditions = 500_000
+	maxPhrasePositions = 64
+	maxPhraseAdditions = 150_000
 )
 
 // A position is what the beginning of a phrase means for the rest: the automaton's state before a word. It knows the
@@ -50,19 +50,23 @@ func (t *tally) add(s step, rest tally) {
 	t.count.Add(t.count, new(big.Int).Mul(big.NewInt(s.choices), rest.count))
 }
 
-// countPhrases counts the phrases of words that hold none of the forbidden substrings. It is not ok where that would
-// take more than the limits allow.
-func countPhrases(words []string, p Passphrase, forbidden []string) (ph *phrases, ok bool) {
-	ph = &phrases{
+// countPhrases counts the phrases of words that hold none of the forbidden substrings, which are in lower case. Its
+// error is that this would take more than the limits allow.
+func countPhrases(words []string, p Passphrase, forbidden []string) (*phrases, error) {
+	avoid, err := wordAutomaton(forbidden, maskOf(printables))
+	if err != nil {
+		return nil, err
+	}
+	ph := &phrases{
 		words: words, places: p.Words, separator: p.Separator, digit: p.Digit,
-		avoid: newAvoider(forbidden), positions: map[int32]*position{},
+		avoid: avoid, positions: map[int32]*position{},
 	}
 	ph.choices = new(big.Int).Exp(big.NewInt(int64(len(words))), big.NewInt(int64(p.Words)), nil)
 	if p.Digit {
 		ph.choices.Mul(ph.choices, big.NewInt(int64(10*p.Words)))
 	}
-	if !ph.explore() {
-		return nil, false
+	if err := ph.explore(); err != nil {
+		return nil, err
 	}
 	for places := 1; places <= ph.places; places++ {
 		for _, at := range ph.positions {
@@ -72,18 +76,12 @@ func countPhrases(words []string, p Passphrase, forbidden []string) (ph *phrases
 			}
 		}
 	}
-	return ph, true
+	return ph, nil
 }
 
 // explore finds the positions that a phrase can reach, with their steps.
-func (ph *phrases) explore() (ok bool) {
-	bytesEach, steps := 0, 0
-	for _, word := range ph.words {
-		bytesEach += len(word) + len(ph.separator)
-		if ph.digit {
-			bytesEach += 10 * (1 + len(ph.separator))
-		}
-	}
+func (ph *phrases) explore() error {
+	steps := 0
 	for queue := []int32{0}; len(queue) > 0; queue = queue[1:] {
 		if ph.positions[queue[0]] != nil {
 			continue
@@ -94,60 +92,69 @@ func (ph *phrases) explore() (ok bool) {
 			queue = append(queue, s.to)
 		}
 		steps += 2*len(at.plain) + len(at.withDigit)
-		if len(ph.positions)*bytesEach > maxPhraseBytes || steps*ph.places > maxPhraseAdditions {
-			return false
+		if len(ph.positions) > maxPhrasePositions || steps*ph.places > maxPhraseAdditions {
+			return errTooLarge
 		}
 	}
-	return true
+	return nil
 }
 
 // position returns the steps from the position before a word.
 func (ph *phrases) position(state int32) *position {
+	words := map[int32]*step{}
+	for _, word := range ph.words {
+		addStep(words, step{to: ph.avoid.run(state, word), choices: 1, shortest: len(word), longest: len(word)})
+	}
 	at := &position{state: state}
 	plain, withDigit := map[int32]*step{}, map[int32]*step{}
-	for _, word := range ph.words {
-		after := ph.avoid.run(state, word)
-		at.end.addChoice(after, len(word))
-		addStep(plain, ph.avoid.run(after, ph.separator), len(word)+len(ph.separator))
-		if !ph.digit || after == found {
-			continue
-		}
-		for i := range digits {
-			after := ph.avoid.run(after, digits[i:i+1])
-			at.endDigit.addChoice(after, len(word)+1)
-			addStep(withDigit, ph.avoid.run(after, ph.separator), len(word)+1+len(ph.separator))
+	for _, word := range sortedSteps(words) {
+		at.end.include(word)
+		addStep(plain, ph.extended(word, ph.separator))
+		for _, digit := range digitTexts {
+			if !ph.digit {
+				break
+			}
+			numbered := ph.extended(word, digit)
+			at.endDigit.include(numbered)
+			addStep(withDigit, ph.extended(numbered, ph.separator))
 		}
 	}
 	at.plain, at.withDigit = sortedSteps(plain), sortedSteps(withDigit)
 	return at
 }
 
-// addStep counts a choice of so many bytes that leads to the state, unless a forbidden substring was found.
-func addStep(steps map[int32]*step, to int32, bytes int) {
-	if to == found {
-		return
-	}
-	if steps[to] == nil {
-		steps[to] = &step{to: to}
-	}
-	steps[to].addChoice(to, bytes)
+// extended returns the step whose choices are those of s with text after each.
+func (ph *phrases) extended(s step, text string) step {
+	return step{ph.avoid.run(s.to, text), s.choices, s.shortest + len(text), s.longest + len(text)}
 }
 
-func (s *step) addChoice(to int32, bytes int) {
-	if to == found {
+// addStep adds the choices of s to those that lead where it does.
+func addStep(steps map[int32]*step, s step) {
+	if steps[s.to] == nil {
+		steps[s.to] = &step{to: s.to}
+	}
+	steps[s.to].include(s)
+}
+
+// include adds the choices of other, unless something forbidden was in them.
+func (s *step) include(other step) {
+	if other.to == dead || other.choices == 0 {
 		return
 	}
 	if s.choices == 0 {
-		s.shortest, s.longest = bytes, bytes
+		s.shortest, s.longest = other.shortest, other.longest
 	}
-	s.choices++
-	s.shortest, s.longest = min(s.shortest, bytes), max(s.longest, bytes)
+	s.choices += other.choices
+	s.shortest, s.longest = min(s.shortest, other.shortest), max(s.longest, other.longest)
 }
 
+// sortedSteps returns the steps that have choices, by where they lead.
 func sortedSteps(steps map[int32]*step) []step {
 	sorted := make([]step, 0, len(steps))
 	for _, to := range slices.Sorted(maps.Keys(steps)) {
-		sorted = append(sorted, *steps[to])
+		if steps[to].choices > 0 {
+			sorted = append(sorted, *steps[to])
+		}
 	}
 	return sorted
 }

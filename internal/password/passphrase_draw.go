@@ -29,7 +29,7 @@ func (ph *phrases) draw(random io.Reader) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("drawing a passphrase: reading random bytes: %w", err)
 		}
-		if ph.avoid.run(0, string(phrase)) != found {
+		if ph.avoid.run(0, string(phrase)) != dead {
 			return phrase, nil
 		}
 	}
@@ -139,13 +139,13 @@ func (ph *phrases) skip(n *big.Int, s step, digit bool, places int) (here bool) 
 // choice returns the index-th word, with a digit or without, that leads from one position to another.
 func (ph *phrases) choice(from, to int32, withDigit bool, index int64) string {
 	return ph.nth(from, withDigit, index, func(after int32) bool {
-		return after != found && ph.avoid.run(after, ph.separator) == to
+		return after != dead && ph.avoid.run(after, ph.separator) == to
 	})
 }
 
 // lastChoice returns the index-th word, with a digit or without, that ends a phrase.
 func (ph *phrases) lastChoice(from int32, withDigit bool, index int64) string {
-	return ph.nth(from, withDigit, index, func(after int32) bool { return after != found })
+	return ph.nth(from, withDigit, index, func(after int32) bool { return after != dead })
 }
 
 // nth returns the index-th of the words, each with every digit if it is to have one, whose state after it is wanted.
