@@ -148,7 +148,8 @@ func (c *Credential) refused(ctx context.Context, err error) *Error {
 		}
 		return refusal
 	}
-	refusal.Cause, refusal.Passing, refusal.Remedy = known.text, known.passing, known.remedy(c.config, c.last.claims)
+	refusal.Cause, refusal.Remedy = known.text, known.remedy(c.config, c.last.claims)
+	refusal.Passing = known.passing && status < http.StatusInternalServerError // the SDK has tried those four times
 	return refusal
 }
 

@@ -40,7 +40,7 @@ type transport struct {
 
 // Do sends one request. It reads the whole answer, so that the bound on time holds for the body too.
 func (t *transport) Do(request *http.Request) (*http.Response, error) {
-	if request.URL.Scheme != "https" || request.URL.Host != t.host {
+	if !t.isVault(request.URL) {
 		// A nextLink of the answer chooses the URL of the next page, and the SDK would send the access token there.
 		return nil, fmt.Errorf("%w: an answer pointed to another host", errNotSent)
 	}
@@ -62,6 +62,11 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	return response, nil
+}
+
+// isVault reports whether u is at the vault. Key Vault writes its nextLinks with the port.
+func (t *transport) isVault(u *url.URL) bool {
+	return u.Scheme == "https" && u.User == nil && u.Hostname() == t.host && (u.Port() == "" || u.Port() == "443")
 }
 
 // admission is the key of the context that ends the wait for admission, where that is another than the request's: a

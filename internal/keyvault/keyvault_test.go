@@ -1,0 +1,511 @@
+package keyvault_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"keyvault-passwords/internal/cloud"
+	"keyvault-passwords/internal/emulator"
+	"keyvault-passwords/internal/emulatortest"
+	"keyvault-passwords/internal/identity"
+	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/runner"
+	"keyvault-passwords/internal/sensitive"
+)
+
+// A bench is a client of one vault of an emulator, in a bubble where waiting costs nothing.
+type bench struct {
+	*keyvault.Client
+	emulator *emulator.Emulator
+	network  *emulatortest.Network
+	notes    []string
+}
+
+const vaultName = "kv-example"
+
+// with runs f in a bubble with a vault.
+func with(t *testing.T, f func(t *testing.T, b *bench)) {
+	t.Helper()
+	withOptions(t, emulator.Options{}, vaultName, f)
+}
+
+func withOptions(t *testing.T, o emulator.Options, vault string, f func(t *testing.T, b *bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		e := emulator.New(o)
+		network := emulatortest.NewNetwork(e)
+		defer network.Close()
+		b := &bench{emulator: e, network: network}
+		b.Client = b.client(t, e, network, vault)
+		f(t, b)
+	})
+}
+
+func (b *bench) client(t *testing.T, e *emulator.Emulator, network http.RoundTripper, vault string) *keyvault.Client {
+	t.Helper()
+	client := &http.Client{Transport: network, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	job := map[string]string{}
+	for _, pair := range e.Environ() {
+		name, value, _ := strings.Cut(pair, "=")
+		job[name] = value
+	}
+	r := runner.New(func(name string) string { return job[name] }, t.Output(), client)
+	credential, err := identity.New(identity.Config{
+		Cloud: cloud.Public(), TenantID: emulator.DefaultTenant, ClientID: emulator.DefaultClient,
+		Audience: cloud.Public().Audience, IDToken: r.IDToken, HTTP: client,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	kv, err := keyvault.New(keyvault.Config{Name: vault, Domain: "vault.azure.net", Credential: credential, HTTP: client, Note: func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		b.notes = append(b.notes, text)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kv
+}
+
+func newVersion(operation string) keyvault.NewVersion {
+	return keyvault.NewVersion{
+		Value: sensitive.New([]byte("value-of-" + operation)), Operation: operation,
+		Tags: map[string]string{keyvault.OperationTag: operation, "generated-by": "keyvault-passwords"},
+	}
+}
+
+// count returns how many versions the emulator holds of a secret, and how many values differ among them.
+func (b *bench) count(name string) (versions int) {
+	for _, h := range b.emulator.Holds() {
+		if h.Name == name {
+			versions++
+		}
+	}
+	return versions
+}
+
+// Whatever happens to one answer, one operation makes one version.
+func TestOneOperationMakesOneVersion(t *testing.T) {
+	for _, fault := range []emulator.Fault{
+		{},
+		{Kind: emulator.Cut, Phase: emulator.Before},
+		{Kind: emulator.Cut, Phase: emulator.After},
+		{Kind: emulator.Status, Phase: emulator.Before, Status: 503},
+		{Kind: emulator.Status, Phase: emulator.After, Status: 503},
+		{Kind: emulator.Status, Phase: emulator.After, Status: 500},
+		{Kind: emulator.Status, Phase: emulator.After, Status: 408},
+		{Kind: emulator.Status, Status: 429, Code: "Throttled"},
+		{Kind: emulator.Status, Status: 429, Code: "Throttled", RetryAfter: "7"},
+		{Kind: emulator.Truncated, Phase: emulator.After},
+		{Kind: emulator.NoBody, Phase: emulator.After},
+		{Kind: emulator.Empty, Phase: emulator.After},
+		{Kind: emulator.BigBody, Phase: emulator.After},
+		{Kind: emulator.BigHeaders, Phase: emulator.After},
+		{Kind: emulator.Slow, Phase: emulator.After, Delay: time.Minute},
+		{Kind: emulator.StaleToken},
+	} {
+		t.Run(fmt.Sprintf("%s %d phase %d", fault.Kind, fault.Status, fault.Phase), func(t *testing.T) {
+			with(t, func(t *testing.T, b *bench) {
+				if fault.Kind != "" {
+					fault.Operation = "set"
+					b.emulator.Fault(fault)
+				}
+				stored, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
+				if err != nil {
+					t.Fatalf("Set: %v", err)
+				}
+				if got := b.count("a-secret"); got != 1 || len(stored.Duplicates) > 0 {
+					t.Errorf("the vault holds %d versions and Set reports %d duplicates; want 1 and none", got, len(stored.Duplicates))
+				}
+				if held := b.emulator.Holds()[0]; held.Version != stored.Version {
+					t.Errorf("Set reports another version than the vault holds")
+				}
+				if fault.Kind != "" && len(b.emulator.FaultLog()) != 1 {
+					t.Errorf("the fault fired %d times; want once", len(b.emulator.FaultLog()))
+				}
+			})
+		})
+	}
+}
+
+// A send that is committed after it was looked for is a duplicate of the same value: it is reported, and disabled where
+// the identity may.
+func TestLateCommitIsReportedAndDisabled(t *testing.T) {
+	for _, may := range []bool{false, true} {
+		t.Run(fmt.Sprintf("update allowed %t", may), func(t *testing.T) {
+			with(t, func(t *testing.T, b *bench) {
+				if may {
+					b.emulator.Grant(emulator.DefaultClient, vaultName, emulator.Update)
+				}
+				b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Late, Delay: 2550 * time.Millisecond})
+				b.emulator.Fault(emulator.Fault{Operation: "set", Nth: 2, Kind: emulator.Slow, Delay: time.Second})
+				stored, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
+				if err != nil {
+					t.Fatalf("Set: %v", err)
+				}
+				if b.count("a-secret") != 2 || len(stored.Duplicates) != 1 {
+					t.Fatalf("the vault holds %d versions and Set reports %d duplicates; want 2 and 1", b.count("a-secret"), len(stored.Duplicates))
+				}
+				for _, h := range b.emulator.Holds() {
+					if want := h.Version == stored.Version || !may; h.Enabled != want {
+						t.Errorf("version enabled: %t; want %t", h.Enabled, want)
+					}
+				}
+				if !may && len(b.notes) == 0 {
+					t.Error("nothing says that the duplicate could not be disabled")
+				}
+			})
+		})
+	}
+}
+
+// A vault that stays silent ends in an error that says that the end is not known, and names the operation.
+func TestAmbiguousEndIsSaid(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		if _, err := b.Versions(t.Context(), "a-secret"); err != nil {
+			t.Fatal(err)
+		}
+		b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Cut, Phase: emulator.Before, Times: -1})
+		_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
+		e, ok := errors.AsType[*keyvault.Error](err)
+		if !ok || e.Kind != keyvault.Ambiguous || !strings.Contains(err.Error(), "operation=op1") {
+			t.Fatalf("Set: %v; want an ambiguous end that names the operation", err)
+		}
+		if sets := b.emulator.Requests()["set"]; sets != 4 {
+			t.Errorf("the value was sent %d times; want 4", sets)
+		}
+	})
+}
+
+// The service takes 300 creates in any 10 s and answers 429 above; 600 secrets never see one, and end in 23 s.
+func TestPaceStaysWithinTheLimit(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		if _, err := b.Versions(t.Context(), "warm-up"); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		var wg sync.WaitGroup
+		work := make(chan int)
+		for range 8 {
+			wg.Go(func() {
+				for i := range work {
+					if _, err := b.Set(t.Context(), fmt.Sprintf("secret-%d", i), newVersion(fmt.Sprint(i))); err != nil {
+						t.Errorf("Set: %v", err)
+					}
+				}
+			})
+		}
+		for i := range 600 {
+			work <- i
+			if i == 269 && time.Since(start) > time.Second {
+				t.Errorf("the first 270 took %s; want full speed", time.Since(start))
+			}
+		}
+		close(work)
+		wg.Wait()
+		if took := time.Since(start); took < 20*time.Second || took > 23*time.Second {
+			t.Errorf("600 sets took %s of the vault's time; want 20 to 23 s", took)
+		}
+		if throttled := b.emulator.Requests()["throttled"]; throttled != 0 || len(b.notes) > 0 {
+			t.Errorf("%d requests were throttled (%v); want none", throttled, b.notes)
+		}
+	})
+}
+
+// Retry-After is honoured in each spelling; without one the waits are 1, 2, 4, 8, 16 s.
+func TestThrottledWaits(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		retryAfter string
+		times      int
+		want       time.Duration
+	}{
+		{"none", "", 5, 31 * time.Second},
+		{"seconds", "7", 2, 14 * time.Second},
+		{"over a minute", "61", 1, 61 * time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			with(t, func(t *testing.T, b *bench) {
+				if _, err := b.Versions(t.Context(), "a-secret"); err != nil {
+					t.Fatal(err)
+				}
+				b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 429, Code: "Throttled", RetryAfter: tc.retryAfter, Times: tc.times})
+				start := time.Now()
+				if _, err := b.Set(t.Context(), "a-secret", newVersion("op1")); err != nil {
+					t.Fatalf("Set: %v", err)
+				}
+				if took := time.Since(start); took < tc.want || took > tc.want+time.Second {
+					t.Errorf("Set took %s; want %s", took, tc.want)
+				}
+				if lists := b.emulator.Requests()["versions"]; lists != 1 {
+					t.Errorf("%d lists; want the warm-up alone, since a 429 was certainly not applied", lists)
+				}
+			})
+		})
+	}
+}
+
+// A vault is never asked on a host that it names itself, is not redirected, and cannot go on for ever.
+func TestHostileAnswers(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		fault emulator.Fault
+		want  string
+	}{
+		{"foreign nextLink", emulator.Fault{Operation: "versions", Kind: emulator.ForeignLink, Times: -1}, "pointed to another host"},
+		{"endless pages", emulator.Fault{Operation: "versions", Kind: emulator.Endless, Times: -1}, "longer than this action reads"},
+		{"redirect", emulator.Fault{Operation: "versions", Kind: emulator.Redirect, Times: -1}, "redirect, which is not followed"},
+		{"malformed challenge", emulator.Fault{Operation: "challenge", Kind: emulator.BadChallenge, Times: -1}, "not what Key Vault documents"},
+		{"commands in an error", emulator.Fault{Operation: "versions", Kind: emulator.Injection, Times: -1}, "does not accept the request"},
+		{"oversized", emulator.Fault{Operation: "versions", Kind: emulator.BigBody, Times: -1}, "not what Key Vault documents"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			with(t, func(t *testing.T, b *bench) {
+				for i := range 30 {
+					if _, err := b.emulator.Put(vaultName, "a-secret", emulator.Plant{Tags: map[string]string{"n": fmt.Sprint(i)}}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				b.emulator.Fault(tc.fault)
+				_, err := b.Versions(t.Context(), "a-secret")
+				if err == nil || !strings.Contains(err.Error(), tc.want) {
+					t.Errorf("Versions: %v; want an error with %q", err, tc.want)
+				}
+				if err != nil && strings.ContainsAny(err.Error(), "\n\r") {
+					t.Error("the error has line breaks")
+				}
+				if n := b.emulator.Hosts()["elsewhere.vault.azure.net"]; n != 0 {
+					t.Errorf("the other host was asked %d times", n)
+				}
+			})
+		})
+	}
+}
+
+// A redirect of a set is not followed: it would carry the value to another host.
+func TestSetIsNotRedirected(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		b.emulator.AddVault(emulator.VaultOptions{Name: "elsewhere"})
+		b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Redirect, Times: -1})
+		_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
+		if err == nil || !strings.Contains(err.Error(), "redirect") {
+			t.Errorf("Set: %v; want a refusal to follow", err)
+		}
+		if n := b.emulator.Hosts()["elsewhere.vault.azure.net"]; n != 0 {
+			t.Errorf("the other host was asked %d times", n)
+		}
+	})
+}
+
+// After a stop nothing new is sent; what is out is ended or looked up within the grace.
+func TestStop(t *testing.T) {
+	t.Run("before it was sent", func(t *testing.T) {
+		with(t, func(t *testing.T, b *bench) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			_, err := b.Set(ctx, "a-secret", newVersion("op1"))
+			if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != keyvault.Cancelled || b.count("a-secret") != 0 {
+				t.Errorf("Set: %v with %d versions; want it cancelled and none", err, b.count("a-secret"))
+			}
+		})
+	})
+	for _, tc := range []struct {
+		name  string
+		fault emulator.Fault
+	}{
+		{"while the answer is slow", emulator.Fault{Operation: "set", Kind: emulator.Slow, Delay: 2 * time.Second}},
+		{"while the answer never comes", emulator.Fault{Operation: "set", Kind: emulator.Slow, Phase: emulator.After, Delay: time.Hour}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			with(t, func(t *testing.T, b *bench) {
+				if _, err := b.Versions(t.Context(), "a-secret"); err != nil {
+					t.Fatal(err)
+				}
+				b.emulator.Fault(tc.fault)
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				defer cancel()
+				start := time.Now()
+				stored, err := b.Set(ctx, "a-secret", newVersion("op1"))
+				if err != nil || stored.Version == "" {
+					t.Errorf("Set: %v; want the version that was stored", err)
+				}
+				if took := time.Since(start); took > 6*time.Second {
+					t.Errorf("Set took %s after the stop; want at most 6 s", took)
+				}
+			})
+		})
+	}
+	t.Run("while it is throttled", func(t *testing.T) {
+		with(t, func(t *testing.T, b *bench) {
+			b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 429, Code: "Throttled", RetryAfter: "60", Times: -1})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			start := time.Now()
+			_, err := b.Set(ctx, "a-secret", newVersion("op1"))
+			if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != keyvault.Cancelled || time.Since(start) > 2*time.Second {
+				t.Errorf("Set: %v after %s; want it cancelled at once", err, time.Since(start))
+			}
+		})
+	})
+}
+
+// A name that does not resolve is told at once, not after four tries.
+func TestNoSuchVaultFailsFast(t *testing.T) {
+	withOptions(t, emulator.Options{}, "kv-exmaple", func(t *testing.T, b *bench) {
+		start := time.Now()
+		_, err := b.Versions(t.Context(), "a-secret")
+		e, ok := errors.AsType[*keyvault.Error](err)
+		if !ok || e.Kind != keyvault.Unreachable || !strings.Contains(err.Error(), "there is no host kv-exmaple.vault.azure.net") {
+			t.Errorf("Versions: %v; want it to say that there is no such host", err)
+		}
+		if time.Since(start) > time.Second {
+			t.Errorf("it took %s", time.Since(start))
+		}
+	})
+}
+
+// The vault's clock is read off its answers.
+func TestNowIsTheVaults(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		b.emulator.Advance(100 * 24 * time.Hour)
+		b.Client = b.client(t, b.emulator, b.network, vaultName) // of a new job: the token of the first one is long over
+		if _, err := b.Versions(t.Context(), "a-secret"); err != nil {
+			t.Fatal(err)
+		}
+		if off := b.Now().Sub(b.emulator.Now()).Abs(); off > time.Second {
+			t.Errorf("Now is %s off the vault's clock", off)
+		}
+	})
+}
+
+// An explanation never holds what the vault said, and every refusal names the act, the vault and what to do.
+func TestRefusalsAreExplained(t *testing.T) {
+	for inner, want := range map[string]string{
+		"ForbiddenByRbac": "no role here", "ForbiddenByPolicy": "access policies", "AccessDenied": "access policies",
+		"ForbiddenByFirewall": "firewall", "ForbiddenByConnection": "private endpoints", "ObjectIsDeletedButRecoverable": "soft-deleted",
+		"Unheard": "Azure Policy",
+	} {
+		t.Run(inner, func(t *testing.T) {
+			with(t, func(t *testing.T, b *bench) {
+				status := 403
+				if strings.HasPrefix(inner, "Object") {
+					status = 409
+				}
+				b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: status, Code: "Forbidden", Inner: inner,
+					Message: "canary-of-the-body", Times: -1})
+				_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
+				if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary") {
+					t.Fatalf("Set: %v; want %q and nothing of the body", err, want)
+				}
+				for _, part := range []string{"setting secret a-secret in vault kv-example: ", inner, "; "} {
+					if !strings.Contains(err.Error(), part) {
+						t.Errorf("%q is not in: %v", part, err)
+					}
+				}
+				if refusal, ok := errors.AsType[*azcore.ResponseError](err); ok {
+					t.Errorf("the SDK's error, which prints the body, can be reached: %d", refusal.StatusCode)
+				}
+			})
+		})
+	}
+}
+
+// Lists are read to their end, over pages of 25 and short pages.
+func TestListsAreWhole(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		for i := range 60 {
+			b.plant(t, "a-secret", map[string]string{"n": fmt.Sprint(i)})
+		}
+		b.plant(t, "Another", map[string]string{"of": "another"})
+		b.emulator.Fault(emulator.Fault{Operation: "versions", Kind: emulator.ShortPage, Nth: 2})
+		versions, err := b.Versions(t.Context(), "A-Secret")
+		if err != nil || len(versions) != 60 {
+			t.Fatalf("Versions: %d, %v; want 60", len(versions), err)
+		}
+		seen := map[string]bool{}
+		for _, v := range versions {
+			seen[v.Tags["n"]] = true
+		}
+		if len(seen) != 60 {
+			t.Errorf("%d different versions; want 60", len(seen))
+		}
+		tags, there, err := b.Current(t.Context(), "another")
+		if err != nil || !there || tags["of"] != "another" {
+			t.Errorf("Current: %v, %t, %v; want the tags of another", tags, there, err)
+		}
+		if _, there, err := b.Current(t.Context(), "absent"); there || err != nil {
+			t.Errorf("Current of an absent secret: %t, %v", there, err)
+		}
+		if versions, err := b.Versions(t.Context(), "absent"); len(versions) != 0 || err != nil {
+			t.Errorf("Versions of an absent secret: %d, %v; want none and no error", len(versions), err)
+		}
+	})
+}
+
+// A soft-deleted secret is listed once, recovered and waited for; then it can be set.
+func TestRecover(t *testing.T) {
+	withOptions(t, emulator.Options{Settle: 7 * time.Second}, vaultName, func(t *testing.T, b *bench) {
+		b.plant(t, "a-secret", map[string]string{"generated-by": "keyvault-passwords"})
+		if err := b.emulator.Remove(vaultName, "a-secret"); err != nil {
+			t.Fatal(err)
+		}
+		deleted, err := b.Deleted(t.Context())
+		if err != nil || deleted["a-secret"].Tags["generated-by"] != "keyvault-passwords" {
+			t.Fatalf("Deleted: %v, %v", deleted, err)
+		}
+		if _, err := b.Deleted(t.Context()); err != nil || b.emulator.Requests()["list-deleted"] != 1 {
+			t.Errorf("the list was read %d times; want once", b.emulator.Requests()["list-deleted"])
+		}
+		err = b.Recover(t.Context(), "a-secret")
+		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != keyvault.Forbidden || !strings.Contains(err.Error(), "recover/action") {
+			t.Fatalf("Recover without permission: %v; want the permission named", err)
+		}
+		b.emulator.Grant(emulator.DefaultClient, vaultName, emulator.Recover)
+		if err := b.Recover(t.Context(), "a-secret"); err != nil {
+			t.Fatalf("Recover: %v", err)
+		}
+		if _, err := b.Set(t.Context(), "a-secret", newVersion("op1")); err != nil {
+			t.Errorf("Set after Recover: %v", err)
+		}
+	})
+}
+
+// Disabling needs a permission of its own, names it, and may be repeated.
+func TestDisable(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		id := b.plant(t, "a-secret", nil)
+		err := b.Disable(t.Context(), "a-secret", id)
+		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != keyvault.Forbidden || !strings.Contains(err.Error(), "update/action") {
+			t.Fatalf("Disable without permission: %v; want the permission named", err)
+		}
+		b.emulator.Grant(emulator.DefaultClient, vaultName, emulator.Update)
+		for range 2 {
+			if err := b.Disable(t.Context(), "a-secret", id); err != nil {
+				t.Errorf("Disable: %v", err)
+			}
+		}
+		if b.emulator.Holds()[0].Enabled {
+			t.Error("the version is still enabled")
+		}
+	})
+}
+
+func (b *bench) plant(t *testing.T, name string, tags map[string]string) string {
+	t.Helper()
+	id, err := b.emulator.Put(vaultName, name, emulator.Plant{Tags: tags})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
