@@ -5,17 +5,24 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	azcloud "github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+	"github.com/google/go-cmp/cmp"
 
 	"keyvault-passwords/internal/emulator"
 )
@@ -135,4 +142,269 @@ func TestSDKSetsAndLists(t *testing.T) {
 	if got := e.Requests(); got["challenge"] != 1 || got["token"] != 1 || got["oidc"] != 1 || got["set"] != 3 || got["get"] != 0 {
 		t.Errorf("requests: %v", got)
 	}
+}
+
+// TestSDKInEveryCloud also shows that nothing but the vault's host and the cloud's configuration tells them apart.
+func TestSDKInEveryCloud(t *testing.T) {
+	for _, s := range []sdk{
+		{cloud: azcloud.AzurePublic, audience: "api://AzureADTokenExchange", host: "kv-1.vault.azure.net"},
+		{cloud: azcloud.AzureGovernment, audience: "api://AzureADTokenExchangeUSGov", host: "kv-1.vault.usgovcloudapi.net"},
+		{cloud: azcloud.AzureChina, audience: "api://AzureADTokenExchangeChina", host: "kv-1.vault.azure.cn"},
+	} {
+		e, client := start(t, emulator.Options{})
+		name, domain, _ := strings.Cut(s.host, ".")
+		e.AddVault(emulator.VaultOptions{Name: name, Domain: domain})
+		s.client, s.tenant = emulator.DefaultClient, emulator.DefaultTenant
+		vault := s.dial(t, e, client)
+		value := "canary"
+		for range 2 {
+			if _, err := vault.SetSecret(t.Context(), "name", azsecrets.SetSecretParameters{Value: &value}, nil); err != nil {
+				t.Errorf("%s: %v", s.host, err)
+			}
+		}
+		if got := e.Requests(); got["token"] != 1 || got["instance-discovery"] != 1 || got["tenant-discovery"] != 1 || got["unknown-host"] != 0 {
+			t.Errorf("%s: %v, want one token for both sets", s.host, got)
+		}
+	}
+}
+
+// TestSDKPages lists more versions than fit on two pages: in the order of their IDs, each once.
+func TestSDKPages(t *testing.T) {
+	e, client := start(t, emulator.Options{})
+	want := map[string]bool{}
+	for range 60 {
+		id, err := e.Put(emulator.DefaultVault, "app", emulator.Plant{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[id] = true
+	}
+	var pages []int
+	last := ""
+	for pager := public().dial(t, e, client).NewListSecretPropertiesVersionsPager("app", nil); pager.More(); {
+		page, err := pager.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, len(page.Value))
+		for _, item := range page.Value {
+			if !want[item.ID.Version()] || item.ID.Version() <= last {
+				t.Errorf("version %s comes after %s", item.ID.Version(), last)
+			}
+			last = item.ID.Version()
+		}
+	}
+	if diff := cmp.Diff([]int{25, 25, 10}, pages); diff != "" {
+		t.Errorf("pages (-want +got):\n%s", diff)
+	}
+}
+
+// TestSDKLifecycle deletes, recovers, updates, purges, backs up and restores with Microsoft's client.
+func TestSDKLifecycle(t *testing.T) {
+	e, client := start(t, emulator.Options{Settle: -1})
+	e.Grant("", "", emulator.GetSecret, emulator.Update, emulator.Delete, emulator.Recover, emulator.Purge, emulator.Backup, emulator.Restore)
+	vault, ctx, value := public().dial(t, e, client), t.Context(), "canary"
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	set, err := vault.SetSecret(ctx, "app", azsecrets.SetSecretParameters{Value: &value, ContentType: &value}, nil)
+	must(err)
+	_, err = vault.DeleteSecret(ctx, "app", nil)
+	must(err)
+	if held := e.Holds(); len(held) != 1 || !held[0].Deleted {
+		t.Errorf("after a deletion the vault holds %+v", held)
+	}
+	_, err = vault.RecoverDeletedSecret(ctx, "app", nil)
+	must(err)
+	disabled := false
+	_, err = vault.UpdateSecretProperties(ctx, "app", "", azsecrets.UpdateSecretPropertiesParameters{SecretAttributes: &azsecrets.SecretAttributes{Enabled: &disabled}}, nil)
+	must(err)
+	backup, err := vault.BackupSecret(ctx, "app", nil)
+	must(err)
+	_, err = vault.DeleteSecret(ctx, "app", nil)
+	must(err)
+	_, err = vault.PurgeDeletedSecret(ctx, "app", nil)
+	must(err)
+	if held := e.Holds(); len(held) != 0 {
+		t.Errorf("after a purge the vault holds %+v", held)
+	}
+	restored, err := vault.RestoreSecret(ctx, azsecrets.RestoreSecretParameters{SecretBackup: backup.Value}, nil)
+	must(err)
+	if *restored.ID != *set.ID || *restored.Attributes.Enabled {
+		t.Errorf("restored %s, enabled: %v", *restored.ID, *restored.Attributes.Enabled)
+	}
+	if held := e.Holds(); len(held) != 1 || held[0].ContentType != value || held[0].Enabled || !held[0].Current {
+		t.Errorf("after a restore the vault holds %+v", held)
+	}
+}
+
+// TestSDKRefusals: what the SDK makes of the refusals it knows.
+func TestSDKRefusals(t *testing.T) {
+	e, client := start(t, emulator.Options{})
+	e.Revoke("", "")
+	value := "canary"
+	_, err := public().dial(t, e, client).SetSecret(t.Context(), "app", azsecrets.SetSecretParameters{Value: &value}, nil)
+	if refused, ok := errors.AsType[*azcore.ResponseError](err); !ok || refused.StatusCode != 403 || refused.ErrorCode != "Forbidden" {
+		t.Errorf("a writer without role gets %v", err)
+	}
+	wrong := public()
+	wrong.client = "99999999-9999-4999-8999-999999999999"
+	_, err = wrong.dial(t, e, client).SetSecret(t.Context(), "app", azsecrets.SetSecretParameters{Value: &value}, nil)
+	if failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); !ok || failed.RawResponse == nil || failed.RawResponse.StatusCode != 400 {
+		t.Errorf("an unknown application gets %v", err)
+	}
+	misspelt := public()
+	misspelt.host = "kv-exmaple.vault.azure.net"
+	if _, err = misspelt.dial(t, e, client).SetSecret(t.Context(), "app", azsecrets.SetSecretParameters{Value: &value}, nil); err == nil {
+		t.Error("a misspelt vault answers")
+	}
+	if got := e.Hosts()[misspelt.host]; got != 1 {
+		t.Errorf("%d requests are counted for the misspelt vault, want 1", got)
+	}
+}
+
+// TestSDKPanicsOnABadChallenge keeps an eye on a defect of the SDK that the action has to catch. When it is mended, this
+// test says so.
+func TestSDKPanicsOnABadChallenge(t *testing.T) {
+	e, client := start(t, emulator.Options{})
+	e.Fault(emulator.Fault{Kind: emulator.BadChallenge})
+	defer func() {
+		if recover() == nil {
+			t.Error("azsecrets survives a challenge that cannot be parsed: the action need not catch its panic any longer")
+		}
+	}()
+	value := "canary"
+	_, err := public().dial(t, e, client).SetSecret(t.Context(), "app", azsecrets.SetSecretParameters{Value: &value}, nil)
+	t.Errorf("returned %v", err)
+}
+
+// TestEnviron runs nothing: it shows that a client made of the environment alone, as any Go program's default is, gets
+// through to the services and to nothing else.
+func TestEnviron(t *testing.T) {
+	e, _ := start(t, emulator.Options{})
+	want := map[string]string{
+		"ACTIONS_ID_TOKEN_REQUEST_URL": e.RequestURL(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN": e.RequestToken(),
+		"HTTPS_PROXY": e.Proxy(), "https_proxy": e.Proxy(), "SSL_CERT_FILE": e.CAFile(), "NO_PROXY": "", "no_proxy": "",
+	}
+	got := map[string]string{}
+	for _, variable := range e.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		got[name] = value
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the environment (-want +got):\n%s", diff)
+	}
+	if bare := emulator.New(emulator.Options{}).Environ(); len(bare) != 2 {
+		t.Errorf("without listener the environment is %v", bare)
+	}
+}
+
+func TestStartRefuses(t *testing.T) {
+	if _, err := emulator.Start(emulator.Options{}); err == nil || !strings.Contains(err.Error(), "Options.Dir") {
+		t.Errorf("without folder: %v", err)
+	}
+	if _, err := emulator.Start(emulator.Options{Dir: filepath.Join(t.TempDir(), "none")}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("with a folder that is not there: %v", err)
+	}
+}
+
+func TestCloseTwice(t *testing.T) {
+	e, err := emulator.Start(emulator.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(e.Close(), e.Close(), emulator.New(emulator.Options{}).Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRestIsOneFile: the CA's certificate is all that is left on disk, whatever was stored.
+func TestRestIsOneFile(t *testing.T) {
+	e, client := start(t, emulator.Options{})
+	value := "canary"
+	if _, err := public().dial(t, e, client).SetSecret(t.Context(), "app", azsecrets.SetSecretParameters{Value: &value}, nil); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(filepath.Dir(e.CAFile()))
+	if err != nil || len(entries) != 1 || entries[0].Name() != "ca.pem" {
+		t.Errorf("on disk are %v, %v", entries, err)
+	}
+}
+
+// BenchmarkStart is an Emulator's start and end, the CA's certificate included and the RSA key of the process not.
+func BenchmarkStart(b *testing.B) {
+	dir := b.TempDir()
+	for b.Loop() {
+		e, err := emulator.Start(emulator.Options{Dir: dir})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := e.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkSets2000 is 2,000 sets over eight vaults by Microsoft's client, 64 at a time, through the proxy and TLS.
+func BenchmarkSets2000(b *testing.B) {
+	var names []string
+	for i := range 8 {
+		names = append(names, fmt.Sprintf("kv-%d", i))
+	}
+	for b.Loop() {
+		b.StopTimer()
+		e, client := start(b, emulator.Options{Vaults: names})
+		var vaults []*azsecrets.Client
+		for _, name := range names {
+			s := public()
+			s.host = name + ".vault.azure.net"
+			vaults = append(vaults, s.dial(b, e, client))
+		}
+		b.StartTimer()
+		var group sync.WaitGroup
+		for worker := range 64 {
+			group.Go(func() {
+				for i := worker; i < 2000; i += 64 {
+					value := "canary"
+					_, err := vaults[i%8].SetSecret(b.Context(), fmt.Sprintf("name-%d", i), azsecrets.SetSecretParameters{Value: &value}, nil)
+					if err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		}
+		group.Wait()
+		if got := len(e.Holds()); got != 2000 {
+			b.Fatalf("%d versions held", got)
+		}
+	}
+}
+
+// BenchmarkHandler is the service's own time for one set, without network.
+func BenchmarkHandler(b *testing.B) {
+	e := emulator.New(emulator.Options{Creates: -1})
+	handler := e.Handler()
+	send := func(method, url, token, body string) *httptest.ResponseRecorder {
+		request := httptest.NewRequestWithContext(b.Context(), method, url, strings.NewReader(body))
+		request.Header.Set("Authorization", "Bearer "+token)
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, request)
+		return recorder
+	}
+	assertion := member(b, send(http.MethodGet, e.RequestURL()+"&audience=api://AzureADTokenExchange", e.RequestToken(), "").Result(), "value")
+	token := member(b, send(http.MethodPost, tokenURL, "", tokenForm(emulator.DefaultClient, assertion, nil)).Result(), "access_token")
+	for b.Loop() {
+		if got := send(http.MethodPut, appURL, token, `{"value":"v"}`).Code; got != http.StatusOK {
+			b.Fatalf("answers %d", got)
+		}
+	}
+}
+
+func setOne(ctx context.Context, vault *azsecrets.Client) error {
+	value := "canary"
+	_, err := vault.SetSecret(ctx, "app", azsecrets.SetSecretParameters{Value: &value}, nil)
+	return err
 }

@@ -38,6 +38,14 @@ const (
 	StaleToken   Kind = "stale-token"   // every access token so far is refused from now on
 )
 
+// Kinds returns every kind, for who draws faults.
+func Kinds() []Kind {
+	return []Kind{
+		Status, Cut, Slow, Truncated, BigBody, BigHeaders, BadChallenge, Empty, EmptyValue, NoBody, Redirect, Late, Endless,
+		ForeignLink, ShortPage, Injection, Skew, Unseen, StaleToken,
+	}
+}
+
 // A Phase is when a fault happens. Kinds to which it means nothing ignore it.
 type Phase int
 

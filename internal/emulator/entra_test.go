@@ -1,0 +1,185 @@
+package emulator_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"keyvault-passwords/internal/emulator"
+)
+
+func content(t testing.TB, response *http.Response) string {
+	t.Helper()
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+// member decodes an answer and returns one string of it.
+func member(t testing.TB, response *http.Response, name string) string {
+	t.Helper()
+	var members map[string]any
+	if err := json.Unmarshal([]byte(content(t, response)), &members); err != nil {
+		t.Fatalf("the answer %d is not JSON: %v", response.StatusCode, err)
+	}
+	value, _ := members[name].(string)
+	if value == "" {
+		t.Fatalf("the answer %d has no %s", response.StatusCode, name)
+	}
+	return value
+}
+
+// tokenForm is what the SDK sends to the token endpoint; changes replace members, "" takes one away.
+func tokenForm(client, assertion string, changes map[string]string) string {
+	form := map[string]string{
+		"grant_type": "client_credentials", "scope": "https://vault.azure.net/.default openid offline_access profile",
+		"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion": assertion,
+		"client_id": client, "client_info": "1",
+	}
+	maps.Copy(form, changes)
+	values := url.Values{}
+	for key, value := range form {
+		if value != "" {
+			values.Set(key, value)
+		}
+	}
+	return values.Encode()
+}
+
+// ask gets an ID token for an audience.
+func (d direct) ask(audience string) string {
+	d.t.Helper()
+	return member(d.t, d.do(http.MethodGet, d.RequestURL()+"&audience="+url.QueryEscape(audience), d.RequestToken(), ""), "value")
+}
+
+func TestEntraRefuses(t *testing.T) {
+	const (
+		public = "https://login.microsoftonline.com/"
+		gov    = "https://login.microsoftonline.us/"
+		path   = "/oauth2/v2.0/token"
+	)
+	own := emulator.Credential{}
+	for _, x := range []struct {
+		name       string
+		authority  string
+		tenant     string
+		client     string
+		trust      *emulator.Credential // instead of the default; nil is none
+		audience   string
+		change     map[string]string
+		wait       time.Duration
+		tamper     func(string) string
+		status     int
+		oauth      string
+		code       int
+		start, has string
+	}{
+		{name: "another subject", trust: &emulator.Credential{Subject: "repo:octo-org/octo-repo:environment:production"}, status: 401, oauth: "invalid_client", code: 700213,
+			start: "AADSTS700213: No matching federated identity record found for presented assertion subject 'repo:octo-org/octo-repo:ref:refs/heads/main'."},
+		{name: "a subject in another case", trust: &emulator.Credential{Subject: "repo:Octo-Org/octo-repo:ref:refs/heads/main"}, status: 401, oauth: "invalid_client", code: 7002138,
+			start: "AADSTS7002138: ", has: "The subject matches with case-insensitive comparison, but not with case-sensitive comparison."},
+		{name: "another issuer", trust: &emulator.Credential{Issuer: "https://token.actions.githubusercontent.com/octo"}, status: 401, oauth: "invalid_client", code: 700211,
+			start: "AADSTS700211: No matching federated identity record found for presented assertion issuer 'https://token.actions.githubusercontent.com'."},
+		{name: "another audience", trust: &emulator.Credential{Audience: "api://other"}, status: 401, oauth: "invalid_client", code: 700212,
+			start: "AADSTS700212: No matching federated identity record found for presented assertion audience 'api://AzureADTokenExchange'."},
+		{name: "an audience in another case", trust: &own, audience: "api://azureadtokenexchange", status: 401, oauth: "invalid_client", code: 700212},
+		{name: "the audience of another cloud", authority: gov, trust: &own, status: 401, oauth: "invalid_client", code: 700212},
+		{name: "no credential at all", status: 401, oauth: "invalid_client", code: 70025},
+		{name: "another application", trust: &own, client: "99999999-9999-4999-8999-999999999999", status: 400, oauth: "unauthorized_client", code: 700016,
+			start: "AADSTS700016: Application with identifier '99999999-9999-4999-8999-999999999999' was not found in the directory '"},
+		{name: "a tenant that is not there", trust: &own, tenant: "99999999-9999-4999-8999-999999999999", status: 400, oauth: "invalid_request", code: 90002},
+		{name: "a tenant that is none", trust: &own, tenant: "my_tenant", status: 400, oauth: "invalid_request", code: 900023,
+			start: "AADSTS900023: Specified tenant identifier 'my_tenant' is neither a valid DNS name, nor a valid external domain."},
+		{name: "a token too old", trust: &own, wait: 5 * time.Minute, status: 401, oauth: "invalid_client", code: 700024,
+			start: "AADSTS700024: Client assertion is not within its valid time range. Current time: 2000-01-01T00:05:00.0000000Z, assertion valid from 1999-12-31T23:50:00.0000000Z, expiry time of assertion 2000-01-01T00:05:00.0000000Z."},
+		{name: "a token just in time", trust: &own, wait: 5*time.Minute - time.Second, status: 200},
+		{name: "a signature of nobody", trust: &own, tamper: func(s string) string { return s[:strings.LastIndex(s, ".")+1] + "AAAA" }, status: 401, oauth: "invalid_client", code: 5000811},
+		{name: "an algorithm of nobody", trust: &own, tamper: unsigned, status: 401, oauth: "invalid_client", code: 5000811},
+		{name: "no token", trust: &own, tamper: func(string) string { return "x.y.z" }, status: 401, oauth: "invalid_client", code: 50027},
+		{name: "another grant", trust: &own, change: map[string]string{"grant_type": "password"}, status: 400, oauth: "unsupported_grant_type", code: 70003},
+		{name: "another kind of assertion", trust: &own, change: map[string]string{"client_assertion_type": "saml"}, status: 401, oauth: "invalid_client", code: 50027},
+		{name: "no assertion", trust: &own, change: map[string]string{"client_assertion": ""}, status: 401, oauth: "invalid_client", code: 7000218},
+		{name: "no application", trust: &own, change: map[string]string{"client_id": ""}, status: 400, oauth: "invalid_request", code: 900144},
+		{name: "another resource", trust: &own, change: map[string]string{"scope": "https://management.azure.com/.default"}, status: 400, oauth: "invalid_resource", code: 500011},
+		{name: "no resource", trust: &own, change: map[string]string{"scope": "openid"}, status: 400, oauth: "invalid_scope", code: 1002012},
+		{name: "all as it should be", trust: &own, status: 200},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := direct{emulator.New(emulator.Options{}), t}
+				d.Distrust("")
+				if x.trust != nil {
+					d.Trust(*x.trust)
+				}
+				assertion := d.ask(or(x.audience, "api://AzureADTokenExchange"))
+				if x.tamper != nil {
+					assertion = x.tamper(assertion)
+				}
+				time.Sleep(x.wait)
+				body := tokenForm(or(x.client, emulator.DefaultClient), assertion, x.change)
+				response := d.do(http.MethodPost, or(x.authority, public)+or(x.tenant, emulator.DefaultTenant)+path, "", body)
+				if response.StatusCode != x.status {
+					t.Fatalf("answers %d, want %d", response.StatusCode, x.status)
+				}
+				if x.status == http.StatusOK {
+					return
+				}
+				var got struct {
+					Error        string `json:"error"`
+					Description  string `json:"error_description"`
+					Codes        []int  `json:"error_codes"`
+					Timestamp    string
+					Trace        string `json:"trace_id"`
+					Correlation  string `json:"correlation_id"`
+					DocumentedAt string `json:"error_uri"`
+				}
+				if err := json.Unmarshal([]byte(content(t, response)), &got); err != nil {
+					t.Fatal(err)
+				}
+				if got.Error != x.oauth || len(got.Codes) != 1 || got.Codes[0] != x.code {
+					t.Errorf("answers %s %v, want %s [%d]", got.Error, got.Codes, x.oauth, x.code)
+				}
+				start := or(x.start, fmt.Sprintf("AADSTS%d: ", x.code))
+				if !strings.HasPrefix(got.Description, start) || !strings.Contains(got.Description, x.has) {
+					t.Errorf("says %q, want %q ... %q", got.Description, start, x.has)
+				}
+				if !strings.HasSuffix(got.Description, " Trace ID: "+got.Trace+" Correlation ID: "+got.Correlation+" Timestamp: "+got.Timestamp) {
+					t.Errorf("ends otherwise than with its IDs: %q", got.Description)
+				}
+			})
+		})
+	}
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// unsigned is the token with the algorithm "none", the oldest forgery.
+func unsigned(token string) string {
+	parts := strings.Split(token, ".")
+	claims := jwt.MapClaims{}
+	if _, _, err := jwt.NewParser().ParseUnverified(token, claims); err != nil {
+		return "cannot be parsed"
+	}
+	forged, err := jwt.NewWithClaims(jwt.SigningMethodNone, claims).SignedString(jwt.UnsafeAllowNoneSignatureType)
+	if err != nil {
+		return "cannot be signed"
+	}
+	return forged + parts[2]
+}
