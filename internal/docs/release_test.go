@@ -20,18 +20,11 @@ type release struct {
 
 func newRelease(t *testing.T) release {
 	t.Helper()
-	for _, program := range []string{"bash", "git"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skip(program + " is not installed")
-		}
-	}
+	need(t, "git")
 	dir := t.TempDir()
 	r := release{origin: filepath.Join(dir, "origin"), clone: filepath.Join(dir, "clone"), bin: filepath.Join(dir, "bin")}
 	write(t, r.clone, "action.yml", read(t, "action.yml"))
-	write(t, r.bin, "gh", "#!/bin/sh\necho \"gh $*\" >> \"$CALLS\"\n")
-	if err := os.Chmod(filepath.Join(r.bin, "gh"), 0o700); err != nil { //nolint:gosec // a program must be executable
-		t.Fatal(err)
-	}
+	program(t, r.bin, "gh", "#!/bin/sh\necho \"gh $*\" >> \"$CALLS\"\n")
 	r.git(t, "init", "--quiet", "--bare", "--initial-branch=main", r.origin)
 	r.git(t, "init", "--quiet", "--initial-branch=main")
 	r.git(t, "remote", "add", "origin", r.origin)
@@ -52,31 +45,13 @@ func (r release) git(t *testing.T, arguments ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// step runs the script of the step of that name, as the runner does: bash with -e and pipefail.
+// step runs the script of that step of the release.
 func (r release) step(t *testing.T, name, version string) (string, error) {
 	t.Helper()
-	var workflow struct {
-		Jobs struct {
-			Release struct {
-				Steps []struct{ Name, Run string }
-			}
-		}
-	}
-	parse(t, read(t, ".github/workflows/release.yml"), &workflow)
-	for _, step := range workflow.Jobs.Release.Steps {
-		if step.Name != name {
-			continue
-		}
-		script := exec.CommandContext(t.Context(), "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step.Run)
-		script.Dir = r.clone
-		script.Env = append(os.Environ(), "PATH="+r.bin+":"+os.Getenv("PATH"), "CALLS="+filepath.Join(r.bin, "calls"), "RUNNER_TEMP="+r.bin,
-			"GITHUB_REF=refs/heads/main", "GITHUB_REPOSITORY=Owner/keyvault-passwords", "GITHUB_OUTPUT="+filepath.Join(r.bin, "output"),
-			"VERSION="+version, "IMAGE=ghcr.io/owner/keyvault-passwords", "DIGEST="+digest, "GH_TOKEN=unused")
-		out, err := script.CombinedOutput()
-		return string(out), err
-	}
-	t.Fatalf("the release workflow has no step %q", name)
-	return "", nil
+	return bash(t, script(t, ".github/workflows/release.yml", name), r.clone,
+		"PATH="+r.bin+":"+os.Getenv("PATH"), "CALLS="+filepath.Join(r.bin, "calls"), "RUNNER_TEMP="+r.bin,
+		"GITHUB_REF=refs/heads/main", "GITHUB_REPOSITORY=Owner/keyvault-passwords", "GITHUB_OUTPUT="+filepath.Join(r.bin, "output"),
+		"VERSION="+version, "IMAGE=ghcr.io/owner/keyvault-passwords", "DIGEST="+digest, "GH_TOKEN=unused")
 }
 
 func TestRelease(t *testing.T) {

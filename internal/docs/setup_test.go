@@ -221,23 +221,14 @@ esac
 // setup runs setup.sh with that environment beside the stand-in for az, and returns the calls that it made.
 func setup(t *testing.T, environment ...string) (calls [][]string) {
 	t.Helper()
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("bash is not installed")
-	}
 	dir := t.TempDir()
-	write(t, dir, "az", az)
-	if err := os.Chmod(filepath.Join(dir, "az"), 0o700); err != nil { //nolint:gosec // a program must be executable
-		t.Fatal(err)
-	}
-	script := exec.CommandContext(t.Context(), bash, filepath.Join(root, "examples/setup/setup.sh"))
-	script.Env = append([]string{"PATH=" + dir + ":" + os.Getenv("PATH"), "CALLS=" + filepath.Join(dir, "calls"),
-		"RESOURCE_GROUP=rg", "VAULT=kv-app-prod", "EXISTING="}, environment...)
-	out, err := script.CombinedOutput()
+	program(t, dir, "az", az)
+	out, err := bash(t, read(t, "examples/setup/setup.sh"), dir, append([]string{"PATH=" + dir + ":" + os.Getenv("PATH"),
+		"CALLS=" + filepath.Join(dir, "calls"), "RESOURCE_GROUP=rg", "VAULT=kv-app-prod", "EXISTING="}, environment...)...)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if want := "AZURE_TENANT_ID=TENANT\nAZURE_CLIENT_ID=CLIENT\nVAULT=kv-app-prod\n"; !strings.HasSuffix(string(out), want) {
+	if want := "AZURE_TENANT_ID=TENANT\nAZURE_CLIENT_ID=CLIENT\nVAULT=kv-app-prod\n"; !strings.HasSuffix(out, want) {
 		t.Errorf("the script ends with\n%s\nand not with\n%s", out, want)
 	}
 	noted, err := os.ReadFile(filepath.Join(dir, "calls"))
