@@ -311,7 +311,7 @@ func (v *vault) names(c *call) []entry {
 				entries = append(entries, entry{key, func() bundle { return v.deletedBundle(s, false) }})
 			}
 		} else if s := v.live(key, c.now); s != nil {
-			entries = append(entries, entry{key, func() bundle { return v.bundle(s, s.current(), false) }})
+			entries = append(entries, entry{key, func() bundle { return v.bundle(s, s.newest, false) }})
 		}
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })

@@ -123,12 +123,11 @@ func (v *vault) holds(now time.Time) []Held {
 	v.settle(now)
 	var held []Held
 	for _, s := range v.secrets {
-		current := s.current()
 		for _, ver := range s.committed {
 			held = append(held, Held{
 				Vault: v.host(), Name: s.name, Version: ver.id, Created: time.Unix(ver.created, 0), Updated: time.Unix(ver.updated, 0),
 				Expires: timeOf(ver.expires), NotBefore: timeOf(ver.notBefore), Enabled: ver.enabled, Managed: ver.managed,
-				Current: ver == current, Deleted: !s.deleted.IsZero(), ContentType: *cmp.Or(ver.contentType, new(string)),
+				Current: ver == s.newest, Deleted: !s.deleted.IsZero(), ContentType: *cmp.Or(ver.contentType, new(string)),
 				Tags: maps.Clone(ver.tags), Commit: ver.sequence,
 			})
 		}

@@ -66,6 +66,7 @@ type vault struct {
 type secret struct {
 	name      string     // as it was spelt first
 	committed []*version // in the order of their IDs
+	newest    *version   // what the name alone stands for
 
 	deleted      time.Time // zero: it is not
 	deletionSeen time.Time // until then the deletion is under way
@@ -187,15 +188,10 @@ func (v *vault) commit(name string, added *version) *secret {
 	added.sequence = v.commits
 	at, _ := slices.BinarySearchFunc(s.committed, added.id, func(a *version, id string) int { return strings.Compare(a.id, id) })
 	s.committed = slices.Insert(s.committed, at, added)
+	if s.newest == nil || added.created >= s.newest.created {
+		s.newest = added // whether enabled or not; of one second's versions, the one committed last
+	}
 	return s
-}
-
-// current is the version that the name alone stands for: the newest, whether enabled or not; of one second's the one
-// committed last.
-func (s *secret) current() *version {
-	return slices.MaxFunc(s.committed, func(a, b *version) int {
-		return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.sequence, b.sequence))
-	})
 }
 
 func (s *secret) find(id string) *version {
@@ -318,7 +314,7 @@ func (v *vault) bundle(s *secret, ver *version, withVersion bool) bundle {
 
 // deletedBundle tells of a deleted secret's current version, never the value.
 func (v *vault) deletedBundle(s *secret, withVersion bool) bundle {
-	b := v.bundle(s, s.current(), withVersion)
+	b := v.bundle(s, s.newest, withVersion)
 	b.RecoveryID = "https://" + v.host() + "/deletedsecrets/" + s.name
 	b.DeletedDate = s.deleted.Unix()
 	b.ScheduledPurge = v.purgeTime(s).Unix()
@@ -333,7 +329,7 @@ func (v *vault) set(c *call) (any, *refusal) {
 	if refused := v.nameFree(c.name, c.now); refused != nil {
 		return nil, refused
 	}
-	if s := v.live(c.name, c.now); s != nil && s.current().managed {
+	if s := v.live(c.name, c.now); s != nil && s.newest.managed {
 		return nil, &refusal{status: http.StatusForbidden, code: "Forbidden", message: "Operation set is not allowed on a managed secret."}
 	}
 	ver, refused := v.newVersion(c.parsed, c.now.Add(c.late))
@@ -377,7 +373,7 @@ func (v *vault) pick(c *call) (*secret, *version, *refusal) {
 		return nil, nil, secretNotFound(strings.TrimSuffix(c.name+"/"+id, "/"))
 	}
 	if id == "" {
-		return s, s.current(), nil
+		return s, s.newest, nil
 	}
 	if ver := s.find(id); ver != nil {
 		return s, ver, nil
@@ -446,7 +442,7 @@ func (v *vault) recover(c *call) (any, *refusal) {
 	}
 	s.deleted = time.Time{}
 	s.recoverySeen = c.now.Add(c.settleTime())
-	return v.bundle(s, s.current(), true), nil
+	return v.bundle(s, s.newest, true), nil
 }
 
 func (v *vault) purge(c *call) (any, *refusal) {
@@ -470,10 +466,21 @@ func (v *vault) backup(c *call) (any, *refusal) {
 		return nil, secretNotFound(c.name)
 	}
 	blob := base64.RawURLEncoding.EncodeToString([]byte("backup " + v.e.ids.guid() + strings.Repeat(v.e.ids.version(), 8)))
-	kept := *s
-	kept.committed = slices.Clone(s.committed)
-	v.backups[blob] = &kept
+	v.backups[blob] = s.clone()
 	return map[string]string{"value": blob}, nil
+}
+
+// clone copies a secret as a live one.
+func (s *secret) clone() *secret {
+	copied := &secret{name: s.name}
+	for _, ver := range s.committed {
+		twin := *ver
+		copied.committed = append(copied.committed, &twin)
+		if ver == s.newest {
+			copied.newest = &twin
+		}
+	}
+	return copied
 }
 
 func (v *vault) restore(c *call) (any, *refusal) {
@@ -481,13 +488,13 @@ func (v *vault) restore(c *call) (any, *refusal) {
 	if decode(c.body, &in) != nil || v.backups[in.Value] == nil {
 		return nil, badParameter("Backup blob contains invalid or corrupt version.")
 	}
-	kept := *v.backups[in.Value]
+	kept := v.backups[in.Value].clone()
 	if refused := v.nameFree(kept.name, c.now); refused != nil {
 		return nil, refused
 	}
 	if v.live(kept.name, c.now) != nil {
 		return nil, conflict("", "Secret "+kept.name+" already exists.")
 	}
-	v.secrets[strings.ToLower(kept.name)] = &kept
-	return v.bundle(&kept, kept.current(), true), nil
+	v.secrets[strings.ToLower(kept.name)] = kept
+	return v.bundle(kept, kept.newest, true), nil
 }
