@@ -110,8 +110,8 @@ type meaning struct {
 var meanings = map[string]meaning{
 	"ForbiddenByRbac": {Forbidden, "the identity has no role here that allows it",
 		"assign a role with the data action Microsoft.KeyVault/vaults/secrets/{action} at the vault; a new assignment takes up to 10 minutes to count"},
-	"ForbiddenByPolicy": {Forbidden, "the vault's access policies do not give the identity the secret permission {permission}",
-		"add it: az keyvault set-policy --name {vault} --spn CLIENT_ID --secret-permissions set list"},
+	"ForbiddenByPolicy": {Forbidden, "a policy forbids it: the vault's access policies lack the secret permission {permission}, or an Azure Policy wants an expiry or a content type",
+		"add the permission (az keyvault set-policy --name {vault} --spn CLIENT_ID --secret-permissions set list), or declare expires and content-type as the Azure Policy wants"},
 	"AccessDenied": {Forbidden, "the vault's access policies do not give the identity the secret permission {permission}",
 		"add it: az keyvault set-policy --name {vault} --spn CLIENT_ID --secret-permissions set list"},
 	"ForbiddenByFirewall": {Forbidden, "the vault's firewall does not admit the runner's address",

@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/sethvargo/go-githubactions"
 )
@@ -136,7 +138,7 @@ type Annotation struct {
 func (r *Runner) Annotate(a Annotation) {
 	properties := githubactions.CommandProperties{}
 	if a.File != "" {
-		properties["file"] = a.File
+		properties["file"] = Escape(a.File)
 		if a.Line > 0 {
 			properties["line"] = strconv.Itoa(a.Line)
 		}
@@ -171,20 +173,35 @@ func (r *Runner) Mask(texts ...string) (short int) {
 // minMask is the length of the shortest text that is registered as a mask. A one-digit mask hits most version IDs.
 const minMask = 4
 
-// Escape returns text such that no part of it can be read by the runner as a workflow command, or by a terminal as a
-// control sequence: line breaks and control characters become spaces or visible escapes, and the two forms in which
-// commands are written ("::" at the start, "##[" anywhere; ActionCommand.cs of actions/runner) are broken up.
+// textMax is how many characters of one line reach the log: enough for a sentence and its remedy.
+const textMax = 2000
+
+// Escape returns text as one line that the runner cannot take for a workflow command, that a terminal cannot take for a
+// control sequence, and that is cut after 2,000 characters. The runner finds "##[" anywhere in a line and "::" at its
+// start, spaces aside (ActionCommand.cs of https://github.com/actions/runner). Line breaks and other spaces become plain
+// spaces, characters that are not seen become U+FFFD: a comparison by culture, as the runner's language makes by default,
+// overlooks them.
 func Escape(text string) string {
-	text = strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\t", " ").Replace(text)
+	text = strings.ReplaceAll(oneLine(text), "##[", "# #[")
+	if rest := strings.TrimLeft(text, " "); strings.HasPrefix(rest, "::") {
+		text = ": :" + rest[len("::"):]
+	}
+	return text
+}
+
+func oneLine(text string) string {
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\r\n", " ")
 	text = strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || (c >= 0x80 && c < 0xa0) || c == '\u2028' || c == '\u2029' {
+		switch {
+		case unicode.IsSpace(c):
+			return ' '
+		case !unicode.IsPrint(c) || unicode.Is(unicode.Mn, c):
 			return '\ufffd'
 		}
 		return c
 	}, text)
-	text = strings.ReplaceAll(text, "##[", "## [")
-	if trimmed := strings.TrimLeft(text, " "); strings.HasPrefix(trimmed, "::") {
-		text = ": :" + trimmed[2:]
+	if utf8.RuneCountInString(text) <= textMax {
+		return text
 	}
-	return text
+	return string([]rune(text)[:textMax-1]) + "…"
 }
