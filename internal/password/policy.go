@@ -1,5 +1,7 @@
 package password
 
+import "strings"
+
 // A Policy says which strings are passwords. It is data: what the user declared, unchecked. [Compile] checks it and
 // makes a [Set] of it. The zero value of each field means that the rule is absent, unless its comment says otherwise.
 //
@@ -46,6 +48,28 @@ type Passphrase struct {
 
 // An Error is why Compile refuses a policy: one or more problems.
 type Error struct{ Problems []Problem }
+
+// Error returns the problems, one a line: the keys concerned, what is wrong, and what was expected.
+func (e *Error) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// String returns the problem in one line: "length, characters[0].min: length 2 with a minimum of 3 leaves no password:
+// change one of length and characters[0].min".
+func (p Problem) String() string {
+	text := p.Text
+	if len(p.Keys) > 0 {
+		text = joined(p.Keys) + ": " + text
+	}
+	if p.Want != "" {
+		text += "; " + p.Want
+	}
+	return text
+}
 
 // A Problem is one reason to refuse a policy. It never quotes a generated value: there is none yet.
 type Problem struct {

@@ -1,0 +1,24 @@
+package password
+
+// The limits of a policy. They bound what Compile does with any input, hostile ones included, to about 100 ms on one
+// core of 2025, and each is named in the message that refuses what is beyond it. The work limits count steps, not time:
+// a verdict is the same on every machine.
+const (
+	maxLength           = 512    // characters of a password: twice the longest that Azure takes (Entra: 256)
+	maxCharsets         = 32     // entries of `characters`
+	maxForbidden        = 10_000 // entries of `forbid`
+	maxPatterns         = 64     // entries of `forbid-patterns`
+	maxTextLength       = 1_000  // characters of one forbidden substring, pattern or login
+	maxDistinctAlphabet = 12     // characters for which distinct makes an automaton: 2^12 states
+	maxStates           = 10_000 // states of the automaton that the rules make together
+	maxQuotas           = 50_000 // combinations of how many characters each charset has so far
+	maxCountSteps       = 25_000_000
+	maxConflictSteps    = 12_000_000 // for finding which rules conflict; of these no more than maxTrialSteps for one trial
+	maxTrialSteps       = 3_000_000
+	maxTableWords       = 3 << 20 // 64-bit words of a table that is kept for drawing: 24 MB
+	maxRandomBytes      = 1 << 20 // random bytes for one draw. See source.
+)
+
+// defaultMinEntropy, in bits, applies where a policy states no min-entropy: 2^64 guesses are beyond any attacker
+// online, and cost more than the passwords here are worth offline. Longer is cheap, since nobody types them.
+const defaultMinEntropy = 64
