@@ -17,6 +17,7 @@ const (
 // steps from here, and the tally of the rests that begin here.
 type position struct {
 	state     int32
+	words     []wordGroup
 	plain     []step     // to the positions before the next word, by a word and the separator; sorted by them
 	withDigit []step     // likewise, by a word, a digit and the separator
 	end       step       // to the end of the phrase, by a word
@@ -29,6 +30,12 @@ type step struct {
 	to                int32
 	choices           int64
 	shortest, longest int // in bytes, the separator included
+}
+
+// A wordGroup is the words that lead from a position to one state, without what follows them.
+type wordGroup struct {
+	step
+	words []uint16 // by their places in the list
 }
 
 // A tally is how many texts there are, and the length in bytes of the shortest and the longest.
@@ -101,26 +108,42 @@ func (ph *phrases) explore() error {
 
 // position returns the steps from the position before a word.
 func (ph *phrases) position(state int32) *position {
-	words := map[int32]*step{}
-	for _, word := range ph.words {
-		addStep(words, step{to: ph.avoid.run(state, word), choices: 1, shortest: len(word), longest: len(word)})
-	}
-	at := &position{state: state}
+	at := &position{state: state, words: ph.wordGroups(state)}
 	plain, withDigit := map[int32]*step{}, map[int32]*step{}
-	for _, word := range sortedSteps(words) {
-		at.end.include(word)
-		addStep(plain, ph.extended(word, ph.separator))
+	for _, group := range at.words {
+		at.end.include(group.step)
+		addStep(plain, ph.extended(group.step, ph.separator))
 		for _, digit := range digitTexts {
 			if !ph.digit {
 				break
 			}
-			numbered := ph.extended(word, digit)
+			numbered := ph.extended(group.step, digit)
 			at.endDigit.include(numbered)
 			addStep(withDigit, ph.extended(numbered, ph.separator))
 		}
 	}
 	at.plain, at.withDigit = sortedSteps(plain), sortedSteps(withDigit)
 	return at
+}
+
+// wordGroups groups the words by the state after them, in the order of these, without words after which it is dead.
+func (ph *phrases) wordGroups(state int32) []wordGroup {
+	byState := map[int32]*wordGroup{}
+	for i, word := range ph.words {
+		to := ph.avoid.run(state, word)
+		if byState[to] == nil {
+			byState[to] = &wordGroup{step: step{to: to}}
+		}
+		group := byState[to]
+		group.include(step{to: to, choices: 1, shortest: len(word), longest: len(word)})
+		group.words = append(group.words, uint16(i))
+	}
+	delete(byState, dead)
+	groups := make([]wordGroup, 0, len(byState))
+	for _, to := range slices.Sorted(maps.Keys(byState)) {
+		groups = append(groups, *byState[to])
+	}
+	return groups
 }
 
 // extended returns the step whose choices are those of s with text after each.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 )
 
 // draw returns a phrase, each with the same probability, from a source of random bytes. Its error is the source's.
@@ -150,23 +151,27 @@ func (ph *phrases) lastChoice(from int32, withDigit bool, index int64) string {
 
 // nth returns the index-th of the words, each with every digit if it is to have one, whose state after it is wanted.
 func (ph *phrases) nth(from int32, withDigit bool, index int64, wanted func(after int32) bool) string {
+	for _, group := range ph.positions[from].words {
+		endings := ph.endings(group.to, withDigit, wanted)
+		choices := int64(len(group.words) * len(endings))
+		if index < choices {
+			perWord := int64(len(endings))
+			return ph.words[group.words[index/perWord]] + endings[index%perWord]
+		}
+		index -= choices
+	}
+	return "" // unreachable: the index is below the number of choices that were counted
+}
+
+// endings returns what may follow a word to reach a wanted state: nothing, or some of the digits.
+func (ph *phrases) endings(state int32, withDigit bool, wanted func(after int32) bool) []string {
 	endings := []string{""}
 	if withDigit {
 		endings = digitTexts
 	}
-	for _, word := range ph.words {
-		after := ph.avoid.run(from, word)
-		for _, ending := range endings {
-			if !wanted(ph.avoid.run(after, ending)) {
-				continue
-			}
-			if index == 0 {
-				return word + ending
-			}
-			index--
-		}
-	}
-	return "" // unreachable: the index is below the number of choices that were counted
+	return slices.DeleteFunc(slices.Clone(endings), func(ending string) bool {
+		return !wanted(ph.avoid.run(state, ending))
+	})
 }
 
 var digitTexts = []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}

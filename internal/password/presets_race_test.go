@@ -1,0 +1,7 @@
+//go:build race
+
+package password
+
+// presetDraws is how many passwords of each preset the tests draw: with the race detector, which makes a draw twenty
+// times as slow, fewer. What it looks for does not depend on the number.
+const presetDraws = 2_000
