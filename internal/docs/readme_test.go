@@ -197,6 +197,38 @@ func declare(t *testing.T, file, text string) {
 	}
 }
 
+// Every row of a table has as many cells as its head: a bar within a cell, also within code, would end the cell.
+func TestTables(t *testing.T) {
+	for _, file := range texts(t) {
+		head := 0
+		for i, line := range strings.Split(prose(read(t, file)), "\n") {
+			line = strings.TrimSpace(line)
+			if !strings.HasPrefix(line, "|") {
+				head = 0
+				continue
+			}
+			cells := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|")
+			if head == 0 {
+				head = cells
+			}
+			if cells != head {
+				t.Errorf("%s: row %d of its prose has %d cells and its table's head %d: %s", file, i+1, cells-1, head-1, line)
+			}
+		}
+	}
+}
+
+// README names every class of characters that there is.
+func TestClasses(t *testing.T) {
+	_, section, _ := strings.Cut(read(t, "README.md"), "\n## Policies\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, class := range password.Classes() {
+		if !strings.Contains(section, "`"+class+"`") {
+			t.Errorf("README's section on policies lacks the class %s", class)
+		}
+	}
+}
+
 // Links between files lead somewhere, and so do those within a file.
 func TestLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
