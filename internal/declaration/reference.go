@@ -50,7 +50,8 @@ func Reference() string {
 	for _, m := range Grammar() {
 		fmt.Fprintf(&text, "**%s**\n\n| key | takes | meaning |\n| --- | --- | --- |\n", m.Title)
 		for _, k := range m.Keys {
-			fmt.Fprintf(&text, "| `%s` | %s | %s |\n", k.Name, k.Takes, k.Doc)
+			// A bar ends a cell, also within code: https://github.github.com/gfm/#example-200
+			fmt.Fprintf(&text, "| `%s` | %s | %s |\n", k.Name, k.Takes, strings.ReplaceAll(k.Doc, "|", `\|`))
 		}
 		text.WriteString("\n")
 	}
