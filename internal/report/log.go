@@ -34,7 +34,9 @@ func NewLines(plan *provision.Plan) Lines {
 	return l
 }
 
-func widen(width int, text string) int { return min(max(width, utf8.RuneCountInString(text)), maxColumn) }
+func widen(width int, text string) int {
+	return min(max(width, utf8.RuneCountInString(text)), maxColumn)
+}
 
 // Plan writes the plan, one line a step, and a line for each warning, each with what it needs to be read alone.
 func Plan(w io.Writer, plan *provision.Plan) {

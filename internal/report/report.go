@@ -129,7 +129,9 @@ func (p Problem) Text() string {
 
 // Problems returns what went wrong, or, where results is nil, what the plan refuses: in the order of the declaration, equal
 // ones together.
-func Problems(plan *provision.Plan, results []provision.Result) []Problem { return problems(rows(plan, results)) }
+func Problems(plan *provision.Plan, results []provision.Result) []Problem {
+	return problems(rows(plan, results))
+}
 
 func problems(rows []row) (list []Problem) {
 	type text struct{ reason, remedy string }
@@ -152,7 +154,9 @@ func problems(rows []row) (list []Problem) {
 
 // Totals returns how many steps ended how, or, where results is nil, what the plan would do: "4 secrets: 2 created, 1 kept,
 // 1 refused". A secret in two vaults counts as two.
-func Totals(plan *provision.Plan, results []provision.Result) string { return totals(rows(plan, results)) }
+func Totals(plan *provision.Plan, results []provision.Result) string {
+	return totals(rows(plan, results))
+}
 
 func totals(rows []row) string {
 	counts := map[string]int{}
