@@ -122,8 +122,8 @@ image_build() {
       stand_in+=(--build-context "$base=container-image://localhost/stand-in/${short##*/}:$architecture")
     done
   fi
-  buildah bud --quiet --isolation=chroot --timestamp 0 --platform "linux/$architecture" "${stand_in[@]}" "$@" \
-    -t "$name" -f Dockerfile .
+  buildah bud --isolation=chroot --timestamp 0 --platform "linux/$architecture" "${stand_in[@]}" "$@" \
+    -t "$name" -f Dockerfile . >"$scratch/build.log" 2>&1 || { cat "$scratch/build.log"; return 1; }
 }
 
 image_digest() { podman image inspect --format '{{.Digest}}' "$1"; }

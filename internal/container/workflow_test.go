@@ -155,10 +155,10 @@ func TestWorkflowRotation(t *testing.T) {
 		log := w.run(t, round.event, round.inputs...)
 		now := stored(w.services)
 		if got := changed(state, now); !slices.Equal(got, round.want) {
-			t.Errorf("%s: new versions of %q, want %q\n%s", round.name, got, round.want, log)
+			t.Fatalf("%s: new versions of %q, want %q\n%s", round.name, got, round.want, log)
 		}
 		if ran := strings.Contains(log, "| "+restart); ran != (len(round.want) > 0) {
-			t.Errorf("%s: the step that restarts the readers ran: %t\n%s", round.name, ran, log)
+			t.Fatalf("%s: the step that restarts the readers ran: %t\n%s", round.name, ran, log)
 		}
 		for name, version := range now {
 			if strings.Contains(restartLine(log, restart), version) {
