@@ -53,6 +53,7 @@ type cause struct {
 // passing because a federated credential takes minutes to propagate and, once there, is missed now and then.
 var causes = map[int]cause{
 	70021:   {true, "no federated credential matches the job's ID token", createCredential},
+	70025:   {true, "the application has no federated credential at all", createCredential},
 	700211:  {true, "no federated credential is for the issuer of the job's ID token", createCredential},
 	700212:  {true, "no federated credential is for the audience of the job's ID token", createCredential},
 	700213:  {true, "no federated credential is for the subject of the job's ID token", createCredential},

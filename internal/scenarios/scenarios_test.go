@@ -23,6 +23,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"keyvault-passwords/internal/emulator"
+	"keyvault-passwords/internal/emulatortest"
 )
 
 // program is the binary under test, as users run it.
@@ -59,6 +60,7 @@ func TestScenarios(t *testing.T) {
 			"grant":     func(ts *testscript.TestScript, _ bool, args []string) { the(ts).emulator.Grant(emulator.DefaultClient, args[0], args[1:]...) },
 			"revoke":    func(ts *testscript.TestScript, _ bool, args []string) { the(ts).emulator.Revoke(emulator.DefaultClient, args[0], args[1:]...) },
 			"distrust":  func(ts *testscript.TestScript, _ bool, _ []string) { the(ts).emulator.Distrust(emulator.DefaultClient) },
+			"trust":     trust,
 			"advance":   advance,
 			"plant":     plant,
 			"remove":    func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(the(ts).emulator.Remove(args[0], args[1])) },
@@ -244,6 +246,13 @@ func addVault(ts *testscript.TestScript, _ bool, args []string) {
 	the(ts).emulator.AddVault(o)
 }
 
+// trust adds a federated credential: trust JSON, of emulator.Credential.
+func trust(ts *testscript.TestScript, _ bool, args []string) {
+	var c emulator.Credential
+	ts.Check(json.Unmarshal([]byte(args[0]), &c))
+	the(ts).emulator.Trust(c)
+}
+
 // advance moves the emulator's clock: advance 168h.
 func advance(ts *testscript.TestScript, _ bool, args []string) {
 	d, err := time.ParseDuration(args[0])
@@ -325,7 +334,7 @@ func checkLeaks(ts *testscript.TestScript, neg bool, _ []string) {
 	if len(secrets) == 0 {
 		ts.Fatalf("leakcheck: nothing was stored and no token issued")
 	}
-	found := findLeaks(secrets, w.places())
+	found := emulatortest.FindLeaks(secrets, w.places())
 	if (len(found) > 0) != neg {
 		ts.Fatalf("leakcheck: %d of %d secrets found: %v", len(found), len(secrets), found)
 	}
@@ -337,7 +346,7 @@ func checkLeaks(ts *testscript.TestScript, neg bool, _ []string) {
 // plantLeak is the planted defect: it writes a stored value where no value may stand. plantleak ENCODING
 func plantLeak(ts *testscript.TestScript, _ bool, args []string) {
 	w := the(ts)
-	encode, ok := encodings[args[0]]
+	encode, ok := emulatortest.Encodings[args[0]]
 	if !ok {
 		ts.Fatalf("plantleak: unknown encoding %q", args[0])
 	}

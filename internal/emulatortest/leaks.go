@@ -1,22 +1,19 @@
-package scenarios
+package emulatortest
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"html"
-	"maps"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 )
 
-// encodings are the forms in which a value could leave without being recognised.
-var encodings = map[string]func(string) string{
+// Encodings are the forms in which a value could leave without being recognised.
+var Encodings = map[string]func(string) string{
 	"raw":       func(s string) string { return s },
 	"base64":    func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
 	"base64+1":  func(s string) string { return base64.StdEncoding.EncodeToString([]byte("x" + s)) },
@@ -39,7 +36,7 @@ const shortest = 8
 // stands beside the secret, and are left away.
 func forms(secret string) map[string]string {
 	all := map[string]string{}
-	for name, encode := range encodings {
+	for name, encode := range Encodings {
 		form := encode(secret)
 		switch name {
 		case "base64", "base64url":
@@ -52,8 +49,8 @@ func forms(secret string) map[string]string {
 	return all
 }
 
-// findLeaks returns where each secret stands, and how it is encoded; never the secret.
-func findLeaks(secrets []string, texts map[string]string) (found []string) {
+// FindLeaks returns where each secret stands, and how it is encoded; never the secret.
+func FindLeaks(secrets []string, texts map[string]string) (found []string) {
 	for i, secret := range secrets {
 		if len(secret) < shortest {
 			continue
@@ -68,23 +65,4 @@ func findLeaks(secrets []string, texts map[string]string) (found []string) {
 	}
 	slices.Sort(found)
 	return found
-}
-
-// The leak check must be able to fail: it finds a canary in each encoding, wherever it begins.
-func TestLeakCheckFindsEachEncoding(t *testing.T) {
-	canary := `Kx"7<~.pT2%mW&9-zQ1` + "é\n" + `end of it`
-	for _, name := range slices.Sorted(maps.Keys(encodings)) {
-		for _, before := range []string{"", "a", "ab", "abc"} {
-			text := before + encodings[name](canary) + " after"
-			if len(findLeaks([]string{canary}, map[string]string{"text": text})) == 0 {
-				t.Errorf("%s after %q: the check does not see the canary", name, before)
-			}
-		}
-	}
-	if found := findLeaks([]string{canary}, map[string]string{"text": "nothing to see"}); found != nil {
-		t.Errorf("the check sees %v where nothing is", found)
-	}
-	if !bytes.Contains([]byte(encodings["raw"](canary)), []byte(canary)) {
-		t.Error("the raw form is not the canary")
-	}
 }
