@@ -2,6 +2,7 @@ package declaration
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"keyvault-passwords/internal/cloud"
@@ -99,14 +100,11 @@ type Problems []Problem
 
 // Error returns the problems, one a line.
 func (ps Problems) Error() string {
-	var text string
+	lines := make([]string, len(ps))
 	for i, p := range ps {
-		if i > 0 {
-			text += "\n"
-		}
-		text += p.Error()
+		lines[i] = p.Error()
 	}
-	return text
+	return strings.Join(lines, "\n")
 }
 
 // A Source is the text of a declaration and what its context says of it.

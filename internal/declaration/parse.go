@@ -30,13 +30,13 @@ type spec struct {
 // https://learn.microsoft.com/azure/key-vault/secrets/about-secrets
 const maxValue = 25 * 1024
 
-// Parse reads and checks a declaration. The error is Problems: every mistake of the text, in its order. There is no
-// declaration beside an error.
+// Parse reads and checks a declaration. The error is Problems: every mistake of the text, in its order (the first
+// thousand found). There is no declaration beside an error.
 //
 // A text of more than 1 MiB, or nested deeper than 20 levels, or that grows beyond 300,000 values through aliases, is
 // refused before it costs more than that.
 func Parse(source Source) (*Declaration, error) {
-	r := &reader{file: source.File, text: source.Text}
+	r := &reader{file: source.File, cursor: cursor{text: string(source.Text)}}
 	top, problem := loadYAML(source.File, source.Text)
 	if problem != nil {
 		return nil, Problems{*problem}
@@ -67,10 +67,10 @@ func (r *reader) readSpec(top *yaml.Node, inline bool) spec {
 		r.refuseWhole(top)
 		s.secrets = r.readSecrets(top, "the declaration")
 	default:
-		before := len(r.problems)
+		before := r.found
 		ok := readFields(r, top, "the declaration", want, topFields, &s)
 		s.misspelt = ok && hasUnknown(top, namesOf(topFields))
-		if ok && s.secrets == nil && len(r.problems) == before {
+		if ok && s.secrets == nil && r.found == before {
 			r.problem(r.place(top), "the declaration has no secrets", want)
 		}
 	}
@@ -267,18 +267,24 @@ func (r *resolver) checkReferences(s *secretSpec, secret Secret) {
 		known = append(known, composite.Login)
 	}
 	unused := slices.Clone(secret.Parts)
+	var unknown []composite.Reference
+	var offsets []int
 	for _, reference := range secret.Value.References() {
 		unused = slices.DeleteFunc(unused, func(p Part) bool { return p.Name == reference.Name })
-		switch at := func() Place { return r.placeIn(s.value.node, reference.Offset) }; {
-		case slices.Contains(known, reference.Name):
-		case reference.Name == composite.Login:
-			r.problem(at(), "${login} in a secret without login", "expected the key login in the secret")
-		default:
-			r.problem(at(), fmt.Sprintf("unknown part %q", clip(reference.Name)), alternatives(reference.Name, known))
+		if !slices.Contains(known, reference.Name) {
+			unknown = append(unknown, reference)
+			offsets = append(offsets, reference.Offset)
+		}
+	}
+	for i, place := range r.placesIn(s.value.node, offsets) {
+		if unknown[i].Name == composite.Login {
+			r.problem(place, "${login} in a secret without login", "expected the key login in the secret")
+		} else {
+			r.problem(place, fmt.Sprintf("unknown part %q", clip(unknown[i].Name)), alternatives(unknown[i].Name, known))
 		}
 	}
 	for _, part := range unused {
-		r.problem(s.value.place, fmt.Sprintf("value leaves out ${%s}", clip(part.Name)), "expected every generated part in it")
+		r.problem(s.value.place, fmt.Sprintf("value leaves out part %q", clip(part.Name)), "expected every generated part in it")
 	}
 }
 

@@ -52,9 +52,9 @@ func (r *reader) readPolicyUse(n *yaml.Node, what string) (located[policyUse], b
 // readPolicy reads a mapping of rules.
 func (r *reader) readPolicy(n *yaml.Node, name string) *policyDraft {
 	draft := &policyDraft{name: name, place: r.place(n), places: map[string]Place{}}
-	before := len(r.problems)
+	before := r.found
 	readFields(r, n, "a policy", "expected a mapping of rules, such as {length: 32}", policyFields, draft)
-	draft.sound = len(r.problems) == before
+	draft.sound = r.found == before
 	return draft
 }
 
@@ -66,9 +66,9 @@ func readLength(r *reader, n *yaml.Node, d *policyDraft) {
 		}
 		return
 	}
-	before := len(r.problems)
+	before := r.found
 	readFields(r, n, "length", "expected a number or {min, max}", lengthFields, d)
-	if len(r.problems) == before && (d.policy.Length.Min == 0 || d.policy.Length.Max == 0) {
+	if r.found == before && (d.policy.Length.Min == 0 || d.policy.Length.Max == 0) {
 		r.problem(r.place(n), "length has only one end", "expected both, as in {min: 24, max: 40}, or one number")
 	}
 }
@@ -84,9 +84,9 @@ func readCharacters(r *reader, n *yaml.Node, d *policyDraft) {
 		path := fmt.Sprintf("characters[%d]", i)
 		d.places[path] = r.place(item)
 		set := charsetDraft{path: path, draft: d}
-		before := len(r.problems)
+		before := r.found
 		readFields(r, item, "a character set", "expected a mapping, such as {from: lower, min: 1}", charsetFields, &set)
-		if len(r.problems) == before {
+		if r.found == before {
 			r.checkCharset(item, set.charset)
 		}
 		d.policy.Characters = append(d.policy.Characters, set.charset)
@@ -118,9 +118,9 @@ func (s *charsetDraft) note(r *reader, n *yaml.Node, key string) {
 // readPassphrase reads {words, separator, capitalize, digit}.
 func readPassphrase(r *reader, n *yaml.Node, d *policyDraft) {
 	phrase := password.Passphrase{Separator: "-"}
-	before := len(r.problems)
+	before := r.found
 	ok := readFields(r, n, "passphrase", "expected a mapping, such as {words: 8}", passphraseFields, &phraseDraft{&phrase, d})
-	if ok && len(r.problems) == before && phrase.Words == 0 {
+	if ok && r.found == before && phrase.Words == 0 {
 		r.problem(r.place(n), "passphrase has no words", "expected how many, as in {words: 8}")
 	}
 	d.policy.Passphrase = &phrase

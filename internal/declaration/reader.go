@@ -16,9 +16,13 @@ import (
 // where it was not, the problem is noted, and reading goes on with the next.
 type reader struct {
 	file     string
-	text     []byte
 	problems Problems
+	found    int    // problems, the ones beyond maxProblems too
+	cursor   cursor // in the text
 }
+
+// maxProblems bounds what is kept: a person mends a few and reads again, and a hostile text has one in every byte.
+const maxProblems = 1000
 
 // A located is a value and where it stands. The zero located is a key that is absent.
 type located[T any] struct {
@@ -42,7 +46,10 @@ type field[T any] struct {
 func (r *reader) place(n *yaml.Node) Place { return Place{r.file, n.Line, n.Column} }
 
 func (r *reader) problem(at Place, text, want string) {
-	r.problems = append(r.problems, Problem{at, text, want})
+	r.found++
+	if r.found <= maxProblems {
+		r.problems = append(r.problems, Problem{at, text, want})
+	}
 }
 
 // entries returns keys and values of a mapping in turn. Keys are unique texts; what is not is noted and left out.
@@ -218,28 +225,56 @@ func clip(text string) string {
 	return text
 }
 
-// placeIn returns the place of a byte of a scalar's text: it goes along the source and the text together, past the
-// anchor, quotes, escapes, indentation and folded line breaks that only the source has. Where the two cannot be matched
-// it is the place of the scalar.
-func (r *reader) placeIn(n *yaml.Node, offset int) Place {
+// placeIn returns the place of a byte of a scalar's text; see placesIn.
+func (r *reader) placeIn(n *yaml.Node, offset int) Place { return r.placesIn(n, []int{offset})[0] }
+
+// placesIn returns the places of bytes of a scalar's text, given in ascending order: it goes along the source and the
+// text together, past the anchor, quotes, escapes, indentation and folded line breaks that only the source has. Where
+// the two cannot be matched it is the place of the scalar.
+func (r *reader) placesIn(n *yaml.Node, offsets []int) []Place {
 	v := deref(n)
-	w := walk{source: textFrom(r.text, v.Line, v.Column), at: r.place(v), style: v.Style}
+	w := walk{source: r.cursor.at(v.Line, v.Column), at: r.place(v), style: v.Style}
 	w.open(v)
-	for rest := v.Value; ; {
+	var places []Place
+	for rest := v.Value; len(places) < len(offsets); {
 		char, size := utf8.DecodeRuneInString(rest)
 		w.align(char)
 		switch {
-		case len(v.Value)-len(rest) >= offset:
-			return w.at
-		case w.folded() && (char == ' ' || char == '\n'):
+		case len(v.Value)-len(rest) >= offsets[len(places)]:
+			places = append(places, w.at)
+		case (char == ' ' || char == '\n') && w.folded():
 			w.skip(white)
 			rest = strings.TrimLeft(rest, " \n")
 		case w.pass(char):
 			rest = rest[size:]
 		default:
-			return r.place(v)
+			places = append(places, r.place(v))
 		}
 	}
+	return places
+}
+
+// A cursor goes along a text. Its zero place is the beginning.
+type cursor struct {
+	text              string
+	line, col, offset int
+}
+
+// at returns the text from a place on. It goes on from where it was last, as reading does: many calls in the order of the
+// text take one way through it.
+func (c *cursor) at(line, col int) string {
+	if c.line == 0 || line < c.line || line == c.line && col < c.col {
+		c.line, c.col, c.offset = 1, 1, 0
+	}
+	for c.offset < len(c.text) && (c.line < line || c.line == line && c.col < col) {
+		char, size := utf8.DecodeRuneInString(c.text[c.offset:])
+		c.offset += size
+		c.col++
+		if char == '\n' {
+			c.line, c.col = c.line+1, 1
+		}
+	}
+	return c.text[c.offset:]
 }
 
 // A walk is a way through the source of one scalar.
@@ -247,6 +282,7 @@ type walk struct {
 	source string
 	at     Place
 	style  yaml.Style
+	flat   int // white space before the last so many bytes of the source is known to hold no line break; 0: none is known
 }
 
 // white is what YAML folds.
@@ -308,8 +344,15 @@ func (w *walk) align(char rune) {
 
 // folded reports whether the source goes on with white space that holds a line break and is folded.
 func (w *walk) folded() bool {
+	if w.style&yaml.LiteralStyle != 0 || w.flat > 0 && len(w.source) > w.flat {
+		return false
+	}
 	rest := strings.TrimLeft(w.source, " \r")
-	return w.style&yaml.LiteralStyle == 0 && strings.HasPrefix(rest, "\n")
+	if strings.HasPrefix(rest, "\n") {
+		return true
+	}
+	w.flat = len(rest)
+	return false
 }
 
 // pass passes what stands in the source for one character of the text, and reports whether it does.

@@ -82,7 +82,7 @@ func (r *reader) readSecrets(n *yaml.Node, what string) []*secretSpec {
 // readSecret reads what stands after a secret's name: nothing, the name of a policy, or a mapping.
 func (r *reader) readSecret(name string, place Place, n *yaml.Node) *secretSpec {
 	s := &secretSpec{name: name, place: place}
-	before := len(r.problems)
+	before := r.found
 	switch v := deref(n); {
 	case v.Kind == yaml.ScalarNode && v.Tag == "!!null":
 	case v.Kind == yaml.ScalarNode:
@@ -93,7 +93,7 @@ func (r *reader) readSecret(name string, place Place, n *yaml.Node) *secretSpec 
 	if s.policy.given() && s.generate.given() {
 		r.problem(s.generate.place, "both policy and generate", "expected one: generate names each part and its policy")
 	}
-	s.sound = len(r.problems) == before
+	s.sound = r.found == before
 	return s
 }
 
@@ -154,7 +154,7 @@ func (s *secretSpec) readGenerate(r *reader, n *yaml.Node) {
 		if !composite.IsName(part.name) {
 			r.problem(part.place, fmt.Sprintf("%q is not the name of a part", clip(part.name)), aliasWant+", and not login")
 		}
-		part.policy, _ = r.readPolicyUse(pair[1], "the policy of "+clip(part.name))
+		part.policy, _ = r.readPolicyUse(pair[1], fmt.Sprintf("the policy of part %q", clip(part.name)))
 		parts = append(parts, part)
 	}
 	s.generate = locate(r, n, parts)
@@ -169,13 +169,20 @@ func (s *secretSpec) readValue(r *reader, n *yaml.Node) {
 	case text == "":
 		r.problem(r.place(n), "value is empty", "expected a text with ${PART} in it, or leave the key out")
 		return
+	case len(text) > maxValue:
+		r.problem(r.place(n), fmt.Sprintf("value has %d bytes", len(text)), fmt.Sprintf("expected at most %d, which is what Key Vault takes", maxValue))
+		return
 	case i >= 0:
 		r.problem(r.placeIn(n, i), "a control character in value", "expected printable text, tabs and line breaks")
 		return
 	}
 	template, problems := composite.Parse(text)
+	var offsets []int
 	for _, p := range problems {
-		r.problem(r.placeIn(n, p.Offset), p.Text, p.Want)
+		offsets = append(offsets, p.Offset)
+	}
+	for i, place := range r.placesIn(n, offsets) {
+		r.problem(place, problems[i].Text, problems[i].Want)
 	}
 	if template != nil {
 		s.value = locate(r, n, template)
@@ -229,9 +236,9 @@ func (r *reader) checkTagText(n *yaml.Node, what, text string) {
 func (s *secretSpec) readRotate(r *reader, n *yaml.Node) {
 	const want = "expected one or more of after, before-expiry, on-policy-change"
 	var rotate rotateSpec
-	before := len(r.problems)
+	before := r.found
 	ok := readFields(r, n, "rotate", want, rotateFields, &rotate)
-	if ok && len(r.problems) == before && !rotate.after.given() && !rotate.beforeExpiry.given() && !rotate.onPolicyChange {
+	if ok && r.found == before && !rotate.after.given() && !rotate.beforeExpiry.given() && !rotate.onPolicyChange {
 		r.problem(r.place(n), "rotate says nothing of when", want)
 	}
 	s.rotate = locate(r, n, rotate)
@@ -241,9 +248,9 @@ func (s *secretSpec) readRotate(r *reader, n *yaml.Node) {
 func (s *secretSpec) readSuperseded(r *reader, n *yaml.Node) {
 	const want = "expected a mapping, such as {disable-after: 24h}"
 	var superseded supersededSpec
-	before := len(r.problems)
+	before := r.found
 	ok := readFields(r, n, "superseded", want, supersededFields, &superseded)
-	if ok && len(r.problems) == before && !superseded.disableAfter.given() {
+	if ok && r.found == before && !superseded.disableAfter.given() {
 		r.problem(r.place(n), "superseded has no disable-after", want)
 	}
 	s.superseded = locate(r, n, superseded)

@@ -67,9 +67,9 @@ func (r *resolver) readAliases(n *yaml.Node) {
 func (r *resolver) readAlias(alias string, n *yaml.Node) Vault {
 	const want = "expected a mapping, such as {name: kv-app-eu}"
 	var a aliasSpec
-	before := len(r.problems)
+	before := r.found
 	ok := readFields(r.reader, n, "a vault", want, vaultFields, &a)
-	if ok && len(r.problems) == before && a.vault.Name == "" {
+	if ok && r.found == before && a.vault.Name == "" {
 		r.problem(r.place(n), "a vault without a name", want)
 	}
 	r.oneCloud(a.vault, r.place(n))
@@ -126,7 +126,7 @@ func (r *resolver) vaultsOf(s *secretSpec) []Vault {
 		}
 		if !r.vaultRefused {
 			r.vaultRefused = true // once is enough: every secret without vaults lacks it
-			r.problem(s.place, fmt.Sprintf("no vault is known for secret %s", s.name), "expected the vault input, or vault in the declaration, or vaults in the secret")
+			r.problem(s.place, fmt.Sprintf("no vault is known for secret %q", clip(s.name)), "expected the vault input, or vault in the declaration, or vaults in the secret")
 		}
 		return nil
 	}

@@ -109,7 +109,8 @@ func syntaxProblem(file string, text []byte, err error) *Problem {
 			place.Line, place.Col = e.ContextMark.Line, e.ContextMark.Column
 		}
 	}
-	if rest := textFrom(text, place.Line, place.Col); strings.HasPrefix(rest, "\t") {
+	source := cursor{text: string(text)}
+	if strings.HasPrefix(source.at(place.Line, place.Col), "\t") {
 		message = strings.Replace(message, "character", "a tab", 1)
 	}
 	want := "expected YAML"
@@ -147,19 +148,6 @@ func checkAliases(file string, top *yaml.Node) *Problem {
 	}
 	size(top)
 	return problem
-}
-
-// textFrom returns the text from a place on; all of it from the place of the whole.
-func textFrom(text []byte, line, col int) string {
-	rest := string(text)
-	for ; line > 1; line-- {
-		_, rest, _ = strings.Cut(rest, "\n")
-	}
-	for ; col > 1 && rest != ""; col-- {
-		_, size := utf8.DecodeRuneInString(rest)
-		rest = rest[size:]
-	}
-	return rest
 }
 
 // deref returns what an alias stands for.
