@@ -93,7 +93,7 @@ func TestThrottle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := direct{emulator.New(emulator.Options{Vaults: []string{"kv-example", "kv-two"}}), t}
 		token := d.token(emulator.DefaultTenant, emulator.DefaultClient)
-		set := func(url string) int { return d.do(http.MethodPut, url, token, `{"value":"v"}`).StatusCode }
+		set := func(url string) int { return d.do(http.MethodPut, url, token, `{"value":"v"}`).status }
 		for i := range 300 {
 			if got := set(appURL); got != http.StatusOK {
 				t.Fatalf("set %d answers %d", i+1, got)
@@ -102,18 +102,18 @@ func TestThrottle(t *testing.T) {
 		}
 		refused := d.do(http.MethodPut, appURL, token, `{"value":"v"}`)
 		const want = `{"error":{"code":"Throttled","message":"Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached"}}`
-		if body := content(t, refused); refused.StatusCode != 429 || body != want || refused.Header.Get("Retry-After") != "" {
-			t.Errorf("set 301 answers %d %s", refused.StatusCode, body)
+		if refused.status != http.StatusTooManyRequests || refused.body != want || refused.header.Get("Retry-After") != "" {
+			t.Errorf("set 301 answers %d %s", refused.status, refused.body)
 		}
 		if got := set("https://kv-two.vault.azure.net/secrets/app?api-version=7.4"); got != http.StatusOK {
 			t.Errorf("another vault answers %d", got)
 		}
 		for i := range 4000 {
-			if got := d.do(http.MethodGet, listURL, token, "").StatusCode; got != http.StatusOK {
+			if got := d.do(http.MethodGet, listURL, token, "").status; got != http.StatusOK {
 				t.Fatalf("list %d answers %d", i+1, got)
 			}
 		}
-		if got := d.do(http.MethodGet, listURL, token, "").StatusCode; got != 429 {
+		if got := d.do(http.MethodGet, listURL, token, "").status; got != 429 {
 			t.Errorf("list 4001 answers %d", got)
 		}
 		time.Sleep(7*time.Second - time.Nanosecond) // the first set was ten seconds ago, less a nanosecond
@@ -144,7 +144,7 @@ func TestThrottleIsSliding(t *testing.T) {
 					recent++
 				}
 			}
-			status := d.do(http.MethodPut, appURL, token, `{"value":"v"}`).StatusCode
+			status := d.do(http.MethodPut, appURL, token, `{"value":"v"}`).status
 			if (status == http.StatusOK) != (recent < limit) {
 				r.Fatalf("after %d sets in ten seconds a set answers %d", recent, status)
 			}
@@ -181,7 +181,7 @@ func TestCurrentVersion(t *testing.T) {
 // checkCurrent compares what the list of secrets tells with what the Emulator knows.
 func (d direct) checkCurrent(token string) {
 	d.t.Helper()
-	listed := content(d.t, d.do(http.MethodGet, "https://kv-example.vault.azure.net/secrets?api-version=7.4", token, ""))
+	listed := d.do(http.MethodGet, "https://kv-example.vault.azure.net/secrets?api-version=7.4", token, "").body
 	for _, held := range d.Holds() {
 		if told := strings.Contains(listed, `"contentType":"`+held.ContentType+`"`); told != held.Current {
 			d.t.Errorf("the list tells %q: %v, it is current: %v", held.ContentType, told, held.Current)
@@ -262,4 +262,36 @@ func FuzzRequests(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestConcurrentUse lets everything happen at once, for the race detector; and counts.
+func TestConcurrentUse(t *testing.T) {
+	d := direct{emulator.New(emulator.Options{Vaults: []string{"kv-example", "kv-two"}}), t}
+	token := d.token(emulator.DefaultTenant, emulator.DefaultClient)
+	var group sync.WaitGroup
+	for worker := range 8 {
+		group.Go(func() {
+			for range 20 {
+				d.do(http.MethodPut, []string{appURL, "https://kv-two.vault.azure.net/secrets/b?api-version=7.4"}[worker%2], token, `{"value":"v"}`)
+				d.do(http.MethodGet, listURL, token, "")
+				d.Fault(emulator.Fault{Operation: "list", Kind: emulator.Unseen})
+				d.Grant("", "", emulator.Update)
+				d.Trust(emulator.Credential{Subject: "other"})
+				d.AddVault(emulator.VaultOptions{Name: "kv-three"})
+				d.Advance(time.Millisecond)
+				if _, err := d.Put("kv-two", "planted", emulator.Plant{}); err != nil {
+					t.Error(err)
+				}
+				_, _, _, _, _ = d.Holds(), d.Values(), d.Tokens(), d.Requests(), d.FaultLog()
+				_, _ = d.Pending(), d.RequestToken()
+			}
+		})
+	}
+	group.Wait()
+	if held := len(d.Holds()); held != 320 {
+		t.Errorf("%d versions are held, want 160 set and 160 planted", held)
+	}
+	if got := d.Requests(); got["set"] != 160 || got["versions"] != 160 || len(d.Values()) != 320 {
+		t.Errorf("requests: %v, %d values", got, len(d.Values()))
+	}
 }

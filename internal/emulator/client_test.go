@@ -72,10 +72,13 @@ func idToken(ctx context.Context, e *emulator.Emulator, client *http.Client, aud
 	if err != nil {
 		return "", err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("GitHub answered %d, %v", response.StatusCode, err)
+	if err != nil {
+		return "", err
+	}
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("GitHub answered %d", response.StatusCode)
 	}
 	var answer struct{ Value string }
 	return answer.Value, json.Unmarshal(body, &answer)
@@ -247,13 +250,13 @@ func TestSDKRefusals(t *testing.T) {
 	e.Revoke("", "")
 	value := "canary"
 	_, err := public().dial(t, e, client).SetSecret(t.Context(), "app", azsecrets.SetSecretParameters{Value: &value}, nil)
-	if refused, ok := errors.AsType[*azcore.ResponseError](err); !ok || refused.StatusCode != 403 || refused.ErrorCode != "Forbidden" {
+	if refused, ok := errors.AsType[*azcore.ResponseError](err); !ok || refused.StatusCode != http.StatusForbidden || refused.ErrorCode != "Forbidden" {
 		t.Errorf("a writer without role gets %v", err)
 	}
 	wrong := public()
 	wrong.client = "99999999-9999-4999-8999-999999999999"
 	_, err = wrong.dial(t, e, client).SetSecret(t.Context(), "app", azsecrets.SetSecretParameters{Value: &value}, nil)
-	if failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); !ok || failed.RawResponse == nil || failed.RawResponse.StatusCode != 400 {
+	if failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); !ok || failed.RawResponse == nil || failed.RawResponse.StatusCode != http.StatusBadRequest {
 		t.Errorf("an unknown application gets %v", err)
 	}
 	misspelt := public()
@@ -387,17 +390,17 @@ func BenchmarkSets2000(b *testing.B) {
 func BenchmarkHandler(b *testing.B) {
 	e := emulator.New(emulator.Options{Creates: -1})
 	handler := e.Handler()
-	send := func(method, url, token, body string) *httptest.ResponseRecorder {
+	send := func(method, url, token, body string) visit {
 		request := httptest.NewRequestWithContext(b.Context(), method, url, strings.NewReader(body))
 		request.Header.Set("Authorization", "Bearer "+token)
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, request)
-		return recorder
+		return visit{status: recorder.Code, body: recorder.Body.String()}
 	}
-	assertion := member(b, send(http.MethodGet, e.RequestURL()+"&audience=api://AzureADTokenExchange", e.RequestToken(), "").Result(), "value")
-	token := member(b, send(http.MethodPost, tokenURL, "", tokenForm(emulator.DefaultClient, assertion, nil)).Result(), "access_token")
+	assertion := send(http.MethodGet, e.RequestURL()+"&audience=api://AzureADTokenExchange", e.RequestToken(), "").member(b, "value")
+	token := send(http.MethodPost, tokenURL, "", tokenForm(emulator.DefaultClient, assertion, nil)).member(b, "access_token")
 	for b.Loop() {
-		if got := send(http.MethodPut, appURL, token, `{"value":"v"}`).Code; got != http.StatusOK {
+		if got := send(http.MethodPut, appURL, token, `{"value":"v"}`).status; got != http.StatusOK {
 			b.Fatalf("answers %d", got)
 		}
 	}

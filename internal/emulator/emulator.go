@@ -18,6 +18,11 @@
 //   - every fault that the services or the network between could show can be scheduled ([Emulator.Fault]);
 //   - it never tells a value except to the two calls that read one, and keeps nothing on disk but the CA's certificate.
 //
+// What the service's own words and numbers are is said where they stand, with the source. Not known, and so made up in its
+// likeness, are: the texts about a value, content type, tag or time that is refused, about a managed secret, an unknown
+// path, a wrong list parameter or a name under recovery; the inner code of an Azure Policy's denial; GitHub's error bodies;
+// what counts against the limits besides what was done. A client must not depend on them.
+//
 // What it is not: keys, certificates, backups that another vault could restore, several regions, or Entra's other grants.
 package emulator
 

@@ -3,7 +3,6 @@ package emulator_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -16,30 +15,6 @@ import (
 
 	"keyvault-passwords/internal/emulator"
 )
-
-func content(t testing.TB, response *http.Response) string {
-	t.Helper()
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(body)
-}
-
-// member decodes an answer and returns one string of it.
-func member(t testing.TB, response *http.Response, name string) string {
-	t.Helper()
-	var members map[string]any
-	if err := json.Unmarshal([]byte(content(t, response)), &members); err != nil {
-		t.Fatalf("the answer %d is not JSON: %v", response.StatusCode, err)
-	}
-	value, _ := members[name].(string)
-	if value == "" {
-		t.Fatalf("the answer %d has no %s", response.StatusCode, name)
-	}
-	return value
-}
 
 // tokenForm is what the SDK sends to the token endpoint; changes replace members, "" takes one away.
 func tokenForm(client, assertion string, changes map[string]string) string {
@@ -61,7 +36,7 @@ func tokenForm(client, assertion string, changes map[string]string) string {
 // ask gets an ID token for an audience.
 func (d direct) ask(audience string) string {
 	d.t.Helper()
-	return member(d.t, d.do(http.MethodGet, d.RequestURL()+"&audience="+url.QueryEscape(audience), d.RequestToken(), ""), "value")
+	return d.do(http.MethodGet, d.RequestURL()+"&audience="+url.QueryEscape(audience), d.RequestToken(), "").member(d.t, "value")
 }
 
 func TestEntraRefuses(t *testing.T) {
@@ -129,9 +104,9 @@ func TestEntraRefuses(t *testing.T) {
 				}
 				time.Sleep(x.wait)
 				body := tokenForm(or(x.client, emulator.DefaultClient), assertion, x.change)
-				response := d.do(http.MethodPost, or(x.authority, public)+or(x.tenant, emulator.DefaultTenant)+path, "", body)
-				if response.StatusCode != x.status {
-					t.Fatalf("answers %d, want %d", response.StatusCode, x.status)
+				v := d.do(http.MethodPost, or(x.authority, public)+or(x.tenant, emulator.DefaultTenant)+path, "", body)
+				if v.status != x.status {
+					t.Fatalf("answers %d, want %d", v.status, x.status)
 				}
 				if x.status == http.StatusOK {
 					return
@@ -145,7 +120,7 @@ func TestEntraRefuses(t *testing.T) {
 					Correlation  string `json:"correlation_id"`
 					DocumentedAt string `json:"error_uri"`
 				}
-				if err := json.Unmarshal([]byte(content(t, response)), &got); err != nil {
+				if err := json.Unmarshal([]byte(v.body), &got); err != nil {
 					t.Fatal(err)
 				}
 				if got.Error != x.oauth || len(got.Codes) != 1 || got.Codes[0] != x.code {

@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -21,8 +22,35 @@ type direct struct {
 	t *testing.T
 }
 
+// A visit is one request to an Emulator, and what came back.
+type visit struct {
+	status int
+	header http.Header
+	body   string
+	err    error
+}
+
+// member decodes an answer and returns one string of it.
+func (v visit) member(t testing.TB, name string) string {
+	t.Helper()
+	value, _ := v.json(t)[name].(string)
+	if value == "" {
+		t.Fatalf("the answer %d has no %s", v.status, name)
+	}
+	return value
+}
+
+// json decodes an answer.
+func (v visit) json(t testing.TB) (members map[string]any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(v.body), &members); err != nil {
+		t.Fatalf("the answer %d is not JSON: %v", v.status, err)
+	}
+	return members
+}
+
 // do sends a request to a host; token "" is none.
-func (d direct) do(method, url, token, body string) *http.Response {
+func (d direct) do(method, url, token, body string) visit {
 	d.t.Helper()
 	request := httptest.NewRequestWithContext(d.t.Context(), method, url, strings.NewReader(body))
 	if token != "" {
@@ -33,16 +61,14 @@ func (d direct) do(method, url, token, body string) *http.Response {
 	}
 	recorder := httptest.NewRecorder()
 	d.Handler().ServeHTTP(recorder, request)
-	return recorder.Result()
+	return visit{status: recorder.Code, header: recorder.Header(), body: recorder.Body.String()}
 }
 
 // token gets an access token for an application of a tenant, in AzureCloud.
 func (d direct) token(tenant, client string) string {
 	d.t.Helper()
-	response := d.do(http.MethodGet, d.RequestURL()+"&audience=api://AzureADTokenExchange", d.RequestToken(), "")
-	assertion := member(d.t, response, "value")
-	response = d.do(http.MethodPost, "https://login.microsoftonline.com/"+tenant+"/oauth2/v2.0/token", "", tokenForm(client, assertion, nil))
-	return member(d.t, response, "access_token")
+	form := tokenForm(client, d.ask("api://AzureADTokenExchange"), nil)
+	return d.do(http.MethodPost, "https://login.microsoftonline.com/"+tenant+"/oauth2/v2.0/token", "", form).member(d.t, "access_token")
 }
 
 // shape replaces what differs from run to run.
@@ -292,22 +318,22 @@ func TestExchanges(t *testing.T) {
 			if !strings.Contains(url, "?") {
 				url += "?api-version=7.4"
 			}
-			response := d.do(method, url, tokens[x.who], x.body)
-			if response.StatusCode != x.status {
-				t.Errorf("%s: %s answers %d, want %d", x.name, x.request, response.StatusCode, x.status)
+			v := d.do(method, url, tokens[x.who], x.body)
+			if v.status != x.status {
+				t.Errorf("%s: %s answers %d, want %d", x.name, x.request, v.status, x.status)
 			}
-			if diff := cmp.Diff(x.want, shape(content(t, response))); diff != "" {
+			if diff := cmp.Diff(x.want, shape(v.body)); diff != "" {
 				t.Errorf("%s: %s answers otherwise (-want +got):\n%s", x.name, x.request, diff)
 			}
 			if x.status != http.StatusBadGateway {
-				checkHeaders(t, x.name, response)
+				checkHeaders(t, x.name, v)
 			}
 		}
 	})
 }
 
 // checkHeaders looks for what is on every answer of a vault.
-func checkHeaders(t *testing.T, name string, response *http.Response) {
+func checkHeaders(t *testing.T, name string, v visit) {
 	t.Helper()
 	for key, want := range map[string]string{
 		"Cache-Control": "no-cache", "Pragma": "no-cache", "Expires": "-1", "Content-Type": "application/json; charset=utf-8",
@@ -316,18 +342,18 @@ func checkHeaders(t *testing.T, name string, response *http.Response) {
 		"X-Ms-Keyvault-Network-Info": "conn_type=Ipv4;addr=203.0.113.7;act_addr_fam=InterNetwork;",
 		"Date":                       time.Now().UTC().Format(http.TimeFormat),
 	} {
-		if got := response.Header.Get(key); got != want {
+		if got := v.header.Get(key); got != want {
 			t.Errorf("%s: header %s is %q, want %q", name, key, got, want)
 		}
 	}
-	if response.Header.Get("X-Ms-Request-Id") == "" {
+	if v.header.Get("X-Ms-Request-Id") == "" {
 		t.Errorf("%s: no x-ms-request-id", name)
 	}
 	challenge := ""
-	if response.StatusCode == http.StatusUnauthorized {
+	if v.status == http.StatusUnauthorized {
 		challenge = `Bearer authorization="https://login.microsoftonline.com/TENANT", resource="https://vault.azure.net"`
 	}
-	if got := shape(response.Header.Get("Www-Authenticate")); got != challenge {
+	if got := shape(v.header.Get("Www-Authenticate")); got != challenge {
 		t.Errorf("%s: WWW-Authenticate is %q, want %q", name, got, challenge)
 	}
 }
@@ -373,10 +399,9 @@ func TestRecordedLengths(t *testing.T) {
 		} {
 			time.Sleep(x.pass)
 			method, path, _ := strings.Cut(x.request, " ")
-			response := d.do(method, "https://cpazsec21435.vault.azure.net"+path+"?api-version=2026-03-01-preview", x.token, x.body)
-			body := content(t, response)
-			if response.StatusCode != x.status || x.length != 0 && len(body) != x.length {
-				t.Errorf("%s answers %d with %d bytes, want %d with %d", x.request, response.StatusCode, len(body), x.status, x.length)
+			v := d.do(method, "https://cpazsec21435.vault.azure.net"+path+"?api-version=2026-03-01-preview", x.token, x.body)
+			if v.status != x.status || x.length != 0 && len(v.body) != x.length {
+				t.Errorf("%s answers %d with %d bytes, want %d with %d", x.request, v.status, len(v.body), x.status, x.length)
 			}
 		}
 	})

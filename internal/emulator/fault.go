@@ -70,6 +70,7 @@ type Fault struct {
 	Inner      string
 	Message    string
 	RetryAfter string // the header as sent: seconds or a date
+	Header     string // one more header, "Name: value": retry-after-ms: 250
 	Delay      time.Duration
 	Size       int    // of what is too big; 0 is 16 MiB
 	Host       string // where to; "" is elsewhere.vault.azure.net, which does not resolve
@@ -258,6 +259,9 @@ func (f *Fault) spoil(c *call, a answer) answer {
 	if f.RetryAfter != "" {
 		a.header = withHeader(a.header, "Retry-After", f.RetryAfter)
 	}
+	if name, value, found := strings.Cut(f.Header, ": "); found {
+		a.header = withHeader(a.header, name, value)
+	}
 	return a
 }
 
@@ -284,10 +288,21 @@ func (f *Fault) entraRefusal(c *call, status int, message string) answer {
 	if err != nil {
 		number = 90033
 	} else if f.Kind == Status {
-		status = http.StatusUnauthorized
+		status = statusOf(number)
 	}
 	status = cmp.Or(f.Status, status)
 	return c.entraRefusal(status, cmp.Or(f.Inner, entraCode(status)), number, cmp.Or(message, federationMessage(number, c.presented())))
+}
+
+// statusOf is the status with which Entra says a number: most that are a fault's are about the assertion.
+func statusOf(number int) int {
+	switch number {
+	case 700016, 90002, 900023:
+		return http.StatusBadRequest
+	case 90033:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusUnauthorized
 }
 
 // defaultCode is Key Vault's code for a status.
@@ -317,9 +332,9 @@ func entraCode(status int) string {
 // challenge is a 401 that a client must survive: one that says nothing of use, or one for a token it trusts.
 func (f *Fault) challenge(c *call) answer {
 	if f.Kind == StaleToken {
-		return c.unauthorized(cmp.Or(f.Message, tokenExpired))
+		return c.refuseToken(cmp.Or(f.Message, tokenExpired))
 	}
-	a := c.unauthorized(noToken)
+	a := c.refuseToken(noToken)
 	// A tenant is sought behind the third slash: https://github.com/Azure/azure-sdk-for-go, keyvault/internal v1.2.0.
 	header := cmp.Or(f.Message, fmt.Sprintf(`Bearer authorization="https:/x", resource="https://%s"`, c.vault.options.Domain))
 	a.header = withHeader(nil, "Www-Authenticate", header)

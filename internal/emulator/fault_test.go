@@ -12,22 +12,6 @@ import (
 	"keyvault-passwords/internal/emulator"
 )
 
-// A visit is one request to an Emulator on loopback, and what came back.
-type visit struct {
-	status int
-	header http.Header
-	body   string
-	err    error
-}
-
-func (v visit) json(t *testing.T) (members map[string]any) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(v.body), &members); err != nil {
-		t.Fatalf("the answer %d is not JSON: %v", v.status, err)
-	}
-	return members
-}
-
 // A harness is an Emulator on loopback with a client that may set and list.
 type harness struct {
 	*emulator.Emulator
@@ -74,7 +58,7 @@ func (h *harness) do(method, url, token, body string) (v visit) {
 	if err != nil {
 		return visit{err: err}
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	data, err := io.ReadAll(response.Body)
 	return visit{response.StatusCode, response.Header, string(data), err}
 }
@@ -396,4 +380,12 @@ func TestFaultsSpeakTheServicesLanguage(t *testing.T) {
 			t.Errorf("answers %d without %s", v.status, what)
 		}
 	}
+}
+
+// TestHeaders: a fault may say when to come again in all the ways that clients read.
+func TestHeaders(t *testing.T) {
+	h := newHarness(t, emulator.Options{})
+	h.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 429, RetryAfter: "Sat, 01 Jan 2000 00:00:10 GMT", Header: "retry-after-ms: 250"})
+	v := h.set()
+	h.expect("both headers", v.header.Get("Retry-After") == "Sat, 01 Jan 2000 00:00:10 GMT" && v.header.Get("Retry-After-Ms") == "250")
 }

@@ -23,7 +23,7 @@ func (d direct) keys(url string) jwt.Keyfunc {
 	var set struct {
 		Keys []struct{ Kty, Alg, Use, Kid, N, E string }
 	}
-	if err := json.Unmarshal([]byte(content(d.t, d.do(http.MethodGet, url, "", ""))), &set); err != nil {
+	if err := json.Unmarshal([]byte(d.do(http.MethodGet, url, "", "").body), &set); err != nil {
 		d.t.Fatal(err)
 	}
 	return func(token *jwt.Token) (any, error) {
@@ -55,7 +55,7 @@ func TestIDTokenVerifies(t *testing.T) {
 		d := direct{emulator.New(emulator.Options{}), t}
 		d.Advance(365 * 24 * time.Hour)
 		discovery := d.do(http.MethodGet, "https://token.actions.githubusercontent.com/.well-known/openid-configuration", "", "")
-		keysURL := member(t, discovery, "jwks_uri")
+		keysURL := discovery.member(t, "jwks_uri")
 		token := d.ask("api://AzureADTokenExchange")
 		claims := d.verify(token, keysURL, emulator.DefaultIssuer, "api://AzureADTokenExchange")
 		for name, want := range map[string]any{
@@ -81,7 +81,7 @@ func TestAccessTokenVerifies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := direct{emulator.New(emulator.Options{}), t}
 		tenant := "https://login.microsoftonline.com/" + emulator.DefaultTenant
-		keysURL := member(t, d.do(http.MethodGet, tenant+"/v2.0/.well-known/openid-configuration", "", ""), "jwks_uri")
+		keysURL := d.do(http.MethodGet, tenant+"/v2.0/.well-known/openid-configuration", "", "").member(t, "jwks_uri")
 		token := d.token(emulator.DefaultTenant, emulator.DefaultClient)
 		claims := d.verify(token, keysURL, "https://sts.windows.net/"+emulator.DefaultTenant+"/", "https://vault.azure.net")
 		if claims["appid"] != emulator.DefaultClient || claims["tid"] != emulator.DefaultTenant {
@@ -125,12 +125,12 @@ func TestGitHubRefuses(t *testing.T) {
 			{"another path", http.MethodGet, "https://token.actions.githubusercontent.com/x", job, 404},
 			{"all as it should be", http.MethodGet, bare, job, 200},
 		} {
-			if got := d.do(x.method, x.url, x.token, "").StatusCode; got != x.status {
+			if got := d.do(x.method, x.url, x.token, "").status; got != x.status {
 				t.Errorf("%s: answers %d, want %d", x.name, got, x.status)
 			}
 		}
 		time.Sleep(7 * time.Hour)
-		if got := d.do(http.MethodGet, bare, job, "").StatusCode; got != 401 {
+		if got := d.do(http.MethodGet, bare, job, "").status; got != 401 {
 			t.Errorf("an expired request token: answers %d, want 401", got)
 		}
 		if d.RequestToken() == job {
@@ -141,6 +141,6 @@ func TestGitHubRefuses(t *testing.T) {
 
 func TestDefaultAudience(t *testing.T) {
 	d := direct{emulator.New(emulator.Options{}), t}
-	token := member(t, d.do(http.MethodGet, d.RequestURL(), d.RequestToken(), ""), "value")
+	token := d.do(http.MethodGet, d.RequestURL(), d.RequestToken(), "").member(t, "value")
 	d.verify(token, "https://token.actions.githubusercontent.com/.well-known/jwks", emulator.DefaultIssuer, "https://github.com/octo-org")
 }

@@ -18,7 +18,7 @@ type identifiers struct {
 func newIdentifiers(seed uint64) *identifiers {
 	var key [32]byte
 	if seed == 0 {
-		crand.Read(key[:]) // never fails: it ends the program instead
+		_, _ = crand.Read(key[:]) // never fails: it ends the program instead
 	} else {
 		binary.LittleEndian.PutUint64(key[:], seed)
 	}
@@ -28,7 +28,7 @@ func newIdentifiers(seed uint64) *identifiers {
 func (i *identifiers) draw() (b [16]byte) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.source.Read(b[:]) // never fails
+	_, _ = i.source.Read(b[:]) // never fails
 	return b
 }
 

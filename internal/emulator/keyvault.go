@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -89,11 +88,11 @@ func vaultOperation(method string, path []string) string {
 
 // serveChallenge answers a request without token: who issues one, and for what.
 func serveChallenge(c *call) answer {
-	return c.unauthorized(noToken)
+	return c.refuseToken(noToken)
 }
 
-func (c *call) unauthorized(message string) answer {
-	r := &refusal{status: http.StatusUnauthorized, code: "Unauthorized", message: message, header: http.Header{
+func (c *call) refuseToken(message string) answer {
+	r := &refusal{status: http.StatusUnauthorized, code: http.StatusText(http.StatusUnauthorized), message: message, header: http.Header{
 		"Www-Authenticate": {fmt.Sprintf(`Bearer authorization="https://%s/%s", resource="https://%s"`,
 			c.vault.cloud.aliases[0], c.vault.options.Tenant, c.vault.options.Domain)},
 	}}
@@ -126,7 +125,7 @@ func serveVault(c *call) answer {
 // authenticate finds out whose token it is.
 func (c *call) authenticate() (accessToken, *answer) {
 	refuse := func(message string) (accessToken, *answer) {
-		a := c.unauthorized(message)
+		a := c.refuseToken(message)
 		return accessToken{}, &a
 	}
 	text := c.bearer()
@@ -316,8 +315,4 @@ func (v *vault) names(c *call) []entry {
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })
 	return entries
-}
-
-func decode(body []byte, v any) error {
-	return json.Unmarshal(body, v)
 }

@@ -47,7 +47,7 @@ func Start(o Options) (*Emulator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the emulator: %w", err)
 	}
-	if err := os.WriteFile(caFile, ca, 0o644); err != nil { //nolint:gosec // a certificate is public
+	if err := os.WriteFile(caFile, ca, 0o644); err != nil { // a certificate is public
 		return nil, fmt.Errorf("starting the emulator: %w", err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -55,7 +55,7 @@ func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
 	c := &call{e: e, request: r, host: hostOf(r.Host), query: r.URL.Query(), now: e.Now()}
 	c.path = splitPath(r.URL)
 	handle := e.route(c)
-	c.body, _ = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)) // a body cut short is refused as what it then is
+	c.body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody)) // a body cut short is refused as what it then is
 	c.note()
 	e.count(c.operation, c.host)
 	a := e.faults.apply(c, handle)
@@ -132,11 +132,11 @@ func (a answer) write(w http.ResponseWriter, c *call) {
 	}
 	w.WriteHeader(a.status)
 	if a.truncated {
-		w.Write(body[:len(body)/2])
-		http.NewResponseController(w).Flush()
+		_, _ = w.Write(body[:len(body)/2])
+		_ = http.NewResponseController(w).Flush() // where the client is gone already, so much the better
 		panic(http.ErrAbortHandler)
 	}
-	w.Write(body) // a client that has gone needs no answer
+	_, _ = w.Write(body) // a client that has gone needs no answer
 }
 
 // bytes is the body as sent. JSON is compact and leaves <, > and & as they are, as the services do.
