@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
 
 	"keyvault-passwords/internal/emulator"
 )
@@ -42,7 +43,7 @@ func (d direct) ask(audience string) string {
 func TestEntraRefuses(t *testing.T) {
 	const (
 		public = "https://login.microsoftonline.com/"
-		gov    = "https://login.microsoftonline.us/"
+		usgov  = "https://login.microsoftonline.us/"
 		path   = "/oauth2/v2.0/token"
 	)
 	own := emulator.Credential{}
@@ -70,7 +71,7 @@ func TestEntraRefuses(t *testing.T) {
 		{name: "another audience", trust: &emulator.Credential{Audience: "api://other"}, status: 401, oauth: "invalid_client", code: 700212,
 			start: "AADSTS700212: No matching federated identity record found for presented assertion audience 'api://AzureADTokenExchange'."},
 		{name: "an audience in another case", trust: &own, audience: "api://azureadtokenexchange", status: 401, oauth: "invalid_client", code: 700212},
-		{name: "the audience of another cloud", authority: gov, trust: &own, status: 401, oauth: "invalid_client", code: 700212},
+		{name: "the audience of another cloud", authority: usgov, trust: &own, status: 401, oauth: "invalid_client", code: 700212},
 		{name: "no credential at all", status: 401, oauth: "invalid_client", code: 70025},
 		{name: "another application", trust: &own, client: "99999999-9999-4999-8999-999999999999", status: 400, oauth: "unauthorized_client", code: 700016,
 			start: "AADSTS700016: Application with identifier '99999999-9999-4999-8999-999999999999' was not found in the directory '"},
@@ -157,4 +158,70 @@ func unsigned(token string) string {
 		return "cannot be signed"
 	}
 	return forged + parts[2]
+}
+
+// TestDiscovery: what a client learns before it asks for a token.
+func TestDiscovery(t *testing.T) {
+	d := direct{emulator.New(emulator.Options{}), t}
+	const public = "https://login.microsoftonline.com/"
+	discover := public + "common/discovery/instance?api-version=1.1&authorization_endpoint="
+	for _, x := range []struct {
+		url    string
+		status int
+		has    []string
+	}{
+		{discover + public + "T/oauth2/v2.0/authorize", 200, []string{
+			`"tenant_discovery_endpoint":"https://login.microsoftonline.com/T/v2.0/.well-known/openid-configuration"`,
+			`{"aliases":["login.microsoftonline.com","login.windows.net","login.microsoft.com","sts.windows.net"],"preferred_cache":"login.windows.net","preferred_network":"login.microsoftonline.com"}`,
+			`{"aliases":["login.chinacloudapi.cn","login.partner.microsoftonline.cn"],`}},
+		{discover + "https://login.example/T/authorize", 400, []string{`"error":"invalid_instance"`, `"error_codes":[50049]`}},
+		{public + "common/discovery/instance", 400, []string{`"error":"invalid_instance"`}},
+		{public + emulator.DefaultTenant + "/v2.0/.well-known/openid-configuration", 200, []string{
+			`"issuer":"https://login.microsoftonline.com/` + emulator.DefaultTenant + `/v2.0"`,
+			`"token_endpoint":"https://login.microsoftonline.com/` + emulator.DefaultTenant + `/oauth2/v2.0/token"`}},
+		{"https://login.chinacloudapi.cn/" + emulator.DefaultTenant + "/v2.0/.well-known/openid-configuration", 200, []string{
+			`"token_endpoint":"https://login.partner.microsoftonline.cn/`}},
+		{public + another + "/v2.0/.well-known/openid-configuration", 400, []string{`"error_codes":[90002]`, "AADSTS90002: Tenant '" + another + "' not found."}},
+		{public + "x/y", 404, nil},
+	} {
+		v := d.do(http.MethodGet, x.url, "", "")
+		if v.status != x.status {
+			t.Errorf("%s answers %d, want %d", x.url, v.status, x.status)
+		}
+		for _, part := range x.has {
+			if !strings.Contains(v.body, part) {
+				t.Errorf("%s answers without %s", x.url, part)
+			}
+		}
+	}
+}
+
+// TestTokenLifetimes: longer where the client can handle a revocation.
+func TestTokenLifetimes(t *testing.T) {
+	for claims, want := range map[string][]float64{
+		"": {4499, 0},
+		`{"access_token":{"xms_cc":{"values":["CP1"]}}}`: {86399, 43200},
+	} {
+		d := direct{emulator.New(emulator.Options{}), t}
+		form := tokenForm(emulator.DefaultClient, d.ask("api://AzureADTokenExchange"), map[string]string{"claims": claims})
+		got := d.do(http.MethodPost, tokenURL, "", form).json(t)
+		refresh, _ := got["refresh_in"].(float64)
+		if got["expires_in"] != want[0] || refresh != want[1] || got["token_type"] != "Bearer" {
+			t.Errorf("with claims %q the token lasts %v, to be refreshed in %v", claims, got["expires_in"], refresh)
+		}
+	}
+}
+
+// TestEverythingSecretIsRemembered: a value counts as received and a token as seen wherever they arrive.
+func TestEverythingSecretIsRemembered(t *testing.T) {
+	d := direct{emulator.New(emulator.Options{}), t}
+	d.do(http.MethodPut, appURL, "", `{"value":"without a token"}`)
+	d.do(http.MethodPut, "https://elsewhere.example/", "", `{"value":"elsewhere"}`)
+	d.do(http.MethodPost, tokenURL, "", tokenForm(emulator.DefaultClient, "of.some.body", nil))
+	if diff := cmp.Diff([]string{"without a token", "elsewhere"}, d.Values()); diff != "" {
+		t.Errorf("values (-want +got):\n%s", diff)
+	}
+	if tokens := d.Tokens(); len(tokens) != 2 || tokens[1] != "of.some.body" {
+		t.Errorf("%d tokens are remembered, want the request token and the assertion", len(tokens))
+	}
 }

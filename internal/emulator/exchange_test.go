@@ -86,6 +86,7 @@ const (
 	visitor = "visitor" // may do nothing
 	foreign = "foreign" // of another tenant
 	forged  = "forged"  // a token that nobody issued
+	gov     = "gov"     // a token for vaults of another cloud
 )
 
 const (
@@ -113,6 +114,8 @@ var exchanges = []struct {
 		status: 401, want: `{"error":{"code":"Unauthorized","message":"AKV10046: Unable to resolve the key used for signature validation. EncodedJwtHeader: 'e30'."}}`},
 	{name: "a token of another tenant", who: foreign, request: "GET /secrets",
 		status: 401, want: `{"error":{"code":"Unauthorized","message":"AKV10032: Invalid issuer. Expected one of https://sts.windows.net/TENANT/, found https://sts.windows.net/` + another + `/."}}`},
+	{name: "a token for another cloud", who: gov, request: "GET /secrets",
+		status: 401, want: `{"error":{"code":"Unauthorized","message":"AKV10022: Invalid audience. Expected https://vault.azure.net, found: https://vault.usgovcloudapi.net."}}`},
 	{name: "versions of a name that is not there", who: writer, request: "GET /secrets/app/versions",
 		status: 200, want: `{"value":[],"nextLink":null}`},
 	{name: "an empty vault", who: writer, request: "GET /secrets",
@@ -124,8 +127,8 @@ var exchanges = []struct {
 		status: 200, want: `{"value":"v2","id":"https://kv-example.vault.azure.net/secrets/App/VERSION","attributes":{"enabled":true,"created":946684800,"updated":946684800,` + live + `}`},
 	{name: "a list of secrets has no version and the current one's attributes", who: writer, request: "GET /secrets",
 		status: 200, want: `{"value":[{"id":"https://kv-example.vault.azure.net/secrets/App","attributes":{"enabled":true,"created":946684800,"updated":946684800,` + live + `}],"nextLink":null}`},
-	{name: "a page of one", who: writer, request: "GET /secrets/app/versions?api-version=7.4&maxresults=1",
-		status: 200, want: `{"value":[{"id":"https://kv-example.vault.azure.net/secrets/App/VERSION","attributes":{"enabled":true,"created":946684800,"updated":946684800,` + live + `}],"nextLink":"https://kv-example.vault.azure.net:443/secrets/app/versions?api-version=7.4&$skiptoken=MARK&maxresults=1"}`},
+	{name: "a page of one", who: writer, request: "GET https://kv-twin.vault.azure.net/secrets/app/versions?api-version=7.4&maxresults=1",
+		status: 200, want: `{"value":[{"id":"https://kv-twin.vault.azure.net/secrets/App/VERSION","attributes":{"enabled":true,"created":946684800,"updated":946684800,` + live + `}],"nextLink":"https://kv-twin.vault.azure.net:443/secrets/app/versions?api-version=7.4&$skiptoken=MARK&maxresults=1"}`},
 	{name: "a page too long", who: writer, request: "GET /secrets?api-version=7.4&maxresults=26",
 		status: 400, want: `{"error":{"code":"BadParameter","message":"Invalid maxresults: it must be between 1 and 25."}}`},
 	{name: "a skiptoken of nobody", who: writer, request: "GET /secrets?api-version=7.4&$skiptoken=!",
@@ -274,11 +277,11 @@ func rbac(client, action, name string) string {
 // newWorld is the vaults and callers of the table.
 func newWorld(t *testing.T) (direct, map[string]string) {
 	t.Helper()
-	d := direct{emulator.New(emulator.Options{Seed: 4}), t} // by which the second version of App comes first in the list
+	d := direct{emulator.New(emulator.Options{}), t}
 	for _, o := range []emulator.VaultOptions{
 		{Name: "kv-policy", AccessPolicy: true}, {Name: "kv-firewall", Firewall: true}, {Name: "kv-private", PublicAccessDisabled: true},
 		{Name: "kv-readonly", ReadOnly: true}, {Name: "kv-expiry", RequireExpiry: true, RequireContentType: true},
-		{Name: "kv-protected", PurgeProtection: true}, {Name: "kv-managed"},
+		{Name: "kv-protected", PurgeProtection: true}, {Name: "kv-managed"}, {Name: "kv-twin"},
 	} {
 		d.AddVault(o)
 	}
@@ -291,8 +294,10 @@ func newWorld(t *testing.T) (direct, map[string]string) {
 	if _, err := d.Put("kv-managed", "tls", emulator.Plant{Managed: true, ContentType: "application/x-pkcs12"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Put("kv-protected", "app", emulator.Plant{}); err != nil {
-		t.Fatal(err)
+	for _, vault := range []string{"kv-protected", "kv-twin", "kv-twin"} {
+		if _, err := d.Put(vault, "App", emulator.Plant{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := d.Remove("kv-protected", "app"); err != nil {
 		t.Fatal(err)
@@ -303,6 +308,9 @@ func newWorld(t *testing.T) (direct, map[string]string) {
 		admin:   d.token(emulator.DefaultTenant, adminID),
 		visitor: d.token(emulator.DefaultTenant, visitorID),
 		foreign: d.token(another, visitorID),
+		gov: d.do(http.MethodPost, "https://login.microsoftonline.us/"+emulator.DefaultTenant+"/oauth2/v2.0/token", "",
+			tokenForm(visitorID, d.ask("api://AzureADTokenExchangeUSGov"), map[string]string{"scope": "https://vault.usgovcloudapi.net/.default"}),
+		).member(t, "access_token"),
 	}
 }
 

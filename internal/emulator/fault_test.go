@@ -108,11 +108,9 @@ var kinds = map[emulator.Kind]struct {
 		},
 	},
 	emulator.Slow: {
-		emulator.Fault{Operation: "versions", Delay: 50 * time.Millisecond},
+		emulator.Fault{Operation: "versions", Delay: time.Millisecond},
 		func(h *harness) {
-			before := time.Now()
-			h.expect("an answer", h.versions().status == 200)
-			h.expect("not before its time", time.Since(before) >= 50*time.Millisecond)
+			h.expect("an answer; TestBubble sees the time it takes", h.versions().status == 200)
 		},
 	},
 	emulator.Truncated: {
@@ -130,7 +128,7 @@ var kinds = map[emulator.Kind]struct {
 		},
 	},
 	emulator.BigHeaders: {
-		emulator.Fault{Operation: "versions"},
+		emulator.Fault{Operation: "versions", Size: 11 << 20}, // net/http reads 10 MiB
 		func(h *harness) { h.expect("headers beyond what net/http reads", h.versions().err != nil) },
 	},
 	emulator.BadChallenge: {
