@@ -33,8 +33,8 @@ const maxValue = 25 * 1024
 // Parse reads and checks a declaration. The error is Problems: every mistake of the text, in its order (the first
 // thousand found). There is no declaration beside an error.
 //
-// A text of more than 1 MiB, or nested deeper than 20 levels, or that grows beyond 300,000 values through aliases, is
-// refused before it costs more than that.
+// A text of more than 1 MiB or 40,000 lines, or nested deeper than 20 levels, or that grows beyond 300,000 values through
+// aliases, is refused before it costs more than that.
 func Parse(source Source) (*Declaration, error) {
 	r := &reader{file: source.File, cursor: cursor{text: string(source.Text)}}
 	top, problem := loadYAML(source.File, source.Text)
@@ -104,17 +104,25 @@ func (r *reader) refuseWhole(top *yaml.Node) {
 // A resolver looks up what the secrets refer to, and makes the declaration.
 type resolver struct {
 	*reader
-	policies     map[string]*policyDraft
+	policies     map[string]*policyDraft // the user's own
+	named        map[string]*policyDraft // these and the presets
+	policyNames  []string                // of named, the user's own first
 	aliases      map[string]Vault
 	vault        *Vault // of secrets that name none; nil if there is none
 	vaultRefused bool   // that there is none has been said
 	cloud        *cloud.Cloud
 	compiled     map[string]compiled
+	fingerprints map[*password.Set]string
 }
 
 // resolve looks up every reference. Its result is of use only if there are no problems.
 func (r *reader) resolve(s spec, source Source) *Declaration {
-	res := &resolver{reader: r, policies: s.policies, aliases: map[string]Vault{}, compiled: map[string]compiled{}, vaultRefused: s.misspelt}
+	res := &resolver{
+		reader: r, policies: s.policies, named: presets(), aliases: map[string]Vault{}, vaultRefused: s.misspelt,
+		compiled: map[string]compiled{}, fingerprints: map[*password.Set]string{},
+	}
+	maps.Copy(res.named, s.policies)
+	res.policyNames = slices.Concat(slices.Sorted(maps.Keys(s.policies)), password.Presets())
 	if source.Cloud != "" {
 		known, err := cloud.Parse(source.Cloud)
 		if err != nil {
@@ -151,7 +159,7 @@ func (r *resolver) secret(s *secretSpec) Secret {
 	r.checkTemplate(s, secret)
 	if len(secret.Parts) > 0 && !slices.ContainsFunc(secret.Parts, func(p Part) bool { return p.Set == nil }) {
 		r.checkSize(s, secret)
-		secret.Policy = policyTag(secret)
+		secret.Policy = r.policyTag(secret)
 	}
 	return secret
 }
@@ -170,37 +178,35 @@ func (r *resolver) parts(s *secretSpec) []Part {
 
 // part compiles one part. Its Set is nil where something is wrong.
 func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part {
-	if draft := use.value.draft; draft != nil {
-		part := Part{Name: name, Policy: inline}
-		if draft.sound {
-			part.Rules, part.Set = withLogin(draft.policy, s.login.value), r.compileInline(draft, s)
-		}
-		return part
+	switch draft := use.value.draft; {
+	case draft != nil && draft.sound:
+		return Part{name, inline, withLogin(draft.policy, s.login.value), r.compileInline(draft, s)}
+	case use.given() && use.value.name == "":
+		return Part{Name: name} // what is wrong was said while it was read
 	}
-	policyName := cmp.Or(use.value.name, "default")
-	part := Part{Name: name, Policy: policyName}
-	if use.value.name == "" && use.given() {
-		return part // refused while it was read
-	}
-	at := use.place
+	policy, at := cmp.Or(use.value.name, "default"), use.place
 	if !use.given() {
 		at = s.place
 	}
-	policy, ok := password.Preset(policyName)
-	if draft := r.policies[policyName]; !ok && draft != nil {
-		if !draft.sound {
-			return part
-		}
-		policy, ok = draft.policy, true
-	}
+	draft, ok := r.named[policy]
 	if !ok {
-		known := slices.Concat(slices.Sorted(maps.Keys(r.policies)), password.Presets())
-		r.problem(at, fmt.Sprintf("unknown policy %q", clip(policyName)), alternatives(policyName, known))
-		return part
+		r.unknown(at, "policy", policy, "", r.policyNames)
 	}
-	part.Rules = withLogin(policy, s.login.value)
-	part.Set = r.compileNamed(policyName, part.Rules, at, s)
-	return part
+	if !ok || !draft.sound {
+		return Part{Name: name}
+	}
+	rules := withLogin(draft.policy, s.login.value)
+	return Part{name, policy, rules, r.compileNamed(policy, rules, at, s)}
+}
+
+// presets returns the presets as if they stood under policies.
+func presets() map[string]*policyDraft {
+	drafts := map[string]*policyDraft{}
+	for _, name := range password.Presets() {
+		policy, ok := password.Preset(name)
+		drafts[name] = &policyDraft{name: name, policy: policy, sound: ok}
+	}
+	return drafts
 }
 
 func withLogin(policy password.Policy, login string) password.Policy {
@@ -219,7 +225,7 @@ func (r *resolver) compileInline(draft *policyDraft, s *secretSpec) *password.Se
 // compileNamed compiles a policy that stands elsewhere, with the secret's login: what is wrong is wrong here, since the
 // policy alone has been found sound.
 func (r *resolver) compileNamed(name string, policy password.Policy, at Place, s *secretSpec) *password.Set {
-	set, err := r.compile(policy)
+	set, err := r.compile("named "+name+" "+policy.Login, policy)
 	if err != nil {
 		if s.login.given() {
 			at = s.login.place
@@ -280,7 +286,7 @@ func (r *resolver) checkReferences(s *secretSpec, secret Secret) {
 		if unknown[i].Name == composite.Login {
 			r.problem(place, "${login} in a secret without login", "expected the key login in the secret")
 		} else {
-			r.problem(place, fmt.Sprintf("unknown part %q", clip(unknown[i].Name)), alternatives(unknown[i].Name, known))
+			r.unknown(place, "part", unknown[i].Name, "", known)
 		}
 	}
 	for _, part := range unused {
@@ -322,9 +328,9 @@ const fingerprintLen = 16
 // policyTag says what a version of the secret was made to: the policy's name and fingerprint, or, where a template makes
 // the value, a fingerprint of all its parts, the template and the login. It differs whenever another declaration would
 // make other values.
-func policyTag(s Secret) string {
+func (r *resolver) policyTag(s Secret) string {
 	if s.Value == nil {
-		return s.Parts[0].Policy + "@" + s.Parts[0].Set.Fingerprint()
+		return s.Parts[0].Policy + "@" + r.fingerprints[s.Parts[0].Set]
 	}
 	hash := sha256.New()
 	write := func(text string) { _, _ = io.WriteString(hash, strconv.Quote(text)) }
@@ -332,7 +338,7 @@ func policyTag(s Secret) string {
 	write(s.Login)
 	for _, part := range s.Parts {
 		write(part.Name)
-		write(part.Set.Fingerprint())
+		write(r.fingerprints[part.Set])
 	}
 	return "composite@" + hex.EncodeToString(hash.Sum(nil))[:fingerprintLen]
 }

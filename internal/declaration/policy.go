@@ -140,7 +140,7 @@ func (p *phraseDraft) note(r *reader, n *yaml.Node, key string) {
 func (r *reader) readClass(n *yaml.Node, what string) (string, bool) {
 	name, ok := r.readText(n, what, maxText)
 	if ok && !slices.Contains(password.Classes(), name) {
-		r.problem(r.place(n), fmt.Sprintf("unknown character class %q", clip(name)), alternatives(name, password.Classes()))
+		r.unknown(r.place(n), "character class", name, "", password.Classes())
 		return "", false
 	}
 	return name, ok
@@ -227,16 +227,14 @@ type compiled struct {
 	err error
 }
 
-// compile compiles a policy once for all secrets that use it.
-func (r *resolver) compile(policy password.Policy) (*password.Set, error) {
-	key, err := json.Marshal(policy)
-	if err != nil {
-		return nil, err
-	}
-	done, ok := r.compiled[string(key)]
+// compile compiles a policy once for all secrets that use it. The key stands for the policy and its login.
+func (r *resolver) compile(key string, policy password.Policy) (*password.Set, error) {
+	done, ok := r.compiled[key]
 	if !ok {
-		done.set, done.err = password.Compile(policy)
-		r.compiled[string(key)] = done
+		if done.set, done.err = password.Compile(policy); done.err == nil {
+			r.fingerprints[done.set] = done.set.Fingerprint()
+		}
+		r.compiled[key] = done
 	}
 	return done.set, done.err
 }
@@ -254,7 +252,12 @@ func (r *resolver) checkPolicies() {
 func (r *resolver) compileDraft(draft *policyDraft, login string) *password.Set {
 	policy := draft.policy
 	policy.Login = login
-	set, err := r.compile(policy)
+	text, err := json.Marshal(policy) // equal texts are equal policies: a Policy is plain data
+	if err != nil {
+		r.problem(draft.place, "the policy cannot be compared with others: "+err.Error(), "")
+		return nil
+	}
+	set, err := r.compile("inline "+string(text), policy)
 	if err != nil {
 		draft.sound = false
 		for _, p := range problemsOf(err) {

@@ -52,6 +52,15 @@ func (r *reader) problem(at Place, text, want string) {
 	}
 }
 
+// unknown notes a name that is none of the known ones.
+func (r *reader) unknown(at Place, kind, name, where string, known []string) {
+	if r.found >= maxProblems {
+		r.found++ // and the search for the nearest is saved
+		return
+	}
+	r.problem(at, fmt.Sprintf("unknown %s %q%s", kind, clip(name), where), alternatives(name, known))
+}
+
 // entries returns keys and values of a mapping in turn. Keys are unique texts; what is not is noted and left out.
 func (r *reader) entries(n *yaml.Node, what, want string) (pairs [][2]*yaml.Node, ok bool) {
 	n = deref(n)
@@ -84,7 +93,7 @@ func readFields[T any](r *reader, n *yaml.Node, what, want string, fields []fiel
 		name := deref(pair[0]).Value
 		i := slices.IndexFunc(fields, func(f field[T]) bool { return f.name == name })
 		if i < 0 {
-			r.problem(r.place(pair[0]), fmt.Sprintf("unknown key %q in %s", clip(name), what), alternatives(name, namesOf(fields)))
+			r.unknown(r.place(pair[0]), "key", name, " in "+what, namesOf(fields))
 			continue
 		}
 		if value := deref(pair[1]); value.Kind == yaml.ScalarNode && value.Tag == "!!null" {

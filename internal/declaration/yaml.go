@@ -14,16 +14,17 @@ import (
 )
 
 // Bounds on what is fed to the YAML parser and on what is read of its answer. They are far above any declaration a
-// person keeps (2,000 secrets take about 300 KB and 60,000 nodes), and low enough that no text costs more than a few
-// tens of milliseconds and of megabytes.
+// person keeps: 2,000 secrets of ten lines take about 400 KB, 20,000 line breaks and 60,000 values. A text at the bounds
+// takes a few tens of milliseconds and of megabytes, three times that where it is one JSON object.
 const (
-	maxBytes = 1 << 20 // of the text
-	maxDepth = 20      // of nesting; the grammar itself needs 8
-	maxNodes = 300_000 // after aliases are replaced by what they stand for
+	maxBytes  = 1 << 20 // of the text
+	maxBreaks = 40_000  // line breaks and commas: what separates values, counted before anything is parsed
+	maxDepth  = 20      // of nesting; the grammar itself needs 8
+	maxWeight = 300_000 // values, after aliases are replaced by what they stand for; a text weighs one more each 32 bytes
 )
 
 // loadYAML returns the top node of the one document in the text, or nil where there is none. A text that is too long,
-// too deep, not UTF-8, or expands beyond maxNodes is one problem, and so is any error of YAML's grammar: the parser
+// too deep, not UTF-8, or expands beyond maxWeight is one problem, and so is any error of YAML's grammar: the parser
 // cannot go on after one.
 func loadYAML(file string, text []byte) (*yaml.Node, *Problem) {
 	if problem := checkBytes(file, text); problem != nil {
@@ -59,6 +60,9 @@ func checkBytes(file string, text []byte) *Problem {
 		return &Problem{at, fmt.Sprintf("the declaration has %d bytes", len(text)), fmt.Sprintf("expected at most %d", maxBytes)}
 	case bytes.HasPrefix(text, []byte("\xff\xfe")), bytes.HasPrefix(text, []byte("\xfe\xff")):
 		return &Problem{at, "the declaration is UTF-16", "expected UTF-8; save it in that encoding"}
+	}
+	if breaks := bytes.Count(text, []byte("\n")) + bytes.Count(text, []byte(",")); breaks > maxBreaks {
+		return &Problem{at, fmt.Sprintf("the declaration has %d line breaks and commas", breaks), fmt.Sprintf("expected at most %d", maxBreaks)}
 	}
 	if i := bytes.IndexByte(text, 0); i >= 0 {
 		return &Problem{placeOf(file, text, i), "a NUL byte", "expected a text in UTF-8"}
@@ -120,7 +124,7 @@ func syntaxProblem(file string, text []byte, err error) *Problem {
 	return &Problem{place, "not YAML: " + message, want}
 }
 
-// checkAliases refuses a node that holds itself, and one that has more than maxNodes nodes once each alias is replaced
+// checkAliases refuses a node that holds itself, and one that has more than maxWeight values once each alias is replaced
 // by what it stands for. Each node is counted once, so the check is linear in the text.
 func checkAliases(file string, top *yaml.Node) *Problem {
 	const open = -1
@@ -128,7 +132,7 @@ func checkAliases(file string, top *yaml.Node) *Problem {
 	var problem *Problem
 	var size func(n *yaml.Node) int
 	size = func(n *yaml.Node) int {
-		total := 1
+		total := 1 + len(n.Value)/32
 		if n.Kind == yaml.AliasNode {
 			total += sizes[n.Alias]
 			if sizes[n.Alias] == open && problem == nil {
@@ -137,10 +141,10 @@ func checkAliases(file string, top *yaml.Node) *Problem {
 		}
 		sizes[n] = open
 		for _, child := range n.Content {
-			total = min(total+size(child), maxNodes+1)
+			total = min(total+size(child), maxWeight+1)
 		}
-		if total > maxNodes && problem == nil {
-			problem = &Problem{Place{file, n.Line, n.Column}, fmt.Sprintf("more than %d values, once aliases are replaced", maxNodes),
+		if total > maxWeight && problem == nil {
+			problem = &Problem{Place{file, n.Line, n.Column}, fmt.Sprintf("more than %d values, once aliases are replaced", maxWeight),
 				"expected fewer; a policy under policies serves many secrets without aliases"}
 		}
 		sizes[n] = total
