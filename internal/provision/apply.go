@@ -71,10 +71,8 @@ func (r *results) end(result Result) {
 
 // untouched returns the result of a step for which nothing is done.
 func (s *Step) untouched() Result {
-	r := Result{Step: s, Version: s.Current.ID, Expires: s.Current.Expires}
-	if r.Version != "" {
-		r.Next = nextRotation(s.Secret, s.Current)
-	}
+	r := Result{Step: s}
+	r.now(s.Current)
 	if s.Action == Refuse {
 		r.Err = s.refusal
 	}
@@ -94,7 +92,7 @@ func carryOut(ctx context.Context, steps []*Step, vaults map[string]Vault, o Opt
 			continue
 		}
 		wg.Go(func() {
-			op.carryOut(ctx, vaults[step.Vault], &result)
+			op.carryOut(ctx, vaults[step.Vault], o, &result)
 			result.Elapsed = time.Since(start)
 			end(result)
 		})
@@ -146,72 +144,95 @@ func generate(s *declaration.Secret) (sensitive.Value, error) {
 
 // carryOut does one step: recover, set, disable. It leaves in r what the vault holds, as far as that is known, whatever
 // fails.
-func (op operation) carryOut(ctx context.Context, v Vault, r *Result) {
+func (op operation) carryOut(ctx context.Context, v Vault, o Options, r *Result) {
 	if v == nil {
 		r.Err = explain("starting", errNoVault(r.Step.Vault))
 		return
 	}
-	name := r.Step.Secret.Name
-	if r.Step.Action == Recover {
-		if err := v.Recover(ctx, name); err != nil {
-			r.Err = explainPermission("recovering it", recoverAction, err)
+	step, carried, superseded := r.Step, r.Step.carried, r.Step.Disable
+	if step.Action == Recover {
+		f, err := recoverDeleted(ctx, v, o, r)
+		if err != nil {
+			r.Err = err
 			return
 		}
+		carried, superseded = f.carried(o), f.superseded(o, true)
 	}
-	if r.Step.Action.writes() {
-		if err := op.set(ctx, v, r); err != nil {
+	if step.Action.writes() {
+		if err := op.set(ctx, v, carried, r); err != nil {
 			r.Err = err
 			return
 		}
 	}
-	disable(ctx, v, r)
+	disable(ctx, v, superseded, r)
+}
+
+// recoverDeleted brings a secret back and looks at it: what the list of deleted secrets told was of its latest version,
+// and what is current now may be another. If this action did not make that, nothing more is done without o.Adopt.
+func recoverDeleted(ctx context.Context, v Vault, o Options, r *Result) (*finding, error) {
+	f := &finding{secret: r.Step.Secret, vault: r.Step.Vault}
+	if err := v.Recover(ctx, f.secret.Name); err != nil {
+		return f, explainPermission("recovering it", recoverAction, err)
+	}
+	if f.look(ctx, v); f.err != nil {
+		return f, f.err
+	}
+	f.now = v.Now()
+	r.now(f.current)
+	switch {
+	case f.managed():
+		return f, errManaged()
+	case f.foreign() && !o.Adopt:
+		return f, &Error{Reason: "recovered, but this action did not make the current version", Remedy: adoptRemedy}
+	}
+	return f, nil
+}
+
+// now notes that a version is current, none if it is the zero Version.
+func (r *Result) now(current keyvault.Version) {
+	r.Version, r.Expires, r.Next = current.ID, current.Expires, time.Time{}
+	if current.ID != "" {
+		r.Next = nextRotation(r.Step.Secret, current)
+	}
 }
 
 // set makes the new version.
-func (op operation) set(ctx context.Context, v Vault, r *Result) error {
+func (op operation) set(ctx context.Context, v Vault, carried map[string]string, r *Result) error {
 	s := r.Step.Secret
 	now := v.Now()
 	next := keyvault.NewVersion{
 		Value:       op.value,
 		Operation:   op.id,
 		ContentType: s.ContentType,
-		Tags:        newTags(s.Policy, s.Tags, r.Step.carried, op.id, op.run),
+		Tags:        newTags(s.Policy, s.Tags, carried, op.id, op.run),
 		Expires:     after(now, s.Expires),
 		NotBefore:   after(now, s.NotBefore),
 	}
 	stored, err := v.Set(ctx, s.Name, next)
 	if err != nil {
 		failure := explain("setting it", err)
-		op.lookAgain(ctx, v, r, failure.Kind)
+		if failure.Kind == keyvault.Ambiguous {
+			op.lookAgain(ctx, v, r)
+		}
 		return failure
 	}
-	r.Version, r.Changed, r.Duplicates = stored.Version, true, stored.Duplicates
-	r.Expires, r.Next = next.Expires, nextRotation(s, keyvault.Version{Created: now, Expires: next.Expires})
+	r.now(keyvault.Version{ID: stored.Version, Created: now, Expires: next.Expires})
+	r.Changed, r.Duplicates = true, stored.Duplicates
 	return nil
 }
 
-// lookAgain corrects what r says the vault holds after a set that failed, where the plan does not know: after a recovery
-// an old version is current again, and after an ambiguous end it may be either.
-func (op operation) lookAgain(ctx context.Context, v Vault, r *Result, kind keyvault.Kind) {
-	if r.Step.Action != Recover && kind != keyvault.Ambiguous {
-		return
-	}
-	r.Version, r.Expires, r.Next = "", time.Time{}, time.Time{}
-	versions, err := v.Versions(ctx, r.Step.Secret.Name)
-	if err != nil {
-		return
-	}
-	current, err := currentOf(ctx, v, r.Step.Secret.Name, versions)
-	if err != nil || current.ID == "" {
-		return
-	}
-	r.Version, r.Expires, r.Next = current.ID, current.Expires, nextRotation(r.Step.Secret, current)
-	r.Changed = current.Tags[keyvault.OperationTag] == op.id
+// lookAgain corrects what r says the vault holds after a set whose end is not known. If it cannot be looked up, it is not
+// known either.
+func (op operation) lookAgain(ctx context.Context, v Vault, r *Result) {
+	f := finding{secret: r.Step.Secret, vault: r.Step.Vault}
+	f.look(ctx, v)
+	r.now(f.current)
+	r.Changed = f.live() && f.current.Tags[keyvault.OperationTag] == op.id
 }
 
 // disable disables the superseded versions, up to the first that cannot be.
-func disable(ctx context.Context, v Vault, r *Result) {
-	for _, id := range r.Step.Disable {
+func disable(ctx context.Context, v Vault, superseded []string, r *Result) {
+	for _, id := range superseded {
 		err := ctx.Err()
 		if err == nil {
 			err = v.Disable(ctx, r.Step.Secret.Name, id)

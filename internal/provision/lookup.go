@@ -145,8 +145,12 @@ func currentOf(ctx context.Context, v Vault, name string, versions []keyvault.Ve
 	if err != nil {
 		return keyvault.Version{}, err
 	}
-	shown := slices.DeleteFunc(slices.Clone(newest), func(c keyvault.Version) bool { return !maps.Equal(c.Tags, tags) })
-	if !listed || len(shown) == 0 || !sameOperation(shown) {
+	shown := slices.DeleteFunc(slices.Clone(versions), func(c keyvault.Version) bool {
+		return c.Created.Before(newest[0].Created) || !maps.Equal(c.Tags, tags)
+	})
+	// A disabled version can be what the list shows. Then it tells nothing of the enabled ones.
+	disabled := slices.ContainsFunc(shown, func(c keyvault.Version) bool { return !c.Enabled })
+	if !listed || len(shown) == 0 || disabled || !sameOperation(shown) {
 		return keyvault.Version{}, errTie(newest)
 	}
 	return shown[0], nil

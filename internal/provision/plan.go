@@ -81,7 +81,7 @@ func blocked(f *finding, o Options) *Error {
 	case f.err != nil:
 		return f.err
 	case f.managed():
-		return &Error{Reason: "it is the shadow of a certificate", Remedy: "declare another name; the certificate has its own renewal"}
+		return errManaged()
 	case f.deleted != nil && !o.RecoverDeleted:
 		return &Error{Reason: "it is soft-deleted, which keeps its name taken",
 			Remedy: "set the input recover-deleted to true, or have it recovered or purged", Kind: keyvault.SoftDeleted}
@@ -92,6 +92,10 @@ func blocked(f *finding, o Options) *Error {
 			Remedy: "enable one of them, or run with mode force for a new one"}
 	}
 	return nil
+}
+
+func errManaged() *Error {
+	return &Error{Reason: "it is the shadow of a certificate", Remedy: "declare another name; the certificate has its own renewal"}
 }
 
 const adoptRemedy = "if it shall be replaced, set the input adopt to true; else declare another name"
@@ -233,13 +237,12 @@ func (s *Step) finish(f *finding, o Options) {
 	if s.Action.writes() {
 		s.Expires = after(f.now, s.Secret.Expires)
 		s.Next = nextRotation(s.Secret, keyvault.Version{Created: f.now, Expires: s.Expires})
-		var warning string
-		s.carried, warning = carryOver(f.tags(), s.Secret.Tags, o.Run)
-		s.warn(warning)
+		s.carried = f.carried(o)
+		s.warn(warnOfTags(f.tags(), s.carried, s.Secret.Tags))
 		count++
 	}
 	if s.Action != Refuse {
-		s.Disable = superseded(s, f, o)
+		s.Disable = f.superseded(o, s.Action.writes())
 		s.warnOfDates(f.now)
 	}
 	if count >= manyVersions {
@@ -262,21 +265,21 @@ func (s *Step) warn(text string) {
 	}
 }
 
-// superseded returns the versions that are to be disabled, after the set where there is one: enabled ones of this action
-// that are older than the current version, once that is old enough, and the current one itself if it is replaced and no
-// grace is declared. A further version of the current one's own operation holds the same value, and stays with it.
-func superseded(s *Step, f *finding, o Options) (ids []string) {
-	rule := s.Secret.Superseded
+// superseded returns the versions that are to be disabled, after the set if there is one: enabled ones of this action that
+// are older than the current version, once that is old enough, and the current one itself if it is replaced and no grace
+// is declared. A further version of the current one's own operation holds the same value, and stays with it.
+func (f *finding) superseded(o Options, replaced bool) (ids []string) {
+	rule := f.secret.Superseded
 	if rule == nil || o.Mode == ModeEnsure || !f.live() {
 		return nil
 	}
-	replaced := s.Action.writes() && rule.DisableAfter == 0
-	if !replaced && (s.Foreign || f.now.Sub(f.current.Created) < rule.DisableAfter) {
+	replaced = replaced && rule.DisableAfter == 0
+	if !replaced && (f.foreign() || f.now.Sub(f.current.Created) < rule.DisableAfter) {
 		return nil
 	}
 	operation := f.current.Tags[keyvault.OperationTag]
 	for _, v := range f.versions {
-		older := !v.Created.After(f.current.Created) && v.ID != f.current.ID && v.Tags[keyvault.OperationTag] != operation
+		older := v.ID != f.current.ID && v.Tags[keyvault.OperationTag] != operation
 		if v.Enabled && ours(v.Tags) && (older || replaced) {
 			ids = append(ids, v.ID)
 		}

@@ -68,7 +68,7 @@ func drawPast(t *rapid.T, v *vault, name string) {
 		version := made(age, rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "operation"))
 		if rapid.IntRange(0, 4).Draw(t, "kind") == 0 {
 			version = theirs(age)
-		} else if rapid.IntRange(0, 4).Draw(t, "policy") == 0 {
+		} else if version.Tags["operation"] == "c" { // one operation, one policy
 			version.Tags["policy"] = "other@ff"
 		}
 		version.Enabled = rapid.IntRange(0, 4).Draw(t, "enabled") > 0
@@ -113,14 +113,14 @@ func (s *scene) plantFaults(t *rapid.T) {
 	}
 }
 
-// before remembers what the vaults held.
+// past returns what the vaults held.
 func (s *scene) past() map[string][]held {
 	past := map[string][]held{}
 	for _, v := range s.held {
 		for _, secret := range s.secrets {
 			past[v.name+secret.Name] = v.holds(secret.Name)
 			if past[v.name+secret.Name] == nil {
-				past[v.name+secret.Name] = v.deleted[secret.Name]
+				past[v.name+secret.Name] = slices.Clone(v.deleted[secret.Name])
 			}
 		}
 	}
@@ -213,20 +213,19 @@ func TestProperties(t *testing.T) {
 	})
 }
 
-// checkSettled plans once more, right after a run without faults: nothing is left to write or to disable, and what was
-// refused is refused again.
+// checkSettled plans once more, right after a run without faults: for each secret that ended as declared in all of its
+// vaults nothing is left to write or to disable, and no other is written either.
 func (s *scene) checkSettled(t *rapid.T, results []provision.Result, o provision.Options) {
-	plan := s.plan(t, o)
-	for i, step := range plan.Steps {
-		want := provision.Keep
-		if results[i].Step.Action == provision.Refuse {
-			want = provision.Refuse
+	failed := map[string]bool{}
+	for _, r := range results {
+		failed[r.Step.Secret.Name] = failed[r.Step.Secret.Name] || r.Err != nil
+	}
+	for i, step := range s.plan(t, o).Steps {
+		settled := step.Action == provision.Keep && len(step.Disable) == 0
+		if failed[step.Secret.Name] {
+			settled = step.Action == provision.Keep || step.Action == provision.Refuse || results[i].Step.Action == provision.Recover
 		}
-		// What force refused for being foreign, rotate keeps while it is not due. What a recovery brought back was not in
-		// the list that superseded versions are told from: the next run disables it.
-		kept := step.Action == want || step.Action == provision.Keep && want == provision.Refuse
-		left := len(step.Disable) > 0 && want == provision.Keep && results[i].Step.Action != provision.Recover
-		if !kept || left {
+		if !settled {
 			t.Fatalf("%s in %s: planned again: %s, disable %v; the run's step was: %s",
 				step.Secret.Name, step.Vault, says(step), step.Disable, says(*results[i].Step))
 		}

@@ -28,32 +28,41 @@ const fileEncodingTag = "file-encoding"
 // ours reports whether a version with these tags was made by this action.
 func ours(tags map[string]string) bool { return tags[generatedByTag] == generatedBy }
 
-// carryOver returns the tags of a current version that a new version keeps: all that the declaration does not name (letter
-// case aside), that are not this action's own, and that fit beside those. What does not fit is in the warning.
-func carryOver(current, declared map[string]string, run string) (carried map[string]string, warning string) {
-	taken := map[string]bool{fileEncodingTag: true}
-	for _, own := range []string{generatedByTag, policyTag, keyvault.OperationTag, runTag} {
-		taken[own] = true
+// carried returns the tags that a new version keeps of the one it follows: all that the declaration does not name (letter
+// case aside), that are not this action's own, and that fit beside those.
+func (f *finding) carried(o Options) map[string]string {
+	declared := f.secret.Tags
+	room := maxTags - len(newTags("", declared, nil, "", o.Run))
+	carried := map[string]string{}
+	for _, name := range unnamed(f.tags(), declared) {
+		if len(carried) < room {
+			carried[name] = f.tags()[name]
+		}
 	}
+	return carried
+}
+
+// warnOfTags names the tags that do not fit; "" if all do.
+func warnOfTags(current, carried, declared map[string]string) string {
+	left := slices.DeleteFunc(unnamed(current, declared), func(name string) bool { _, kept := carried[name]; return kept })
+	if len(left) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Key Vault takes %d tags: of the current version's, %s will not be carried over", maxTags, strings.Join(left, ", "))
+}
+
+// unnamed returns the names of those of the current tags that are neither declared nor this action's own, sorted.
+func unnamed(current, declared map[string]string) (names []string) {
+	taken := map[string]bool{fileEncodingTag: true, generatedByTag: true, policyTag: true, keyvault.OperationTag: true, runTag: true}
 	for name := range declared {
 		taken[strings.ToLower(name)] = true
 	}
-	var left []string
-	room := maxTags - len(newTags("", declared, nil, "", run))
-	carried = map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(current)) {
-		switch {
-		case taken[strings.ToLower(name)]:
-		case len(carried) < room:
-			carried[name] = current[name]
-		default:
-			left = append(left, name)
+		if !taken[strings.ToLower(name)] {
+			names = append(names, name)
 		}
 	}
-	if len(left) > 0 {
-		warning = fmt.Sprintf("Key Vault takes %d tags: of the current version's, %s will not be carried over", maxTags, strings.Join(left, ", "))
-	}
-	return carried, warning
+	return names
 }
 
 // newTags returns the tags of a new version.
