@@ -324,6 +324,7 @@ func TestTieOfOneSecond(t *testing.T) {
 		{"theirs twice, alike", []keyvault.Version{theirs(day), theirs(day)}, -1, true},
 		{"one disabled", []keyvault.Version{made(day, "a"), disabled(made(day, "b"))}, 0, false},
 		{"an older second", []keyvault.Version{made(day+time.Second, "a"), made(day, "b")}, 1, false},
+		{"the vault's current is disabled and tagged like one", []keyvault.Version{made(day, "a"), theirs(day), disabled(made(day, "a"))}, -1, true},
 		{"the vault's current is another, disabled", []keyvault.Version{made(day, "a"), made(day, "b"), disabled(made(0, "c"))}, -1, true},
 	} {
 		t.Run(test.when, func(t *testing.T) {
