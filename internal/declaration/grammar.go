@@ -60,7 +60,7 @@ var secretFields = []field[secretSpec]{
 	{"value", "text", `{"$ref": "#/definitions/template"}`,
 		"The value as a text with `${PART}` and `${login}` in it, each with filters where wanted: `${password|url}`. `$$` is a dollar. Absent: the one part.",
 		func(r *reader, n *yaml.Node, s *secretSpec) { s.readValue(r, n) }},
-	{"content-type", "text", `{"$ref": "#/definitions/text", "maxLength": 255}`,
+	{"content-type", "text", `{"allOf": [{"$ref": "#/definitions/text"}], "maxLength": 255}`,
 		"Key Vault's content type, at most 255 characters.",
 		func(r *reader, n *yaml.Node, s *secretSpec) {
 			s.contentType, _ = r.readText(n, "content-type", maxType)

@@ -36,11 +36,11 @@ const maxValue = 25 * 1024
 // A text of more than 1 MiB or 40,000 lines, or nested deeper than 20 levels, or that grows beyond 300,000 values through
 // aliases, is refused before it costs more than that.
 func Parse(source Source) (*Declaration, error) {
-	r := &reader{file: source.File, cursor: cursor{text: string(source.Text)}}
 	top, problem := loadYAML(source.File, source.Text)
 	if problem != nil {
 		return nil, Problems{*problem}
 	}
+	r := &reader{file: source.File, cursor: cursor{text: string(source.Text)}}
 	declaration := r.resolve(r.readSpec(top, source.Inline), source)
 	if len(r.problems) > 0 {
 		return nil, ordered(r.problems)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"keyvault-passwords/internal/composite"
@@ -15,7 +17,7 @@ import (
 //
 // It refuses most of what Parse refuses. It cannot tell references without an object, policies that nothing satisfies,
 // and durations that contradict each other.
-func Schema() []byte {
+func Schema() ([]byte, error) {
 	definitions := definitions()
 	definitions["secrets"] = object{
 		"type": "object", "minProperties": 1,
@@ -56,15 +58,13 @@ func mapping[T any](fields []field[T], rules object) object {
 		properties[f.name] = object{"description": f.doc, "allOf": []json.RawMessage{json.RawMessage(f.schema)}}
 	}
 	schema := object{"type": "object", "additionalProperties": false, "properties": properties}
-	for name, rule := range rules {
-		schema[name] = rule
-	}
+	maps.Copy(schema, rules)
 	return schema
 }
 
 // definitions returns the schemas of texts, numbers and lists, and of names.
 func definitions() object {
-	const controls = `\u0000-\u001f\u007f-\u009f`
+	const controls = `\x00-\x1f\x7f-\x9f`
 	text := func(most int) object {
 		return object{"type": "string", "minLength": 1, "maxLength": most, "pattern": "^[^" + controls + "]*$"}
 	}
@@ -132,38 +132,34 @@ func tagName(text object) object {
 // template returns the schema of a composite's template.
 func template() object {
 	part := `\$\{[A-Za-z][A-Za-z0-9_-]{0,63}(\|(` + strings.Join(composite.Filters(), "|") + `))*\}`
-	return object{"type": "string", "allOf": []object{
+	return object{"type": "string", "maxLength": maxValue, "allOf": []object{
 		{"pattern": `^([^$]|\$\$|` + part + `)*$`}, {"pattern": `(^|[^$])(\$\$)*\$\{`},
-		{"pattern": `^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]+$`},
+		{"pattern": `^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+$`},
 	}}
 }
 
 // policyRules says which rules exclude each other.
 func policyRules() object {
-	var letters []object // what is about single characters: passphrase and rules take none of it
-	for _, f := range policyFields {
-		if f.name == "forbid" {
-			break
-		}
-		letters = append(letters, object{"required": []string{f.name}})
-	}
-	passphrase := append(letters[:len(letters):len(letters)], object{"required": []string{"rules"}})
+	const characters, run = "forbid", "max-sequence" // the first rule that goes with a passphrase, and with rules
 	return object{"allOf": []object{
-		{"if": object{"required": []string{"passphrase"}}, "then": object{"not": object{"anyOf": passphrase}}},
-		{"if": object{"required": []string{"rules"}}, "then": object{"not": object{"anyOf": exclusive("max-sequence")}}},
+		{"if": object{"required": []string{"passphrase"}}, "then": without(append(before(characters), "rules"))},
+		{"if": object{"required": []string{"rules"}}, "then": without(before(run))},
 	}}
 }
 
-// exclusive returns the rules before the one given, each as required.
-func exclusive(until string) []object {
-	var list []object
-	for _, f := range policyFields {
-		if f.name == until {
-			break
-		}
-		list = append(list, object{"required": []string{f.name}})
+// before returns the names of the rules before the one given.
+func before(rule string) []string {
+	names := namesOf(policyFields)
+	return names[:slices.Index(names, rule)]
+}
+
+// without returns the schema of a mapping that has none of the keys.
+func without(keys []string) object {
+	var present []object
+	for _, key := range keys {
+		present = append(present, object{"required": []string{key}})
 	}
-	return list
+	return object{"not": object{"anyOf": present}}
 }
 
 // secretRules says which keys of a secret need one another, or exclude each other.
@@ -185,13 +181,13 @@ func secretRules() object {
 }
 
 // encode writes a schema as it stands in the file.
-func encode(schema object) []byte {
+func encode(schema object) ([]byte, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(schema); err != nil {
-		panic(fmt.Sprintf("declaration: a row of the grammar holds no JSON: %v", err)) // the tables are constant, and tested
+		return nil, fmt.Errorf("encoding the schema: a row of the grammar holds no JSON: %w", err)
 	}
-	return text.Bytes()
+	return text.Bytes(), nil
 }
