@@ -81,26 +81,27 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
-// Each part of README that code generates is what the code generates.
+// Each part of a text that code generates is what the code generates.
 func TestGenerated(t *testing.T) {
-	for name, generate := range map[string]func(*testing.T) string{
-		"declaration reference": func(*testing.T) string { return declaration.Reference() },
-		"presets":               presets,
+	for _, part := range []struct {
+		file, name string
+		generate   func(*testing.T) string
+	}{
+		{"README.md", "declaration reference", func(*testing.T) string { return declaration.Reference() }},
+		{"README.md", "presets", presets},
+		{".github/SECURITY.md", "faults", faultTable},
 	} {
-		t.Run(name, func(t *testing.T) {
-			readme := read(t, "README.md")
-			got, want := between(t, readme, name), "\n"+strings.Trim(generate(t), "\n")+"\n\n"
+		t.Run(part.name, func(t *testing.T) {
+			text := read(t, part.file)
+			got, want := between(t, text, part.name), "\n"+strings.Trim(part.generate(t), "\n")+"\n\n"
 			if got == want {
 				return
 			}
 			if !*update {
-				t.Fatalf("README is not what the code says; run: go test ./internal/docs -update\n%s", cmp.Diff(want, got))
+				t.Fatalf("%s is not what the code says; run: go test ./internal/docs -update\n%s", part.file, cmp.Diff(want, got))
 			}
-			begin := "<!-- " + name + ": begin -->\n"
-			readme = strings.Replace(readme, begin+got, begin+want, 1)
-			if err := os.WriteFile(filepath.Join(root, "README.md"), []byte(readme), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			begin := "<!-- " + part.name + ": begin -->\n"
+			write(t, root, part.file, strings.Replace(text, begin+got, begin+want, 1))
 		})
 	}
 }

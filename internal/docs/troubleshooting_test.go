@@ -2,11 +2,8 @@ package docs_test
 
 import (
 	"bytes"
-	"context"
 	"maps"
-	"net"
-	"net/http"
-	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -15,6 +12,7 @@ import (
 
 	"keyvault-passwords/internal/action"
 	"keyvault-passwords/internal/emulator"
+	"keyvault-passwords/internal/emulatortest"
 )
 
 // A trouble is how to get into one: what is wrong with the world, or with the inputs.
@@ -79,7 +77,7 @@ var troubles = map[string]trouble{
 		inputs: map[string]string{"secrets": "", "file": ".github/passwords.yml"}},
 }
 
-// said by the runner are the headings that are not the action's words.
+// saidByTheRunner are the headings that are not the action's words.
 var saidByTheRunner = map[string]bool{"Skip output 'versions' since it may contain secret.": true}
 
 func plant(e *emulator.Emulator, tags map[string]string) {
@@ -108,9 +106,8 @@ func TestTroubleshooting(t *testing.T) {
 				t.Error("README does not have this heading")
 			}
 			synctest.Test(t, func(t *testing.T) {
-				status, log := run(t, trouble)
-				if status != action.StatusFailed || !strings.Contains(log, heading) {
-					t.Errorf("exit status %d; the log lacks the heading:\n%s", status, log)
+				if r := get(t, trouble); r.status != action.StatusFailed || !strings.Contains(r.log, heading) {
+					t.Errorf("exit status %d; the log lacks the heading:\n%s", r.status, r.log)
 				}
 			})
 		})
@@ -120,21 +117,33 @@ func TestTroubleshooting(t *testing.T) {
 // A run with nothing wrong succeeds: so each trouble is due to what its row changes.
 func TestNoTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		if status, log := run(t, trouble{}); status != action.StatusOK {
-			t.Errorf("exit status %d:\n%s", status, log)
+		if r := get(t, trouble{}); r.status != action.StatusOK {
+			t.Errorf("exit status %d:\n%s", r.status, r.log)
 		}
 	})
 }
 
-// run runs the action in that trouble and returns its exit status and log.
-func run(t *testing.T, trouble trouble) (status int, log string) {
+// A run is what one run of the action left behind.
+type run struct {
+	status   int
+	log      string
+	output   string // GITHUB_OUTPUT
+	summary  string // GITHUB_STEP_SUMMARY
+	emulator *emulator.Emulator
+}
+
+// get runs the action in that trouble, in a bubble where waiting costs no time.
+func get(t *testing.T, trouble trouble) run {
 	t.Helper()
 	e := emulator.New(emulator.Options{})
 	if trouble.world != nil {
 		trouble.world(e)
 	}
+	network := emulatortest.NewNetwork(e)
+	defer network.Close()
 	dir := t.TempDir()
 	write(t, dir, "output", "")
+	write(t, dir, "summary", "")
 	job := map[string]string{
 		"GITHUB_WORKSPACE": dir, "GITHUB_OUTPUT": filepath.Join(dir, "output"), "GITHUB_STEP_SUMMARY": filepath.Join(dir, "summary"),
 		"GITHUB_REPOSITORY": emulator.DefaultRepository, "GITHUB_RUN_ID": "1", "GITHUB_RUN_ATTEMPT": "1",
@@ -147,27 +156,15 @@ func run(t *testing.T, trouble trouble) (status int, log string) {
 		job["INPUT_"+strings.ToUpper(name)] = text
 	}
 	var stdout bytes.Buffer
-	a := action.Action{Getenv: func(name string) string { return job[name] }, Stdout: &stdout, Network: network{e}}
-	status = a.Main(context.Background())
-	return status, stdout.String()
-}
-
-// A network is the emulator, reached without sockets. Other hosts do not resolve.
-type network struct{ e *emulator.Emulator }
-
-// RoundTrip answers a request.
-func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
-	if !n.e.Knows(r.URL.Host) {
-		return nil, &net.DNSError{Err: "no such host", Name: r.URL.Hostname(), IsNotFound: true}
+	a := action.Action{Getenv: func(name string) string { return job[name] }, Stdout: &stdout, Network: network}
+	status := a.Main(t.Context())
+	r := run{status: status, log: stdout.String(), emulator: e}
+	for name, text := range map[string]*string{"output": &r.output, "summary": &r.summary} {
+		read, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		*text = string(read)
 	}
-	served := r.Clone(r.Context())
-	served.Host = r.URL.Host
-	if served.Body == nil {
-		served.Body = http.NoBody
-	}
-	answer := httptest.NewRecorder()
-	n.e.Handler().ServeHTTP(answer, served)
-	response := answer.Result()
-	response.Request = r
-	return response, nil
+	return r
 }
