@@ -9,7 +9,7 @@ const (
 	lowers     = "abcdefghijklmnopqrstuvwxyz"
 	hexDigits  = "0123456789abcdef"
 	symbols    = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~" // the 32 of ASCII that are neither letter, digit nor space
-	safeSymbol = "-._~"                               // RFC 3986, 2.3: what a URL takes unescaped beside letters and digits
+	safeSymbol = "-._~"                               // RFC 3986, 2.3: unescaped in URLs, like letters and digits
 	printables = " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
 
 	// ambiguous are the characters that exclude-ambiguous takes out: a reader takes one for the other in some typeface.
@@ -49,22 +49,14 @@ func classChars(name string) (string, bool) {
 	return "", false
 }
 
-// sortedChars returns the distinct characters of all texts, in the order of ASCII. Texts that are not ASCII have to be
-// refused elsewhere: of those it returns the bytes.
+// sortedChars returns the distinct characters of all texts, in the order of ASCII. Of texts that are not ASCII, and so
+// refused elsewhere, the result means nothing.
 func sortedChars(texts ...string) string {
-	var seen [256]bool
+	var all charMask
 	for _, text := range texts {
-		for i := range len(text) {
-			seen[text[i]] = true
-		}
+		all = all.or(maskOf(text))
 	}
-	chars := make([]byte, 0, len(seen))
-	for c, ok := range seen {
-		if ok {
-			chars = append(chars, byte(c))
-		}
-	}
-	return string(chars)
+	return all.chars()
 }
 
 // withoutChars returns chars without those of removed.

@@ -33,8 +33,8 @@ func dictionaryWords(name string) ([]string, bool) {
 
 var english = sync.OnceValue(func() []string { return readDictionary("english") })
 
-// readDictionary decompresses a list: about three milliseconds and half a megabyte. The file is part of the program, so that
-// a read error means a broken build, which no user can do anything about.
+// readDictionary decompresses a list: about three milliseconds and half a megabyte. The file is part of the program,
+// so that a read error means a broken build, which no user can do anything about.
 func readDictionary(name string) []string {
 	file, err := dictionaryFiles.ReadFile("dictionary/" + name + ".gz")
 	if err != nil {

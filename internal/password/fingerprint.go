@@ -51,7 +51,8 @@ func canonicalText(p Policy) string {
 }
 
 func passphraseLine(p Passphrase) string {
-	return fmt.Sprintf("passphrase words=%d separator=%q capitalize=%t digit=%t", p.Words, p.Separator, p.Capitalize, p.Digit)
+	return fmt.Sprintf("passphrase words=%d separator=%q capitalize=%t digit=%t",
+		p.Words, p.Separator, p.Capitalize, p.Digit)
 }
 
 // characterLines returns the lines of the rules that a passphrase cannot have.

@@ -35,7 +35,7 @@ type step struct {
 // A wordGroup is the words that lead from a position to one state, without what follows them.
 type wordGroup struct {
 	step
-	words []uint16 // by their places in the list
+	words []int // by their places in the list
 }
 
 // A tally is how many texts there are, and the length in bytes of the shortest and the longest.
@@ -136,7 +136,7 @@ func (ph *phrases) wordGroups(state int32) []wordGroup {
 		}
 		group := byState[to]
 		group.include(step{to: to, choices: 1, shortest: len(word), longest: len(word)})
-		group.words = append(group.words, uint16(i))
+		group.words = append(group.words, i)
 	}
 	delete(byState, dead)
 	groups := make([]wordGroup, 0, len(byState))

@@ -190,12 +190,12 @@ func (p *rulesParser) property() bool {
 
 // reader returns what reads the value of the named property and keeps it. It is nil where there is no such property.
 func (p *rulesParser) reader(name string) func() bool {
-	larger := func(old, new int) int { return max(old, new) }
-	smaller := func(old, new int) int {
-		if old == 0 || new == 0 {
-			return max(old, new)
+	larger := func(a, b int) int { return max(a, b) }
+	smaller := func(a, b int) int {
+		if a == 0 || b == 0 {
+			return max(a, b)
 		}
-		return min(old, new)
+		return min(a, b)
 	}
 	switch name {
 	case "minlength":
@@ -226,7 +226,7 @@ func (p *rulesParser) reader(name string) func() bool {
 // a policy are far below.
 const maxRulesNumber = 999_999_999
 
-func (p *rulesParser) number(kept *int, choose func(old, new int) int) bool {
+func (p *rulesParser) number(kept *int, choose func(a, b int) int) bool {
 	start := p.at
 	for p.at < len(p.text) && strings.IndexByte(digits, p.text[p.at]) >= 0 {
 		p.at++

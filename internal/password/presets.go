@@ -8,17 +8,8 @@ type preset struct {
 	policy Policy
 }
 
-// The presets, in the order in which they are documented. The comment of each says what its target demands and where
-// that is written. A preset demands more than its target does, never less: vendors count "special characters"
-// differently from tool to tool, so each Azure preset holds a lower-case letter, an upper-case letter, a digit and one
-// of "." and "~", the only two symbols fit for a URL that every one of these tools counts as special. (The Azure CLI
-// does not count "-", the MySQL check of Terraform's azurerm does not count "_".) Asking for all four classes where
-// Azure asks for three costs 0.04 bits at 32 characters. A letter first keeps a password from being taken for a flag
-// ("-"), a home folder ("~") or a YAML sign.
-//
-// Where a target also refuses parts of the account name, declare the account: `login` sees to that.
+// presets are in the order in which they are documented: at [Presets], with what each target demands.
 var presets = []preset{
-	// No one's rule: long, and made of characters that pass unescaped through URLs, connection strings and shells.
 	{"default", Policy{
 		Length: Length{32, 32},
 		Characters: []Charset{
@@ -27,77 +18,37 @@ var presets = []preset{
 		First: []string{"letter"},
 	}},
 
-	// Azure SQL Database and Managed Instance: 8 to 128 characters, three of upper, lower, digit and other, not the
-	// account name. CHECK_POLICY also refuses "password", "admin", "administrator", "sa" and "sysadmin" as the whole
-	// password, which 32 characters cannot be.
-	// https://learn.microsoft.com/sql/relational-databases/security/password-policy
-	// https://learn.microsoft.com/sql/relational-databases/security/strong-passwords
 	{"azure-sql", fourClasses(32)},
-
-	// Azure Database for PostgreSQL, flexible server: 8 to 128 characters, three of the four classes.
-	// https://learn.microsoft.com/azure/postgresql/flexible-server/quickstart-create-server
 	{"azure-postgresql", fourClasses(32)},
-
-	// Azure Database for MySQL, flexible server: 8 to 128 characters, three of the four classes.
-	// https://learn.microsoft.com/azure/mysql/flexible-server/quickstart-create-server-portal
 	{"azure-mysql", fourClasses(32)},
 
-	// Windows virtual machines: 12 to 123 characters in the portal and the Azure CLI (8 in the API), three of the four
-	// classes, no control character, none of ten well-known passwords. Of these the alphabet here spells only Password1
-	// and Password22, and `forbid` takes out both. 24 characters can still be typed at a console.
-	// https://learn.microsoft.com/azure/virtual-machines/windows/faq#what-are-the-password-requirements-when-creating-a-vm-
+	// 24 characters can still be typed at a console.
 	{"azure-vm-windows", notPassword(fourClasses(24))},
-
-	// Linux virtual machines: 12 to 72 characters in the portal and the Azure CLI (6 in the API), the rest as Windows.
-	// https://learn.microsoft.com/azure/virtual-machines/linux/faq#what-are-the-password-requirements-when-creating-a-vm-
 	{"azure-vm-linux", notPassword(fourClasses(24))},
-
-	// Windows nodes of AKS: 14 to 123 characters, Windows complexity (three of the four classes), the same ten refused.
-	// https://learn.microsoft.com/azure/aks/learn/quick-windows-container-deploy-cli
 	{"aks-windows", notPassword(fourClasses(24))},
-
-	// Cloud users of Entra ID: 8 to 256 ASCII characters, three of the four classes, no well-known password.
-	// https://learn.microsoft.com/entra/identity/authentication/concept-sspr-policy
 	{"entra-user", notPassword(fourClasses(24))},
 
-	// NIST SP 800-63B-4 (2025): 15 characters or more, no composition rules, and a blocklist that is compared with the
-	// password as a whole: one drawn from 2^193 is on none. So any of the 66 characters may stand anywhere.
-	// https://pages.nist.gov/800-63-4/sp800-63b.html#passwordver
 	{"nist-800-63b", Policy{
 		Length:     Length{32, 32},
 		Characters: []Charset{{From: "alphanumeric"}, {From: "safe-symbol"}},
 	}},
-
-	// PCI DSS 4.0.1, 8.3.6: 12 characters or more, letters and digits. (Symbols are not asked for.)
-	// https://www.pcisecuritystandards.org/document_library/
 	{"pci-dss-4", Policy{
 		Length:     Length{32, 32},
 		Characters: []Charset{{From: "letter", Min: 1}, {From: "digit", Min: 1}},
 		First:      []string{"letter"},
 	}},
-
-	// CIS Controls 5.2: 14 characters or more without a second factor, nothing about composition.
-	// https://www.cisecurity.org/controls/account-management
 	{"cis", Policy{
 		Length:     Length{32, 32},
 		Characters: []Charset{{From: "alphanumeric"}, {From: "safe-symbol"}},
 		First:      []string{"letter"},
 	}},
 
-	// The unreserved characters of RFC 3986, 2.3: nothing to escape in any part of a URL. A letter or digit at both
-	// ends, since programs that find URLs in text leave out a final ".". 43 characters are above 256 bits.
-	// https://www.rfc-editor.org/rfc/rfc3986#section-2.3
 	{"url-safe", Policy{
 		Length:     Length{43, 43},
 		Characters: []Charset{{From: "alphanumeric"}, {From: "safe-symbol"}},
 		First:      []string{"alphanumeric"},
 		Last:       []string{"alphanumeric"},
 	}},
-
-	// No character that ADO.NET, ODBC, JDBC, libpq, Redis or a URL gives a meaning (; = ' " { } , % @ : / ? #), and of
-	// the symbols only "-", "." and "_", which the curated safe lists of Azure, AWS, Chrome and 1Password share.
-	// https://learn.microsoft.com/sql/odbc/reference/syntax/sqldriverconnect-function#comments
-	// https://learn.microsoft.com/dotnet/framework/data/adonet/connection-string-syntax
 	{"connection-string", Policy{
 		Length: Length{32, 32},
 		Characters: []Charset{
@@ -107,27 +58,21 @@ var presets = []preset{
 		Last:  []string{"alphanumeric"},
 	}},
 
-	// 256 bits as 64 hexadecimal digits: a key for what takes a key as hex.
 	{"hex-256", Policy{
 		Length:     Length{64, 64},
 		Characters: []Charset{{From: "hex"}},
 	}},
-
-	// Six digits have 19.93 bits, far below the 64 that any other policy must have: for what locks after a few tries.
 	{"pin", Policy{
 		Length:     Length{6, 6},
 		Characters: []Charset{{From: "digit"}},
-		MinEntropy: 19,
+		MinEntropy: 19, // of 19.93 bits
 	}},
-
-	// Eight words of the EFF's large list, 103 bits: the EFF advises six.
-	// https://www.eff.org/dice
 	{"passphrase", Policy{
 		Passphrase: &Passphrase{Words: 8, Separator: "-"},
 	}},
 }
 
-// fourClasses is what satisfies every Azure target: see presets.
+// fourClasses is what satisfies every Azure target, whichever of its tools checks it: see [Presets].
 func fourClasses(length int) Policy {
 	return Policy{
 		Length: Length{length, length},
@@ -144,7 +89,57 @@ func notPassword(p Policy) Policy {
 	return p
 }
 
-// Presets returns the names of the presets, in the order in which they are documented.
+// Presets returns the names of the presets, in the order in which they are documented. What each target demands, and
+// what its preset makes of it:
+//
+//   - default is no one's rule: 32 characters, of each of lower, upper, digit and safe-symbol at least one, a
+//     letter first. They pass unescaped through URLs, connection strings and shells, and every Azure target takes
+//     them.
+//   - azure-sql: 8 to 128 characters, three of upper, lower, digit and other, not the account name. The policy
+//     check of SQL Server also refuses "password", "admin", "administrator", "sa" and "sysadmin" as the whole
+//     password, which 32 characters cannot be.
+//     https://learn.microsoft.com/sql/relational-databases/security/password-policy and
+//     https://learn.microsoft.com/sql/relational-databases/security/strong-passwords
+//   - azure-postgresql: 8 to 128 characters, three of the four classes.
+//     https://learn.microsoft.com/azure/postgresql/flexible-server/quickstart-create-server
+//   - azure-mysql: the same.
+//     https://learn.microsoft.com/azure/mysql/flexible-server/quickstart-create-server-portal
+//   - azure-vm-windows: 12 to 123 characters in the portal and the Azure CLI (8 in the API), three of the four
+//     classes, no control character, none of ten well-known passwords. Of these the preset's alphabet spells only
+//     Password1 and Password22, and it forbids "password".
+//     https://learn.microsoft.com/azure/virtual-machines/windows/faq#what-are-the-password-requirements-when-creating-a-vm-
+//   - azure-vm-linux: 12 to 72 characters in the portal and the Azure CLI (6 in the API), the rest as for Windows.
+//     https://learn.microsoft.com/azure/virtual-machines/linux/faq#what-are-the-password-requirements-when-creating-a-vm-
+//   - aks-windows: 14 to 123 characters, Windows complexity (three of the four classes), the same ten refused.
+//     https://learn.microsoft.com/azure/aks/learn/quick-windows-container-deploy-cli
+//   - entra-user: 8 to 256 ASCII characters, three of the four classes, no well-known password.
+//     https://learn.microsoft.com/entra/identity/authentication/concept-sspr-policy
+//   - nist-800-63b: NIST SP 800-63B-4 wants 15 characters or more, no composition rules, and a blocklist that is
+//     compared with the password as a whole: one drawn of 2^193 is on none. So any of 66 characters may stand
+//     anywhere. https://pages.nist.gov/800-63-4/sp800-63b.html#passwordver
+//   - pci-dss-4: PCI DSS 4.0.1, 8.3.6, wants 12 characters or more, letters and digits. (It does not ask for
+//     symbols.) https://www.pcisecuritystandards.org/document_library/
+//   - cis: CIS Controls 5.2 want 14 characters or more without a second factor, and say nothing about composition.
+//     https://www.cisecurity.org/controls/account-management
+//   - url-safe: 43 of the unreserved characters of RFC 3986, 2.3: more than 256 bits without anything to escape. A
+//     letter or digit at both ends, since programs that find URLs in text leave out a final ".".
+//     https://www.rfc-editor.org/rfc/rfc3986#section-2.3
+//   - connection-string: no character that ADO.NET, ODBC, JDBC, libpq, Redis or a URL gives a meaning, and of the
+//     symbols only "-", "." and "_", which the curated safe lists of Azure, AWS, Chrome and 1Password share.
+//     https://learn.microsoft.com/sql/odbc/reference/syntax/sqldriverconnect-function#comments and
+//     https://learn.microsoft.com/dotnet/framework/data/adonet/connection-string-syntax
+//   - hex-256: 64 lower-case hexadecimal digits, for what takes a key of 256 bits as hex.
+//   - pin: six digits, with a min-entropy of its own: for what locks after a few tries.
+//   - passphrase: eight words of the EFF's large list, 103 bits, with a hyphen between. The EFF advises six.
+//     https://www.eff.org/dice
+//
+// A preset may demand more than its target, never less. Vendors count "special characters" differently from tool to
+// tool, so the Azure presets hold one of each class, and for the fourth one of "." and "~": the only symbols fit for
+// a URL that all these tools count as special. (The Azure CLI does not count "-", the checks of Terraform's azurerm
+// do not count "_".) Asking for four classes where three would do costs 0.04 bits at 32 characters. A letter first
+// keeps a password from being taken for a flag ("-"), a home folder ("~") or a sign of YAML.
+//
+// Where a target also refuses parts of the account name, declare the account: Login sees to that.
 func Presets() []string {
 	names := make([]string, len(presets))
 	for i, p := range presets {
