@@ -13,8 +13,10 @@ WORKDIR /src
 COPY . .
 # The platform that is built for, where the builder says so; else its own.
 ARG TARGETARCH
-# No build ID and no paths in the binary: the same source gives the same bytes.
-RUN CGO_ENABLED=0 GOARCH=$TARGETARCH go build -trimpath -buildvcs=false -ldflags "-s -w -buildid=" -o /keyvault-passwords .
+# No build ID and no paths in the binary: the same source gives the same bytes. The tag leaves out net/http's own HTTP/2,
+# which the action's client never speaks: 0.3 MB.
+RUN CGO_ENABLED=0 GOARCH=$TARGETARCH \
+    go build -tags nethttpomithttp2 -trimpath -buildvcs=false -ldflags "-s -w -buildid=" -o /keyvault-passwords .
 
 FROM busybox:1.37.0-musl@sha256:5cec3fc171c87218698e85a52af7087de727372aae264a787b8112901a5b0092
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

@@ -129,6 +129,13 @@ image_build() {
 image_digest() { podman image inspect --format '{{.Digest}}' "$1"; }
 image_size() { podman image inspect --format '{{.Size}}' "$1"; }
 
+# image_pull_size NAME: what a registry would hold of it.
+image_pull_size() {
+  rm -rf "$scratch/pulled"
+  skopeo copy --quiet --dest-compress "containers-storage:$1" "dir:$scratch/pulled"
+  cat "$scratch"/pulled/* | wc -c
+}
+
 # container_tests COMMAND...: runs it with an engine's service for act and with what the tests of internal/container need;
 # there, a test that would skip for want of it fails.
 container_tests() {

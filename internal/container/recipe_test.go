@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
+	"go.yaml.in/yaml/v4"
 )
 
 // entrypoint is the program's place in the image.
@@ -136,10 +136,8 @@ func TestDockerfileSpoiled(t *testing.T) {
 // metadata is what action.yml says beside its texts.
 type metadata struct {
 	Inputs map[string]struct {
-		Description        string
-		Default            string
-		Required           *bool
-		DeprecationMessage string `yaml:"deprecationMessage"`
+		Description string
+		Required    *bool
 	}
 	Outputs map[string]struct{ Description string }
 	Runs    map[string]any
