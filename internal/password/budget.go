@@ -17,3 +17,10 @@ func (b *budget) spend(steps int) error {
 	b.steps -= steps
 	return nil
 }
+
+// half returns a budget of half of what is left, for an attempt that may fail. What the attempt spent is taken from b
+// by settle.
+func (b *budget) half() *budget { return &budget{b.steps / 2} }
+
+// settle takes from b what an attempt has spent of its half.
+func (b *budget) settle(attempt *budget) { b.steps -= b.steps/2 - attempt.steps }

@@ -30,8 +30,8 @@ func compile(p Policy) (*Set, []Problem) {
 	}
 	r := newRules(whole)
 	c, err := r.count(&budget{maxCountSteps})
-	if unable, ok := errors.AsType[*uncertified](err); ok {
-		return nil, []Problem{inRules(p, unable.problem())}
+	if err != nil {
+		return nil, []Problem{inRules(p, uncertifiedProblem(err))}
 	}
 	if c.size.Sign() == 0 {
 		return nil, []Problem{inRules(p, conflict(whole))}
@@ -144,12 +144,14 @@ func minEntropy(p Policy) float64 {
 	return p.MinEntropy
 }
 
-func (u *uncertified) problem() Problem {
-	return Problem{
-		Keys: u.keys,
-		Text: "the policy cannot be certified: " + u.reason,
-		Want: "simplify " + strings.Join(u.keys, ", or "),
+// uncertifiedProblem says why a policy could not be counted.
+func uncertifiedProblem(err error) Problem {
+	problem := Problem{Text: "the policy cannot be certified: " + err.Error(), Want: "a simpler policy"}
+	if u, ok := errors.AsType[*uncertified](err); ok {
+		problem.Keys = u.keys
+		problem.Want = "simplify " + strings.Join(u.keys, ", or ")
 	}
+	return problem
 }
 
 // tooWeak says by how much a policy is below its min-entropy, and what raises it.

@@ -19,6 +19,8 @@ type compositions struct {
 	letters  []string
 	members  [][]int // by atom: the charsets it belongs to
 	closing  [][]int // by atom: the charsets whose last atom it is
+	last     []int   // by charset: its last atom
+	apart    []int   // charsets of which no two have a character in common, so that their minimums add up
 	sets     []bounds
 	atLeast  int
 	distinct bool
@@ -93,20 +95,26 @@ func (c *compositions) split(r *rules) {
 		return int(int64(membership(r.sets, a.lowest())) - int64(membership(r.sets, b.lowest())))
 	})
 	c.members, c.closing = make([][]int, len(c.atoms)), make([][]int, len(c.atoms))
-	last := make([]int, len(r.sets))
+	c.last = make([]int, len(r.sets))
 	for i, atom := range c.atoms {
 		c.sizes = append(c.sizes, atom.count())
 		c.letters = append(c.letters, atom.chars())
 		for s, set := range r.sets {
 			if set.chars.has(atom.lowest()) {
 				c.members[i] = append(c.members[i], s)
-				last[s] = i
+				c.last[s] = i
 			}
 		}
 	}
+	var taken charMask
 	for s, set := range r.sets {
-		if !set.chars.isEmpty() {
-			c.closing[last[s]] = append(c.closing[last[s]], s)
+		if set.chars.isEmpty() {
+			continue
+		}
+		c.closing[c.last[s]] = append(c.closing[c.last[s]], s)
+		if set.chars.and(taken).isEmpty() {
+			c.apart = append(c.apart, s)
+			taken = taken.or(set.chars)
 		}
 	}
 }
@@ -249,7 +257,7 @@ func (c *compositions) branch(n *node, held, used []int) error {
 		if err != nil {
 			return err
 		}
-		if err := c.work.spend(300 + len(ways.Bits())*len(next.count.Bits())); err != nil {
+		if err := c.work.spend(120 + len(ways.Bits())*len(next.count.Bits())/2); err != nil {
 			return err
 		}
 		if next.count.Sign() > 0 {
@@ -262,9 +270,14 @@ func (c *compositions) branch(n *node, held, used []int) error {
 
 // span returns how many places the node's atom may take, at the least and at the most.
 func (c *compositions) span(n *node, held []int) (least, most int) {
-	most = n.left
+	most = n.left // less what others need
 	if n.atom == len(c.atoms)-1 {
 		least = n.left
+	}
+	for _, s := range c.apart {
+		if c.last[s] > n.atom && !slices.Contains(c.members[n.atom], s) {
+			most -= max(c.sets[s].min-held[s], 0)
+		}
 	}
 	if c.distinct {
 		most = min(most, max(n.avail, 0))

@@ -133,11 +133,14 @@ func (r *rules) countBase(work *budget) (*base, error) {
 		}
 		return r.countCharacters(work, r.words)
 	}
-	exact := *work
-	b, err := r.countAutomata(&exact, true)
-	if err == nil || len(r.words) == 0 {
-		*work = exact
-		return b, err
+	if len(r.words) == 0 {
+		return r.countAutomata(work, true)
+	}
+	attempt := work.half()
+	b, err := r.countAutomata(attempt, true)
+	work.settle(attempt)
+	if err == nil {
+		return b, nil
 	}
 	if len(r.patterns)+r.maxRun == 0 {
 		return r.countCharacters(work, r.words)
@@ -146,22 +149,54 @@ func (r *rules) countBase(work *budget) (*base, error) {
 }
 
 // countCharacters counts the strings that satisfy the rules about characters only. The given words are left.
+//
+// A few quotas make a small trellis, which is quicker than compositions. These can do with many.
 func (r *rules) countCharacters(work *budget, words []string) (*base, error) {
-	attempt := *work
-	if c, err := newCompositions(r, &attempt); err == nil {
-		*work = attempt
+	combinations := r.combinations()
+	large := r.distinct && r.alphabet.count() > maxDistinctAlphabet
+	if !large && combinations <= fewQuotas {
+		return r.countByTrellis(work, words)
+	}
+	attempt := work.half()
+	if large || combinations > maxQuotas {
+		attempt = &budget{work.steps}
+	}
+	c, err := newCompositions(r, attempt)
+	if err == nil {
 		return &base{ranking: c, kept: true, words: words}, nil
 	}
-	if r.distinct && r.alphabet.count() > maxDistinctAlphabet {
-		return nil, r.tooLarge("the charsets overlap in too many ways to be counted together with distinct")
+	if large || combinations > maxQuotas {
+		return nil, &uncertified{[]string{"characters"}, "the charsets, their minimums and the length make too many combinations"}
 	}
+	work.settle(attempt)
+	return r.countByTrellis(work, words)
+}
+
+func (r *rules) countByTrellis(work *budget, words []string) (*base, error) {
 	without := *r
 	without.words = nil
 	b, err := without.countAutomata(work, false)
-	if err == nil {
-		b.words = words
+	if err != nil {
+		return nil, err
 	}
-	return b, err
+	b.words = words
+	return b, nil
+}
+
+// combinations returns how many combinations of counts there may be that quotas tell apart, or a number above any
+// limit.
+func (r *rules) combinations() int {
+	n := 1
+	for _, s := range r.sets {
+		counts := s.enough(r.atLeast) + 1
+		if s.max < r.max {
+			counts = s.max + 1
+		}
+		if n *= counts; n > maxQuotas {
+			return endless
+		}
+	}
+	return n
 }
 
 // countAutomata counts the strings that satisfy all rules, or all but the words.
@@ -199,7 +234,7 @@ func (r *rules) automaton(work *budget, withWords bool) (*automaton, error) {
 			return nil, &uncertified{[]string{p.key}, fmt.Sprintf("the automaton of the pattern has more than %d states", maxStates)}
 		}
 	}
-	if withWords {
+	if withWords && len(r.words) > 0 {
 		if err := join(wordAutomaton(r.words, r.alphabet)); err != nil {
 			return nil, r.tooLarge("the automaton of the forbidden words is too large")
 		}

@@ -12,7 +12,8 @@ const (
 	maxDistinctAlphabet = 12     // characters for which distinct makes an automaton: 2^12 states
 	maxStates           = 10_000 // states of the automaton that the rules make together
 	maxQuotas           = 50_000 // combinations of how many characters each charset has so far
-	maxCountSteps       = 25_000_000
+	fewQuotas           = 256    // combinations up to which a trellis is quicker than compositions
+	maxCountSteps       = 60_000_000
 	maxConflictSteps    = 12_000_000 // for finding which rules conflict; of these no more than maxTrialSteps for one trial
 	maxTrialSteps       = 3_000_000
 	maxTableWords       = 3 << 20 // 64-bit words of a table that is kept for drawing: 24 MB

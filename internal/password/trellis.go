@@ -2,7 +2,6 @@ package password
 
 import (
 	"math/big"
-	"slices"
 )
 
 // A trellis counts the strings that an automaton accepts and whose characters quotas accept, and finds the string of
@@ -17,7 +16,7 @@ type trellis struct {
 	automaton *automaton
 	quotas    *quotas
 	joints    []joint
-	changes   []change // by state of the automaton, in the order of models first
+	changes   []change // by state of the automaton
 	min, max  int
 
 	layers []layer // by number of characters left; nil if they are not kept
@@ -32,7 +31,7 @@ type joint struct {
 
 // A change says how the transitions of a state differ from those of its model.
 type change struct {
-	state, model int32 // model is dead where there is none: then all transitions are listed
+	state, model int32 // the model is a state before; dead where there is none: then all transitions are listed
 	edges        []edge
 }
 
@@ -60,27 +59,31 @@ func newTrellis(a *automaton, q *quotas, alphabet charMask, minLength, maxLength
 	return tr
 }
 
-// maxModels is how many states may serve as models. The start and the states that begin no word, after a character of
-// each kind, are few; more models would cost more comparisons than they save.
-const maxModels = 12
+// maxModels is how many states may serve as models. A state is one if it has none that is nearly like it.
+const (
+	maxModels   = 200
+	nearlyAlike = 2
+)
 
-// compare finds a model for each state.
+// compare finds a model for each state among those before it.
 func (tr *trellis) compare() {
 	a := tr.automaton
 	var models []int32
 	for state := range int32(len(a.accepts)) {
-		best, fewest := int32(dead), a.classes/2+1
+		best, fewest := int32(dead), a.classes+1
 		for _, model := range models {
 			if n := differences(a.row(state), a.row(model), fewest); n < fewest {
 				best, fewest = model, n
 			}
+			if fewest <= nearlyAlike {
+				break
+			}
 		}
-		if best == dead && len(models) < maxModels {
+		if fewest > nearlyAlike && len(models) < maxModels {
 			models = append(models, state)
 		}
 		tr.changes = append(tr.changes, change{state, best, tr.edges(state, best)})
 	}
-	slices.SortStableFunc(tr.changes, func(a, b change) int { return min(int(a.model)+1, 1) - min(int(b.model)+1, 1) })
 }
 
 // differences counts in how many places two rows differ, up to a limit.
@@ -162,7 +165,9 @@ func (tr *trellis) alive(left int) int {
 func (tr *trellis) cost(widths []int) int {
 	edges := len(tr.changes)
 	for _, c := range tr.changes {
-		edges += 2 * len(c.edges)
+		for _, e := range c.edges {
+			edges += min(int(e.to)+1, 1) + min(int(e.from)+1, 1)
+		}
 	}
 	steps := 0
 	for left, limbs := range widths {
