@@ -1,0 +1,249 @@
+package composite
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"keyvault-passwords/internal/sensitive"
+)
+
+func mustParse(t interface{ Fatalf(string, ...any) }, text string) *Template {
+	template, problems := Parse(text)
+	if len(problems) > 0 {
+		t.Fatalf("Parse(%q): %v", text, problems)
+	}
+	return template
+}
+
+// values makes parts of texts that are no secrets.
+func values(texts map[string]string) map[string]sensitive.Value {
+	parts := map[string]sensitive.Value{}
+	for name, text := range texts {
+		parts[name] = sensitive.New([]byte(text))
+	}
+	return parts
+}
+
+func TestRender(t *testing.T) {
+	parts := values(map[string]string{"password": "p@ss", "key": `a"b`, "Salt_2-x": "s"})
+	for template, want := range map[string]string{
+		"":                                  "",
+		"plain":                             "plain",
+		"${password}":                       "p@ss",
+		"a${password}b":                     "ap@ssb",
+		"${login}:${password|url}":          "app user:p%40ss",
+		"${login|url}":                      "app%20user",
+		"$$":                                "$",
+		"$$$$${password}$$":                 "$$p@ss$",
+		"$${password}":                      "${password}",
+		"}{${password}}{":                   "}{p@ss}{",
+		`{"k":"${key|json}"}`:               `{"k":"a\"b"}`,
+		"${key|json|base64}":                "YVwiYg==",
+		"${key|base64url|url}":              "YSJi",
+		"${password}${password}${Salt_2-x}": "p@ssp@sss",
+		"line\n\t${password}\n":             "line\n\tp@ss\n",
+		"ü${password}ü":                     "üp@ssü",
+	} {
+		if got := mustParse(t, template).Render(parts, "app user").Reveal(); got != want {
+			t.Errorf("%q renders as %q, want %q", template, got, want)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	const single, open = "a single $ in the value", "a ${ without its }"
+	for text, want := range map[string][]Problem{
+		"$":                  {{0, single, "expected ${NAME}, or $$ for a dollar"}},
+		"costs $5":           {{6, single, "expected ${NAME}, or $$ for a dollar"}},
+		"$$$":                {{2, single, "expected ${NAME}, or $$ for a dollar"}},
+		"ü$x":                {{2, single, "expected ${NAME}, or $$ for a dollar"}},
+		"a${password":        {{1, open, "expected ${NAME} or ${NAME|FILTER}, or $$ for a dollar"}},
+		"${}":                {{2, `"" is not the name of a part`, "expected ${NAME} or ${NAME|FILTER}, without spaces"}},
+		"${ password }":      {{2, `" password " is not the name of a part`, "expected ${NAME} or ${NAME|FILTER}, without spaces"}},
+		"${{ secrets.X }}":   {{2, `"{ secrets.X " is not the name of a part`, "expected ${NAME} or ${NAME|FILTER}, without spaces"}},
+		"${a|URL}":           {{4, `unknown filter "URL"`, "expected one of url, json, xml, base64, base64url, odbc, ado, shell"}},
+		"${a|}":              {{4, `unknown filter ""`, "expected one of url, json, xml, base64, base64url, odbc, ado, shell"}},
+		"${a|json|x|url|yy}": {{9, `unknown filter "x"`, "expected one of url, json, xml, base64, base64url, odbc, ado, shell"}, {15, `unknown filter "yy"`, "expected one of url, json, xml, base64, base64url, odbc, ado, shell"}},
+		"$ ${a|x} ${": {
+			{0, single, "expected ${NAME}, or $$ for a dollar"},
+			{6, `unknown filter "x"`, "expected one of url, json, xml, base64, base64url, odbc, ado, shell"},
+			{9, open, "expected ${NAME} or ${NAME|FILTER}, or $$ for a dollar"},
+		},
+	} {
+		template, problems := Parse(text)
+		if diff := cmp.Diff(want, problems); diff != "" || template != nil {
+			t.Errorf("Parse(%q): template %v, problems (-want +got):\n%s", text, template, diff)
+		}
+	}
+}
+
+func TestReferences(t *testing.T) {
+	template := mustParse(t, "ü ${b}${a|url}$$${login} ${b}")
+	want := []Reference{{"b", 5}, {"a", 9}, {"login", 19}, {"b", 28}}
+	if diff := cmp.Diff(want, template.References()); diff != "" {
+		t.Errorf("references (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"b", "a", "login"}, template.Names()); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+	for _, r := range template.References() {
+		if !strings.HasPrefix(template.Text()[r.Offset:], r.Name) {
+			t.Errorf("%s does not stand at offset %d", r.Name, r.Offset)
+		}
+	}
+}
+
+func TestIsName(t *testing.T) {
+	for text, want := range map[string]bool{
+		"password": true, "a": true, "A-b_9": true, strings.Repeat("a", 64): true, "Login": true,
+		"": false, "login": false, "9a": false, "a b": false, "a|b": false, "-a": false, "ä": false, strings.Repeat("a", 65): false, "a\n": false,
+	} {
+		if IsName(text) != want {
+			t.Errorf("IsName(%q) = %v, want %v", text, !want, want)
+		}
+	}
+}
+
+func TestEqual(t *testing.T) {
+	a, b, c := mustParse(t, "${a}"), mustParse(t, "${a}"), mustParse(t, "${b}")
+	if !a.Equal(b) || a.Equal(c) || a.Equal(nil) || (*Template)(nil).Equal(a) || !(*Template)(nil).Equal(nil) {
+		t.Error("templates are equal other than by their text")
+	}
+}
+
+// A value is not there before it is revealed, and the template keeps nothing of it.
+func TestRenderIsLazyAndDoesNotPrint(t *testing.T) {
+	const canary = "canary-7351"
+	computed := 0
+	part := sensitive.Derive(func([][]byte) []byte { computed++; return []byte(canary) })
+	template := mustParse(t, "a${password|url}b")
+	value := template.Render(map[string]sensitive.Value{"password": part}, "")
+	encoded, err := json.Marshal(map[string]any{"template": template, "value": value})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %q %x", value, value, value, value, value, value), fmt.Sprintf("%v %+v %#v", template, template, *template), string(encoded)} {
+		if strings.Contains(text, canary) {
+			t.Error("a rendered value, or its template, prints a part")
+		}
+	}
+	if computed != 0 {
+		t.Errorf("the part was computed %d times before the value was revealed", computed)
+	}
+	if got := value.Reveal(); got != "a"+canary+"b" || computed == 0 {
+		t.Error("the revealed value is not made of the part")
+	}
+}
+
+// A value with a hole in it must not come into being: it would be stored, and be guessed.
+func TestRenderRefusesAMissingPart(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("a value was rendered without one of its parts")
+		}
+	}()
+	mustParse(t, "${a}${b}").Render(values(map[string]string{"a": "x"}), "")
+}
+
+// No template, filter or text makes a value longer than MaxLen says, and without parts it is exact.
+func TestMaxLenBoundsEveryValue(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		part := rapid.SliceOfN(rapid.Byte(), 0, 30).Draw(t, "part")
+		login := rapid.String().Draw(t, "login")
+		template := mustParse(t, rapid.Custom(drawTemplate).Draw(t, "template"))
+		value := template.Render(map[string]sensitive.Value{"password": sensitive.New(part)}, login)
+		bound := template.MaxLen(func(string) int { return len(part) }, login)
+		if got := len(value.Reveal()); got > bound {
+			t.Fatalf("%q of %d bytes makes %d, and MaxLen says %d", template.Text(), len(part), got, bound)
+		}
+		if longer := template.MaxLen(func(string) int { return len(part) + 1 }, login); longer < bound {
+			t.Fatalf("%q: MaxLen falls from %d to %d when the part grows", template.Text(), bound, longer)
+		}
+	})
+	template := mustParse(t, "ü$$${login|json}")
+	if got := template.MaxLen(nil, `"`); got != 5 {
+		t.Errorf("MaxLen of fixed text and login is %d, want 5", got)
+	}
+}
+
+// The bound is reached by some text: it is no loose guess.
+func TestMaxLenIsReached(t *testing.T) {
+	worst := map[string]string{"url": "@", "json": "\x01", "xml": `"`, "base64": "a", "base64url": "a", "odbc": "}", "ado": `"`, "shell": "'"}
+	for _, name := range Filters() {
+		part := strings.Repeat(worst[name], 6)
+		template := mustParse(t, "${password|"+name+"}")
+		value := template.Render(values(map[string]string{"password": part}), "")
+		if got, want := len(value.Reveal()), template.MaxLen(func(string) int { return len(part) }, ""); got != want {
+			t.Errorf("%s: the longest value has %d bytes, and MaxLen says %d", name, got, want)
+		}
+	}
+}
+
+func drawTemplate(t *rapid.T) string {
+	var text strings.Builder
+	for range rapid.IntRange(0, 5).Draw(t, "pieces") {
+		switch rapid.IntRange(0, 3).Draw(t, "kind") {
+		case 0:
+			text.WriteString(strings.ReplaceAll(rapid.String().Draw(t, "fixed"), "$", "$$"))
+		case 1:
+			text.WriteString("${login" + drawFilters(t) + "}")
+		default:
+			text.WriteString("${password" + drawFilters(t) + "}")
+		}
+	}
+	return text.String()
+}
+
+func drawFilters(t *rapid.T) string {
+	var text strings.Builder
+	for _, name := range rapid.SliceOfN(rapid.SampledFrom(Filters()), 0, 3).Draw(t, "filters") {
+		text.WriteString("|" + name)
+	}
+	return text.String()
+}
+
+// Every text is refused with problems inside it, or read into a template whose fixed text and references are all of it.
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"", "$", "$$", "${", "${a}", "${a|url}", "${a|url|x}$", "ü${b}$$", "${login}:${password|url}", "\xff${a}"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		template, problems := Parse(text)
+		if (template == nil) != (len(problems) > 0) {
+			t.Fatalf("Parse(%q) returns template %v with problems %v", text, template, problems)
+		}
+		last := 0
+		for _, p := range problems {
+			if p.Offset < last || p.Offset > len(text) || p.Text == "" || p.Want == "" {
+				t.Fatalf("Parse(%q): problem %+v is out of order, out of the text, or says nothing", text, p)
+			}
+			last = p.Offset
+		}
+		if template == nil {
+			return
+		}
+		if again := mustParse(t, template.Text()); !again.Equal(template) {
+			t.Fatalf("%q is another template when it is read again", text)
+		}
+		var rebuilt strings.Builder
+		for _, p := range template.pieces {
+			if p.name == "" {
+				rebuilt.WriteString(strings.ReplaceAll(p.text, "$", "$$"))
+				continue
+			}
+			rebuilt.WriteString("${" + p.name)
+			for _, f := range p.filters {
+				rebuilt.WriteString("|" + f.name)
+			}
+			rebuilt.WriteString("}")
+		}
+		if rebuilt.String() != text {
+			t.Fatalf("%q was read as %q", text, rebuilt.String())
+		}
+	})
+}
