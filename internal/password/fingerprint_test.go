@@ -110,6 +110,14 @@ func TestSameFingerprint(t *testing.T) {
 			with(func(p *Policy) { p.Characters[0].Max = limit(40) }),
 			with(func(p *Policy) { p.Login = "a+" }),
 		},
+		"bounds of one set": {
+			with(func(p *Policy) { p.Characters[2].Min = 1 }),
+			with(func(p *Policy) { p.Characters = append(p.Characters, Charset{From: "digit", Min: 1}) }),
+			with(func(p *Policy) {
+				p.Characters[2].Min, p.Characters[2].Max = 0, limit(9)
+				p.Characters = append(p.Characters, Charset{From: "digit", Min: 1, Max: limit(8)})
+			}),
+		},
 		"what is excluded": {
 			with(func(p *Policy) { p.Exclude = "0O1Il|o" }),
 			with(func(p *Policy) { p.ExcludeAmbiguous = true }),
@@ -185,15 +193,18 @@ func TestSameFingerprint(t *testing.T) {
 // TestOtherFingerprint: each of these is another policy.
 func TestOtherFingerprint(t *testing.T) {
 	changes := map[string]func(p *Policy){
-		"nothing":           func(*Policy) {},
-		"length min":        func(p *Policy) { p.Length.Min = 25 },
-		"length max":        func(p *Policy) { p.Length.Max = 41 },
-		"alphabet":          func(p *Policy) { p.Characters[3].Chars = "-._" },
-		"a minimum":         func(p *Policy) { p.Characters[0].Min = 3 },
-		"another minimum":   func(p *Policy) { p.Characters[1].Min = 3 },
-		"a maximum":         func(p *Policy) { p.Characters[2].Max = limit(7) },
-		"no maximum":        func(p *Policy) { p.Characters[2].Max = nil },
-		"an overlap":        func(p *Policy) { p.Characters = append(p.Characters, Charset{From: "hex", Min: 1}) },
+		"nothing":         func(*Policy) {},
+		"length min":      func(p *Policy) { p.Length.Min = 25 },
+		"length max":      func(p *Policy) { p.Length.Max = 41 },
+		"alphabet":        func(p *Policy) { p.Characters[3].Chars = "-._" },
+		"a minimum":       func(p *Policy) { p.Characters[0].Min = 3 },
+		"another minimum": func(p *Policy) { p.Characters[1].Min = 3 },
+		"a maximum":       func(p *Policy) { p.Characters[2].Max = limit(7) },
+		"no maximum":      func(p *Policy) { p.Characters[2].Max = nil },
+		"an overlap":      func(p *Policy) { p.Characters = append(p.Characters, Charset{From: "hex", Min: 1}) },
+		"some of all": func(p *Policy) {
+			p.Characters = append(p.Characters, Charset{Chars: digits + lowers + uppers + safeSymbol, Min: 25})
+		},
 		"sets":              func(p *Policy) { p.Sets = 3 },
 		"more sets":         func(p *Policy) { p.Sets = 4 },
 		"a set to count":    func(p *Policy) { p.Sets = 3; p.Characters = append(p.Characters, Charset{From: "hex"}) },

@@ -95,6 +95,9 @@ func (ph *phrases) explore() error {
 		}
 		at := ph.position(queue[0])
 		ph.positions[at.state] = at
+		if ph.places == 1 {
+			break // no word follows
+		}
 		for _, s := range slices.Concat(at.plain, at.withDigit) {
 			queue = append(queue, s.to)
 		}
@@ -131,6 +134,9 @@ func (ph *phrases) wordGroups(state int32) []wordGroup {
 	byState := map[int32]*wordGroup{}
 	for i, word := range ph.words {
 		to := ph.avoid.run(state, word)
+		if to == dead {
+			continue
+		}
 		if byState[to] == nil {
 			byState[to] = &wordGroup{step: step{to: to}}
 		}
@@ -138,7 +144,6 @@ func (ph *phrases) wordGroups(state int32) []wordGroup {
 		group.include(step{to: to, choices: 1, shortest: len(word), longest: len(word)})
 		group.words = append(group.words, i)
 	}
-	delete(byState, dead)
 	groups := make([]wordGroup, 0, len(byState))
 	for _, to := range slices.Sorted(maps.Keys(byState)) {
 		groups = append(groups, *byState[to])

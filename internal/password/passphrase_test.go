@@ -132,6 +132,17 @@ func comparePhrases(t *rapid.T, ph *phrases, want map[string]bool) {
 	}
 }
 
+// TestPhraseLengths: "d" leads to a position before the one that the longer "bca" leads to, and no "ad" may appear.
+func TestPhraseLengths(t *testing.T) {
+	ph, err := countPhrases([]string{"bca", "d"}, Passphrase{Words: 2}, []string{"ad"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shortest, longest := ph.lengths(); shortest != len("dd") || longest != len("bcabca") || ph.size().Int64() != 3 {
+		t.Errorf("%v phrases of %d to %d characters, want 3 of 2 to 6", ph.size(), shortest, longest)
+	}
+}
+
 // TestPhraseSizes checks counts over the EFF's list.
 func TestPhraseSizes(t *testing.T) {
 	clean := 0 // words that hold no part of the login "napping": nap app ppi pin ing
@@ -196,6 +207,8 @@ func TestPhraseRefused(t *testing.T) {
 		change(&p)
 		return p
 	}
+	const tooMany = "forbid,login,passphrase: the forbidden substrings meet the words in too many ways, so that the " +
+		"passphrase cannot be certified | forbid fewer substrings, or separate the words by a character that is in none"
 	const leaveOut = " does not go with passphrase | leave it out: a passphrase is made of whole words"
 	tests := []struct {
 		policy Policy
@@ -225,10 +238,11 @@ func TestPhraseRefused(t *testing.T) {
 			"distinct: distinct" + leaveOut, "forbid-patterns: forbid-patterns" + leaveOut,
 			"dictionary: dictionary" + leaveOut, "rules: rules" + leaveOut,
 		}},
-		{tooManyWays(), []string{
-			"forbid,login,passphrase: the forbidden substrings meet the words in too many ways, so that the passphrase " +
-				"cannot be certified | forbid fewer substrings, or separate the words by a character that is in none",
-		}},
+		{manyWays(64, 2000), []string{tooMany}},
+		{manyWays(2, 100), []string{tooMany}}, // too many positions
+		{manyWays(64, 20), []string{tooMany}}, // too many additions
+		{manyWays(8, 20), nil},
+		{manyWays(1, 2000), nil}, // no word follows another
 	}
 	for _, test := range tests {
 		_, problems := newPhrases(test.policy)
@@ -242,10 +256,11 @@ func TestPhraseRefused(t *testing.T) {
 	}
 }
 
-// tooManyWays is a policy whose words end in the beginnings of very many forbidden substrings.
-func tooManyWays() Policy {
-	p := Policy{Passphrase: &Passphrase{Words: 64, Digit: true}, Login: "app"}
-	for _, word := range phraseWords()[:2000] {
+// manyWays is a policy whose words end in the beginnings of many forbidden substrings.
+func manyWays(places, substrings int) Policy {
+	p := Policy{Passphrase: &Passphrase{Words: places}, Login: "app"}
+	for i := range substrings {
+		word := phraseWords()[i*7776/substrings]
 		p.Forbid = append(p.Forbid, word[len(word)-3:]+"xyz")
 	}
 	return p
