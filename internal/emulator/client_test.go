@@ -222,11 +222,15 @@ func TestSDKLifecycle(t *testing.T) {
 	}
 	_, err = vault.RecoverDeletedSecret(ctx, "app", nil)
 	must(err)
-	disabled := false
-	_, err = vault.UpdateSecretProperties(ctx, "app", "", azsecrets.UpdateSecretPropertiesParameters{SecretAttributes: &azsecrets.SecretAttributes{Enabled: &disabled}}, nil)
-	must(err)
+	enable := func(enabled bool) {
+		attributes := azsecrets.UpdateSecretPropertiesParameters{SecretAttributes: &azsecrets.SecretAttributes{Enabled: &enabled}}
+		_, err := vault.UpdateSecretProperties(ctx, "app", "", attributes, nil)
+		must(err)
+	}
+	enable(false)
 	backup, err := vault.BackupSecret(ctx, "app", nil)
 	must(err)
+	enable(true) // which the backup does not see
 	_, err = vault.DeleteSecret(ctx, "app", nil)
 	must(err)
 	_, err = vault.PurgeDeletedSecret(ctx, "app", nil)

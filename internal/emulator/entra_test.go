@@ -225,3 +225,22 @@ func TestEverythingSecretIsRemembered(t *testing.T) {
 		t.Errorf("%d tokens are remembered, want the request token and the assertion", len(tokens))
 	}
 }
+
+// TestKeysAreApart: a token that Entra signed is no assertion, though GitHub's key is the same underneath.
+func TestKeysAreApart(t *testing.T) {
+	d := direct{emulator.New(emulator.Options{}), t}
+	token := d.token(emulator.DefaultTenant, emulator.DefaultClient)
+	claims := jwt.MapClaims{}
+	if _, _, err := jwt.NewParser().ParseUnverified(token, claims); err != nil {
+		t.Fatal(err)
+	}
+	subject, err := claims.GetSubject()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Trust(emulator.Credential{Issuer: "https://sts.windows.net/" + emulator.DefaultTenant + "/", Subject: subject, Audience: "https://vault.azure.net"})
+	v := d.do(http.MethodPost, tokenURL, "", tokenForm(emulator.DefaultClient, token, nil))
+	if v.status != http.StatusUnauthorized || !strings.Contains(v.body, `"error_codes":[5000811]`) {
+		t.Errorf("an access token as assertion gets %d", v.status)
+	}
+}

@@ -120,6 +120,8 @@ var exchanges = []struct {
 		status: 200, want: `{"value":[],"nextLink":null}`},
 	{name: "an empty vault", who: writer, request: "GET /secrets",
 		status: 200, want: `{"value":[],"nextLink":null}`},
+	{name: "a host in capitals, with a port", who: writer, request: "GET https://KV-Example.Vault.Azure.Net:443/secrets",
+		status: 200, want: `{"value":[],"nextLink":null}`},
 	{name: "a set with everything", who: writer, request: "PUT /secrets/App",
 		body:   `{"value":"<v&1>","contentType":"text/plain","attributes":{"enabled":true,"exp":2524611661,"nbf":2208992461},"tags":{"a":"b"}}`,
 		status: 200, want: `{"value":"<v&1>","contentType":"text/plain","id":"https://kv-example.vault.azure.net/secrets/App/VERSION","attributes":{"enabled":true,"nbf":2208992461,"exp":2524611661,"created":946684800,"updated":946684800,` + live + `,"tags":{"a":"b"}}`},
