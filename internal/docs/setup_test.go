@@ -143,10 +143,10 @@ func traversed(path hcl.Traversal) string {
 		}
 	}
 	length := 2
-	switch {
-	case parts[0] == "count" || parts[0] == "string" || parts[0] == "bool":
+	switch parts[0] {
+	case "count", "string", "bool":
 		return ""
-	case parts[0] == "data":
+	case "data":
 		length = 3
 	}
 	return strings.Join(parts[:min(length, len(parts))], ".")

@@ -22,7 +22,7 @@ func need(t *testing.T, name string) {
 func program(t *testing.T, dir, name, text string) {
 	t.Helper()
 	write(t, dir, name, text)
-	if err := os.Chmod(filepath.Join(dir, name), 0o700); err != nil { //nolint:gosec // a program must be executable
+	if err := os.Chmod(filepath.Join(dir, name), 0o700); err != nil {
 		t.Fatal(err)
 	}
 }
