@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write the golden files and schema.json 
 
 // fixtures returns the base names of the files DIR/*EXT of testdata, which must be at least so many: a glob that matches
 // nothing is no passing test.
-func fixtures(t *testing.T, dir, ext string, least int) []string {
+func fixtures(t testing.TB, dir, ext string, least int) []string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join("testdata", dir, "*"+ext))
 	if err != nil || len(paths) < least {
@@ -30,7 +30,7 @@ func fixtures(t *testing.T, dir, ext string, least int) []string {
 	return names
 }
 
-func readFile(t *testing.T, path ...string) []byte {
+func readFile(t testing.TB, path ...string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(path...))
 	if err != nil {

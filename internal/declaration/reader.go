@@ -332,7 +332,7 @@ func (w *walk) open(n *yaml.Node) {
 		w.step()
 	case w.style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
 		w.skipTo("\n")
-		w.skip(white)
+		w.step()
 	}
 }
 

@@ -93,6 +93,7 @@ var syntax = []struct{ words, want string }{
 	{"mapping values are not allowed", "expected KEY: VALUE on a line of its own; a text that holds \": \" needs quotes"},
 	{"a tab that cannot start", "expected spaces: YAML is not indented with tabs"},
 	{"cannot start any token", "expected quotes around a text that begins with @, %, } or a backtick"},
+	{"could not find expected ':'", "expected KEY: VALUE; the lines of a text are indented further than its key"},
 	{"did not find expected key", "expected the indentation of the lines above"},
 	{"did not find expected '-' indicator", "expected the indentation of the items above"},
 	{"did not find expected ',' or", "expected the closing bracket, or a comma"},

@@ -1,0 +1,269 @@
+package declaration
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"keyvault-passwords/internal/password"
+)
+
+// encodeDeclaration writes a declaration as YAML that declares the same: what is not in it (unused policies and vaults,
+// comments, spelling) is left out. It writes JSON, which YAML holds, so that it shares no code with what reads.
+func encodeDeclaration(d *Declaration) []byte {
+	policies, vaults := map[string]string{}, map[string]string{}
+	var secrets []string
+	var top []string
+	for _, s := range d.Secrets {
+		for _, v := range s.Vaults {
+			address := "https://" + v.Name + "." + d.Cloud.VaultDomain
+			if v.Alias == "" {
+				top = []string{pair("vault", quote(address))}
+				continue
+			}
+			vaults[v.Alias] = mappingOf(pair("name", quote(address)), optional("tenant-id", v.TenantID), optional("client-id", v.ClientID))
+		}
+		for _, p := range s.Parts {
+			if _, preset := password.Preset(p.Policy); !preset && p.Policy != inline {
+				policies[p.Policy] = encodePolicy(p.Rules)
+			}
+		}
+		secrets = append(secrets, pair(s.Name, encodeSecret(s)))
+	}
+	top = append(top, pair("policies", sortedMapping(policies)), pair("vaults", sortedMapping(vaults)), pair("secrets", mappingOf(secrets...)))
+	return []byte(mappingOf(top...))
+}
+
+func encodeSecret(s Secret) string {
+	pairs := []string{optional("login", s.Login), optional("content-type", s.ContentType)}
+	var parts []string
+	for _, p := range s.Parts {
+		use := quote(p.Policy)
+		if p.Policy == inline {
+			use = encodePolicy(p.Rules)
+		}
+		parts = append(parts, pair(p.Name, use))
+	}
+	if len(s.Parts) == 1 && s.Parts[0].Name == "password" {
+		_, use, _ := strings.Cut(parts[0], ":")
+		pairs = append(pairs, pair("policy", use))
+	} else {
+		pairs = append(pairs, pair("generate", mappingOf(parts...)))
+	}
+	if s.Value != nil {
+		pairs = append(pairs, pair("value", quote(s.Value.Text())))
+	}
+	if s.Tags != nil {
+		tags := map[string]string{}
+		for name, value := range s.Tags {
+			tags[name] = quote(value)
+		}
+		pairs = append(pairs, pair("tags", sortedMapping(tags)))
+	}
+	pairs = append(pairs, encodeDuration("expires", s.Expires), encodeDuration("not-before", s.NotBefore))
+	if s.Rotate != (Rotate{}) {
+		pairs = append(pairs, pair("rotate", mappingOf(encodeDuration("after", s.Rotate.After),
+			encodeDuration("before-expiry", s.Rotate.BeforeExpiry), pair("on-policy-change", fmt.Sprint(s.Rotate.OnPolicyChange)))))
+	}
+	if s.Superseded != nil {
+		pairs = append(pairs, pair("superseded", mappingOf(pair("disable-after", fmt.Sprintf("%ds", s.Superseded.DisableAfter/time.Second)))))
+	}
+	if s.Vaults[0].Alias != "" {
+		var names []string
+		for _, v := range s.Vaults {
+			names = append(names, quote(v.Alias))
+		}
+		pairs = append(pairs, pair("vaults", "["+strings.Join(names, ",")+"]"))
+	}
+	return mappingOf(pairs...)
+}
+
+func encodePolicy(p password.Policy) string {
+	var pairs []string
+	if p.Length != (password.Length{}) {
+		pairs = append(pairs, pair("length", fmt.Sprintf("{min: %d, max: %d}", p.Length.Min, p.Length.Max)))
+	}
+	var sets []string
+	for _, c := range p.Characters {
+		set := []string{optional("from", c.From), optional("chars", c.Chars), pair("min", strconv.Itoa(c.Min))}
+		if c.Max != nil {
+			set = append(set, pair("max", strconv.Itoa(*c.Max)))
+		}
+		sets = append(sets, mappingOf(set...))
+	}
+	if sets != nil {
+		pairs = append(pairs, pair("characters", "["+strings.Join(sets, ",")+"]"))
+	}
+	pairs = append(pairs, number("sets", p.Sets), optional("exclude", p.Exclude), texts("first", p.First), texts("last", p.Last),
+		number("max-run", p.MaxRun), number("max-sequence", p.MaxSequence), texts("forbid", p.Forbid),
+		texts("forbid-patterns", p.ForbidPatterns), optional("dictionary", p.Dictionary), optional("rules", p.Rules),
+		whether("exclude-ambiguous", p.ExcludeAmbiguous), whether("distinct", p.Distinct))
+	if p.MinEntropy != 0 {
+		pairs = append(pairs, pair("min-entropy", strconv.FormatFloat(p.MinEntropy, 'f', -1, 64)))
+	}
+	if w := p.Passphrase; w != nil {
+		pairs = append(pairs, pair("passphrase", mappingOf(number("words", w.Words), pair("separator", quote(w.Separator)),
+			whether("capitalize", w.Capitalize), whether("digit", w.Digit))))
+	}
+	return mappingOf(pairs...)
+}
+
+// quote writes a text in double quotes, with everything but letters and digits escaped, as YAML does it.
+func quote(text string) string {
+	var b strings.Builder
+	for _, c := range text {
+		if c < 0x80 && (c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z') {
+			b.WriteRune(c)
+		} else {
+			fmt.Fprintf(&b, `\U%08x`, c)
+		}
+	}
+	return `"` + b.String() + `"`
+}
+
+func pair(key, value string) string { return quote(key) + ": " + value }
+
+func optional(key, text string) string {
+	if text == "" {
+		return ""
+	}
+	return pair(key, quote(text))
+}
+
+func number(key string, n int) string {
+	if n == 0 {
+		return ""
+	}
+	return pair(key, strconv.Itoa(n))
+}
+
+func whether(key string, set bool) string {
+	if !set {
+		return ""
+	}
+	return pair(key, "true")
+}
+
+func texts(key string, list []string) string {
+	if list == nil {
+		return ""
+	}
+	var quoted []string
+	for _, text := range list {
+		quoted = append(quoted, quote(text))
+	}
+	return pair(key, "["+strings.Join(quoted, ",")+"]")
+}
+
+func encodeDuration(key string, d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return pair(key, fmt.Sprintf("%ds", d/time.Second))
+}
+
+func mappingOf(pairs ...string) string {
+	return "{" + strings.Join(slices.DeleteFunc(pairs, func(p string) bool { return p == "" }), ",\n") + "}"
+}
+
+func sortedMapping(entries map[string]string) string {
+	var pairs []string
+	for _, key := range slices.Sorted(maps.Keys(entries)) {
+		pairs = append(pairs, pair(key, entries[key]))
+	}
+	return mappingOf(pairs...)
+}
+
+// sameAgain fails unless the declaration, written and read again, is equal.
+func sameAgain(t *testing.T, d *Declaration) {
+	t.Helper()
+	text := encodeDeclaration(d)
+	again, err := Parse(Source{File: "again.yml", Text: text})
+	if err != nil {
+		t.Fatalf("what was accepted is refused when it is written as\n%s\n%v", text, err)
+	}
+	if diff := cmp.Diff(d, again, equalSets, ignorePlaces); diff != "" {
+		t.Fatalf("what was accepted is another declaration when it is written as\n%s\n(-want +got):\n%s", text, diff)
+	}
+}
+
+func TestGoodDeclarationsReadTheSameAgain(t *testing.T) {
+	for _, path := range goodFiles(t) {
+		sameAgain(t, parseFile(t, path))
+	}
+}
+
+// No text makes Parse panic. What is refused says why, on one line each, in order; what is accepted reads the same again.
+func FuzzParse(f *testing.F) {
+	for _, dir := range []string{"good", "bad"} {
+		for _, name := range fixtures(f, dir, ".yml", 8) {
+			text := string(readFile(f, "testdata", dir, name+".yml"))
+			f.Add(text, false)
+			f.Add(text, true)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string, isInline bool) {
+		declaration, err := Parse(Source{File: "f.yml", Text: []byte(text), Inline: isInline, Vault: inlineVault(isInline)})
+		if err != nil {
+			checkProblems(t, err, text)
+			return
+		}
+		sameAgain(t, declaration)
+	})
+}
+
+func inlineVault(isInline bool) string {
+	if isInline {
+		return "kv-input"
+	}
+	return ""
+}
+
+// checkProblems fails unless the error is Problems that can be printed, a line each, and lie in the text.
+func checkProblems(t *testing.T, err error, text string) {
+	t.Helper()
+	problems, ok := err.(Problems)
+	if !ok || len(problems) == 0 {
+		t.Fatalf("the error is %T with %d problems, want Problems", err, len(problems))
+	}
+	lines := strings.Count(text, "\n") + 1
+	for i, p := range problems {
+		if p.Text == "" || strings.ContainsFunc(p.Error(), func(c rune) bool { return c < ' ' || c == 0x7f }) {
+			t.Fatalf("%q says nothing, or holds a control character", p.Error())
+		}
+		if p.Place.Line > lines+1 || (p.Place.Line == 0) != (p.Place.Col == 0) {
+			t.Fatalf("%q is nowhere in a text of %d lines", p.Error(), lines)
+		}
+		if i > 0 && p.Place.Line < problems[i-1].Place.Line {
+			t.Fatalf("%q is out of order", p.Error())
+		}
+	}
+}
+
+// Offsets in a scalar are found in every way YAML has to write it: each reference stands where its name is in the source.
+func TestPlacesInScalars(t *testing.T) {
+	for _, source := range []string{
+		"'${one} ${two}'", `"${one} ${two}"`, "${one} ${two}", "&a ${one} ${two}", "&a '${one}${two}'",
+		`"\t\u00e4\U0001F511 ${one}\x41 ${two}"`, "'it''s ${one} ''${two}'", "ä ${one} ü${two}", "'a   ${one}   ${two}'",
+		"one line\n    ${one} more\n\n    and ${two}", "'one\n\n    ${one}\n    ${two}'", "\"one \\\n    ${one}\n    ${two}\"",
+		"|\n    a\n      b ${one}\n\n    ${two}\n", ">\n    a\n    b ${one}\n\n    c ${two}\n", ">-\n    a ${one}\n      deep ${two}\n",
+		"|2-\n       ${one}\n    ${two}\n", "|\n\n    ${one}\n    ${two}", "\"a\\nb ${one} \\\"${two}\"", "a\r\n    ${one}\r\n    ${two}",
+		"|\r\n    a\r\n    ${one} ${two}\r\n", "|  # comment\n    ${one} # ${two}\n",
+	} {
+		text := "vault: kv-app\nsecrets:\n  a:\n    value: " + strings.ReplaceAll(source, "\n    ", "\n      ") + "\n"
+		_, err := Parse(Source{File: "p.yml", Text: []byte(text)})
+		problems, _ := err.(Problems)
+		for _, name := range []string{"one", "two"} {
+			want := placeOf("p.yml", []byte(text), strings.LastIndex(text, "${"+name+"}")+2)
+			if !slices.ContainsFunc(problems, func(p Problem) bool { return p.Place == want && strings.Contains(p.Text, strconv.Quote(name)) }) {
+				t.Errorf("%q: %s is not at %s, but:\n%v", source, name, want, err)
+			}
+		}
+	}
+}
