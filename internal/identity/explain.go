@@ -119,7 +119,7 @@ func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'"'
 func (c *Credential) refused(ctx context.Context, err error) *Error {
 	switch {
 	case ctx.Err() != nil:
-		return &Error{Cause: "the run was stopped while waiting for a token", Err: context.Cause(ctx)}
+		return stopped(ctx)
 	case c.last.assertion != nil:
 		return &Error{Cause: c.last.assertion.Error(), Err: c.last.assertion}
 	case errors.Is(err, errPanic):
@@ -152,6 +152,10 @@ func (c *Credential) refused(ctx context.Context, err error) *Error {
 	refusal.Cause, refusal.Remedy = known.text, known.remedy(c.config, c.last.claims)
 	refusal.Passing = known.passing && status < http.StatusInternalServerError // the SDK has tried those four times
 	return refusal
+}
+
+func stopped(ctx context.Context) *Error {
+	return &Error{Cause: "the run was stopped while waiting for a token", Err: context.Cause(ctx)}
 }
 
 // unanswered is a failure that azidentity has no answer for: the authority was not reached, or it answered 200 without

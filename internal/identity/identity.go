@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -52,7 +51,7 @@ func CheckID(id string) error {
 // request to Entra.
 type Credential struct {
 	config  Config
-	mu      sync.Mutex // held while a token is asked for, so that N first requests make one
+	turn    chan struct{} // holds one; taken while a token is asked for, so that N first requests make one
 	inner   *azidentity.ClientAssertionCredential
 	renewed time.Time // by Renew; zero: never
 	last    attempt
@@ -68,7 +67,7 @@ type attempt struct {
 
 // New returns a credential. It contacts nothing.
 func New(c Config) (*Credential, error) {
-	credential := &Credential{config: c}
+	credential := &Credential{config: c, turn: make(chan struct{}, 1)}
 	if err := credential.renew(); err != nil {
 		return nil, err
 	}
@@ -79,8 +78,8 @@ func New(c Config) (*Credential, error) {
 // out again until it expires: only a new credential object gets a new one.
 // Requests in flight are refused together, so a renewal within the last few seconds counts as this one.
 func (c *Credential) Renew() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn <- struct{}{}
+	defer func() { <-c.turn }()
 	if time.Since(c.renewed) < renewalsApart {
 		return nil
 	}
@@ -107,7 +106,7 @@ func (c *Credential) renew() error {
 }
 
 // authority sends azidentity's requests, and notes how the last one ended: azidentity's error does not tell a lost
-// connection from an empty answer. It runs within GetToken, under c.mu.
+// connection from an empty answer. It runs within GetToken, in its turn.
 type authority struct{ *Credential }
 
 // Do implements [policy.Transporter].
@@ -120,7 +119,7 @@ func (a authority) Do(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// assertion is azidentity's callback: a new ID token at each call. It runs within GetToken, under c.mu.
+// assertion is azidentity's callback: a new ID token at each call. It runs within GetToken, in its turn.
 func (c *Credential) assertion(ctx context.Context) (string, error) {
 	token, err := c.config.IDToken(ctx, c.config.Audience)
 	if err != nil {
@@ -137,8 +136,12 @@ var tokenPauses = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Seco
 
 // GetToken returns an access token for the vault that challenged. Its error is an [*Error].
 func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return azcore.AccessToken{}, stopped(ctx)
+	}
 	if options.TenantID != "" && !sameID(options.TenantID, c.config.TenantID) {
 		return azcore.AccessToken{}, c.wrongTenant(options.TenantID)
 	}

@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -46,8 +45,8 @@ type Client struct {
 	transport *transport
 	secrets   *azsecrets.Client
 
-	deletedMu sync.Mutex // held while the list is read, so that it is read once
-	deleted   map[string]Deleted
+	listing chan struct{} // holds one; taken while the soft-deleted are listed, so that they are listed once
+	deleted map[string]Deleted
 }
 
 // New returns a client. It contacts nothing.
@@ -67,7 +66,7 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the client of vault %s: %w", c.Name, err)
 	}
-	return &Client{config: c, transport: t, secrets: secrets}, nil
+	return &Client{config: c, transport: t, secrets: secrets, listing: make(chan struct{}, 1)}, nil
 }
 
 // Now is the vault's clock, as its latest answer told it; the machine's until then, and where they agree.
@@ -94,7 +93,7 @@ func (c *Client) Versions(ctx context.Context, name string) ([]Version, error) {
 				return fmt.Errorf("%w: more than %d versions", errTooMany, 25*pagesMax)
 			}
 			page, err := pager.NextPage(ctx)
-			if err != nil {
+			if err = whole(page.Value, err); err != nil {
 				return err
 			}
 			for _, item := range page.Value {
@@ -128,7 +127,7 @@ func (c *Client) Current(ctx context.Context, name string) (map[string]string, b
 				return fmt.Errorf("%w: more than %d secrets", errTooMany, 25*secretPagesMax)
 			}
 			page, err := pager.NextPage(ctx)
-			if err != nil {
+			if err = whole(page.Value, err); err != nil {
 				return err
 			}
 			for _, item := range page.Value {
@@ -146,8 +145,12 @@ func (c *Client) Current(ctx context.Context, name string) (map[string]string, b
 //
 // It needs the data action Microsoft.KeyVault/vaults/secrets/readMetadata/action. Its error is an [*Error].
 func (c *Client) Deleted(ctx context.Context) (map[string]Deleted, error) {
-	c.deletedMu.Lock()
-	defer c.deletedMu.Unlock()
+	select {
+	case c.listing <- struct{}{}:
+		defer func() { <-c.listing }()
+	case <-ctx.Done():
+		return nil, c.cancelled(actDeleted, "")
+	}
 	if c.deleted != nil {
 		return c.deleted, nil
 	}
@@ -169,7 +172,7 @@ func (c *Client) listDeleted(ctx context.Context) (map[string]Deleted, error) {
 				return fmt.Errorf("%w: more than %d soft-deleted secrets", errTooMany, 25*secretPagesMax)
 			}
 			page, err := pager.NextPage(ctx)
-			if err != nil {
+			if err = whole(page.Value, err); err != nil {
 				return err
 			}
 			for _, item := range page.Value {
@@ -241,6 +244,15 @@ var (
 	errMalformed = errors.New("the answer is not what Key Vault documents")
 	errTooMany   = errors.New("the list is longer than this action reads")
 )
+
+// whole returns err, or errMalformed for a page without a list: Key Vault says "none" as an empty one, and anything else
+// must not be taken for "not there".
+func whole[T any](items []*T, err error) error {
+	if err == nil && items == nil {
+		return errMalformed
+	}
+	return err
+}
 
 func readVersion(item *azsecrets.SecretProperties) (Version, error) {
 	if item == nil || item.ID == nil || item.Attributes == nil || item.Attributes.Created == nil ||

@@ -268,6 +268,7 @@ func TestHostileAnswers(t *testing.T) {
 		{"redirect", emulator.Fault{Operation: "versions", Kind: emulator.Redirect, Times: -1}, "redirect, which is not followed"},
 		{"malformed challenge", emulator.Fault{Operation: "challenge", Kind: emulator.BadChallenge, Times: -1}, "not what Key Vault documents"},
 		{"commands in an error", emulator.Fault{Operation: "versions", Kind: emulator.Injection, Times: -1}, "does not accept the request"},
+		{"an answer without a list", emulator.Fault{Operation: "versions", Kind: emulator.Empty, Times: -1}, "not what Key Vault documents"},
 		{"oversized", emulator.Fault{Operation: "versions", Kind: emulator.BigBody, Times: -1}, "not what Key Vault documents"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -250,6 +250,12 @@ func (s secret) plant(e *emulator.Emulator, vault string, i int) error {
 	}
 }
 
+// open reports whether the end of a run without faults depends on what the faulty one before it got done: a version that
+// may not be disabled is a failure in mode force only while the version that superseded it is old.
+func (w *world) open() bool {
+	return w.mode == "force" && !w.mayUpdate && slices.ContainsFunc(w.secrets, func(s secret) bool { return s.past == several && s.disables })
+}
+
 // reaches reports whether a run without faults ends with exit status 0, by the promises of the design.
 func (w *world) reaches() bool {
 	return !slices.ContainsFunc(w.secrets, func(s secret) bool { return !w.settles(s) })
@@ -261,21 +267,20 @@ func (w *world) settles(s secret) bool {
 	case managed:
 		return false
 	case deleted:
-		return w.recover && w.mayRecover && w.disablesWell(s)
-	case foreign:
-		return w.mode == "ensure" || w.adopt && w.disablesWell(s) || w.mode == "rotate" && !w.adopt
+		return w.recover && w.mayRecover
+	case foreign: // 40 days old: due where it rotates, and then not to be written without adopt
+		return w.mode == "ensure" || w.adopt || w.mode == "rotate" && !s.rotates
 	case disabled:
-		return w.mode == "force" && w.disablesWell(s)
+		return w.mode == "force"
 	case diverged:
-		return w.mode != "ensure" && w.disablesWell(s)
+		return w.mode != "ensure"
+	case several: // has a version to disable, of 50 days ago
+		return !s.disables || w.mode == "ensure" || w.mayUpdate
 	}
-	return w.disablesWell(s)
+	return true
 }
 
-// disablesWell reports whether superseded versions are none of the run's business, or may be disabled.
-func (w *world) disablesWell(s secret) bool { return !s.disables || w.mode == "ensure" || w.mayUpdate }
-
-// statusText is for failures: what the world is, without a value.
+// String is for failures: what the world is, without a value.
 func (w *world) String() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "seed %d: mode %s, adopt %t, recover %t, may update %t, may recover %t, concurrency %d, cancelled after %s\n",
