@@ -123,3 +123,11 @@ func TestProblemsSayWhatWasExpected(t *testing.T) {
 		}
 	}
 }
+
+// A text with a mistake in every line is not answered with as many.
+func TestProblemsAreBounded(t *testing.T) {
+	_, err := Parse(Source{File: "passwords.yml", Text: []byte("vault: kv-app\nsecrets:\n" + numbered("  k%d: [x]\n", 5000))})
+	if problems, _ := err.(Problems); len(problems) != maxProblems || problems[0].Place.Line != 3 {
+		t.Errorf("got %d problems, want the first %d", len(problems), maxProblems)
+	}
+}

@@ -22,7 +22,7 @@ func TestNearest(t *testing.T) {
 		{"maxrun", keys, "max-run"},
 		{"max_sequence", keys, "max-sequence"},
 		{"forbid-pattern", keys, "forbid-patterns"},
-		{"minimum-entropy", keys, ""},
+		{"minimum-entropy", keys, "min-entropy"},
 		{"entropy", keys, "min-entropy"},
 		{"x", keys, ""},
 		{"", keys, ""},
