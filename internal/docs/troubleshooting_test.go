@@ -3,6 +3,7 @@ package docs_test
 import (
 	"bytes"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -20,6 +21,7 @@ type trouble struct {
 	world  func(*emulator.Emulator)
 	inputs map[string]string // beside, or in place of, those of a run that succeeds
 	job    map[string]string // likewise for the job's environment
+	file   string            // the declaration, in place of the inline one
 }
 
 const another = "11111111-2222-3333-4444-555555555555"
@@ -72,6 +74,23 @@ var troubles = map[string]trouble{
 	}},
 	"but this action did not make the current version": {
 		inputs: map[string]string{"mode": "force"}, world: func(e *emulator.Emulator) { plant(e, nil) }},
+	"run with mode rotate: it gives all of them one new value": {
+		file: "vaults:\n  eu: {name: kv-example}\n  us: {name: kv-us}\nsecrets:\n  app-password: {vaults: [eu, us]}\n",
+		world: func(e *emulator.Emulator) {
+			e.AddVault(emulator.VaultOptions{Name: "kv-us"})
+			plant(e, map[string]string{"generated-by": "keyvault-passwords", "operation": "one"})
+		}},
+	"whether it was stored is not known": {world: func(e *emulator.Emulator) {
+		e.Fault(emulator.Fault{Operation: "set", Kind: emulator.Cut, Times: -1})
+	}},
+	"the vault is throttled and stayed so": {world: func(e *emulator.Emulator) {
+		e.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: http.StatusTooManyRequests, Code: "Throttled", Times: -1})
+	}},
+	"no vault is known for secret": {inputs: map[string]string{"vault": ""}},
+	"did you mean":                 {inputs: map[string]string{"secrets": "app-password: {polcy: azure-sql}"}},
+	"leaves no password": {inputs: map[string]string{
+		"secrets": "app-password: {policy: {length: 8, characters: [{from: lower, min: 5}, {from: upper, min: 5}]}}"}},
+	"below the min-entropy of":          {inputs: map[string]string{"secrets": "app-password: {policy: {length: 8}}"}},
 	"neither file nor secrets is given": {inputs: map[string]string{"secrets": ""}},
 	"in the workspace; check the path, and that a step before checks the repository out": {
 		inputs: map[string]string{"secrets": "", "file": ".github/passwords.yml"}},
@@ -150,6 +169,10 @@ func get(t *testing.T, trouble trouble) run {
 		"ACTIONS_ID_TOKEN_REQUEST_URL": e.RequestURL(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN": e.RequestToken(),
 		"INPUT_TENANT-ID": emulator.DefaultTenant, "INPUT_CLIENT-ID": emulator.DefaultClient, "INPUT_VAULT": emulator.DefaultVault,
 		"INPUT_SECRETS": "app-password: azure-sql",
+	}
+	if trouble.file != "" {
+		write(t, dir, "passwords.yml", trouble.file)
+		job["INPUT_FILE"], job["INPUT_SECRETS"] = "passwords.yml", ""
 	}
 	maps.Copy(job, trouble.job)
 	for name, text := range trouble.inputs {
