@@ -233,11 +233,7 @@ func (op operation) lookAgain(ctx context.Context, v Vault, r *Result) {
 // disable disables the superseded versions, up to the first that cannot be.
 func disable(ctx context.Context, v Vault, superseded []string, r *Result) {
 	for _, id := range superseded {
-		err := ctx.Err()
-		if err == nil {
-			err = v.Disable(ctx, r.Step.Secret.Name, id)
-		}
-		if err != nil {
+		if err := v.Disable(ctx, r.Step.Secret.Name, id); err != nil {
 			r.Err = explainPermission("disabling superseded version "+id, updateAction, err)
 			return
 		}

@@ -158,6 +158,8 @@ func TestOneSecretInOneVault(t *testing.T) {
 			"keep: made 24h ago, not due before 2026-03-01 12:00Z"},
 		{"it expires soon", before14d, past(expiring(made(1*day, "a"), 13*day+time.Hour)), false, provision.Options{Mode: rotate},
 			"rotate (expiry): expires in 13d, rotate 14d before"},
+		{"it expires just soon enough", before14d, past(expiring(made(1*day, "a"), 14*day)), false, provision.Options{Mode: rotate},
+			"rotate (expiry): expires in 14d, rotate 14d before"},
 		{"it has expired", before14d, past(expiring(made(92*day, "a"), -2*day)), false, provision.Options{Mode: rotate},
 			"rotate (expiry): expired 2d ago, rotate 14d before"},
 		{"it was made before an expiry was declared", before14d, past(made(75*day, "a")), false, provision.Options{Mode: rotate},
@@ -183,6 +185,8 @@ func TestOneSecretInOneVault(t *testing.T) {
 		{"it is foreign, of an unknown policy", onChange, past(theirs(9 * day)), false, provision.Options{Mode: rotate},
 			"keep: made 9d ago, not by this action, no rotation by time is declared"},
 		{"it is foreign, of an unknown policy, adopted", onChange, past(theirs(9 * day)), false, provision.Options{Mode: rotate, Adopt: true},
+			"rotate (policy): adopted, its policy is unknown: -> default@0123456789ab"},
+		{"it is foreign and claims our policy, adopted", onChange, past(tagged(theirs(9*day), "policy", policy)), false, provision.Options{Mode: rotate, Adopt: true},
 			"rotate (policy): adopted, its policy is unknown: -> default@0123456789ab"},
 		{"it is foreign", nil, past(theirs(9 * day)), false, provision.Options{Mode: force},
 			"refuse: forced, but this action did not make the current version" + adopt},
@@ -217,16 +221,16 @@ func TestOneSecretInOneVault(t *testing.T) {
 			"recover (forced): soft-deleted: it is recovered first"},
 	} {
 		t.Run(string(test.options.Mode)+": "+test.when, func(t *testing.T) {
-			s := secret("db")
+			s := secret("Db")
 			if test.declare != nil {
 				test.declare(&s)
 			}
 			kv := newVault("kv", atToday)
 			for _, v := range test.past {
-				kv.put("DB", v)
+				kv.put("dB", v)
 			}
 			if test.deleted {
-				kv.softDelete("DB")
+				kv.softDelete("dB")
 			}
 			plan := mustPlan(t, []declaration.Secret{s}, map[string]provision.Vault{"kv": kv}, test.options)
 			if got := says(plan.Steps[0]); got != test.want {
@@ -321,6 +325,7 @@ func TestTieOfOneSecond(t *testing.T) {
 		{"two operations, the other way round", []keyvault.Version{made(day, "b"), made(day, "a")}, 1, true},
 		{"ours and theirs", []keyvault.Version{made(day, "a"), theirs(day)}, 1, true},
 		{"theirs and ours", []keyvault.Version{theirs(day), made(day, "a")}, 1, true},
+		{"ours and theirs, and an older one tagged alike", []keyvault.Version{theirs(2 * day), made(day, "a"), theirs(day)}, 2, true},
 		{"theirs twice, alike", []keyvault.Version{theirs(day), theirs(day)}, -1, true},
 		{"one disabled", []keyvault.Version{made(day, "a"), disabled(made(day, "b"))}, 0, false},
 		{"an older second", []keyvault.Version{made(day+time.Second, "a"), made(day, "b")}, 1, false},
@@ -348,6 +353,22 @@ func TestTieOfOneSecond(t *testing.T) {
 		})
 	}
 }
+
+// A secret that is not in the vault's list has no tags there; a version without tags is not told from it.
+func TestTieThatIsNotListed(t *testing.T) {
+	kv := newVault("kv", atToday)
+	kv.put("db", made(day, "a"))
+	kv.put("db", keyvault.Version{Created: today.Add(-day), Enabled: true})
+	plan := mustPlan(t, []declaration.Secret{secret("db")}, map[string]provision.Vault{"kv": unlisting{kv}}, provision.Options{Mode: ensure})
+	if plan.Steps[0].Action != provision.Refuse {
+		t.Errorf("got %s", says(plan.Steps[0]))
+	}
+}
+
+// An unlisting vault does not list what it has.
+type unlisting struct{ *vault }
+
+func (unlisting) Current(context.Context, string) (map[string]string, bool, error) { return nil, false, nil }
 
 // Two versions of one operation hold one value: either may stand for both, and nothing is asked.
 func TestTieOfOneOperation(t *testing.T) {
@@ -586,6 +607,12 @@ func TestDatesAndWarnings(t *testing.T) {
 	}
 	if len(forced.Warnings) != 1 || !strings.HasPrefix(forced.Warnings[0], "451 of 500 versions") {
 		t.Errorf("forced: warnings %q", forced.Warnings)
+	}
+
+	s.Rotate.BeforeExpiry = 45 * day
+	early := mustPlan(t, []declaration.Secret{s}, vaults, provision.Options{Mode: ensure}).Steps[0]
+	if !early.Next.Equal(today.Add(4 * day)) {
+		t.Errorf("expiry before age: next %s", early.Next)
 	}
 
 	old := secret("old")

@@ -45,7 +45,7 @@ type Vault interface {
 	Deleted(ctx context.Context) (map[string]keyvault.Deleted, error)
 	// Set makes a new version, once, whatever happens to the answer.
 	Set(ctx context.Context, name string, v keyvault.NewVersion) (keyvault.Stored, error)
-	// Disable disables one version.
+	// Disable disables one version. Once ctx is done it does nothing, as all of these but a Set that is under way.
 	Disable(ctx context.Context, name, version string) error
 	// Recover brings a soft-deleted secret back, and returns when it is there.
 	Recover(ctx context.Context, name string) error

@@ -60,7 +60,6 @@ func (v *vault) add(name string, version keyvault.Version, value string) keyvaul
 		version.ID = hex.EncodeToString(sum[:16])
 	}
 	version.Created = version.Created.Truncate(time.Second)
-	version.Expires = version.Expires.Truncate(time.Second)
 	key := strings.ToLower(name)
 	v.secrets[key] = append(v.secrets[key], held{version, value})
 	return version

@@ -95,6 +95,18 @@ func TestRecoveredAndForeign(t *testing.T) {
 	}
 }
 
+// That it is a certificate's may show only then.
+func TestRecoveredAndManaged(t *testing.T) {
+	kv := newVault("kv", atToday)
+	kv.put("db", managed(made(9*day, "a")))
+	kv.put("db", made(8*day, "b"))
+	kv.softDelete("db")
+	r := apply(t, []declaration.Secret{secret("db")}, map[string]provision.Vault{"kv": kv}, provision.Options{Mode: force, RecoverDeleted: true, Adopt: true})[0]
+	if r.Err == nil || r.Changed {
+		t.Errorf("got %+v", r)
+	}
+}
+
 // What a recovery brings back is disabled as superseded in the same run, where no grace is declared.
 func TestRecoveredAndSuperseded(t *testing.T) {
 	kv := newVault("kv", atToday)
