@@ -224,19 +224,15 @@ const injected = "refused\n::add-mask::e\r\n::set-output name=versions::forged\n
 // spoil turns the service's answer into the fault's.
 func (f *Fault) spoil(c *call, a answer) answer {
 	switch f.Kind {
-	case Status:
-		a = f.refusal(c, http.StatusServiceUnavailable, f.Message)
-	case Late:
-		if a.status == http.StatusNoContent { // else the service refused at once
-			a = f.refusal(c, http.StatusServiceUnavailable, f.Message)
-		}
-	case Injection:
-		a = f.refusal(c, http.StatusBadRequest, injected)
 	case Cut:
 		panic(http.ErrAbortHandler)
 	case Slow:
 		if f.Phase == After {
 			c.wait(f.Delay)
+		}
+	case Late:
+		if a.status == http.StatusNoContent { // else the service refused at once
+			a = f.refusal(c, http.StatusServiceUnavailable, f.Message)
 		}
 	case Truncated:
 		a.truncated = true
@@ -244,17 +240,9 @@ func (f *Fault) spoil(c *call, a answer) answer {
 		a.body = append(bytes.Repeat([]byte(" "), f.size()), a.bytes()...)
 	case BigHeaders:
 		a.header = withHeader(a.header, "X-Padding", strings.Repeat("x", f.size()))
-	case BadChallenge, StaleToken:
-		a = f.challenge(c)
-	case Empty:
-		a = answer{status: http.StatusOK, body: []byte("{}")}
-	case EmptyValue:
-		a = answer{status: http.StatusOK, body: map[string]any{"count": 0, "value": "", "token_type": "Bearer", "expires_in": 3599, "access_token": ""}}
-	case NoBody:
-		a = answer{status: http.StatusOK}
-	case Redirect:
-		a = answer{status: cmp.Or(f.Status, http.StatusTemporaryRedirect)}
-		a.header = withHeader(nil, "Location", "https://"+f.host()+c.request.URL.RequestURI())
+	}
+	if f.replaces() {
+		a = f.answer(c)
 	}
 	if f.RetryAfter != "" {
 		a.header = withHeader(a.header, "Retry-After", f.RetryAfter)
@@ -263,6 +251,29 @@ func (f *Fault) spoil(c *call, a answer) answer {
 		a.header = withHeader(a.header, name, value)
 	}
 	return a
+}
+
+// answer is what comes instead of the service's own.
+func (f *Fault) answer(c *call) answer {
+	switch f.Kind {
+	case Injection:
+		return f.refusal(c, http.StatusBadRequest, injected)
+	case BadChallenge, StaleToken:
+		return f.challenge(c)
+	case Empty:
+		return answer{status: http.StatusOK, body: []byte("{}")}
+	case EmptyValue:
+		return answer{status: http.StatusOK, body: map[string]any{
+			"count": 0, "value": "", // GitHub's
+			"token_type": "Bearer", "expires_in": 3599, "access_token": "", // Entra's
+		}}
+	case NoBody:
+		return answer{status: http.StatusOK}
+	case Redirect:
+		to := "https://" + f.host() + c.request.URL.RequestURI()
+		return answer{status: cmp.Or(f.Status, http.StatusTemporaryRedirect), header: withHeader(nil, "Location", to)}
+	}
+	return f.refusal(c, http.StatusServiceUnavailable, f.Message)
 }
 
 func (f *Fault) host() string { return cmp.Or(f.Host, "elsewhere."+clouds[0].domain) }
@@ -277,6 +288,9 @@ func (f *Fault) refusal(c *call, status int, message string) answer {
 	message = cmp.Or(message, http.StatusText(status)+".")
 	if c.vault == nil {
 		return githubRefusal(status, message)
+	}
+	if status == http.StatusUnauthorized {
+		return c.refuseToken(message) // a vault's 401 says who issues a token
 	}
 	code := cmp.Or(f.Code, defaultCode(status))
 	return (&refusal{status: status, code: code, inner: f.Inner, message: message}).answer()

@@ -387,3 +387,11 @@ func TestHeaders(t *testing.T) {
 	v := h.set()
 	h.expect("both headers", v.header.Get("Retry-After") == "Sat, 01 Jan 2000 00:00:10 GMT" && v.header.Get("Retry-After-Ms") == "250")
 }
+
+// TestUnauthorizedNamesTheIssuer: a vault's 401 has a challenge, also as a fault.
+func TestUnauthorizedNamesTheIssuer(t *testing.T) {
+	h := newHarness(t, emulator.Options{})
+	h.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 401})
+	v := h.set()
+	h.expect("a challenge", v.status == 401 && strings.HasPrefix(v.header.Get("WWW-Authenticate"), `Bearer authorization="https://login.microsoftonline.com/`))
+}
