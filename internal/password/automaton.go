@@ -68,7 +68,7 @@ func product(a, b *automaton, alphabet charMask, work *budget) (*automaton, erro
 	numbers := map[[2]int32]int32{{0, 0}: 0}
 	pairs := [][2]int32{{0, 0}}
 	for i := 0; i < len(pairs); i++ {
-		if err := work.spend(20 * len(parts)); err != nil || len(pairs) > maxStates {
+		if err := work.spend(60 * len(parts)); err != nil || len(pairs) > maxStates {
 			return nil, errTooLarge
 		}
 		from := pairs[i]

@@ -162,12 +162,20 @@ func (v *review) patterns(patterns []string) {
 		return
 	}
 	for i, text := range patterns {
-		key := indexed("forbid-patterns", i)
-		v.text(key, text)
-		if text == "" {
-			v.add(key, "want a pattern", "an empty pattern matches every password")
-			continue
-		}
+		v.pattern(indexed("forbid-patterns", i), text)
+	}
+}
+
+func (v *review) pattern(key, text string) {
+	before := len(v.problems)
+	v.text(key, text)
+	switch {
+	case len(v.problems) > before:
+	case text == "":
+		v.add(key, "want a pattern", "an empty pattern matches every password")
+	case len(text) > maxPatternLength:
+		v.add(key, fmt.Sprintf("want at most %d", maxPatternLength), "a pattern of %d characters", len(text))
+	default:
 		if _, err := parsePattern(text); err != nil {
 			v.add(key, "want RE2: https://github.com/google/re2/wiki/Syntax", "%v", err)
 		}

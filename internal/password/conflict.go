@@ -70,10 +70,13 @@ var anyLength = Length{1, maxLength}
 // isEmpty reports whether it is certain that the policy has no passwords.
 func (t *trial) isEmpty(p Policy) bool {
 	p.Dictionary = ""
+	if t.work.spend(20_000+200*len(p.Forbid)) != nil {
+		return false
+	}
 	r := newRules(p)
 	attempt := budget{min(maxTrialSteps, t.work.steps)}
-	before := attempt.steps
-	defer func() { t.work.steps -= before - attempt.steps }()
+	t.work.steps -= attempt.steps
+	defer func() { t.work.steps += attempt.steps }()
 	if p.Length == anyLength && !r.distinct {
 		return r.isEmptyAtAnyLength(&attempt)
 	}
@@ -139,11 +142,29 @@ func (t *trial) problem() Problem {
 	if len(phrases) > 1 {
 		text += " with " + joined(phrases[1:])
 	}
-	return Problem{
-		Keys: keys,
-		Text: text + t.leaves(),
-		Want: "change one of " + joined(keys),
+	if len(keys) > maxKeys {
+		keys = listNames(keys)
 	}
+	want := "change " + joined(keys)
+	if len(keys) > 1 {
+		want = "change one of " + joined(keys)
+	}
+	return Problem{Keys: keys, Text: text + t.leaves(), Want: want}
+}
+
+// maxKeys is how many rules a problem names one by one.
+const maxKeys = 20
+
+// listNames returns the keys without the places in lists: "forbid" for "forbid[0]" and "forbid[1]".
+func listNames(keys []string) []string {
+	var names []string
+	for _, key := range keys {
+		name, _, _ := strings.Cut(key, "[")
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // leaves says what is missing because of the demands.

@@ -209,8 +209,11 @@ func (r *rules) countAutomata(work *budget, withWords bool) (*base, error) {
 	if err != nil {
 		return nil, r.tooLarge("the charsets overlap in too many ways to be counted")
 	}
-	t := newTrellis(a, q, r.alphabet, r.min, r.max)
-	if err := t.fill(work, true); err != nil {
+	t, err := newTrellis(a, q, r, work)
+	if err == nil {
+		err = t.fill(work)
+	}
+	if err != nil {
 		return nil, r.tooLarge("the rules together have too many states to be counted")
 	}
 	b := &base{ranking: t, kept: t.layers != nil, automaton: a}
@@ -222,12 +225,19 @@ func (r *rules) countAutomata(work *budget, withWords bool) (*base, error) {
 
 // automaton returns the automaton of all rules that are about more than how many characters there are.
 func (r *rules) automaton(work *budget, withWords bool) (*automaton, error) {
-	a := endsAutomaton(r.alphabet, r.first, r.last)
+	var a *automaton
 	join := func(other *automaton, err error) error {
-		if err == nil {
-			a, err = product(a, other, r.alphabet, work)
+		if err == nil && a != nil {
+			other, err = product(a, other, r.alphabet, work)
 		}
+		if err == nil && len(other.accepts) > maxStates {
+			err = errTooLarge
+		}
+		a = other
 		return err
+	}
+	if r.first != r.alphabet || r.last != r.alphabet {
+		a = endsAutomaton(r.alphabet, r.first, r.last)
 	}
 	for _, p := range r.patterns {
 		if err := join(patternAutomaton(p.prog, r.alphabet, work)); err != nil {
@@ -248,6 +258,9 @@ func (r *rules) automaton(work *budget, withWords bool) (*automaton, error) {
 		if err := join(runAutomaton(r.alphabet, r.maxRun)); err != nil {
 			return nil, r.tooLarge("the automaton of max-run is too large")
 		}
+	}
+	if a == nil {
+		a = anyString(r.alphabet)
 	}
 	return a, nil
 }

@@ -7,7 +7,9 @@ const (
 	maxLength           = 512    // characters of a password: twice the longest that Azure takes (Entra: 256)
 	maxCharsets         = 32     // entries of `characters`
 	maxForbidden        = 10_000 // entries of `forbid`
-	maxPatterns         = 64     // entries of `forbid-patterns`
+	maxPatterns         = 16     // entries of `forbid-patterns`
+	maxPatternLength    = 250    // characters of one
+	maxPatternSteps     = 2_000  // instructions of the program that package regexp makes of one
 	maxTextLength       = 1_000  // characters of one forbidden substring, pattern or login
 	maxDistinctAlphabet = 12     // characters for which distinct makes an automaton: 2^12 states
 	maxStates           = 10_000 // states of the automaton that the rules make together

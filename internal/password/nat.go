@@ -67,6 +67,12 @@ func (n nat) set(m nat) {
 	clear(n[copy(n, m):])
 }
 
+// setOne makes n the number 1.
+func (n nat) setOne() {
+	clear(n)
+	n[0] = 1
+}
+
 // sub takes m from n, which must not be smaller. The width of m is at most that of n.
 func (n nat) sub(m nat) {
 	var borrow uint64

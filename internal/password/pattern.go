@@ -12,6 +12,9 @@ import (
 func patternAutomaton(pattern *syntax.Prog, alphabet charMask, work *budget) (*automaton, error) {
 	p := patternStates{prog: pattern, numbers: make(map[string]int32), work: work}
 	p.words = usesEmptyWidth(pattern, syntax.EmptyWordBoundary|syntax.EmptyNoWordBoundary)
+	if err := work.spend(10 * alphabet.count() * len(pattern.Inst)); err != nil {
+		return nil, err
+	}
 	parts := splitBy(alphabet, p.signature)
 	a := newAutomaton(parts)
 	p.number(patternState{before: -1})
@@ -35,7 +38,7 @@ func patternAutomaton(pattern *syntax.Prog, alphabet charMask, work *budget) (*a
 			}
 		}
 	}
-	return a.trim().minimise(), nil
+	return a.trim().minimise(work), nil
 }
 
 // A patternState is where the search for a pattern is: before which instructions of its program, and after which kind
@@ -137,9 +140,12 @@ func usesEmptyWidth(prog *syntax.Prog, conditions syntax.EmptyOp) bool {
 	})
 }
 
+// smallAutomaton is up to how many transitions an automaton is worth minimising.
+const smallAutomaton = 5000
+
 // minimise returns the smallest automaton that accepts the same strings (Moore's method: states are told apart by
-// what they accept, then by where they lead, until nothing changes), or a itself where that takes many rounds.
-func (a *automaton) minimise() *automaton {
+// what they accept, then by where they lead, until nothing changes), or a itself where that would take long.
+func (a *automaton) minimise(work *budget) *automaton {
 	block := make([]int32, len(a.accepts))
 	for state, accepts := range a.accepts {
 		if accepts {
@@ -147,7 +153,7 @@ func (a *automaton) minimise() *automaton {
 		}
 	}
 	count := 0
-	for range 100 {
+	for len(a.next) <= smallAutomaton && work.spend(30*len(a.next)) == nil {
 		numbers := make(map[string]int32)
 		refined := make([]int32, len(block))
 		for state := range block {

@@ -45,7 +45,7 @@ func newQuotas(alphabet charMask, sets []bounds, atLeast, minLength, maxLength i
 	}
 	number(make([]uint16, len(sets)))
 	for i := 0; i < len(held); i++ {
-		if err := work.spend(100 * len(q.atoms)); err != nil || len(held) > maxQuotas {
+		if err := work.spend((100 + 20*len(sets)) * len(q.atoms)); err != nil || len(held) > maxQuotas {
 			return nil, errTooLarge
 		}
 		q.accepts = append(q.accepts, satisfied(sets, held[i], atLeast))

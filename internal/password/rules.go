@@ -1,6 +1,7 @@
 package password
 
 import (
+	"fmt"
 	"regexp/syntax"
 	"strings"
 )
@@ -77,7 +78,11 @@ func parsePattern(text string) (*syntax.Prog, error) {
 	if err != nil {
 		return nil, err
 	}
-	return syntax.Compile(parsed.Simplify())
+	prog, err := syntax.Compile(parsed.Simplify())
+	if err == nil && len(prog.Inst) > maxPatternSteps {
+		return nil, fmt.Errorf("the pattern repeats so much that it has %d steps, more than %d", len(prog.Inst), maxPatternSteps)
+	}
+	return prog, err
 }
 
 // charsOf returns the characters of a charset.

@@ -104,7 +104,13 @@ func (s *Set) drawRank(dst []byte, from *source) (length int, err error) {
 	if err := from.below(rank, s.ranks); err != nil {
 		return 0, err
 	}
-	return s.ranking.unrank(dst, rank), nil
+	switch r := s.ranking.(type) { // a call of the interface would let the rank escape to the heap
+	case *compositions:
+		length = r.unrank(dst, rank)
+	case *trellis:
+		length = r.unrank(dst, rank)
+	}
+	return length, nil
 }
 
 // randomStrings are all strings of an alphabet that have one of some lengths, the first character from one set and the

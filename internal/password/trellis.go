@@ -48,28 +48,30 @@ type layer struct {
 	limbs  int
 }
 
-func newTrellis(a *automaton, q *quotas, alphabet charMask, minLength, maxLength int) *trellis {
-	tr := &trellis{automaton: a, quotas: q, min: minLength, max: maxLength, total: new(big.Int)}
+func newTrellis(a *automaton, q *quotas, r *rules, work *budget) (*trellis, error) {
+	tr := &trellis{automaton: a, quotas: q, min: r.min, max: r.max, total: new(big.Int)}
 	for atom, part := range q.atoms {
 		for _, chars := range splitBy(part, func(c byte) uint8 { return a.class[c] }) {
 			tr.joints = append(tr.joints, joint{atom, int(a.class[chars.lowest()]), chars.chars()})
 		}
 	}
-	tr.compare()
-	return tr
+	return tr, tr.compare(work)
 }
 
 // maxModels is how many states may serve as models. A state is one if it has none that is nearly like it.
 const (
-	maxModels   = 200
+	maxModels   = 100
 	nearlyAlike = 2
 )
 
 // compare finds a model for each state among those before it.
-func (tr *trellis) compare() {
+func (tr *trellis) compare(work *budget) error {
 	a := tr.automaton
 	var models []int32
 	for state := range int32(len(a.accepts)) {
+		if err := work.spend(len(models)*(2+a.classes/8) + 3*len(tr.joints)); err != nil {
+			return err
+		}
 		best, fewest := int32(dead), a.classes+1
 		for _, model := range models {
 			if n := differences(a.row(state), a.row(model), fewest); n < fewest {
@@ -84,6 +86,7 @@ func (tr *trellis) compare() {
 		}
 		tr.changes = append(tr.changes, change{state, best, tr.edges(state, best)})
 	}
+	return nil
 }
 
 // differences counts in how many places two rows differ, up to a limit.
@@ -114,13 +117,13 @@ func (tr *trellis) edges(state, model int32) []edge {
 	return edges
 }
 
-// fill counts. The layers are kept for drawing if keep is set and they are not too large.
-func (tr *trellis) fill(work *budget, keep bool) error {
+// fill counts. The layers are kept for drawing if they are not too large.
+func (tr *trellis) fill(work *budget) error {
 	widths := limbsByLength(tr.joints, tr.max)
 	if err := work.spend(tr.cost(widths)); err != nil {
 		return err
 	}
-	keep = keep && tr.words(widths) <= maxTableWords
+	keep := tr.words(widths) <= maxTableWords
 	var below layer
 	for left := range tr.max + 1 {
 		current := tr.layer(left, widths[left], below)
