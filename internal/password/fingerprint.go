@@ -203,16 +203,13 @@ func forbiddenWords(p Policy) []string {
 }
 
 // minimalWords returns the words that hold no other, sorted: a text that holds none of these holds none of the words.
-// They are in lower-case ASCII and not empty. A list too long for any policy that is accepted stays as it is.
+// It does so however long that takes, for a fingerprint must not depend on a limit.
 func minimalWords(words []string) []string {
-	words = sortedDistinct(words)
-	none, err := wordAutomaton(words, maskOf(printables))
+	minimal, err := newLexicon(words, &budget{math.MaxInt})
 	if err != nil {
-		return words
+		return words // unreachable: the words would have to fill the memory before
 	}
-	return slices.DeleteFunc(words, func(word string) bool {
-		return none.run(0, word[1:]) == dead || none.run(0, word[:len(word)-1]) == dead
-	})
+	return minimal.words
 }
 
 // loginParts returns what a password must not hold of a login, in lower case: each three letters or digits in a row of

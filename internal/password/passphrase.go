@@ -12,7 +12,8 @@ import (
 // The limits of a passphrase. 64 words have 827 bits, more than any use for a password knows.
 const (
 	maxPhraseWords     = 64
-	maxPhraseSeparator = 16
+	maxPhraseSeparator = 16     // characters
+	maxPhraseForbidden = 10_000 // characters of all forbidden substrings together
 )
 
 // phraseWords are the EFF's large list, https://www.eff.org/files/2016/07/18/eff_large_wordlist.txt: 7,776 words of 3 to
@@ -48,11 +49,11 @@ func appendDie(texts []string) []string {
 // phrases is the set of the passphrases of a policy, counted.
 //
 // A phrase is a choice of words and, where there is to be a digit, of the digit and of the word that it follows.
-// Different choices are different strings, whatever the separator, so that counting choices counts strings. For since
-// no word is the beginning of another, a string shows its first word. What follows is the separator or a digit and the
-// separator, and after that the next word begins, with a letter: two such readings of one string would have to agree
-// up to where the shorter one has that letter, so that the separator would be the digit over and over, and the letter a
-// digit too. And so on to the end. (Capitals change nothing of this.)
+// Different choices are different strings, whatever the separator, so that counting choices counts strings: since no
+// word is the beginning of another, a string shows its first word. Behind that stands either the separator and a word,
+// or a digit, the separator and a word. A string that could be read both ways would have a separator that is this digit
+// over and over, and behind it the digit once more where the other reading has the letter that a word begins with. And
+// so on to the end. (Capitals change nothing of this.)
 //
 // So there are 7776^words phrases, times ten times the words with a digit, where nothing is forbidden. Forbidden
 // substrings, those of a login included, may lie across words and separators. An automaton finds them; all that the
@@ -92,24 +93,30 @@ func newPhrases(p Policy) (*phrases, []Problem) {
 
 // phraseProblems returns what is wrong with the passphrase itself, and which rules do not go with it.
 func phraseProblems(p Policy) []Problem {
-	var problems []Problem
-	add := func(key, text, want string) {
-		problems = append(problems, Problem{Keys: []string{key}, Text: text, Want: want})
-	}
+	var v review
 	if n := p.Passphrase.Words; n < 1 || n > maxPhraseWords {
-		add("passphrase.words", fmt.Sprintf("a passphrase of %d words", n), fmt.Sprintf("want 1 to %d", maxPhraseWords))
+		v.add("passphrase.words", fmt.Sprintf("want 1 to %d", maxPhraseWords), "a passphrase of %d words", n)
 	}
-	separator := p.Passphrase.Separator
-	if len(separator) > maxPhraseSeparator {
-		add("passphrase.separator", fmt.Sprintf("a separator of %d bytes", len(separator)),
-			fmt.Sprintf("want at most %d", maxPhraseSeparator))
-	} else if wrong := withoutChars(separator, printables); wrong != "" {
-		add("passphrase.separator", fmt.Sprintf("the separator holds %q", []rune(wrong)[0]), "want printable ASCII")
+	v.separator(p.Passphrase.Separator)
+	if n := len(strings.Join(p.Forbid, "")); n > maxPhraseForbidden {
+		v.add("forbid", fmt.Sprintf("want at most %d with a passphrase", maxPhraseForbidden),
+			"forbidden substrings of %d characters together", n)
 	}
 	for _, key := range characterKeys(p) {
-		add(key, key+" does not go with passphrase", "leave it out: a passphrase is made of whole words")
+		v.add(key, "leave it out: a passphrase is made of whole words", "%s does not go with passphrase", key)
 	}
-	return problems
+	return v.problems
+}
+
+func (v *review) separator(text string) {
+	if len(text) > maxPhraseSeparator {
+		v.add("passphrase.separator", fmt.Sprintf("want at most %d", maxPhraseSeparator),
+			"a separator of %d bytes", len(text))
+		return
+	}
+	if wrong := withoutChars(text, printables); wrong != "" {
+		v.add("passphrase.separator", "want printable ASCII", "the separator holds %q", []rune(wrong)[0])
+	}
 }
 
 // characterKeys returns the keys of p that say something of characters that words cannot do.

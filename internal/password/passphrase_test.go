@@ -238,11 +238,14 @@ func TestPhraseRefused(t *testing.T) {
 			"distinct: distinct" + leaveOut, "forbid-patterns: forbid-patterns" + leaveOut,
 			"dictionary: dictionary" + leaveOut, "rules: rules" + leaveOut,
 		}},
-		{manyWays(64, 2000), []string{tooMany}},
+		{manyWays(64, 1600), []string{tooMany}},
+		{manyWays(64, 2000), []string{
+			"forbid: forbidden substrings of 12000 characters together | want at most 10000 with a passphrase",
+		}},
 		{manyWays(2, 100), []string{tooMany}}, // too many positions
 		{manyWays(64, 20), []string{tooMany}}, // too many additions
 		{manyWays(8, 20), nil},
-		{manyWays(1, 2000), nil}, // no word follows another
+		{manyWays(1, 1600), nil}, // no word follows another
 	}
 	for _, test := range tests {
 		_, problems := newPhrases(test.policy)
