@@ -63,7 +63,7 @@ func unavailable(t testing.TB, reason string) {
 }
 
 // patience ends what hangs. No test passes or fails by how long something takes, short of this.
-const patience = 2 * time.Minute
+const patience = 4 * time.Minute
 
 // run runs a command of the engine and returns its standard output; a failure ends the test.
 func (e engine) run(t testing.TB, arguments ...string) string {
