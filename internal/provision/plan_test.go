@@ -368,7 +368,9 @@ func TestTieThatIsNotListed(t *testing.T) {
 // An unlisting vault does not list what it has.
 type unlisting struct{ *vault }
 
-func (unlisting) Current(context.Context, string) (map[string]string, bool, error) { return nil, false, nil }
+func (unlisting) Current(context.Context, string) (map[string]string, bool, error) {
+	return nil, false, nil
+}
 
 // Two versions of one operation hold one value: either may stand for both, and nothing is asked.
 func TestTieOfOneOperation(t *testing.T) {

@@ -141,7 +141,7 @@ func timeline(all []row, now time.Time) string {
 	slices.SortStableFunc(expiring, func(a, b row) int { return a.expires.Compare(b.expires) })
 	more := ""
 	if n := len(expiring) - maxChart; n > 0 {
-		more = fmt.Sprintf("\n%s later.\n", counted(n, "more secret")+" expire")
+		more = fmt.Sprintf("\nLater: %s.\n", counted(n, "more secret"))
 		expiring = expiring[:maxChart]
 	}
 	var b strings.Builder

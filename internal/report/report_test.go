@@ -1,0 +1,272 @@
+package report_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"keyvault-passwords/internal/declaration"
+	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/provision"
+	"keyvault-passwords/internal/report"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const day = 24 * time.Hour
+
+var today = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// golden compares got with a file of testdata, or writes it with -update.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s: -want +got; go test -update writes it anew\n%s", path, diff)
+	}
+}
+
+func id(n int) string { return fmt.Sprintf("%032x", n+0xabc) }
+
+// step returns a step of a secret that is declared in the line.
+func step(line int, name, vault string, action provision.Action, reason string) provision.Step {
+	return provision.Step{
+		Secret: &declaration.Secret{
+			Name:   name,
+			Place:  declaration.Place{File: ".github/passwords.yml", Line: line, Col: 3},
+			Policy: "azure-sql@0123456789ab",
+		},
+		Vault: vault, Action: action, Reason: reason, Entropy: "209.54 bits",
+	}
+}
+
+// example returns a plan with one step of each kind, and how it ended.
+func example() (*provision.Plan, []provision.Result) {
+	const remedy = "if it shall be replaced, set the input adopt to true; else declare another name"
+	steps := []provision.Step{
+		step(12, "sql-admin-password", "kv-app-prod", provision.Create, "not there yet"),
+		step(13, "redis-password", "kv-app-prod", provision.Rotate, "made 61d ago, rotate after 60d"),
+		step(14, "old", "kv-app-prod", provision.Recover, "soft-deleted: it is recovered first"),
+		step(15, "web", "kv-app-prod", provision.Keep, "made 3d ago, not due before 2026-05-01 12:00Z"),
+		step(16, "theirs", "kv-app-prod", provision.Refuse, "made 61d ago, rotate after 60d, but this action did not make the current version"),
+		step(20, "signing", "kv-app-eu", provision.Create, "not there yet"),
+		step(20, "signing", "kv-app-us", provision.Create, "not there yet"),
+		step(30, "late", "kv-app-us", provision.Create, "not there yet"),
+	}
+	steps[0].Expires, steps[0].Next = today.Add(90*day), today.Add(60*day)
+	steps[1].Expires, steps[1].Disable, steps[1].Current.ID = today.Add(20*day), []string{id(1), id(2)}, id(2)
+	steps[3].Expires, steps[3].Current.ID, steps[3].Warnings = today.Add(-day), id(3), []string{"expired 24h ago"}
+	steps[4].Remedy, steps[4].Current.ID = remedy, id(4)
+	steps[5].Entropy = "77.54 bits + 128.00 bits"
+	plan := &provision.Plan{Steps: steps}
+	forbidden := &provision.Error{Reason: "setting it: the identity has no role here that allows it (request ID 7)", Remedy: "assign one", Kind: keyvault.Forbidden}
+	results := []provision.Result{
+		{Step: &steps[0], Version: id(10), Changed: true, Expires: steps[0].Expires, Next: steps[0].Next, Elapsed: 120 * time.Millisecond},
+		{Step: &steps[1], Version: id(11), Changed: true, Expires: steps[1].Expires, Disabled: []string{id(1)}, Elapsed: 2 * time.Second,
+			Err: &provision.Error{Reason: "disabling superseded version " + id(2) + ": the identity has no role here that allows it",
+				Remedy: "this needs the data action Microsoft.KeyVault/vaults/secrets/update/action", Kind: keyvault.Forbidden}},
+		{Step: &steps[2], Version: id(12), Changed: true, Duplicates: []string{id(13)}, Elapsed: time.Millisecond},
+		{Step: &steps[3], Version: id(3), Expires: steps[3].Expires},
+		{Step: &steps[4], Version: id(4), Err: &provision.Error{Reason: steps[4].Reason, Remedy: remedy}},
+		{Step: &steps[5], Err: forbidden},
+		{Step: &steps[6], Err: forbidden},
+		{Step: &steps[7], Err: &provision.Error{Reason: "the run was stopped before this secret was started", Remedy: "run again", Kind: keyvault.Cancelled}},
+	}
+	return plan, results
+}
+
+func TestPlan(t *testing.T) {
+	plan, _ := example()
+	var b strings.Builder
+	report.Plan(&b, plan)
+	golden(t, "plan.txt", b.String()+report.Totals(plan, nil)+"\n")
+}
+
+func TestLog(t *testing.T) {
+	plan, results := example()
+	lines := report.NewLines(plan)
+	var b strings.Builder
+	for _, r := range results {
+		b.WriteString(lines.Result(r) + "\n")
+	}
+	golden(t, "log.txt", b.String()+report.Totals(plan, results)+"\n")
+}
+
+// Where all is in one vault the log does not repeat its name.
+func TestLogOfOneVault(t *testing.T) {
+	plan, results := example()
+	plan.Steps = plan.Steps[:4]
+	lines := report.NewLines(plan)
+	if got := lines.Result(results[0]); strings.Contains(got, "kv-app-prod") {
+		t.Error(got)
+	}
+}
+
+func TestSummary(t *testing.T) {
+	plan, results := example()
+	golden(t, "summary.md", report.Summary(report.Run{
+		Mode: provision.ModeRotate, Plan: plan, Results: results, Now: today, Elapsed: 2345 * time.Millisecond, Notes: []string{"identity: 0.31 s"},
+	}))
+	golden(t, "dry-run.md", report.Summary(report.Run{Mode: provision.ModeRotate, Plan: plan, Now: today}))
+}
+
+func TestProblems(t *testing.T) {
+	plan, results := example()
+	var got []string
+	for _, p := range report.Problems(plan, results) {
+		got = append(got, fmt.Sprint(p.Places(), " ", p.Text()))
+	}
+	golden(t, "problems.txt", strings.Join(got, "\n")+"\n")
+	if planned := report.Problems(plan, nil); len(planned) != 1 || planned[0].Steps[0].Secret.Name != "theirs" {
+		t.Errorf("of the plan: %v", planned)
+	}
+}
+
+// An error of any other type is told too.
+func TestForeignError(t *testing.T) {
+	s := step(1, "a", "kv", provision.Create, "not there yet")
+	results := []provision.Result{{Step: &s, Err: errors.New("strange")}}
+	if got := report.Problems(&provision.Plan{}, results); len(got) != 1 || got[0].Reason != "strange" {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestNothingToDo(t *testing.T) {
+	if got, want := report.Totals(&provision.Plan{}, nil), "0 secrets: nothing to do"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: &provision.Plan{}}); !strings.HasPrefix(got, "## Passwords") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// hostile is text as an answer could bring it.
+const hostile = "\n::add-mask::x\r\n##[error]oops | `code` <img src=x> [link](https://example.com) www.example.com\x1b[31m &amp; \u202e"
+
+// hostileRun returns n results, all failed, whose every text is hostile and long.
+func hostileRun(n int) (*provision.Plan, []provision.Result) {
+	plan := &provision.Plan{Steps: make([]provision.Step, n)}
+	results := make([]provision.Result, n)
+	for i := range n {
+		s := step(i, fmt.Sprintf("name%d%s", i, hostile), "kv"+hostile, provision.Create, strings.Repeat(hostile, 50))
+		s.Warnings = []string{hostile}
+		s.Secret.Place.File, s.Secret.Policy, s.Entropy, s.Current.ID, s.Expires = hostile, hostile, hostile, hostile, today.Add(day)
+		plan.Steps[i] = s
+		results[i] = provision.Result{
+			Step: &plan.Steps[i], Version: hostile, Duplicates: []string{hostile}, Expires: s.Expires,
+			Err: &provision.Error{Reason: fmt.Sprint(i, hostile), Remedy: strings.Repeat(hostile, 50)},
+		}
+		if i%3 == 0 {
+			results[i].Err = nil
+		}
+	}
+	return plan, results
+}
+
+// The summary stays below the runner's limit, however many secrets there are and whatever they are called, and tells how
+// many rows it leaves out.
+func TestSummaryIsBounded(t *testing.T) {
+	for _, test := range []struct {
+		when string
+		run  func() (*provision.Plan, []provision.Result)
+	}{
+		{"hostile", func() (*provision.Plan, []provision.Result) { return hostileRun(3000) }},
+		{"plain", func() (*provision.Plan, []provision.Result) {
+			plan := &provision.Plan{Steps: make([]provision.Step, 20000)}
+			for i := range plan.Steps {
+				plan.Steps[i] = step(i, fmt.Sprintf("secret-%d", i), "kv", provision.Create, "not there yet")
+				plan.Steps[i].Expires = today.Add(time.Duration(i) * day)
+			}
+			return plan, nil
+		}},
+	} {
+		t.Run(test.when, func(t *testing.T) {
+			plan, results := test.run()
+			got := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Results: results, Now: today, Notes: []string{hostile}})
+			if len(got) > 1<<20 || len(got) < 1<<19 {
+				t.Errorf("%d bytes", len(got))
+			}
+			_, table, _ := strings.Cut(got, "### Secrets\n\n")
+			shown := strings.Count(table[:strings.Index(table, "\n\n")], "\n") - 1
+			if want := fmt.Sprintf("\n%d more rows not shown", len(plan.Steps)-shown); !strings.Contains(table, want) {
+				t.Errorf("%d rows are shown, and it does not say %q", shown, want)
+			}
+			checkTables(t, got)
+		})
+	}
+}
+
+// checkTables checks that each row of each table has as many cells as its heading, so that nothing escaped its cell.
+func checkTables(t *testing.T, markdown string) {
+	t.Helper()
+	columns := 0
+	for line := range strings.Lines(markdown) {
+		if !strings.HasPrefix(line, "|") {
+			columns = 0
+			continue
+		}
+		if columns == 0 {
+			columns = strings.Count(line, "|")
+		}
+		if strings.Count(line, "|") != columns || strings.ContainsAny(strings.ReplaceAll(line, "<br>", ""), "<>") {
+			t.Fatalf("a row of %d columns: %.300s", columns-1, line)
+		}
+	}
+}
+
+// No line of the log is a workflow command, whatever is in it.
+func TestLogOfHostileText(t *testing.T) {
+	plan, results := hostileRun(9)
+	var b strings.Builder
+	report.Plan(&b, plan)
+	lines := report.NewLines(plan)
+	for _, r := range results {
+		b.WriteString(lines.Result(r) + "\n")
+	}
+	if strings.Count(b.String(), "\n") != 27 {
+		t.Errorf("%d lines for 9 steps, 9 warnings, 9 results", strings.Count(b.String(), "\n"))
+	}
+	for line := range strings.Lines(b.String()) {
+		checkLine(t, strings.TrimSuffix(line, "\n"))
+	}
+}
+
+func TestProgress(t *testing.T) {
+	p := report.Progress{Total: 2000}
+	for _, test := range []struct {
+		done int
+		at   time.Duration
+		want string
+	}{
+		{0, 0, "0 of 2000"},
+		{0, time.Second, "0 of 2000"},
+		{270, 2 * time.Second, "270 of 2000, 135/s, 13 s left"},
+		{270, 6 * time.Second, "270 of 2000, 45/s, 38 s left"},
+		{300, 10 * time.Second, "300 of 2000, 30/s, 57 s left"},
+		{540, 12 * time.Second, "540 of 2000, 27/s, 54 s left"}, // since 2 s: the burst is past
+		{542, 16 * time.Second, "542 of 2000, 27/s, 54 s left"},
+		{560, 60 * time.Second, "560 of 2000, 0.4/s, 3520 s left"},
+		{560, 90 * time.Second, "560 of 2000"},
+	} {
+		if got := p.Line(test.done, test.at); got != test.want {
+			t.Errorf("%d at %s: got %q, want %q", test.done, test.at, got, test.want)
+		}
+	}
+}
