@@ -231,6 +231,7 @@ func TestPolicyTag(t *testing.T) {
 		"default", "service", "hex-256", "{policy: {length: 40}}", "{policy: {length: 41}}", "{policy: hex-256, login: cafe}",
 		`{value: "a${password}"}`, `{value: "b${password}"}`, `{value: "${password}"}`, `{policy: service, value: "a${password}"}`,
 		`{login: app, value: "${login}${password}"}`, `{login: apq, value: "${login}${password}"}`,
+		`{login: xyz, policy: hex-256, value: "${login}${password}"}`, `{login: uvw, policy: hex-256, value: "${login}${password}"}`,
 		`{generate: {x: hex-256, y: hex-256}, value: "${x}${y}"}`, `{generate: {x: hex-256, y: service}, value: "${x}${y}"}`,
 		`{generate: {y: hex-256, x: service}, value: "${x}${y}"}`,
 	} {
