@@ -39,7 +39,7 @@ engine_install() {
   local missing=() program
   # By program: where Docker's own packages are installed, Debian's runc would push them out.
   for program in buildah podman runc skopeo conmon; do command -v "$program" >/dev/null || missing+=("$program"); done
-  packages busybox-static qemu-user-static iptables netavark "${missing[@]}"
+  packages jq busybox-static qemu-user-static iptables netavark "${missing[@]}"
   cat >"$CONTAINERS_CONF" <<'CONF'
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
@@ -75,16 +75,18 @@ engine_bases() {
 }
 
 # stand_ins: base images made of this machine's busybox; `golang` gets the machine's own Go as a mount when it builds.
-# A third one is what act starts as the runner: busybox and bash.
+# A third one is what act starts as the runner: busybox, bash and jq.
 stand_ins() {
-  local architecture folder=$scratch/rootfs
+  local architecture program library folder=$scratch/rootfs
   busybox_tree "$folder"
   for architecture in "$(native)" "$(foreign)"; do commit_tree "$folder" "localhost/stand-in/busybox:$architecture" "$architecture"; done
   mkdir -p "$folder/etc/ssl/certs"
   cp /etc/ssl/certs/ca-certificates.crt "$folder/etc/ssl/certs/"
   for architecture in "$(native)" "$(foreign)"; do commit_tree "$folder" "localhost/stand-in/golang:$architecture" "$architecture"; done
-  ldd "$(command -v bash)" | grep -oE '/[^ ]+' | while read -r library; do cp --parents -L "$library" "$folder"; done
-  cp "$(command -v bash)" "$folder/bin/bash"
+  for program in bash jq; do
+    ldd "$(command -v "$program")" | grep -oE '/[^ ]+' | while read -r library; do cp --parents -L "$library" "$folder"; done
+    cp "$(command -v "$program")" "$folder/bin/$program"
+  done
   commit_tree "$folder" "$runner_image" "$(native)"
 }
 
