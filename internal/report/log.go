@@ -68,11 +68,11 @@ func (l Lines) Step(s *provision.Step) string {
 func (l Lines) Result(result provision.Result) string {
 	r := ended(result)
 	text := l.start(r.what, r.step)
-	if r.version != "" && (r.problem == nil || result.Changed) {
+	if r.version != "" && (r.problem == nil || r.partly) {
 		text += r.version + "  "
 	}
 	switch {
-	case r.problem != nil && result.Changed:
+	case r.partly:
 		text += "but " + r.problem.Error()
 	case r.problem != nil:
 		text += r.problem.Error()

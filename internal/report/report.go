@@ -25,13 +25,16 @@ import (
 
 // A row is one step, planned or ended, in words.
 type row struct {
-	step    *provision.Step
-	what    string // "create", "created"
-	why     string
-	version string // "" before the step
-	expires time.Time
-	next    time.Time
-	problem *provision.Error // nil: none
+	step     *provision.Step
+	what     string // "create", "created"
+	ending   string // for totals: "to create", "created"
+	why      string
+	version  string // "" before the step
+	expires  time.Time
+	next     time.Time
+	disabled int
+	problem  *provision.Error // nil: none
+	partly   bool             // there is a problem, and yet the vault holds what it should
 }
 
 // rows returns a row for each result, or for each step of the plan where there are no results: a dry run.
@@ -51,8 +54,10 @@ func rows(plan *provision.Plan, results []provision.Result) []row {
 
 func planned(s *provision.Step) row {
 	r := row{step: s, what: string(s.Action), why: s.Reason, version: s.Current.ID, expires: s.Expires, next: s.Next}
+	r.ending = "to " + r.what
 	switch {
 	case s.Action == provision.Refuse:
+		r.ending = done[s.Action]
 		r.problem = &provision.Error{Reason: s.Reason, Remedy: s.Remedy}
 	case len(s.Disable) > 0:
 		r.why += fmt.Sprintf("; disable %s", counted(len(s.Disable), "superseded version"))
@@ -67,23 +72,27 @@ var done = map[provision.Action]string{
 
 func ended(result provision.Result) row {
 	s := result.Step
-	r := row{step: s, what: done[s.Action], why: s.Reason, version: result.Version, expires: result.Expires, next: result.Next}
+	r := row{step: s, why: s.Reason, version: result.Version, expires: result.Expires, next: result.Next, disabled: len(result.Disabled)}
+	r.what = done[s.Action]
+	if result.Err != nil {
+		r.problem = problemOf(result.Err)
+	}
+	switch {
+	case r.problem == nil:
+	case result.Changed || s.Action == provision.Keep:
+		r.partly = true
+	case r.problem.Kind == keyvault.Cancelled:
+		r.what = "stopped"
+	case s.Action != provision.Refuse:
+		r.what = "failed"
+	}
+	r.ending = r.what
 	if len(result.Disabled) > 0 {
 		r.why += fmt.Sprintf("; disabled %s", counted(len(result.Disabled), "superseded version"))
 	}
 	if len(result.Duplicates) > 0 {
 		r.why += fmt.Sprintf("; the service made %s with the same value: %s",
 			counted(len(result.Duplicates), "further version"), strings.Join(result.Duplicates, ", "))
-	}
-	if result.Err == nil {
-		return r
-	}
-	r.problem = problemOf(result.Err)
-	if s.Action != provision.Refuse && !result.Changed {
-		r.what = "failed"
-		if r.problem.Kind == keyvault.Cancelled {
-			r.what = "stopped"
-		}
 	}
 	return r
 }
@@ -153,27 +162,39 @@ func problems(rows []row) (list []Problem) {
 }
 
 // Totals returns how many steps ended how, or, where results is nil, what the plan would do: "4 secrets: 2 created, 1 kept,
-// 1 refused". A secret in two vaults counts as two.
+// 1 refused; 3 superseded versions disabled". A secret in two vaults counts as two.
 func Totals(plan *provision.Plan, results []provision.Result) string {
 	return totals(rows(plan, results))
 }
 
+// endings is the order in which totals are told.
+var endings = []string{
+	"to create", "created", "to rotate", "rotated", "to recover", "recovered", "to keep", "kept", "refused", "failed", "stopped",
+}
+
 func totals(rows []row) string {
-	counts := map[string]int{}
+	counts, disabled, partly := map[string]int{}, 0, 0
 	for _, r := range rows {
-		counts[r.what]++
-	}
-	order := []string{
-		"create", "created", "rotate", "rotated", "recover", "recovered", "keep", "kept",
-		"refuse", "refused", "failed", "stopped",
-	}
-	var parts []string
-	for _, what := range order {
-		if counts[what] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", counts[what], what))
+		counts[r.ending]++
+		disabled += r.disabled
+		if r.partly {
+			partly++
 		}
 	}
-	return counted(len(rows), "secret") + ": " + cmp.Or(strings.Join(parts, ", "), "nothing to do")
+	var parts []string
+	for _, ending := range endings {
+		if counts[ending] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[ending], ending))
+		}
+	}
+	text := counted(len(rows), "secret") + ": " + cmp.Or(strings.Join(parts, ", "), "nothing to do")
+	if disabled > 0 {
+		text += "; " + counted(disabled, "superseded version") + " disabled"
+	}
+	if partly > 0 {
+		text += fmt.Sprintf("; %d of them incomplete", partly)
+	}
+	return text
 }
 
 // counted returns "1 secret", "2 secrets".

@@ -69,11 +69,14 @@ func example() (*provision.Plan, []provision.Result) {
 		step(20, "signing", "kv-app-eu", provision.Create, "not there yet"),
 		step(20, "signing", "kv-app-us", provision.Create, "not there yet"),
 		step(30, "late", "kv-app-us", provision.Create, "not there yet"),
+		step(31, "later", "kv-app-us", provision.Refuse, "the run was stopped before it was looked up"),
+		step(32, "held", "kv-app-us", provision.Keep, "made 3d ago, no rotation by time is declared"),
 	}
 	steps[0].Expires, steps[0].Next = today.Add(90*day), today.Add(60*day)
 	steps[1].Expires, steps[1].Disable, steps[1].Current.ID = today.Add(20*day), []string{id(1), id(2)}, id(2)
 	steps[3].Expires, steps[3].Current.ID, steps[3].Warnings = today.Add(-day), id(3), []string{"expired 24h ago"}
 	steps[4].Remedy, steps[4].Current.ID = remedy, id(4)
+	steps[8].Remedy, steps[9].Current.ID, steps[9].Disable = "run again", id(5), []string{id(6)}
 	steps[5].Entropy = "77.54 bits + 128.00 bits"
 	plan := &provision.Plan{Steps: steps}
 	forbidden := &provision.Error{Reason: "setting it: the identity has no role here that allows it (request ID 7)", Remedy: "assign one", Kind: keyvault.Forbidden}
@@ -88,6 +91,8 @@ func example() (*provision.Plan, []provision.Result) {
 		{Step: &steps[5], Err: forbidden},
 		{Step: &steps[6], Err: forbidden},
 		{Step: &steps[7], Err: &provision.Error{Reason: "the run was stopped before this secret was started", Remedy: "run again", Kind: keyvault.Cancelled}},
+		{Step: &steps[8], Err: &provision.Error{Reason: steps[8].Reason, Remedy: "run again", Kind: keyvault.Cancelled}},
+		{Step: &steps[9], Version: id(5), Err: &provision.Error{Reason: "disabling superseded version " + id(6) + ": it is not there", Kind: keyvault.NotFound}},
 	}
 	return plan, results
 }
@@ -134,7 +139,7 @@ func TestProblems(t *testing.T) {
 		got = append(got, fmt.Sprint(p.Places(), " ", p.Text()))
 	}
 	golden(t, "problems.txt", strings.Join(got, "\n")+"\n")
-	if planned := report.Problems(plan, nil); len(planned) != 1 || planned[0].Steps[0].Secret.Name != "theirs" {
+	if planned := report.Problems(plan, nil); len(planned) != 2 || planned[0].Steps[0].Secret.Name != "theirs" {
 		t.Errorf("of the plan: %v", planned)
 	}
 }
@@ -187,7 +192,7 @@ func TestSummaryIsBounded(t *testing.T) {
 		when string
 		run  func() (*provision.Plan, []provision.Result)
 	}{
-		{"hostile", func() (*provision.Plan, []provision.Result) { return hostileRun(3000) }},
+		{"hostile", func() (*provision.Plan, []provision.Result) { return hostileRun(400) }},
 		{"plain", func() (*provision.Plan, []provision.Result) {
 			plan := &provision.Plan{Steps: make([]provision.Step, 20000)}
 			for i := range plan.Steps {

@@ -65,14 +65,16 @@ func newTable(heading string, limit int, columns ...string) *table {
 	return t
 }
 
-// add adds a row of cells, which must be escaped.
-func (t *table) add(cells ...string) {
-	line := "| " + strings.Join(cells, " | ") + " |\n"
-	if t.left > 0 || t.Len()+len(line) > t.limit {
-		t.left++
-		return
+// add adds a row of the cells that it is given, which must be escaped. Once a row did not fit, no other is asked for.
+func (t *table) add(cells func() []string) {
+	if t.left == 0 {
+		line := "| " + strings.Join(cells(), " | ") + " |\n"
+		if t.Len()+len(line) <= t.limit {
+			t.WriteString(line)
+			return
+		}
 	}
-	t.WriteString(line)
+	t.left++
 }
 
 // end returns the table, and how many rows did not fit.
@@ -89,11 +91,13 @@ func problemTable(list []Problem) string {
 	}
 	t := newTable("Problems", maxProblems, "secret", "what was seen", "what to do")
 	for _, p := range list {
-		var names []string
-		for _, step := range p.Steps {
-			names = append(names, fmt.Sprintf("%s (%s) in %s", Cell(step.Secret.Name), Cell(place(step.Secret.Place)), Cell(step.Vault)))
-		}
-		t.add(few(names, "<br>"), Cell(p.Reason), Cell(p.Remedy))
+		t.add(func() []string {
+			var names []string
+			for _, step := range p.Steps {
+				names = append(names, named(step)+" in "+Cell(step.Vault))
+			}
+			return []string{few(names, "<br>"), Cell(p.Reason), Cell(p.Remedy)}
+		})
 	}
 	return t.end()
 }
@@ -104,7 +108,7 @@ func warningTable(all []row) string {
 	for _, r := range all {
 		for _, warning := range r.step.Warnings {
 			some = true
-			t.add(named(r.step), Cell(r.step.Vault), Cell(warning))
+			t.add(func() []string { return []string{named(r.step), Cell(r.step.Vault), Cell(warning)} })
 		}
 	}
 	if !some {
@@ -121,15 +125,21 @@ func named(s *provision.Step) string {
 func secretTable(all []row, limit int) string {
 	t := newTable("Secrets", limit, "secret", "declared at", "vault", "what", "why", "version", "policy", "bits", "expires", "next rotation")
 	for _, r := range all {
-		version := "-"
-		if r.version != "" {
-			version = "`" + Cell(r.version) + "`"
-		}
-		s := r.step
-		t.add(Cell(s.Secret.Name), Cell(place(s.Secret.Place)), Cell(s.Vault), r.what, Cell(r.why), version,
-			Cell(s.Secret.Policy), Cell(strings.ReplaceAll(s.Entropy, " bits", "")), day(r.expires), day(r.next))
+		t.add(r.cells)
 	}
 	return t.end()
+}
+
+// cells returns the row of the table of secrets.
+func (r row) cells() []string {
+	s, version := r.step, "-"
+	if r.version != "" {
+		version = "`" + Cell(r.version) + "`"
+	}
+	return []string{
+		Cell(s.Secret.Name), Cell(place(s.Secret.Place)), Cell(s.Vault), r.what, Cell(r.why), version,
+		Cell(s.Secret.Policy), Cell(strings.ReplaceAll(s.Entropy, " bits", "")), day(r.expires), day(r.next),
+	}
 }
 
 // timeline returns a chart of when the versions expire, the first first; "" if none does.
