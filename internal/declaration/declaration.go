@@ -1,3 +1,14 @@
+// Package declaration reads what the user declared: which secrets, made to which policy, kept in which vaults, for how
+// long. [Parse] turns YAML into checked structs, and finds every mistake of a text in one run, each with its place, what is
+// wrong and what was expected. What it returns needs no further check: every name, policy, duration and reference in it is
+// sound, and every policy is compiled.
+//
+// It refuses what it does not understand: an unknown key is a mistake, and so is a key that stands twice, a number where
+// text belongs, a policy that nothing satisfies, and durations that contradict each other. It knows neither the network
+// nor any value: what a message quotes is the declaration's own text.
+//
+// The grammar is a table for each kind of mapping, in grammar.go. The reader, the JSON Schema for editors ([Schema], kept
+// in schema.json) and the reference ([Reference]) are made from these tables, so none can say what another does not.
 package declaration
 
 import (

@@ -1,6 +1,7 @@
 package declaration
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -228,7 +229,7 @@ func inlineVault(isInline bool) string {
 // checkProblems fails unless the error is Problems that can be printed, a line each, and lie in the text.
 func checkProblems(t *testing.T, err error, text string) {
 	t.Helper()
-	problems, ok := err.(Problems)
+	problems, ok := errors.AsType[Problems](err)
 	if !ok || len(problems) == 0 {
 		t.Fatalf("the error is %T with %d problems, want Problems", err, len(problems))
 	}
@@ -258,7 +259,7 @@ func TestPlacesInScalars(t *testing.T) {
 	} {
 		text := "vault: kv-app\nsecrets:\n  a:\n    value: " + strings.ReplaceAll(source, "\n    ", "\n      ") + "\n"
 		_, err := Parse(Source{File: "p.yml", Text: []byte(text)})
-		problems, _ := err.(Problems)
+		problems, _ := errors.AsType[Problems](err)
 		for _, name := range []string{"one", "two"} {
 			want := placeOf("p.yml", []byte(text), strings.LastIndex(text, "${"+name+"}")+2)
 			if !slices.ContainsFunc(problems, func(p Problem) bool { return p.Place == want && strings.Contains(p.Text, strconv.Quote(name)) }) {

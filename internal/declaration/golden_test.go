@@ -1,6 +1,7 @@
 package declaration
 
 import (
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -46,7 +47,7 @@ func TestBadDeclarations(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			text := readFile(t, "testdata", "bad", name+".yml")
 			declaration, err := Parse(Source{File: "passwords.yml", Text: text})
-			problems, ok := err.(Problems)
+			problems, ok := errors.AsType[Problems](err)
 			if !ok || declaration != nil {
 				t.Fatalf("got declaration %v and error %v, want Problems alone", declaration, err)
 			}
@@ -127,7 +128,7 @@ func TestProblemsSayWhatWasExpected(t *testing.T) {
 // A text with a mistake in every line is not answered with as many.
 func TestProblemsAreBounded(t *testing.T) {
 	_, err := Parse(Source{File: "passwords.yml", Text: []byte("vault: kv-app\nsecrets:\n" + numbered("  k%d: [x]\n", 5000))})
-	if problems, _ := err.(Problems); len(problems) != maxProblems || problems[0].Place.Line != 3 {
+	if problems, _ := errors.AsType[Problems](err); len(problems) != maxProblems || problems[0].Place.Line != 3 {
 		t.Errorf("got %d problems, want the first %d", len(problems), maxProblems)
 	}
 }

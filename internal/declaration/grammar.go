@@ -50,7 +50,7 @@ var vaultFields = []field[aliasSpec]{
 var secretFields = []field[secretSpec]{
 	{"policy", "policy, or its name", `{"$ref": "#/definitions/policy-use"}`,
 		"How the password is made: a preset, one of `policies`, or a policy. Absent: `default`.",
-		func(r *reader, n *yaml.Node, s *secretSpec) { s.policy, _ = r.readPolicyUse(n, "policy") }},
+		func(r *reader, n *yaml.Node, s *secretSpec) { s.policy = r.readPolicyUse(n, "policy") }},
 	{"login", "text", `{"$ref": "#/definitions/text"}`,
 		"The account that the password is for. No generated part holds it, or three letters and digits in a row of it, case ignored.",
 		func(r *reader, n *yaml.Node, s *secretSpec) { s.login = r.locateText(n, "login", maxText) }},
@@ -94,7 +94,7 @@ var rotateFields = []field[rotateSpec]{
 		func(r *reader, n *yaml.Node, s *rotateSpec) { s.beforeExpiry = r.locateDuration(n, "before-expiry") }},
 	{"on-policy-change", "true or false", `{"type": "boolean"}`,
 		"When the current version was made to another policy than the declared one. Absent: false.",
-		func(r *reader, n *yaml.Node, s *rotateSpec) { s.onPolicyChange, _ = r.readBool(n, "on-policy-change") }},
+		func(r *reader, n *yaml.Node, s *rotateSpec) { s.onPolicyChange = r.readBool(n, "on-policy-change") }},
 }
 
 var supersededFields = []field[supersededSpec]{
@@ -119,7 +119,7 @@ var policyFields = []field[policyDraft]{
 	rule("exclude-ambiguous", "true or false", `{"type": "boolean"}`,
 		"Neither do those that are easily taken for one another: `0 O o 1 l I |`.",
 		func(r *reader, n *yaml.Node, d *policyDraft) {
-			d.policy.ExcludeAmbiguous, _ = r.readBool(n, "exclude-ambiguous")
+			d.policy.ExcludeAmbiguous = r.readBool(n, "exclude-ambiguous")
 		}),
 	rule("first", "class, or list of classes", `{"$ref": "#/definitions/classes"}`,
 		"The first character is of this class, or of one of these.",
@@ -137,7 +137,7 @@ var policyFields = []field[policyDraft]{
 		}),
 	rule("distinct", "true or false", `{"type": "boolean"}`,
 		"No character appears twice.",
-		func(r *reader, n *yaml.Node, d *policyDraft) { d.policy.Distinct, _ = r.readBool(n, "distinct") }),
+		func(r *reader, n *yaml.Node, d *policyDraft) { d.policy.Distinct = r.readBool(n, "distinct") }),
 	rule("forbid", "list of text", `{"$ref": "#/definitions/texts"}`,
 		"None of these texts appears, case ignored.",
 		func(r *reader, n *yaml.Node, d *policyDraft) { d.policy.Forbid = r.readTexts(n, "forbid", d) }),
@@ -220,12 +220,12 @@ var passphraseFields = []field[phraseDraft]{
 		"Each word begins with an upper-case letter. Absent: false.",
 		func(r *reader, n *yaml.Node, p *phraseDraft) {
 			p.note(r, n, "capitalize")
-			p.Capitalize, _ = r.readBool(n, "capitalize")
+			p.Capitalize = r.readBool(n, "capitalize")
 		}},
 	{"digit", "true or false", `{"type": "boolean"}`,
 		"One digit ends one of the words. Absent: false.",
 		func(r *reader, n *yaml.Node, p *phraseDraft) {
 			p.note(r, n, "digit")
-			p.Digit, _ = r.readBool(n, "digit")
+			p.Digit = r.readBool(n, "digit")
 		}},
 }

@@ -268,19 +268,19 @@ func (r *resolver) checkReferences(s *secretSpec, secret Secret) {
 	var known []string
 	for _, part := range secret.Parts {
 		known = append(known, part.Name)
+		if !slices.Contains(secret.Value.Names(), part.Name) {
+			r.problem(s.value.place, fmt.Sprintf("value leaves out part %q", clip(part.Name)), "expected every generated part in it")
+		}
 	}
 	if s.login.given() {
 		known = append(known, composite.Login)
 	}
-	unused := slices.Clone(secret.Parts)
-	var unknown []composite.Reference
+	unknown := slices.DeleteFunc(secret.Value.References(), func(ref composite.Reference) bool {
+		return slices.Contains(known, ref.Name)
+	})
 	var offsets []int
-	for _, reference := range secret.Value.References() {
-		unused = slices.DeleteFunc(unused, func(p Part) bool { return p.Name == reference.Name })
-		if !slices.Contains(known, reference.Name) {
-			unknown = append(unknown, reference)
-			offsets = append(offsets, reference.Offset)
-		}
+	for _, ref := range unknown {
+		offsets = append(offsets, ref.Offset)
 	}
 	for i, place := range r.placesIn(s.value.node, offsets) {
 		if unknown[i].Name == composite.Login {
@@ -289,41 +289,43 @@ func (r *resolver) checkReferences(s *secretSpec, secret Secret) {
 			r.unknown(place, "part", unknown[i].Name, "", known)
 		}
 	}
-	for _, part := range unused {
-		r.problem(s.value.place, fmt.Sprintf("value leaves out part %q", clip(part.Name)), "expected every generated part in it")
-	}
 }
 
 // checkLifecycle notes durations that contradict each other.
 func (r *resolver) checkLifecycle(s *secretSpec) {
-	rotate, expires := s.rotate.value, s.expires
+	after, before := s.rotate.value.after, s.rotate.value.beforeExpiry
 	disable := s.superseded.value.disableAfter
-	longer := func(a located[time.Duration], what string, b located[time.Duration], than, want string) {
-		if a.given() && b.given() && a.value > b.value {
-			r.problem(a.place, fmt.Sprintf("%s %s is longer than %s %s", what, a.text(), than, b.text()), want)
-		}
+	if before.given() && !s.expires.given() && s.sound {
+		r.problem(before.place, "before-expiry without expires",
+			"expected expires in the secret: a version that never expires has no time before")
 	}
-	before := rotate.beforeExpiry
-	if before.given() && !expires.given() && s.sound {
-		r.problem(before.place, "before-expiry without expires", "expected expires in the secret: a version that never expires has no time before")
+	r.shorter(before, "before-expiry", s.expires, "expires", "expected less: each new version would be due at once")
+	r.shorter(s.notBefore, "not-before", s.expires, "expires", "expected less: no version could ever be used")
+	r.within(after, "after", s.expires, "expires", "expected at most that: the version would expire before its successor is made")
+	r.within(disable, "disable-after", after, "rotate.after", "expected at most that: the next version would come first")
+	r.within(s.notBefore, "not-before", after, "rotate.after", "expected at most that: the next version would come first")
+	r.within(s.notBefore, "not-before", disable, "disable-after", "expected at most that: in between, no version could be used")
+}
+
+// shorter notes a duration that is as long as another, or longer. Durations that are not given contradict none.
+func (r *resolver) shorter(a located[time.Duration], what string, b located[time.Duration], than, want string) {
+	if a.given() && b.given() && a.value >= b.value {
+		r.problem(a.place, fmt.Sprintf("%s %s is not shorter than %s %s", what, a.text(), than, b.text()), want)
 	}
-	if before.given() && expires.given() && before.value >= expires.value {
-		r.problem(before.place, fmt.Sprintf("before-expiry %s is not shorter than expires %s", before.text(), expires.text()), "expected less: each new version would be due at once")
+}
+
+// within notes a duration that is longer than another.
+func (r *resolver) within(a located[time.Duration], what string, b located[time.Duration], than, want string) {
+	if a.given() && b.given() && a.value > b.value {
+		r.problem(a.place, fmt.Sprintf("%s %s is longer than %s %s", what, a.text(), than, b.text()), want)
 	}
-	if s.notBefore.given() && expires.given() && s.notBefore.value >= expires.value {
-		r.problem(s.notBefore.place, fmt.Sprintf("not-before %s is not shorter than expires %s", s.notBefore.text(), expires.text()), "expected less: no version could ever be used")
-	}
-	longer(rotate.after, "after", expires, "expires", "expected at most that: the version would expire before its successor is made")
-	longer(disable, "disable-after", rotate.after, "rotate.after", "expected at most that: the next version would come first")
-	longer(s.notBefore, "not-before", rotate.after, "rotate.after", "expected at most that: the next version would come first")
-	longer(s.notBefore, "not-before", disable, "disable-after", "expected at most that: in between, no version could be used")
 }
 
 // text returns a duration as it was written.
 func (l located[T]) text() string { return deref(l.node).Value }
 
-// fingerprintLen is how many hexadecimal digits of a hash stand for a composite.
-const fingerprintLen = 16
+// fingerprintLen is how many hexadecimal digits of a hash stand for a composite: as many as for a policy.
+const fingerprintLen = 12
 
 // policyTag says what a version of the secret was made to: the policy's name and fingerprint, or, where a template makes
 // the value, a fingerprint of all its parts, the template and the login. It differs whenever another declaration would

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -36,17 +37,17 @@ type policyUse struct {
 
 const policyWant = "expected the name of a preset or of one of policies, or a mapping of rules"
 
-// readPolicyUse reads a policy where it is used.
-func (r *reader) readPolicyUse(n *yaml.Node, what string) (located[policyUse], bool) {
+// readPolicyUse reads a policy where it is used. One that was refused has neither name nor draft.
+func (r *reader) readPolicyUse(n *yaml.Node, what string) located[policyUse] {
 	switch v := deref(n); {
 	case v.Kind == yaml.MappingNode:
-		return locate(r, n, policyUse{draft: r.readPolicy(n, inline)}), true
+		return locate(r, n, policyUse{draft: r.readPolicy(n, inline)})
 	case v.Kind != yaml.ScalarNode || v.Tag != "!!str":
 		r.problem(r.place(n), fmt.Sprintf("%s is %s", what, kindOf(v)), policyWant)
-		return located[policyUse]{}, false
+		return located[policyUse]{}
 	}
-	name, ok := r.readText(n, what, maxText)
-	return locate(r, n, policyUse{name: name}), ok
+	name, _ := r.readText(n, what, maxText)
+	return locate(r, n, policyUse{name: name})
 }
 
 // readPolicy reads a mapping of rules.
@@ -241,8 +242,8 @@ func (r *resolver) compile(key string, policy password.Policy) (*password.Set, e
 
 // checkPolicies compiles every policy under policies, the unused too, and marks those that are refused.
 func (r *resolver) checkPolicies() {
-	for _, draft := range r.policies {
-		if draft.sound {
+	for _, name := range slices.Sorted(maps.Keys(r.policies)) {
+		if draft := r.policies[name]; draft.sound {
 			r.compileDraft(draft, "")
 		}
 	}

@@ -179,13 +179,13 @@ func (r *reader) readInt(n *yaml.Node, what string) (int, bool) {
 }
 
 // readBool reads true or false.
-func (r *reader) readBool(n *yaml.Node, what string) (bool, bool) {
+func (r *reader) readBool(n *yaml.Node, what string) bool {
 	v := deref(n)
 	if v.Kind != yaml.ScalarNode || v.Style != 0 || v.Tag != "!!bool" {
 		r.problem(r.place(n), fmt.Sprintf("%s is %s", what, describe(v)), "expected true or false")
-		return false, false
+		return false
 	}
-	return strings.EqualFold(v.Value, "true"), true
+	return strings.EqualFold(v.Value, "true")
 }
 
 // items returns the items of a list.

@@ -86,7 +86,7 @@ func (r *reader) readSecret(name string, place Place, n *yaml.Node) *secretSpec 
 	switch v := deref(n); {
 	case v.Kind == yaml.ScalarNode && v.Tag == "!!null":
 	case v.Kind == yaml.ScalarNode:
-		s.policy, _ = r.readPolicyUse(n, "the policy")
+		s.policy = r.readPolicyUse(n, "the policy")
 	default:
 		readFields(r, n, "a secret", secretWant, secretFields, s)
 	}
@@ -154,7 +154,7 @@ func (s *secretSpec) readGenerate(r *reader, n *yaml.Node) {
 		if !composite.IsName(part.name) {
 			r.problem(part.place, fmt.Sprintf("%q is not the name of a part", clip(part.name)), aliasWant+", and not login")
 		}
-		part.policy, _ = r.readPolicyUse(pair[1], fmt.Sprintf("the policy of part %q", clip(part.name)))
+		part.policy = r.readPolicyUse(pair[1], fmt.Sprintf("the policy of part %q", clip(part.name)))
 		parts = append(parts, part)
 	}
 	s.generate = locate(r, n, parts)

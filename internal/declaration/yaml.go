@@ -35,50 +35,52 @@ func loadYAML(file string, text []byte) (*yaml.Node, *Problem) {
 		return nil, &Problem{Place{File: file}, "the YAML parser cannot be set up: " + err.Error(), ""}
 	}
 	var document, next yaml.Node
-	if err := loader.Load(&document); err == io.EOF {
+	if err := loader.Load(&document); errors.Is(err, io.EOF) {
 		return nil, nil
 	} else if err != nil {
 		return nil, syntaxProblem(file, text, err)
 	}
 	if err := loader.Load(&next); err == nil {
 		return nil, &Problem{Place{file, next.Line, next.Column}, "a second YAML document", "expected one; remove what follows the ---"}
-	} else if err != io.EOF {
+	} else if !errors.Is(err, io.EOF) {
 		return nil, syntaxProblem(file, text, err)
 	}
 	top := document.Content[0]
-	if problem := checkAliases(file, top); problem != nil {
-		return nil, problem
-	}
-	return top, nil
+	return top, checkAliases(file, top)
 }
 
 // checkBytes refuses what is not a text of a reasonable length before it is parsed.
 func checkBytes(file string, text []byte) *Problem {
-	at := Place{File: file}
-	switch {
+	breaks := bytes.Count(text, []byte("\n")) + bytes.Count(text, []byte(","))
+	problem := Problem{Place: Place{File: file}, Want: "expected a text in UTF-8"}
+	switch i := firstOdd(text); {
 	case len(text) > maxBytes:
-		return &Problem{at, fmt.Sprintf("the declaration has %d bytes", len(text)), fmt.Sprintf("expected at most %d", maxBytes)}
+		problem.Text, problem.Want = fmt.Sprintf("the declaration has %d bytes", len(text)), fmt.Sprintf("expected at most %d", maxBytes)
+	case breaks > maxBreaks:
+		problem.Text = fmt.Sprintf("the declaration has %d line breaks and commas", breaks)
+		problem.Want = fmt.Sprintf("expected at most %d", maxBreaks)
 	case bytes.HasPrefix(text, []byte("\xff\xfe")), bytes.HasPrefix(text, []byte("\xfe\xff")):
-		return &Problem{at, "the declaration is UTF-16", "expected UTF-8; save it in that encoding"}
+		problem.Text, problem.Want = "the declaration is UTF-16", "expected UTF-8; save it in that encoding"
+	case i < 0:
+		return nil
+	case text[i] == 0:
+		problem.Place, problem.Text = placeOf(file, text, i), "a NUL byte"
+	default:
+		problem.Place, problem.Text = placeOf(file, text, i), fmt.Sprintf("byte 0x%02X is not UTF-8", text[i])
 	}
-	if breaks := bytes.Count(text, []byte("\n")) + bytes.Count(text, []byte(",")); breaks > maxBreaks {
-		return &Problem{at, fmt.Sprintf("the declaration has %d line breaks and commas", breaks), fmt.Sprintf("expected at most %d", maxBreaks)}
-	}
-	if i := bytes.IndexByte(text, 0); i >= 0 {
-		return &Problem{placeOf(file, text, i), "a NUL byte", "expected a text in UTF-8"}
-	}
-	if !utf8.Valid(text) {
-		i := 0
-		for i < len(text) {
-			r, size := utf8.DecodeRune(text[i:])
-			if r == utf8.RuneError && size == 1 {
-				break
-			}
-			i += size
+	return &problem
+}
+
+// firstOdd returns where the first byte is that is NUL or not UTF-8; -1 if there is none.
+func firstOdd(text []byte) int {
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		if r == 0 || r == utf8.RuneError && size == 1 {
+			return i
 		}
-		return &Problem{placeOf(file, text, i), fmt.Sprintf("byte 0x%02X is not UTF-8", text[i]), "expected a text in UTF-8"}
+		i += size
 	}
-	return nil
+	return -1
 }
 
 // placeOf returns the place of a byte of the text. What is before it is UTF-8.
@@ -90,7 +92,8 @@ func placeOf(file string, text []byte, offset int) Place {
 
 // syntax maps the parser's words to a remedy, where they need one. The first that is contained applies.
 var syntax = []struct{ words, want string }{
-	{"mapping values are not allowed", "expected KEY: VALUE on a line of its own; a text that holds \": \" needs quotes"},
+	{"mapping values are not allowed",
+		"expected KEY: VALUE on a line of its own; a text that holds \": \" needs quotes"},
 	{"a tab that cannot start", "expected spaces: YAML is not indented with tabs"},
 	{"cannot start any token", "expected quotes around a text that begins with @, %, } or a backtick"},
 	{"could not find expected ':'", "expected KEY: VALUE; the lines of a text are indented further than its key"},
@@ -125,34 +128,47 @@ func syntaxProblem(file string, text []byte, err error) *Problem {
 	return &Problem{place, "not YAML: " + message, want}
 }
 
-// checkAliases refuses a node that holds itself, and one that has more than maxWeight values once each alias is replaced
-// by what it stands for. Each node is counted once, so the check is linear in the text.
+// checkAliases refuses a node that holds itself, and one that weighs more than maxWeight once each alias is replaced by
+// what it stands for.
 func checkAliases(file string, top *yaml.Node) *Problem {
-	const open = -1
-	sizes := map[*yaml.Node]int{}
-	var problem *Problem
-	var size func(n *yaml.Node) int
-	size = func(n *yaml.Node) int {
-		total := 1 + len(n.Value)/32
-		if n.Kind == yaml.AliasNode {
-			total += sizes[n.Alias]
-			if sizes[n.Alias] == open && problem == nil {
-				problem = &Problem{Place{file, n.Line, n.Column}, fmt.Sprintf("alias *%s stands inside its own anchor", n.Value), "expected an alias of something complete"}
-			}
+	w := weigher{file: file, weights: map[*yaml.Node]int{}}
+	w.weigh(top)
+	return w.problem
+}
+
+// A weigher adds up what nodes weigh, each node once: its work is linear in the text.
+type weigher struct {
+	file    string
+	weights map[*yaml.Node]int // open: the node is being weighed
+	problem *Problem           // the first
+}
+
+const open = -1
+
+func (w *weigher) weigh(n *yaml.Node) int {
+	total := 1 + len(n.Value)/32
+	if n.Kind == yaml.AliasNode {
+		total += w.weights[n.Alias]
+		if w.weights[n.Alias] == open {
+			w.refuse(n, fmt.Sprintf("alias *%s stands inside its own anchor", n.Value), "expected an alias of something complete")
 		}
-		sizes[n] = open
-		for _, child := range n.Content {
-			total = min(total+size(child), maxWeight+1)
-		}
-		if total > maxWeight && problem == nil {
-			problem = &Problem{Place{file, n.Line, n.Column}, fmt.Sprintf("more than %d values, once aliases are replaced", maxWeight),
-				"expected fewer; a policy under policies serves many secrets without aliases"}
-		}
-		sizes[n] = total
-		return total
 	}
-	size(top)
-	return problem
+	w.weights[n] = open
+	for _, child := range n.Content {
+		total = min(total+w.weigh(child), maxWeight+1)
+	}
+	if total > maxWeight {
+		w.refuse(n, fmt.Sprintf("more than %d values, once aliases are replaced", maxWeight),
+			"expected fewer; a policy under policies serves many secrets without aliases")
+	}
+	w.weights[n] = total
+	return total
+}
+
+func (w *weigher) refuse(n *yaml.Node, text, want string) {
+	if w.problem == nil {
+		w.problem = &Problem{Place{w.file, n.Line, n.Column}, text, want}
+	}
 }
 
 // deref returns what an alias stands for.

@@ -1,0 +1,86 @@
+package declaration
+
+import (
+	"testing"
+
+	"keyvault-passwords/internal/password"
+)
+
+// A refusal is placed at the first of its keys that stands in the policy, or at what stands around it.
+func TestProblemsOfPoliciesArePlaced(t *testing.T) {
+	text := `vault: kv-app
+secrets:
+  a:
+    policy:
+      length:
+        {min: 24, max: 40}
+      characters:
+        - from: lower
+          min: 2
+        -
+          {chars: "-._~"}
+      passphrase:
+        {words: 8}
+      forbid: [one,
+        two]
+`
+	top, problem := loadYAML("p.yml", []byte(text))
+	if problem != nil {
+		t.Fatal(problem)
+	}
+	r := &reader{file: "p.yml", cursor: cursor{text: text}}
+	draft := r.readSpec(top, false).secrets[0].policy.value.draft
+	for _, tt := range []struct {
+		keys []string
+		line int
+	}{
+		{[]string{"length"}, 6},
+		{[]string{"length.min"}, 6},
+		{[]string{"characters"}, 8},
+		{[]string{"characters[0]"}, 8},
+		{[]string{"characters[0].min"}, 9},
+		{[]string{"characters[0].max"}, 8},
+		{[]string{"characters[1]"}, 11},
+		{[]string{"characters[1].chars", "length"}, 11},
+		{[]string{"characters[7].min"}, 8},
+		{[]string{"passphrase.words"}, 13},
+		{[]string{"passphrase.separator"}, 13},
+		{[]string{"forbid[1]"}, 15},
+		{[]string{"forbid[2]"}, 14},
+		{[]string{"max-run", "forbid[1]"}, 15},
+		{[]string{"max-run"}, 5},
+		{nil, 5},
+	} {
+		if got := draft.locate(tt.keys); got.Line != tt.line || got.File != "p.yml" {
+			t.Errorf("%v is placed at %v, want line %d", tt.keys, got, tt.line)
+		}
+	}
+}
+
+func TestPassphraseDefaults(t *testing.T) {
+	for text, want := range map[string]password.Passphrase{
+		"{words: 8}":                                 {Words: 8, Separator: "-"},
+		`{words: 8, separator: ""}`:                  {Words: 8},
+		`{words: 6, separator: " ", digit: true}`:    {Words: 6, Separator: " ", Digit: true},
+		"{words: 6, capitalize: true, digit: false}": {Words: 6, Separator: "-", Capitalize: true},
+	} {
+		d, err := Parse(Source{File: "p.yml", Text: []byte("vault: kv-app\nsecrets: {a: {policy: {passphrase: " + text + "}}}\n")})
+		if err != nil || *d.Secrets[0].Parts[0].Rules.Passphrase != want {
+			t.Errorf("passphrase %s: got %+v and error %v, want %+v", text, d, err, want)
+		}
+	}
+}
+
+// What editors of other systems do to a file changes nothing of what it says, or of where.
+func TestByteOrderMarkAndLineEnds(t *testing.T) {
+	const text = "vault: kv-app\nsecrets:\n  a:\n    value: \"${x}\"\n"
+	_, want := Parse(Source{File: "p.yml", Text: []byte(text)})
+	for name, other := range map[string]string{
+		"a byte order mark": "\ufeff" + text,
+		"CR LF":             "vault: kv-app\r\nsecrets:\r\n  a:\r\n    value: \"${x}\"\r\n",
+	} {
+		if _, err := Parse(Source{File: "p.yml", Text: []byte(other)}); want == nil || err == nil || err.Error() != want.Error() {
+			t.Errorf("with %s: got error %v, want %v", name, err, want)
+		}
+	}
+}
