@@ -179,7 +179,7 @@ func bar(r row, now time.Time) string {
 	if from.After(to) {
 		from = to
 	}
-	label := chartText(r.step.Secret.Name + " (" + place(r.step.Secret.Place) + ")")
+	label := chartText(place(r.step.Secret.Place) + " " + r.step.Secret.Name) // a line that began with a name like title-x could be a statement
 	return fmt.Sprintf("%s :%s, %s, %s", label, state, day(from), day(cmp.Or(to, now).Add(24*time.Hour)))
 }
 
