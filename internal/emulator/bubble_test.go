@@ -279,14 +279,17 @@ func FuzzRequests(f *testing.F) {
 func TestConcurrentUse(t *testing.T) {
 	d := direct{emulator.New(emulator.Options{Vaults: []string{"kv-example", "kv-two"}}), t}
 	token := d.token(emulator.DefaultTenant, emulator.DefaultClient)
+	d.Grant("", "", emulator.Update, emulator.GetSecret)
 	var group sync.WaitGroup
 	for worker := range 8 {
 		group.Go(func() {
 			for range 20 {
 				d.do(http.MethodPut, []string{appURL, "https://kv-two.vault.azure.net/secrets/b?api-version=7.4"}[worker%2], token, `{"value":"v"}`)
 				d.do(http.MethodGet, listURL, token, "")
+				d.do(http.MethodGet, appURL, token, "")
+				d.do(http.MethodPatch, appURL, token, `{"tags":{"a":"b"},"attributes":{"enabled":true}}`)
 				d.Fault(emulator.Fault{Operation: "list", Kind: emulator.Unseen})
-				d.Grant("", "", emulator.Update)
+				d.Grant("", "", emulator.Update, emulator.GetSecret)
 				d.Trust(emulator.Credential{Subject: "other"})
 				d.AddVault(emulator.VaultOptions{Name: "kv-three"})
 				d.Advance(time.Millisecond)

@@ -33,9 +33,7 @@ func (v *vault) set(c *call) (any, *refusal) {
 	if c.unseen > 0 {
 		ver.seen = c.now.Add(c.unseen)
 	}
-	b := v.bundle(v.commit(c.name, ver), ver, true)
-	b.Value = &ver.value
-	return b, nil
+	return v.bundle(v.commit(c.name, ver), ver, true).withValue(ver.value), nil
 }
 
 // get reads a value: of a version, or of the current one. Neither nbf nor exp keeps it back, only enabled does.
@@ -47,9 +45,7 @@ func (v *vault) get(c *call) (any, *refusal) {
 	if !ver.enabled {
 		return nil, forbidden("SecretDisabled", "Operation get is not allowed on a disabled secret.")
 	}
-	b := v.bundle(s, ver, true)
-	b.Value = &ver.value
-	return b, nil
+	return v.bundle(s, ver, true).withValue(ver.value), nil
 }
 
 // pick finds the version that a path names, or the current one.

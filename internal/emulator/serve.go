@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// maxBody is the longest request body that is read: twice the largest secret with all its tags, escaped.
+// maxBody is the longest request body that is read, far beyond the largest secret with all its tags escaped.
 const maxBody = 1 << 20
 
 // A call is one request on its way to an answer.

@@ -295,7 +295,14 @@ func (v *vault) azurePolicy(ver *version) *refusal {
 	return nil
 }
 
-// bundle tells of a version; withVersion is false in lists of secrets.
+// withValue is for the two operations that tell one. It is a copy, since a bundle is sent after the vault's lock is free.
+func (b bundle) withValue(value string) bundle {
+	b.Value = &value
+	return b
+}
+
+// bundle tells of a version; withVersion is false in lists of secrets. What it shares with the version is never changed
+// in place, only replaced.
 func (v *vault) bundle(s *secret, ver *version, withVersion bool) bundle {
 	b := bundle{
 		ContentType: ver.contentType, ID: "https://" + v.host() + "/secrets/" + s.name, Managed: ver.managed, Tags: ver.tags,
