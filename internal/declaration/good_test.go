@@ -145,7 +145,7 @@ func TestPlaces(t *testing.T) {
 		{Name: "here", Place: Place{file, 7, 3}, Vaults: []Vault{{Name: "kv-app", Place: Place{file, 1, 8}}}},
 		{Name: "both", Place: Place{file, 8, 3}, Vaults: []Vault{
 			{Name: "kv-east", Alias: "east", TenantID: "11111111-2222-3333-4444-555555555555", Place: Place{file, 8, 19}},
-			{Name: "kv-west", Alias: "west", TenantID: "contoso.onmicrosoft.us", ClientID: "11111111-2222-3333-4444-555555555555", Place: Place{file, 8, 25}},
+			{Name: "kv-west", Alias: "west", TenantID: "99999999-8888-7777-6666-555555555555", ClientID: "11111111-2222-3333-4444-555555555555", Place: Place{file, 8, 25}},
 		}},
 	}
 	for i := range got.Secrets {

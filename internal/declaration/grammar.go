@@ -35,15 +35,15 @@ var vaultFields = []field[aliasSpec]{
 	{"name", "text", `{"$ref": "#/definitions/vault-address"}`,
 		"The vault: its name, or its `https://` URL.",
 		func(r *reader, n *yaml.Node, a *aliasSpec) { a.vault, _ = r.readVault(n, "name") }},
-	{"tenant-id", "text", `{"$ref": "#/definitions/tenant-id"}`,
-		"The Entra tenant of this vault's identity: a GUID or a domain. Absent: the run's.",
+	{"tenant-id", "text", `{"$ref": "#/definitions/guid"}`,
+		"The Entra tenant of this vault's identity, a GUID. Absent: the run's.",
 		func(r *reader, n *yaml.Node, a *aliasSpec) {
-			a.tenant = r.readMatch(n, "tenant-id", tenantID, "expected a GUID or a domain")
+			a.tenant = r.readGUID(n, "tenant-id")
 		}},
-	{"client-id", "text", `{"$ref": "#/definitions/client-id"}`,
-		"The identity for this vault: the GUID of an app registration or user-assigned identity. Absent: the run's.",
+	{"client-id", "text", `{"$ref": "#/definitions/guid"}`,
+		"The app registration or user-assigned identity for this vault, a GUID. Absent: the run's.",
 		func(r *reader, n *yaml.Node, a *aliasSpec) {
-			a.client = r.readMatch(n, "client-id", clientID, "expected a GUID")
+			a.client = r.readGUID(n, "client-id")
 		}},
 }
 

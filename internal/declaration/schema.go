@@ -82,8 +82,7 @@ func definitions() object {
 		"policy-use":       anyOf(ref("policy-reference"), ref("policy")),
 		"class":            object{"enum": password.Classes()},
 		"classes":          anyOf(ref("class"), object{"type": "array", "minItems": 1, "items": ref("class")}),
-		"client-id":        object{"type": "string", "pattern": clientID.String()},
-		"tenant-id":        object{"type": "string", "pattern": tenantID.String()},
+		"guid":             object{"type": "string", "pattern": guid.String()},
 		"vault-address":    vaultAddress(),
 		"tags": object{
 			"type": "object", "maxProperties": maxTags, "propertyNames": tagName(text(maxTag)),

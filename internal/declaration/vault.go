@@ -17,16 +17,14 @@ type aliasSpec struct {
 	tenant, client string
 }
 
-var (
-	clientID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-	tenantID = regexp.MustCompile(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|([0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.)+[A-Za-z]{2,63})$`)
-)
+// guid is how Entra writes the IDs of tenants and of applications.
+var guid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 
-// readMatch reads a text of a given form.
-func (r *reader) readMatch(n *yaml.Node, what string, form *regexp.Regexp, want string) string {
+// readGUID reads the ID of a tenant or of an application.
+func (r *reader) readGUID(n *yaml.Node, what string) string {
 	text, ok := r.readText(n, what, maxText)
-	if ok && !form.MatchString(text) {
-		r.problem(r.place(n), fmt.Sprintf("%s is %q", what, clip(text)), want)
+	if ok && !guid.MatchString(text) {
+		r.problem(r.place(n), fmt.Sprintf("%s is %q", what, clip(text)), "expected a GUID")
 		return ""
 	}
 	return text
