@@ -144,6 +144,29 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// One reason for many secrets is one problem, which names the first and counts the rest.
+func TestOneProblemOfMany(t *testing.T) {
+	plan := &provision.Plan{}
+	for i := range 9 {
+		plan.Steps = append(plan.Steps, step(i, fmt.Sprintf("s%d", i), "kv", provision.Refuse, "looking it up: there is no host"))
+	}
+	problems := report.Problems(plan, nil)
+	want := "s0 in kv, s1 in kv, s2 in kv, s3 in kv, s4 in kv, and 4 more: looking it up: there is no host"
+	if len(problems) != 1 || problems[0].Text() != want || len(problems[0].Places()) != 9 {
+		t.Errorf("got %v", problems)
+	}
+}
+
+// One long name does not push all other lines aside.
+func TestAlignmentIsBounded(t *testing.T) {
+	plan := &provision.Plan{Steps: []provision.Step{
+		step(1, strings.Repeat("x", 127), "kv", provision.Create, "not there yet"), step(2, "db", "kv", provision.Create, "not there yet"),
+	}}
+	if got := report.NewLines(plan).Step(&plan.Steps[1]); len(got) > 120 {
+		t.Errorf("%d characters: %s", len(got), got)
+	}
+}
+
 // An error of any other type is told too.
 func TestForeignError(t *testing.T) {
 	s := step(1, "a", "kv", provision.Create, "not there yet")
@@ -178,8 +201,11 @@ func hostileRun(n int) (*provision.Plan, []provision.Result) {
 			Step: &plan.Steps[i], Version: hostile, Duplicates: []string{hostile}, Expires: s.Expires,
 			Err: &provision.Error{Reason: fmt.Sprint(i, hostile), Remedy: strings.Repeat(hostile, 50)},
 		}
-		if i%3 == 0 {
+		switch i % 3 {
+		case 0:
 			results[i].Err = nil
+		case 1:
+			plan.Steps[i].Action, plan.Steps[i].Remedy = provision.Refuse, hostile
 		}
 	}
 	return plan, results
