@@ -219,8 +219,13 @@ func distinctAutomaton(alphabet charMask) (*automaton, error) {
 // string matching", CACM 18, 1975). The words are in lower case and not empty.
 func wordAutomaton(words []string, alphabet charMask) (*automaton, error) {
 	var spelt charMask
+	length := 0
 	for _, word := range words {
 		spelt = spelt.or(maskOf(word))
+		length += len(word)
+	}
+	if length > 4*maxStates {
+		return nil, errTooLarge
 	}
 	parts := splitBy(alphabet, func(c byte) byte {
 		if c = lower(c); spelt.has(c) {
@@ -243,9 +248,6 @@ func wordAutomaton(words []string, alphabet charMask) (*automaton, error) {
 			state = a.row(state)[class]
 		}
 		ends[state] = true
-		if len(ends) > 4*maxStates {
-			return nil, errTooLarge
-		}
 	}
 	a.completeWords(ends)
 	return a.trim(), nil

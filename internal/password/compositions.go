@@ -28,8 +28,9 @@ type compositions struct {
 	ends     []ends
 	limbs    int // of any number in drawing
 
-	nodes map[string]*node
-	work  *budget
+	nodes      map[string]*node
+	factorials []*big.Int
+	work       *budget
 
 	roots []root
 	total *big.Int
@@ -230,7 +231,7 @@ func (c *compositions) node(atom, left int, held, used []int) (*node, error) {
 	}
 	n.avail = c.sizes[atom]
 	if c.distinct {
-		n.avail -= used[atom]
+		n.avail = max(0, n.avail-used[atom])
 	}
 	return n, c.branch(n, held, used)
 }
@@ -238,11 +239,15 @@ func (c *compositions) node(atom, left int, held, used []int) (*node, error) {
 // branch makes the branches of a node, and its count.
 func (c *compositions) branch(n *node, held, used []int) error {
 	least, most := c.span(n, held)
-	ways := big.NewInt(1) // of taking so many places
+	if least > most {
+		return c.work.spend(100)
+	}
+	least = max(least, 0)
+	ways := c.taking(n, least)
 	factor := new(big.Int)
 	product := new(big.Int)
-	for taken := 0; taken <= most; taken++ {
-		if taken > 0 {
+	for taken := least; taken <= most; taken++ {
+		if taken > least {
 			chars := n.avail
 			if c.distinct {
 				chars -= taken - 1
@@ -250,14 +255,12 @@ func (c *compositions) branch(n *node, held, used []int) error {
 			ways.Mul(ways, factor.SetInt64(int64((n.left-taken+1)*chars)))
 			ways.Quo(ways, factor.SetInt64(int64(taken)))
 		}
-		if taken < least {
-			continue
-		}
 		next, err := c.node(n.atom+1, n.left-taken, c.after(n.atom, taken, held), used)
 		if err != nil {
 			return err
 		}
-		if err := c.work.spend(120 + len(ways.Bits())*len(next.count.Bits())/2); err != nil {
+		limbs := len(ways.Bits())
+		if err := c.work.spend(120 + 4*len(c.sets)*len(c.sets) + limbs*(5+len(next.count.Bits())/2)); err != nil {
 			return err
 		}
 		if next.count.Sign() > 0 {
@@ -266,6 +269,28 @@ func (c *compositions) branch(n *node, held, used []int) error {
 		}
 	}
 	return nil
+}
+
+// taking returns in how many ways the node's atom can take so many places.
+func (c *compositions) taking(n *node, places int) *big.Int {
+	ways := new(big.Int).Mul(c.factorial(places), c.factorial(n.left-places))
+	ways.Quo(c.factorial(n.left), ways)
+	if c.distinct {
+		falling := new(big.Int).Quo(c.factorial(n.avail), c.factorial(n.avail-places))
+		return ways.Mul(ways, falling)
+	}
+	return ways.Mul(ways, new(big.Int).Exp(big.NewInt(int64(n.avail)), big.NewInt(int64(places)), nil))
+}
+
+func (c *compositions) factorial(n int) *big.Int {
+	for i := len(c.factorials); i <= n; i++ {
+		next := big.NewInt(1)
+		if i > 0 {
+			next.Mul(c.factorials[i-1], big.NewInt(int64(i)))
+		}
+		c.factorials = append(c.factorials, next)
+	}
+	return c.factorials[n]
 }
 
 // span returns how many places the node's atom may take, at the least and at the most.
@@ -280,7 +305,7 @@ func (c *compositions) span(n *node, held []int) (least, most int) {
 		}
 	}
 	if c.distinct {
-		most = min(most, max(n.avail, 0))
+		most = min(most, n.avail)
 	}
 	for _, s := range c.members[n.atom] {
 		most = min(most, c.sets[s].max-held[s])

@@ -58,9 +58,11 @@ func (t *trial) drop(part []demand) bool {
 		return false
 	}
 	t.policy = p
-	t.held = slices.DeleteFunc(t.held, func(d demand) bool {
-		return slices.ContainsFunc(part, func(other demand) bool { return other.key == d.key })
-	})
+	dropped := make(map[string]bool)
+	for _, d := range part {
+		dropped[d.key] = true
+	}
+	t.held = slices.DeleteFunc(t.held, func(d demand) bool { return dropped[d.key] })
 	return true
 }
 
@@ -70,7 +72,8 @@ var anyLength = Length{1, maxLength}
 // isEmpty reports whether it is certain that the policy has no passwords.
 func (t *trial) isEmpty(p Policy) bool {
 	p.Dictionary = ""
-	if t.work.spend(20_000+200*len(p.Forbid)) != nil {
+	p.Forbid = slices.DeleteFunc(slices.Clone(p.Forbid), func(word string) bool { return word == "" })
+	if t.work.spend(20_000+500*len(p.Forbid)) != nil {
 		return false
 	}
 	r := newRules(p)
@@ -99,23 +102,24 @@ func (r *rules) isEmptyAtAnyLength(work *budget) bool {
 		return false
 	}
 	parts := splitBy(r.alphabet, func(c byte) [2]uint32 { return [2]uint32{membership(r.sets, c), uint32(a.class[c])} })
-	seen := map[[2]int32]bool{{0, 0}: true}
+	seen := make(map[[2]int32]bool) // after one character or more
 	open := [][2]int32{{0, 0}}
 	for len(open) > 0 {
 		at := open[len(open)-1]
 		open = open[:len(open)-1]
-		if a.accepts[at[0]] && q.accepts[at[1]] {
-			return false
-		}
 		if work.spend(30*len(parts)) != nil {
 			return false
 		}
 		for _, part := range parts {
 			to := [2]int32{a.step(at[0], part.lowest()), q.step(at[1], part.lowest())}
-			if to[0] != dead && to[1] != dead && !seen[to] {
-				seen[to] = true
-				open = append(open, to)
+			if to[0] == dead || to[1] == dead || seen[to] {
+				continue
 			}
+			if a.accepts[to[0]] && q.accepts[to[1]] {
+				return false
+			}
+			seen[to] = true
+			open = append(open, to)
 		}
 	}
 	return true
@@ -136,7 +140,11 @@ func (t *trial) problem() Problem {
 		return Problem{Keys: []string{"characters"}, Text: "the charsets hold no character", Want: "add characters"}
 	}
 	if len(minimums) > 0 {
-		phrases = slices.Insert(phrases, min(1, len(phrases)), minimumPhrase(minimums))
+		at := 0
+		if keys[0] == "length" {
+			at = 1
+		}
+		phrases = slices.Insert(phrases, at, minimumPhrase(minimums))
 	}
 	text := phrases[0]
 	if len(phrases) > 1 {

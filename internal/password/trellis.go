@@ -284,7 +284,7 @@ func (tr *trellis) unrank(dst []byte, rank nat) int {
 			if rank.less(count) {
 				break
 			}
-			rank.sub(count)
+			rank.sub(count.trim())
 		}
 	}
 	var scratch [maxLimbs]uint64
