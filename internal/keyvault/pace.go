@@ -18,13 +18,14 @@ const (
 // back when it has been answered, and the slot is free again a period later. So the service, which counts a request
 // somewhere between the two, never counts more than there are slots in any period, whatever the network does.
 type window struct {
-	mu   sync.Mutex
-	free []time.Time // when each free slot may be used; a queue, since slots come back in the order of these times
-	back chan struct{}
+	mu     sync.Mutex
+	unused int           // slots that no request has taken yet
+	free   []time.Time   // when each of the others that are free may be used; they come back in the order of these times
+	back   chan struct{} // a slot came back
 }
 
 func newWindow(slots int) *window {
-	return &window{free: make([]time.Time, slots), back: make(chan struct{}, slots)}
+	return &window{unused: slots, back: make(chan struct{}, 1)}
 }
 
 // take waits for a slot. It fails only with ctx.
@@ -56,18 +57,30 @@ func (w *window) give() {
 func (w *window) pop() (time.Time, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.unused > 0 {
+		w.unused--
+		return time.Time{}, true
+	}
 	if len(w.free) == 0 {
 		return time.Time{}, false
 	}
 	ready := w.free[0]
 	w.free = w.free[1:]
+	w.signal() // for another that waits: one signal may stand for several slots
 	return ready, true
 }
 
 func (w *window) push(ready time.Time) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.free = append(w.free, ready)
-	w.mu.Unlock()
+	w.signal()
+}
+
+func (w *window) signal() {
+	if len(w.free) == 0 {
+		return
+	}
 	select {
 	case w.back <- struct{}{}:
 	default:

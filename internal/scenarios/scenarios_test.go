@@ -26,7 +26,7 @@ import (
 	"keyvault-passwords/internal/emulatortest"
 )
 
-// program is the binary under test, as users run it.
+// program is the binary under test, built as the Dockerfile builds it.
 var program string
 
 func TestMain(m *testing.M) {
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	program = filepath.Join(dir, "keyvault-passwords")
-	if out, err := exec.Command("go", "build", "-o", program, "keyvault-passwords").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags=nethttpomithttp2", "-o", program, "keyvault-passwords").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
 		os.Exit(1)
 	}
@@ -53,17 +53,23 @@ func TestScenarios(t *testing.T) {
 		Files: scripts,
 		Setup: setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"action":    runAction,
-			"job":       setJob,
-			"fault":     addFault,
-			"vault":     addVault,
-			"grant":     func(ts *testscript.TestScript, _ bool, args []string) { the(ts).emulator.Grant(emulator.DefaultClient, args[0], args[1:]...) },
-			"revoke":    func(ts *testscript.TestScript, _ bool, args []string) { the(ts).emulator.Revoke(emulator.DefaultClient, args[0], args[1:]...) },
-			"distrust":  func(ts *testscript.TestScript, _ bool, _ []string) { the(ts).emulator.Distrust(emulator.DefaultClient) },
-			"trust":     trust,
-			"advance":   advance,
-			"plant":     plant,
-			"remove":    func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(the(ts).emulator.Remove(args[0], args[1])) },
+			"action": runAction,
+			"job":    setJob,
+			"fault":  addFault,
+			"vault":  addVault,
+			"grant": func(ts *testscript.TestScript, _ bool, args []string) {
+				the(ts).emulator.Grant(emulator.DefaultClient, args[0], args[1:]...)
+			},
+			"revoke": func(ts *testscript.TestScript, _ bool, args []string) {
+				the(ts).emulator.Revoke(emulator.DefaultClient, args[0], args[1:]...)
+			},
+			"distrust": func(ts *testscript.TestScript, _ bool, _ []string) { the(ts).emulator.Distrust(emulator.DefaultClient) },
+			"trust":    trust,
+			"advance":  advance,
+			"plant":    plant,
+			"remove": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(the(ts).emulator.Remove(args[0], args[1]))
+			},
 			"holds":     showHeld,
 			"requests":  checkRequests,
 			"leakcheck": checkLeaks,
