@@ -72,10 +72,7 @@ func nextRotation(s *declaration.Secret, v keyvault.Version) (next time.Time) {
 	return next
 }
 
-// expiryFrom returns when a version of a secret expires if it is made at now, in the vault's whole seconds; zero if never.
-func expiryFrom(s *declaration.Secret, now time.Time) time.Time { return after(now, s.Expires) }
-
-// after returns now and d later, in whole seconds; zero if d is 0.
+// after returns the time d after now, in the whole seconds that Key Vault keeps; zero if d is 0.
 func after(now time.Time, d time.Duration) time.Time {
 	if d == 0 {
 		return time.Time{}
