@@ -70,10 +70,11 @@ func TestScenarios(t *testing.T) {
 			"remove": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(the(ts).emulator.Remove(args[0], args[1]))
 			},
-			"holds":     showHeld,
-			"requests":  checkRequests,
-			"leakcheck": checkLeaks,
-			"plantleak": plantLeak,
+			"holds":         showHeld,
+			"requests":      checkRequests,
+			"leakcheck":     checkLeaks,
+			"sameoperation": checkOperations,
+			"plantleak":     plantLeak,
 		},
 	})
 }
@@ -318,6 +319,19 @@ func checkRequests(ts *testscript.TestScript, neg bool, args []string) {
 		if (counts[pair[0]] == want) == neg {
 			ts.Fatalf("requests %s: %d; want %s (all: %v)", pair[0], counts[pair[0]], pair[1], counts)
 		}
+	}
+}
+
+// checkOperations compares of how many operations the versions of a secret are, over all vaults: sameoperation NAME N.
+func checkOperations(ts *testscript.TestScript, _ bool, args []string) {
+	operations := map[string]bool{}
+	for _, h := range the(ts).emulator.Holds() {
+		if h.Name == args[0] {
+			operations[h.Tags["operation"]] = true
+		}
+	}
+	if want, err := strconv.Atoi(args[1]); err != nil || len(operations) != want {
+		ts.Fatalf("%s has versions of %d operations; want %s", args[0], len(operations), args[1])
 	}
 }
 
