@@ -305,6 +305,19 @@ func (r *resolver) checkLifecycle(s *secretSpec) {
 	r.within(disable, "disable-after", after, "rotate.after", "expected at most that: the next version would come first")
 	r.within(s.notBefore, "not-before", after, "rotate.after", "expected at most that: the next version would come first")
 	r.within(s.notBefore, "not-before", disable, "disable-after", "expected at most that: in between, no version could be used")
+	if before.given() && s.expires.given() && before.value < s.expires.value {
+		lasts := s.expires.value - before.value
+		reason := fmt.Sprintf("longer than a version lasts: expires %s less before-expiry %s", s.expires.text(), before.text())
+		r.lasting(disable, "disable-after", lasts, reason)
+		r.lasting(s.notBefore, "not-before", lasts, reason)
+	}
+}
+
+// lasting notes a duration that is longer than a version lasts.
+func (r *resolver) lasting(a located[time.Duration], what string, lasts time.Duration, reason string) {
+	if a.given() && a.value > lasts {
+		r.problem(a.place, fmt.Sprintf("%s %s is %s", what, a.text(), reason), "expected at most that: the next version would come first")
+	}
 }
 
 // shorter notes a duration that is as long as another, or longer. Durations that are not given contradict none.

@@ -65,7 +65,7 @@ func asJSON(text []byte) (any, error) {
 // beyondSchema are the bad fixtures that are valid by any schema: what is wrong with them is a reference, a name that is
 // there twice, an arithmetic, or in the way the text is written.
 var beyondSchema = []string{
-	"after-beyond-expires", "before-expiry-long", "disable-after-long",
+	"after-beyond-expires", "before-expiry-long", "disable-after-beyond-expiry", "disable-after-long", "not-before-beyond-expiry",
 	"not-before-beyond-after", "not-before-beyond-disable", "not-before-beyond-expires",
 	"compile-chars-umlaut", "compile-entropy", "compile-login", "compile-max-of-set", "compile-minimums",
 	"compile-own-entropy", "compile-pattern", "compile-rules",
