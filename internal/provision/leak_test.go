@@ -64,7 +64,9 @@ func TestNothingReturnedCanHoldAValue(t *testing.T) {
 func TestTheWalkSees(t *testing.T) {
 	for _, planted := range []any{
 		struct{ b []byte }{}, struct{ a [4]byte }{}, struct{ f func() string }{}, struct{ c chan string }{}, struct{ e error }{},
-		struct{ v sensitive.Value }{}, struct{ m map[string]*struct{ hidden []sensitive.Value } }{}, struct{ any any }{}, struct{ k map[[2]byte]int }{},
+		struct{ v sensitive.Value }{}, struct {
+			m map[string]*struct{ hidden []sensitive.Value }
+		}{}, struct{ any any }{}, struct{ k map[[2]byte]int }{},
 	} {
 		if got := holders(reflect.TypeOf(planted), "", map[reflect.Type]bool{}); len(got) != 1 {
 			t.Errorf("%T: found %v", planted, got)

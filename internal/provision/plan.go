@@ -215,6 +215,8 @@ func (s *Step) settle(why cause, f *finding, o Options) {
 	}
 	next := nextRotation(s.Secret, f.current)
 	switch isDue, reason := due(s.Secret, f.current, f.now, o.Adopt); {
+	case o.Mode == ModeEnsure && isDue != "" && s.Foreign:
+		s.Reason = "exists, not by this action; due in mode rotate: " + reason
 	case o.Mode == ModeEnsure && isDue != "":
 		s.Reason = "exists; due in mode rotate: " + reason
 	case o.Mode == ModeEnsure:

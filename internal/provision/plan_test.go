@@ -176,6 +176,8 @@ func TestOneSecretInOneVault(t *testing.T) {
 			"keep: made 9d ago, no rotation by time is declared"},
 
 		{"it is foreign", after60d, past(theirs(9 * day)), false, provision.Options{Mode: ensure}, "keep: exists, made 9d ago, not by this action"},
+		{"it is foreign, overdue", after60d, past(theirs(61 * day)), false, provision.Options{Mode: ensure},
+			"keep: exists, not by this action; due in mode rotate: made 61d ago, rotate after 60d"},
 		{"it is foreign, not due", after60d, past(theirs(9 * day)), false, provision.Options{Mode: rotate},
 			"keep: made 9d ago, not by this action, not due before 2026-04-21 12:00Z"},
 		{"it is foreign, due", after60d, past(theirs(61 * day)), false, provision.Options{Mode: rotate},
