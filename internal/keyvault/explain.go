@@ -120,8 +120,9 @@ var meanings = map[string]meaning{
 		"run the job on a runner inside the vault's network"},
 	"ObjectIsDeletedButRecoverable": {SoftDeleted, "the name is soft-deleted, and not free until it is recovered or purged",
 		"set recover-deleted: true, or purge it where the vault allows: az keyvault secret purge --vault-name {vault} --name {secret}"},
-	"ObjectIsBeingDeleted": {BeingDeleted, "the name is just being deleted or recovered", "run the job again in a minute"},
-	"SecretDisabled":       {Forbidden, "the version is disabled", "enable it, or set a new version with mode: force"},
+	"ObjectIsBeingDeleted":   {BeingDeleted, "the name is just being deleted", "run the job again in a minute"},
+	"ObjectIsBeingRecovered": {BeingDeleted, "the name is just being recovered", "run the job again in a minute"},
+	"SecretDisabled":         {Forbidden, "the version is disabled", "enable it, or set a new version with mode: force"},
 }
 
 func (c *Client) explainRefusal(e *Error, a act, refusal *azcore.ResponseError) {

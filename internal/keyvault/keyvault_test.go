@@ -114,6 +114,8 @@ func TestOneOperationMakesOneVersion(t *testing.T) {
 		{Kind: emulator.BigHeaders, Phase: emulator.After},
 		{Kind: emulator.Slow, Phase: emulator.After, Delay: time.Minute},
 		{Kind: emulator.StaleToken},
+		{Kind: emulator.Status, Status: 409, Code: "Conflict", Inner: "ObjectIsBeingDeleted"},
+		{Kind: emulator.Status, Status: 409, Code: "Conflict", Inner: "ObjectIsBeingRecovered"},
 	} {
 		t.Run(fmt.Sprintf("%s %d phase %d", fault.Kind, fault.Status, fault.Phase), func(t *testing.T) {
 			with(t, func(t *testing.T, b *bench) {

@@ -47,7 +47,7 @@ func (r *retry) again(ctx context.Context, c *Client, err error) bool {
 	case refusal.StatusCode == http.StatusUnauthorized && !r.renewed && codeAKV(refusal) == "":
 		r.renewed = true
 		return c.config.Credential.Renew() == nil
-	case innerCode(refusal) == "ObjectIsBeingDeleted" && r.busy < busyMax:
+	case meanings[innerCode(refusal)].kind == BeingDeleted && r.busy < busyMax:
 		r.busy++
 		return wait(ctx, time.Second<<(r.busy-1)) == nil
 	}

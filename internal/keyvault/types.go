@@ -52,7 +52,7 @@ const (
 	NotFound          // 404
 	Forbidden         // 403, whatever the inner code: the text says which
 	SoftDeleted       // 409 ObjectIsDeletedButRecoverable: recover or purge frees the name
-	BeingDeleted      // 409 ObjectIsBeingDeleted: passes by itself
+	BeingDeleted      // 409 ObjectIsBeingDeleted or ObjectIsBeingRecovered: passes by itself
 	Ambiguous         // the version may or may not have been stored, and the list could not tell
 	Cancelled         // the run was stopped before the request was sent
 	Unreachable       // no connection: DNS, TCP, TLS, proxy
