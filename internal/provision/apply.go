@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,7 +75,7 @@ func (s *Step) untouched() Result {
 	r := Result{Step: s}
 	r.now(s.Current)
 	if s.Action == Refuse {
-		r.Err = s.refusal
+		r.Err = &Error{Reason: s.Reason, Remedy: s.Remedy, Kind: s.kind}
 	}
 	return r
 }
@@ -112,7 +113,7 @@ func newOperation(ctx context.Context, steps []*Step, run string) (op operation,
 	if ctx.Err() != nil {
 		return op, notStarted()
 	}
-	if !steps[0].Action.writes() {
+	if !slices.ContainsFunc(steps, func(s *Step) bool { return s.Action.writes() }) {
 		return op, nil
 	}
 	var id [16]byte
@@ -190,10 +191,7 @@ func recoverDeleted(ctx context.Context, v Vault, o Options, r *Result) (*findin
 
 // now notes that a version is current, none if it is the zero Version.
 func (r *Result) now(current keyvault.Version) {
-	r.Version, r.Expires, r.Next = current.ID, current.Expires, time.Time{}
-	if current.ID != "" {
-		r.Next = nextRotation(r.Step.Secret, current)
-	}
+	r.Version, r.Expires, r.Next = current.ID, current.Expires, nextRotation(r.Step.Secret, current)
 }
 
 // set makes the new version.

@@ -59,8 +59,11 @@ func expiryOf(s *declaration.Secret, v keyvault.Version) time.Time {
 	return v.Expires
 }
 
-// nextRotation returns when a version is due by age or expiry, whichever is first; zero if it never is.
+// nextRotation returns when a version is due by age or expiry, whichever is first; zero if it never is, or is no version.
 func nextRotation(s *declaration.Secret, v keyvault.Version) (next time.Time) {
+	if v.Created.IsZero() {
+		return next
+	}
 	if s.Rotate.After > 0 {
 		next = v.Created.Add(s.Rotate.After)
 	}

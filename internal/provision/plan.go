@@ -198,8 +198,7 @@ func (s *Step) write(why cause, f *finding) {
 
 // refuse makes the step one that does nothing.
 func (s *Step) refuse(err *Error) {
-	s.Action, s.Due, s.Reason, s.Remedy = Refuse, "", err.Reason, err.Remedy
-	s.refusal = err
+	s.Action, s.Due, s.Reason, s.Remedy, s.kind = Refuse, "", err.Reason, err.Remedy, err.Kind
 }
 
 // settle makes the step of a secret that is not to be written one that keeps it, or refuses it where its vaults differ.
@@ -231,11 +230,7 @@ func (s *Step) settle(why cause, f *finding, o Options) {
 // finish fills in what follows from the action: dates, superseded versions, tags that stay, warnings.
 func (s *Step) finish(f *finding, o Options) {
 	count := s.Versions
-	s.Expires = s.Current.Expires
-	s.Next = time.Time{}
-	if s.Current.ID != "" {
-		s.Next = nextRotation(s.Secret, s.Current)
-	}
+	s.Expires, s.Next = s.Current.Expires, nextRotation(s.Secret, s.Current)
 	if s.Action.writes() {
 		s.Expires = after(f.now, s.Secret.Expires)
 		s.Next = nextRotation(s.Secret, keyvault.Version{Created: f.now, Expires: s.Expires})

@@ -126,7 +126,7 @@ type Step struct {
 	Warnings []string
 
 	carried map[string]string // the tags of Current that a new version keeps
-	refusal *Error            // of Refuse
+	kind    keyvault.Kind     // of Refuse: the vault's, if it is the vault that refused
 }
 
 // A Result is how a step ended.
