@@ -3,7 +3,6 @@ package provision
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 
 	"keyvault-passwords/internal/keyvault"
@@ -54,7 +53,8 @@ func concernsVault(err error) bool {
 	if !ok {
 		return false
 	}
-	return e.Kind == keyvault.Unreachable || e.Kind == keyvault.Identity || e.Status == http.StatusUnauthorized
+	const unauthorized = 401 // the vault does not take the identity's token
+	return e.Kind == keyvault.Unreachable || e.Kind == keyvault.Identity || e.Status == unauthorized
 }
 
 // notStarted is why nothing was sent for a step.
