@@ -233,7 +233,12 @@ func checkProblems(t *testing.T, err error, text string) {
 	if !ok || len(problems) == 0 {
 		t.Fatalf("the error is %T with %d problems, want Problems", err, len(problems))
 	}
-	lines := strings.Count(text, "\n") + 1
+	lines := 1
+	for _, c := range text {
+		if strings.ContainsRune("\n\r\u0085\u2028\u2029", c) { // each breaks a line in YAML 1.1
+			lines++
+		}
+	}
 	for i, p := range problems {
 		if p.Text == "" || strings.ContainsFunc(p.Error(), func(c rune) bool { return c < ' ' || c == 0x7f }) {
 			t.Fatalf("%q says nothing, or holds a control character", p.Error())

@@ -3,6 +3,7 @@ package declaration
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -11,7 +12,7 @@ import (
 func alternatives(word string, known []string) string {
 	list := "expected one of " + enumerate(known)
 	if len(known) == 1 {
-		list = "expected " + known[0]
+		list = "expected " + enumerate(known)
 	}
 	if near := nearest(word, known); near != "" {
 		return fmt.Sprintf("did you mean %q? %s", near, list)
@@ -19,13 +20,22 @@ func alternatives(word string, known []string) string {
 	return list
 }
 
-// enumerate lists names for a message, not more than a reader takes in.
+// enumerate lists names for a message, not more than a reader takes in. A name that cannot be one, and has been refused
+// where it stands, is quoted: it may hold anything.
 func enumerate(names []string) string {
 	const most = 24
-	if len(names) > most {
-		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+	var list []string
+	for _, name := range names[:min(len(names), most)] {
+		if !aliasName.MatchString(name) {
+			name = strconv.Quote(clip(name))
+		}
+		list = append(list, name)
 	}
-	return strings.Join(names, ", ")
+	text := strings.Join(list, ", ")
+	if len(names) > most {
+		text += fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return text
 }
 
 // nearest returns the known word that is fewest slips away from word, in any letter case: at most one for each three

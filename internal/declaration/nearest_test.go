@@ -70,3 +70,9 @@ func TestEnumerateIsBounded(t *testing.T) {
 		t.Errorf("a hundred names are listed as %q", got)
 	}
 }
+
+func TestEnumerateQuotesWhatIsNoName(t *testing.T) {
+	if got := enumerate([]string{"eu", "e\nu", strings.Repeat("x", 100)}); got != `eu, "e\nu", "`+strings.Repeat("x", 60)+`..."` {
+		t.Errorf("got %s", got)
+	}
+}
