@@ -297,7 +297,7 @@ func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledge
 func (r *run) mask(texts []string) {
 	if short := r.runner.Mask(texts...); short > 0 {
 		r.runner.Annotate(runner.Annotation{Level: runner.LevelNotice, Text: fmt.Sprintf(
-			"%d of the secret names have three characters or fewer and are not masked: masking them would shred the log", short)})
+			"names of three characters or fewer are not masked, which would shred the log: %d here", short)})
 	}
 }
 

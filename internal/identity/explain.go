@@ -24,18 +24,24 @@ type Error struct {
 
 // Error returns the act, the cause and the remedy.
 func (e *Error) Error() string {
-	text := "signing in to Entra: " + e.Cause
+	cause, remedy := e.Explain()
+	if remedy == "" {
+		return cause
+	}
+	return cause + "; " + remedy
+}
+
+// Explain returns the act with the cause, and the remedy, which may have several lines.
+func (e *Error) Explain() (cause, remedy string) {
+	cause = "signing in to Entra: " + e.Cause
 	if e.Code != 0 {
-		text += fmt.Sprintf(" (AADSTS%d", e.Code)
+		cause += fmt.Sprintf(" (AADSTS%d", e.Code)
 		if e.Correlation != "" {
-			text += ", correlation ID " + e.Correlation
+			cause += ", correlation ID " + e.Correlation
 		}
-		text += ")"
+		cause += ")"
 	}
-	if e.Remedy != "" {
-		text += "; " + e.Remedy
-	}
-	return text
+	return cause, e.Remedy
 }
 
 // Unwrap returns e.Err.
@@ -121,7 +127,8 @@ func (c *Credential) refused(ctx context.Context, err error) *Error {
 	case ctx.Err() != nil:
 		return stopped(ctx)
 	case c.last.assertion != nil:
-		return &Error{Cause: c.last.assertion.Error(), Err: c.last.assertion}
+		cause, remedy, _ := strings.Cut(c.last.assertion.Error(), "; ")
+		return &Error{Cause: cause, Remedy: remedy, Err: c.last.assertion}
 	case errors.Is(err, errPanic):
 		return &Error{Cause: err.Error(), Remedy: "run the job again; if it stays, check what stands between the runner and " + c.config.Cloud.Authority}
 	}

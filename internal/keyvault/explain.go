@@ -61,6 +61,9 @@ func (c *Client) explain(a act, name string, err error) *Error {
 		return already
 	case errors.As(err, &identity):
 		e.Kind, e.Cause, e.Err = Identity, identity.err.Error(), identity.err
+		if parts, ok := errors.AsType[explained](identity.err); ok {
+			e.Cause, e.Remedy = parts.Explain()
+		}
 	case errors.As(err, &refusal):
 		c.explainRefusal(e, a, refusal)
 	case errors.Is(err, errNotSent):
@@ -75,6 +78,12 @@ func (c *Client) explain(a act, name string, err error) *Error {
 		e.Cause, e.Remedy = "the answer is not what Key Vault documents", c.between()
 	}
 	return e
+}
+
+// An explained error keeps its remedy apart from its cause.
+type explained interface {
+	error
+	Explain() (cause, remedy string)
 }
 
 func (c *Client) between() string {

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"keyvault-passwords/internal/escape"
 	"keyvault-passwords/internal/provision"
 )
 
@@ -45,23 +46,24 @@ func Plan(w io.Writer, plan *provision.Plan) {
 		s := &plan.Steps[i]
 		_, _ = fmt.Fprintln(w, l.Step(s))
 		for _, warning := range s.Warnings {
-			_, _ = fmt.Fprintln(w, Escape(l.start("warning", s)+warning))
+			_, _ = fmt.Fprintln(w, escape.Line(l.start("warning", s)+warning))
 		}
 	}
 }
 
-// Step returns the line of the plan for one step: "create  db  azure-sql@...  209.54 bits  expires 2027-02-20  not there yet".
+// Step returns the line of the plan for one step. What to do about a refusal is told with the problem, once for all that
+// share it: see [Problem]. A line reads "create  db  azure-sql@...  209.54 bits  expires 2027-02-20  not there yet".
 func (l Lines) Step(s *provision.Step) string {
 	r := planned(s)
 	text := l.start(r.what, s)
 	if r.problem != nil {
-		return Escape(text + r.problem.Error())
+		return escape.Line(text + r.problem.Reason)
 	}
 	text += pad(s.Secret.Policy, l.policy) + pad(s.Entropy, l.entropy)
 	if !r.expires.IsZero() {
 		text += "expires " + day(r.expires) + "  "
 	}
-	return Escape(text + r.why)
+	return escape.Line(text + r.why)
 }
 
 // Result returns the line of the log for a step that ended: "created  db  0123...  expires 2027-02-20  0.12 s".
@@ -73,9 +75,9 @@ func (l Lines) Result(result provision.Result) string {
 	}
 	switch {
 	case r.partly:
-		text += "but " + r.problem.Error()
+		text += "but " + r.problem.Reason
 	case r.problem != nil:
-		text += r.problem.Error()
+		text += r.problem.Reason
 	default:
 		if !r.expires.IsZero() {
 			text += "expires " + day(r.expires) + "  "
@@ -85,7 +87,7 @@ func (l Lines) Result(result provision.Result) string {
 	if result.Elapsed >= 10*time.Millisecond {
 		text += fmt.Sprintf("  (%.2f s)", result.Elapsed.Seconds())
 	}
-	return Escape(text)
+	return escape.Line(text)
 }
 
 // start returns the columns that each line begins with.

@@ -4,8 +4,8 @@
 // it may not import the package that values are made of. It does no input or output of its own beyond the writer it is
 // handed.
 //
-// Text from outside (an error's words, a tag's name) may be hostile. What goes to the log passes [Escape], so that no line
-// of it can be a workflow command; what goes to the summary passes [Cell], so that it stays in its cell of the table and
+// Text from outside (an error's words, a tag's name) may be hostile. What goes to the log passes [escape.Line], so that no line
+// of it can be a workflow command; what goes to the summary passes [escape.Cell], so that it stays in its cell of the table and
 // is neither markup nor a link.
 package report
 
@@ -122,8 +122,8 @@ func (p Problem) Places() (places []declaration.Place) {
 	return places
 }
 
-// Text returns the problem on one line: the secrets concerned, the first few by name, the reason and the remedy. It is
-// not escaped.
+// Text returns the problem: the secrets concerned, the first few by name, the reason and the remedy, which may have several
+// lines. It is not escaped.
 func (p Problem) Text() string {
 	var names []string
 	for _, step := range p.Steps {

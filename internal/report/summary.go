@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"keyvault-passwords/internal/escape"
 	"keyvault-passwords/internal/provision"
 )
 
@@ -48,7 +49,7 @@ func headline(run Run, all []row) string {
 	if run.Results == nil {
 		title += ": the plan of a dry run"
 	}
-	return fmt.Sprintf("## %s\n\nMode `%s`, %s.\n\n", title, Cell(string(run.Mode)), totals(all))
+	return fmt.Sprintf("## %s\n\nMode `%s`, %s.\n\n", title, escape.Cell(string(run.Mode)), totals(all))
 }
 
 // A table is a Markdown table under a heading, of limited size.
@@ -94,12 +95,21 @@ func problemTable(list []Problem) string {
 		t.add(func() []string {
 			var names []string
 			for _, step := range p.Steps {
-				names = append(names, named(step)+" in "+Cell(step.Vault))
+				names = append(names, named(step)+" in "+escape.Cell(step.Vault))
 			}
-			return []string{few(names, "<br>"), Cell(p.Reason), Cell(p.Remedy)}
+			return []string{few(names, "<br>"), escape.Cell(p.Reason), paragraph(p.Remedy)}
 		})
 	}
 	return t.end()
+}
+
+// paragraph returns a text of several lines for one cell.
+func paragraph(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		lines = append(lines, escape.Cell(line))
+	}
+	return strings.Join(lines, "<br>")
 }
 
 func warningTable(all []row) string {
@@ -108,7 +118,7 @@ func warningTable(all []row) string {
 	for _, r := range all {
 		for _, warning := range r.step.Warnings {
 			some = true
-			t.add(func() []string { return []string{named(r.step), Cell(r.step.Vault), Cell(warning)} })
+			t.add(func() []string { return []string{named(r.step), escape.Cell(r.step.Vault), escape.Cell(warning)} })
 		}
 	}
 	if !some {
@@ -119,11 +129,11 @@ func warningTable(all []row) string {
 
 // named returns a secret's name and place. The runner writes *** for the name; the place stays.
 func named(s *provision.Step) string {
-	return Cell(s.Secret.Name) + " (" + Cell(place(s.Secret.Place)) + ")"
+	return escape.Cell(s.Secret.Name) + " (" + escape.Cell(place(s.Secret.Place)) + ")"
 }
 
 func secretTable(all []row, limit int) string {
-	t := newTable("Secrets", limit, "secret", "declared at", "vault", "what", "why", "version", "policy", "bits", "expires", "next rotation")
+	t := newTable("Secrets", limit, "secret", "vault", "what was done, and why", "version", "policy", "bits", "expires", "next rotation")
 	for _, r := range all {
 		t.add(r.cells)
 	}
@@ -134,12 +144,24 @@ func secretTable(all []row, limit int) string {
 func (r row) cells() []string {
 	s, version := r.step, "-"
 	if r.version != "" {
-		version = "`" + Cell(r.version) + "`"
+		version = "`" + escape.Cell(r.version) + "`"
 	}
+	policy, _, _ := strings.Cut(s.Secret.Policy, "@") // the fingerprint is in the log
 	return []string{
-		Cell(s.Secret.Name), Cell(place(s.Secret.Place)), Cell(s.Vault), r.what, Cell(r.why), version,
-		Cell(s.Secret.Policy), Cell(strings.ReplaceAll(s.Entropy, " bits", "")), day(r.expires), day(r.next),
+		named(s), escape.Cell(s.Vault), r.story(), version,
+		escape.Cell(policy), escape.Cell(strings.ReplaceAll(s.Entropy, " bits", "")), day(r.expires), day(r.next),
 	}
+}
+
+// story is what was done and why, or where to read why not.
+func (r row) story() string {
+	switch {
+	case r.partly:
+		return r.what + ", but see Problems"
+	case r.problem != nil:
+		return r.what + ": see Problems"
+	}
+	return r.what + ": " + escape.Cell(r.why)
 }
 
 // timeline returns a chart of when the versions expire, the first first; "" if none does.
@@ -190,13 +212,13 @@ func chartText(text string) string {
 			return ' '
 		}
 		return c
-	}, oneLine(text))
+	}, escape.Line(text))
 }
 
 func notes(run Run) string {
 	var b strings.Builder
 	for _, note := range run.Notes {
-		b.WriteString("- " + Cell(note) + "\n")
+		b.WriteString("- " + escape.Cell(note) + "\n")
 	}
 	if run.Elapsed > 0 {
 		fmt.Fprintf(&b, "- the whole run took %.2f s\n", run.Elapsed.Seconds())

@@ -17,10 +17,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sethvargo/go-githubactions"
+
+	"keyvault-passwords/internal/escape"
 )
 
 // MaxAnnotations is how many annotations of one level the runner shows for a step; it drops the rest silently.
@@ -97,8 +97,8 @@ func (r *Runner) Run() string {
 	return strings.Join([]string{repository, id, attempt}, "/")
 }
 
-// Print writes one line to the log. It cannot issue a command: see [Escape].
-func (r *Runner) Print(line string) { _, _ = r.out.Write([]byte(Escape(line) + "\n")) }
+// Print writes one line to the log. It cannot issue a command: see [escape.Line].
+func (r *Runner) Print(line string) { _, _ = r.out.Write([]byte(escape.Line(line) + "\n")) }
 
 // PrintLines writes each line of text as Print does.
 func (r *Runner) PrintLines(text string) {
@@ -108,10 +108,10 @@ func (r *Runner) PrintLines(text string) {
 }
 
 // Debug writes one line that shows only where the job runs with step debug logging.
-func (r *Runner) Debug(line string) { r.action.Debugf("%s", Escape(line)) }
+func (r *Runner) Debug(line string) { r.action.Debugf("%s", escape.Line(line)) }
 
 // Group opens a fold of the log, EndGroup closes it. Folds do not nest.
-func (r *Runner) Group(title string) { r.action.Group(Escape(title)) }
+func (r *Runner) Group(title string) { r.action.Group(escape.Line(title)) }
 
 // EndGroup closes the fold that Group opened.
 func (r *Runner) EndGroup() { r.action.EndGroup() }
@@ -138,7 +138,7 @@ type Annotation struct {
 func (r *Runner) Annotate(a Annotation) {
 	properties := githubactions.CommandProperties{}
 	if a.File != "" {
-		properties["file"] = Escape(a.File)
+		properties["file"] = escape.Line(a.File)
 		if a.Line > 0 {
 			properties["line"] = strconv.Itoa(a.Line)
 		}
@@ -148,7 +148,7 @@ func (r *Runner) Annotate(a Annotation) {
 	}
 	lines := strings.Split(a.Text, "\n")
 	for i := range lines {
-		lines[i] = Escape(lines[i])
+		lines[i] = escape.Line(lines[i])
 	}
 	r.action.IssueCommand(&githubactions.Command{Name: string(a.Level), Message: strings.Join(lines, "\n"), Properties: properties})
 }
@@ -172,36 +172,3 @@ func (r *Runner) Mask(texts ...string) (short int) {
 
 // minMask is the length of the shortest text that is registered as a mask. A one-digit mask hits most version IDs.
 const minMask = 4
-
-// textMax is how many characters of one line reach the log: enough for a sentence and its remedy.
-const textMax = 2000
-
-// Escape returns text as one line that the runner cannot take for a workflow command, that a terminal cannot take for a
-// control sequence, and that is cut after 2,000 characters. The runner finds "##[" anywhere in a line and "::" at its
-// start, spaces aside (ActionCommand.cs of https://github.com/actions/runner). Line breaks and other spaces become plain
-// spaces, characters that are not seen become U+FFFD: a comparison by culture, as the runner's language makes by default,
-// overlooks them.
-func Escape(text string) string {
-	text = strings.ReplaceAll(oneLine(text), "##[", "# #[")
-	if rest := strings.TrimLeft(text, " "); strings.HasPrefix(rest, "::") {
-		text = ": :" + rest[len("::"):]
-	}
-	return text
-}
-
-func oneLine(text string) string {
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\r\n", " ")
-	text = strings.Map(func(c rune) rune {
-		switch {
-		case unicode.IsSpace(c):
-			return ' '
-		case !unicode.IsPrint(c) || unicode.Is(unicode.Mn, c):
-			return '\ufffd'
-		}
-		return c
-	}, text)
-	if utf8.RuneCountInString(text) <= textMax {
-		return text
-	}
-	return string([]rune(text)[:textMax-1]) + "…"
-}

@@ -1,4 +1,7 @@
-package report
+// Package escape makes text from outside fit for where a person reads it: a line of the job's log, a cell of the job
+// summary. An error's words, a tag's name or a branch may be hostile; nothing that passes [Line] can be a workflow command,
+// and nothing that passes [Cell] is markup.
+package escape
 
 import (
 	"fmt"
@@ -10,14 +13,14 @@ import (
 // maxForeign is how many characters of one text reach the log or a cell: enough for a sentence and its remedy.
 const maxForeign = 2000
 
-// Escape returns text as one line that the runner cannot take for a workflow command, that a terminal cannot take for a
+// Line returns text as one line that the runner cannot take for a workflow command, that a terminal cannot take for a
 // control sequence, and that is cut after 2,000 characters. The runner finds "##[" anywhere in a line and "::" at its
 // start, spaces aside (ActionCommand.cs of https://github.com/actions/runner). A line of which no part is from outside
 // and which has neither stays as it is.
 //
 // Characters that are not seen go too: a comparison by culture, as the runner's language makes by default, overlooks them.
-func Escape(text string) string {
-	text = oneLine(text)
+func Line(text string) string {
+	text = visible(text)
 	text = strings.ReplaceAll(text, "##[", "# #[")
 	if rest := strings.TrimLeftFunc(text, unicode.IsSpace); strings.HasPrefix(rest, "::") {
 		text = ": :" + rest[len("::"):]
@@ -25,8 +28,8 @@ func Escape(text string) string {
 	return text
 }
 
-// oneLine returns text with each line break or other space as a space, and each character that is not seen as U+FFFD.
-func oneLine(text string) string {
+// visible returns text with each line break or other space as a space, and each character that is not seen as U+FFFD.
+func visible(text string) string {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\r\n", " ")
 	text = strings.Map(func(c rune) rune {
 		switch {
@@ -48,7 +51,7 @@ func oneLine(text string) string {
 // https://github.github.com/gfm/
 func Cell(text string) string {
 	var b strings.Builder
-	text = strings.TrimSpace(oneLine(text))
+	text = strings.TrimSpace(visible(text))
 	for i, c := range text {
 		link := c == ':' && strings.HasPrefix(text[i:], "://") || c == '.' && strings.HasSuffix(strings.ToLower(text[:i]), "www")
 		if link || strings.ContainsRune("&<>|`*_[]~\\#!@", c) {
