@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 
 	"keyvault-passwords/internal/emulator"
@@ -30,10 +32,26 @@ func scheduleFaults(e *emulator.Emulator, seed uint64) {
 	if seed == 0 {
 		return
 	}
-	draw := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // which faults to show is no secret
+	draw := rand.New(rand.NewPCG(seed, 0))
 	for _, i := range draw.Perm(len(survivable))[:4] {
 		fault := survivable[i]
 		fault.Nth = 1 + draw.IntN(2)
 		e.Fault(fault)
 	}
+}
+
+// describe says what failed, and whether the service had done what it was asked.
+func describe(fired emulator.Fired) string {
+	text := string(fired.Fault.Kind)
+	if fired.Fault.Status != 0 {
+		text += fmt.Sprintf(" %d", fired.Fault.Status)
+	}
+	if fired.Fault.Code != "" {
+		text += " " + fired.Fault.Code
+	}
+	text += " at " + strings.TrimSpace(fired.Operation+" "+fired.Secret)
+	if fired.Fault.Phase == emulator.After {
+		text += ", after it was done"
+	}
+	return text
 }

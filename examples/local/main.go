@@ -172,7 +172,7 @@ func (d *demo) showVaults() {
 	fmt.Fprintf(d.out, "\n%d sets, %d version lists, %d values read, %d tokens issued by Entra\n",
 		counts["set"], counts["versions"], counts["get"], counts["token"])
 	for _, fired := range d.emulator.FaultLog() {
-		fmt.Fprintf(d.out, "fault: %s at %s %s\n", fired.Fault.Kind, fired.Operation, fired.Secret)
+		fmt.Fprintf(d.out, "survived: %s\n", describe(fired))
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 )
@@ -88,23 +89,14 @@ func (c *Client) Versions(ctx context.Context, name string) ([]Version, error) {
 	err := c.read(ctx, actVersions, name, func(ctx context.Context) error {
 		versions = nil
 		pager := c.secrets.NewListSecretPropertiesVersionsPager(name, nil)
-		for pages := 0; pager.More(); pages++ {
-			if pages == pagesMax {
-				return fmt.Errorf("%w: more than %d versions", errTooMany, 25*pagesMax)
-			}
-			page, err := pager.NextPage(ctx)
-			if err = whole(page.Value, err); err != nil {
-				return err
-			}
-			for _, item := range page.Value {
-				version, err := readVersion(item)
-				if err != nil {
-					return err
-				}
-				versions = append(versions, version)
-			}
+		items := func(page azsecrets.ListSecretPropertiesVersionsResponse) []*azsecrets.SecretProperties {
+			return page.Value
 		}
-		return nil
+		return each(ctx, pager, pagesMax, items, func(item *azsecrets.SecretProperties) (bool, error) {
+			version, err := readVersion(item)
+			versions = append(versions, version)
+			return true, err
+		})
 	})
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind == NotFound && e.Inner == "" && e.Code == "SecretNotFound" {
 		return nil, nil // a clean "not there", should the service ever say it so
@@ -122,21 +114,16 @@ func (c *Client) Current(ctx context.Context, name string) (map[string]string, b
 	err := c.read(ctx, actList, name, func(ctx context.Context) error {
 		tags, found = nil, false
 		pager := c.secrets.NewListSecretPropertiesPager(nil)
-		for pages := 0; pager.More() && !found; pages++ {
-			if pages == secretPagesMax {
-				return fmt.Errorf("%w: more than %d secrets", errTooMany, 25*secretPagesMax)
+		items := func(page azsecrets.ListSecretPropertiesResponse) []*azsecrets.SecretProperties { return page.Value }
+		return each(ctx, pager, secretPagesMax, items, func(item *azsecrets.SecretProperties) (bool, error) {
+			if item.ID == nil {
+				return false, errMalformed
 			}
-			page, err := pager.NextPage(ctx)
-			if err = whole(page.Value, err); err != nil {
-				return err
+			if strings.EqualFold(item.ID.Name(), name) {
+				tags, found = readTags(item.Tags), true
 			}
-			for _, item := range page.Value {
-				if item != nil && item.ID != nil && strings.EqualFold(item.ID.Name(), name) {
-					tags, found = readTags(item.Tags), true
-				}
-			}
-		}
-		return nil
+			return !found, nil
+		})
 	})
 	return tags, found, err
 }
@@ -167,23 +154,16 @@ func (c *Client) listDeleted(ctx context.Context) (map[string]Deleted, error) {
 	err := c.read(ctx, actDeleted, "", func(ctx context.Context) error {
 		deleted = map[string]Deleted{}
 		pager := c.secrets.NewListDeletedSecretPropertiesPager(nil)
-		for pages := 0; pager.More(); pages++ {
-			if pages == secretPagesMax {
-				return fmt.Errorf("%w: more than %d soft-deleted secrets", errTooMany, 25*secretPagesMax)
-			}
-			page, err := pager.NextPage(ctx)
-			if err = whole(page.Value, err); err != nil {
-				return err
-			}
-			for _, item := range page.Value {
-				if item == nil || item.ID == nil {
-					return errMalformed
-				}
-				managed := item.Managed != nil && *item.Managed
-				deleted[strings.ToLower(item.ID.Name())] = Deleted{Tags: readTags(item.Tags), Managed: managed}
-			}
+		items := func(page azsecrets.ListDeletedSecretPropertiesResponse) []*azsecrets.DeletedSecretProperties {
+			return page.Value
 		}
-		return nil
+		return each(ctx, pager, secretPagesMax, items, func(item *azsecrets.DeletedSecretProperties) (bool, error) {
+			if item.ID == nil {
+				return false, errMalformed
+			}
+			deleted[strings.ToLower(item.ID.Name())] = Deleted{Tags: readTags(item.Tags), Managed: deref(item.Managed)}
+			return true, nil
+		})
 	})
 	return deleted, err
 }
@@ -245,17 +225,35 @@ var (
 	errTooMany   = errors.New("the list is longer than this action reads")
 )
 
-// whole returns err, or errMalformed for a page without a list: Key Vault says "none" as an empty one, and anything else
-// must not be taken for "not there".
-func whole[T any](items []*T, err error) error {
-	if err == nil && items == nil {
-		return errMalformed
+// each calls f with each item of a list, page by page, while f returns true. A page without a list is malformed: Key
+// Vault says "none" as an empty list, and anything else must not be taken for "not there".
+func each[P, T any](ctx context.Context, pager *runtime.Pager[P], most int, items func(P) []*T, f func(*T) (bool, error)) error {
+	for pages := 0; pager.More(); pages++ {
+		if pages == most {
+			return fmt.Errorf("%w: %d pages", errTooMany, most)
+		}
+		page, err := pager.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		list := items(page)
+		if list == nil {
+			return errMalformed
+		}
+		for _, item := range list {
+			if item == nil {
+				return errMalformed
+			}
+			if more, err := f(item); err != nil || !more {
+				return err
+			}
+		}
 	}
-	return err
+	return nil
 }
 
 func readVersion(item *azsecrets.SecretProperties) (Version, error) {
-	if item == nil || item.ID == nil || item.Attributes == nil || item.Attributes.Created == nil ||
+	if item.ID == nil || item.Attributes == nil || item.Attributes.Created == nil ||
 		!versionID.MatchString(item.ID.Version()) {
 		return Version{}, errMalformed
 	}

@@ -155,10 +155,7 @@ func (s *set) stored(id string) (Stored, error) {
 	if !s.doubt {
 		return Stored{Version: id}, nil
 	}
-	found, err := s.find()
-	if err != nil {
-		return Stored{Version: id}, nil // it is confirmed: that the list cannot be had takes nothing from it
-	}
+	found, _ := s.find() // it is confirmed: that the list cannot be had takes nothing from it
 	confirmed := slices.IndexFunc(found, func(v Version) bool { return v.ID == id })
 	switch {
 	case confirmed < 0:
