@@ -216,7 +216,7 @@ func distinctAutomaton(alphabet charMask) (*automaton, error) {
 }
 
 // wordAutomaton accepts the strings that hold none of the words, letter case ignored (Aho and Corasick, "Efficient
-// string matching", CACM 18, 1975). The words are in lower case and not empty.
+// string matching", CACM 18, 1975). The words are not empty, in lower case, and can be written in the alphabet.
 func wordAutomaton(words []string, alphabet charMask) (*automaton, error) {
 	var spelt charMask
 	length := 0

@@ -224,7 +224,7 @@ var samplePatterns = []string{
 }
 
 // testRankings checks that every ranking of the rules that can be made finds each of the wanted strings at one rank.
-func testRankings(t *rapid.T, p Policy, want map[string]bool) {
+func testRankings(t rapid.TB, p Policy, want map[string]bool) {
 	r := newRules(p)
 	rankings := map[string]ranking{}
 	if len(r.words)+len(r.patterns)+r.maxRun == 0 {
@@ -276,6 +276,20 @@ func TestCountAndRanksAreThoseOfBruteForce(t *testing.T) {
 			t.Fatalf("%+v counts %v strings (exact: %t), want %d", p, c.size, c.exact, len(want))
 		}
 	})
+}
+
+// Combinations that random policies seldom come to: the ends of strings without repeated characters.
+func TestEndsOfDistinctStrings(t *testing.T) {
+	for _, chars := range []string{"a", "ab", "aA1", "abA12", "abcA1-"} {
+		for _, last := range []string{"", "lower", "letter", "digit"} {
+			p := Policy{Length: Length{1, 5}, Characters: []Charset{{Chars: chars}, {Chars: "1aB", Min: 1}}}
+			p.First, p.Distinct = []string{"letter"}, true
+			if last != "" {
+				p.Last = []string{last}
+			}
+			testRankings(t, p, conforming(p))
+		}
+	}
 }
 
 func TestDrawIsExactlyUniform(t *testing.T) {

@@ -56,6 +56,7 @@ func (r *rules) count(work *budget) (*counted, error) {
 		if words, c.size, err = r.takeOut(b, work); err != nil {
 			return nil, err
 		}
+		c.exact = c.size.Cmp(total) == 0 // no string holds any of the words
 	}
 	twice := new(big.Int).Lsh(c.size, 1)
 	switch {

@@ -63,6 +63,23 @@ func testAgreement(t *rapid.T, p Policy, r *rules) {
 	}
 }
 
+// The automaton of words rejects the strings that hold one, and no others, also where words overlap.
+func TestWordAutomaton(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		words := rapid.SliceOfN(rapid.StringOfN(rapid.SampledFrom([]rune("abc")), 2, 4, -1), 1, 4).Draw(t, "words")
+		a, err := wordAutomaton(words, maskOf("abBc"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		everyString("abBc", Length{1, 6}, func(text string) {
+			holds := slices.ContainsFunc(words, func(w string) bool { return strings.Contains(strings.ToLower(text), w) })
+			if a.accept([]byte(text)) == holds {
+				t.Fatalf("%q without %q: %t, want %t", text, words, !holds, holds)
+			}
+		})
+	})
+}
+
 // Words that are not counted exactly are taken out by a bound: it is never above what brute force finds.
 func TestBoundIsBelowBruteForce(t *testing.T) {
 	bounded := 0
@@ -139,6 +156,17 @@ func testHoldsNone(t *testing.T, s *Set, words []string) {
 		if slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) }) {
 			t.Fatalf("a password of %+v holds a word of the dictionary", s.policy)
 		}
+	}
+}
+
+// A dictionary none of whose words can be written leaves the count exact.
+func TestDictionaryThatCannotOccur(t *testing.T) {
+	s, err := Compile(Policy{Length: Length{20, 20}, Characters: []Charset{{From: "digit"}}, Dictionary: "english"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.Entropy(), "66.43 bits"; got != want {
+		t.Errorf("entropy %q, want %q", got, want)
 	}
 }
 
