@@ -237,20 +237,28 @@ func wordAutomaton(words []string, alphabet charMask) (*automaton, error) {
 	ends := []bool{false} // by state: a word ends here
 	a.addState(true, dead)
 	for _, word := range words {
-		state := int32(0)
-		for i := range len(word) {
-			class := a.foldedClass(word[i], alphabet)
-			if a.row(state)[class] == dead {
-				to := a.addState(true, dead)
-				a.row(state)[class] = to
-				ends = append(ends, false)
-			}
-			state = a.row(state)[class]
+		end := a.addWord(word, alphabet)
+		for len(ends) < len(a.accepts) {
+			ends = append(ends, false)
 		}
-		ends[state] = true
+		ends[end] = true
 	}
 	a.completeWords(ends)
 	return a.trim(), nil
+}
+
+// addWord adds a word to the tree of words, and returns the state at its end.
+func (a *automaton) addWord(word string, alphabet charMask) int32 {
+	state := int32(0)
+	for i := range len(word) {
+		class := a.foldedClass(word[i], alphabet)
+		if a.row(state)[class] == dead {
+			to := a.addState(true, dead)
+			a.row(state)[class] = to
+		}
+		state = a.row(state)[class]
+	}
+	return state
 }
 
 // foldedClass returns the class of a lower-case character, of which the alphabet has at least one letter case.

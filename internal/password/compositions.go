@@ -25,7 +25,6 @@ type compositions struct {
 	atLeast  int
 	distinct bool
 	longest  int
-	ends     []ends
 	limbs    int // of any number in drawing
 
 	nodes      map[string]*node
@@ -107,8 +106,13 @@ func (c *compositions) split(r *rules) {
 			}
 		}
 	}
+	c.close()
+}
+
+// close finds out where charsets end, and which have no character in common.
+func (c *compositions) close() {
 	var taken charMask
-	for s, set := range r.sets {
+	for s, set := range c.sets {
 		if set.chars.isEmpty() {
 			continue
 		}
@@ -244,16 +248,10 @@ func (c *compositions) branch(n *node, held, used []int) error {
 	}
 	least = max(least, 0)
 	ways := c.taking(n, least)
-	factor := new(big.Int)
 	product := new(big.Int)
 	for taken := least; taken <= most; taken++ {
 		if taken > least {
-			chars := n.avail
-			if c.distinct {
-				chars -= taken - 1
-			}
-			ways.Mul(ways, factor.SetInt64(int64((n.left-taken+1)*chars)))
-			ways.Quo(ways, factor.SetInt64(int64(taken)))
+			c.takeOneMore(n, ways, taken)
 		}
 		next, err := c.node(n.atom+1, n.left-taken, c.after(n.atom, taken, held), used)
 		if err != nil {
@@ -269,6 +267,16 @@ func (c *compositions) branch(n *node, held, used []int) error {
 		}
 	}
 	return nil
+}
+
+// takeOneMore makes of the ways in which the node's atom can take one place less those in which it can take so many.
+func (c *compositions) takeOneMore(n *node, ways *big.Int, taken int) {
+	chars := n.avail
+	if c.distinct {
+		chars -= taken - 1
+	}
+	ways.Mul(ways, big.NewInt(int64((n.left-taken+1)*chars)))
+	ways.Quo(ways, big.NewInt(int64(taken)))
 }
 
 // taking returns in how many ways the node's atom can take so many places.

@@ -58,18 +58,24 @@ func (r *rules) count(work *budget) (*counted, error) {
 		}
 		c.exact = c.size.Cmp(total) == 0 // no string holds any of the words
 	}
+	return c, r.propose(c, b, words)
+}
+
+// propose sets what is proposed in drawing from the set: the larger set that is drawn from more quickly, if at most
+// twice as large.
+func (r *rules) propose(c *counted, b *base, words *lexicon) error {
 	twice := new(big.Int).Lsh(c.size, 1)
 	switch {
 	case twice.Cmp(r.anyStrings()) >= 0:
 		c.checker = newChecker(r, b.automaton, words)
 	case !b.kept:
-		return nil, r.tooLarge("the tables to draw from would be too large")
-	case c.size.Sign() > 0 && twice.Cmp(total) >= 0:
+		return r.tooLarge("the tables to draw from would be too large")
+	case c.size.Sign() > 0 && twice.Cmp(b.ranking.size()) >= 0:
 		c.ranking, c.checker = b.ranking, &checker{lexicon: words}
 	default:
-		return nil, &uncertified{r.wordKeys(b), "the words leave too few passwords for a proof that some are left"}
+		return &uncertified{r.wordKeys(b), "the words leave too few passwords for a proof that some are left"}
 	}
-	return c, nil
+	return nil
 }
 
 // anyStrings returns the number of strings of the alphabet and the lengths with the right ends: what random characters
@@ -158,16 +164,18 @@ func (r *rules) countCharacters(work *budget, words []string) (*base, error) {
 	if !large && combinations <= fewQuotas {
 		return r.countByTrellis(work, words)
 	}
-	attempt := work.half()
-	if large || combinations > maxQuotas {
-		attempt = &budget{work.steps}
+	onlyWay := large || combinations > maxQuotas
+	attempt := work
+	if !onlyWay {
+		attempt = work.half()
 	}
 	c, err := newCompositions(r, attempt)
-	if err == nil {
+	switch {
+	case err == nil:
 		return &base{ranking: c, kept: true, words: words}, nil
-	}
-	if large || combinations > maxQuotas {
-		return nil, &uncertified{[]string{"characters"}, "the charsets, their minimums and the length make too many combinations"}
+	case onlyWay:
+		return nil, &uncertified{[]string{"characters"},
+			"the charsets, their minimums and the length make too many combinations"}
 	}
 	work.settle(attempt)
 	return r.countByTrellis(work, words)
@@ -224,46 +232,52 @@ func (r *rules) countAutomata(work *budget, withWords bool) (*base, error) {
 	return b, nil
 }
 
+// A part is the automaton of one rule, and why a policy is refused for which it is too large.
+type part struct {
+	make    func() (*automaton, error)
+	refusal error
+}
+
 // automaton returns the automaton of all rules that are about more than how many characters there are.
 func (r *rules) automaton(work *budget, withWords bool) (*automaton, error) {
-	var a *automaton
-	join := func(other *automaton, err error) error {
-		if err == nil && a != nil {
-			other, err = product(a, other, r.alphabet, work)
+	all := anyString(r.alphabet)
+	for i, p := range r.parts(work, withWords) {
+		a, err := p.make()
+		if err == nil && i > 0 {
+			a, err = product(all, a, r.alphabet, work)
 		}
-		if err == nil && len(other.accepts) > maxStates {
-			err = errTooLarge
+		if err != nil || len(a.accepts) > maxStates {
+			return nil, p.refusal
 		}
-		a = other
-		return err
+		all = a
 	}
+	return all, nil
+}
+
+// parts returns the parts of the automaton, those first that rule out most.
+func (r *rules) parts(work *budget, withWords bool) []part {
+	var parts []part
+	add := func(make func() (*automaton, error), refusal error) { parts = append(parts, part{make, refusal}) }
 	if r.first != r.alphabet || r.last != r.alphabet {
-		a = endsAutomaton(r.alphabet, r.first, r.last)
+		add(func() (*automaton, error) { return endsAutomaton(r.alphabet, r.first, r.last), nil }, nil)
 	}
 	for _, p := range r.patterns {
-		if err := join(patternAutomaton(p.prog, r.alphabet, work)); err != nil {
-			return nil, &uncertified{[]string{p.key}, fmt.Sprintf("the automaton of the pattern has more than %d states", maxStates)}
-		}
+		add(func() (*automaton, error) { return patternAutomaton(p.prog, r.alphabet, work) }, &uncertified{[]string{p.key},
+			fmt.Sprintf("with this pattern, the automaton has more than %d states or takes too long to make", maxStates)})
 	}
 	if withWords && len(r.words) > 0 {
-		if err := join(wordAutomaton(r.words, r.alphabet)); err != nil {
-			return nil, r.tooLarge("the automaton of the forbidden words is too large")
-		}
+		add(func() (*automaton, error) { return wordAutomaton(r.words, r.alphabet) },
+			r.tooLarge("the automaton of the forbidden words is too large"))
 	}
 	if r.distinct {
-		if err := join(distinctAutomaton(r.alphabet)); err != nil {
-			return nil, r.tooLarge("the automaton of distinct is too large")
-		}
+		add(func() (*automaton, error) { return distinctAutomaton(r.alphabet) },
+			r.tooLarge("the automaton of distinct is too large"))
 	}
 	if r.maxRun > 0 {
-		if err := join(runAutomaton(r.alphabet, r.maxRun)); err != nil {
-			return nil, r.tooLarge("the automaton of max-run is too large")
-		}
+		add(func() (*automaton, error) { return runAutomaton(r.alphabet, r.maxRun) },
+			r.tooLarge("the automaton of max-run is too large"))
 	}
-	if a == nil {
-		a = anyString(r.alphabet)
-	}
-	return a, nil
+	return parts
 }
 
 // tooLarge returns the error of rules that cannot be counted together.

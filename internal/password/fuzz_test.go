@@ -1,6 +1,7 @@
 package password
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ func FuzzCompile(f *testing.F) {
 		}
 		s, err := Compile(p)
 		if err != nil {
-			if len(err.(*Error).Problems) == 0 || err.Error() == "" {
+			if refused, ok := errors.AsType[*Error](err); !ok || len(refused.Problems) == 0 || err.Error() == "" {
 				t.Errorf("%+v is refused without a reason", p)
 			}
 			return

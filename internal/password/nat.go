@@ -35,16 +35,6 @@ func (n nat) big() *big.Int {
 // limbsFor returns how many limbs hold x, at least one.
 func limbsFor(x *big.Int) int { return max(1, (x.BitLen()+63)/64) }
 
-// isZero reports whether n is 0.
-func (n nat) isZero() bool {
-	for _, limb := range n {
-		if limb != 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // less reports whether n < m. The widths may differ.
 func (n nat) less(m nat) bool {
 	for i := max(len(n), len(m)) - 1; i >= 0; i-- {

@@ -80,7 +80,8 @@ func parsePattern(text string) (*syntax.Prog, error) {
 	}
 	prog, err := syntax.Compile(parsed.Simplify())
 	if err == nil && len(prog.Inst) > maxPatternSteps {
-		return nil, fmt.Errorf("the pattern repeats so much that it has %d steps, more than %d", len(prog.Inst), maxPatternSteps)
+		return nil, fmt.Errorf("the pattern repeats so much that it has %d steps, more than %d",
+			len(prog.Inst), maxPatternSteps)
 	}
 	return prog, err
 }

@@ -119,7 +119,7 @@ type randomStrings struct {
 	first, inner, last *table
 	ends               *table // of strings of one character
 	min                int
-	upTo               []nat // by length from min on: how many strings are of this length or shorter. Nil: there is one length
+	upTo               []nat // by length from min on: how many strings are so long or shorter. Nil: there is one length
 }
 
 func newRandomStrings(r *rules) *randomStrings {
