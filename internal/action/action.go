@@ -42,9 +42,14 @@ type Action struct {
 // Main runs the action once and returns the process's exit status. When ctx ends, no further secret is started, those in
 // flight are ended or looked up, and it returns within 7 s: the runner allows 7.5.
 func (a *Action) Main(ctx context.Context) int {
-	client := newHTTPClient(a.Network)
-	defer client.CloseIdleConnections()
-	r := &run{start: time.Now(), client: client, runner: runner.New(a.Getenv, a.Stdout, client)}
+	r := &run{start: time.Now()}
+	var debug func(string)
+	if a.Getenv("RUNNER_DEBUG") == "1" {
+		debug = func(text string) { r.runner.Debug(text) }
+	}
+	r.client = newHTTPClient(a.Network, debug)
+	defer r.client.CloseIdleConnections()
+	r.runner = runner.New(a.Getenv, a.Stdout, r.client)
 	err := r.do(ctx)
 	if err != nil {
 		r.fail(err)
@@ -90,8 +95,8 @@ func (r *run) do(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, outputs.Close())
 	}
-	r.notes = append(r.notes, vaults.timing(time.Since(r.start)))
 	r.showPlan(plan)
+	r.note(vaults.timing(time.Since(r.start)))
 	ledger := newLedger(plan, outputs)
 	var results []provision.Result
 	if !r.dryRun {
@@ -222,6 +227,12 @@ func (r *run) showPlan(plan *provision.Plan) {
 		}
 	}
 	r.annotate(warnings)
+}
+
+// note says something in the log and in the summary.
+func (r *run) note(text string) {
+	r.notes = append(r.notes, text)
+	r.runner.Print(text)
 }
 
 // progressEvery is how often a long run says how far it is.

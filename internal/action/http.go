@@ -10,12 +10,16 @@ import (
 	"time"
 )
 
-// newHTTPClient returns the one client for GitHub, Entra and the vaults. It follows no redirect: net/http would send a
+// newHTTPClient returns the one client for GitHub, Entra and the vaults, which tells debug of each request where that is not
+// nil. It follows no redirect: net/http would send a
 // password, or an assertion, again to wherever a 307 points. Proxies and roots are the environment's (HTTPS_PROXY,
 // NO_PROXY, SSL_CERT_FILE), as companies need them.
-func newHTTPClient(network http.RoundTripper) *http.Client {
+func newHTTPClient(network http.RoundTripper, debug func(string)) *http.Client {
 	if network == nil {
 		network = newTransport()
+	}
+	if debug != nil {
+		network = traced{network, debug}
 	}
 	return &http.Client{
 		Transport:     network,
@@ -52,4 +56,23 @@ func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, response *http.R
 		return &proxyError{response.StatusCode}
 	}
 	return nil
+}
+
+// traced tells of each request: method, host, path and status. Headers, queries and bodies hold tokens and values and are
+// never told.
+type traced struct {
+	http.RoundTripper
+	debug func(string)
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t traced) RoundTrip(request *http.Request) (*http.Response, error) {
+	start := time.Now()
+	response, err := t.RoundTripper.RoundTrip(request)
+	end := "no answer"
+	if err == nil {
+		end = fmt.Sprint(response.StatusCode)
+	}
+	t.debug(fmt.Sprintf("%s %s%s: %s in %d ms", request.Method, request.URL.Host, request.URL.Path, end, time.Since(start).Milliseconds()))
+	return response, err
 }

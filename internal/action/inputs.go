@@ -58,7 +58,7 @@ func OutputNames() []string {
 	return []string{outputNames, outputVersions, outputChanged, outputName, outputVersion}
 }
 
-// Masking is which outputs are masked in the rest of the job's log.
+// A masking is which outputs are masked in the rest of the job's log.
 type masking string
 
 const (
@@ -67,7 +67,7 @@ const (
 	maskNone     masking = "none"
 )
 
-// Inputs are the step's inputs, checked.
+// inputs are the step's inputs, checked.
 type inputs struct {
 	tenantID, clientID string // "" where not given
 	cloud              *cloud.Cloud

@@ -81,9 +81,6 @@ func (r *Runner) Input(name string) string { return r.action.GetInput(name) }
 // Getenv returns a variable of the job's environment.
 func (r *Runner) Getenv(name string) string { return r.getenv(name) }
 
-// Debugging reports whether the job was run with step debug logging.
-func (r *Runner) Debugging() bool { return r.getenv("RUNNER_DEBUG") == "1" }
-
 // Run names this attempt of this run: OWNER/REPO/RUN_ID/ATTEMPT. Outside GitHub, "local".
 func (r *Runner) Run() string {
 	repository, id := r.getenv("GITHUB_REPOSITORY"), r.getenv("GITHUB_RUN_ID")

@@ -12,7 +12,9 @@ import (
 )
 
 // The benchmarks time the process as a whole, over loopback and TLS, against an emulator in this process: what they show
-// is the action's own share of a run and not Azure's. Each prints the median wall time and the peak resident memory.
+// is the action's own share of a run and not Azure's. Each prints the median wall time, and the median and the highest peak
+// of resident memory. The roots of trust are the emulator's alone: reading a machine's folder of certificates would cost
+// as much as all the rest, and the image has none.
 //
 //	go test ./internal/scenarios -run '^$' -bench .
 func BenchmarkOneSecret(b *testing.B) {
@@ -48,7 +50,7 @@ func benchmark(b *testing.B, secrets, vaults int, prepare func(*job)) {
 	concurrency := fmt.Sprint("concurrency=", min(64, 8*vaults))
 	j.run(concurrency)
 	var walls []time.Duration
-	var peak int64
+	var peaks []int64
 	for b.Loop() {
 		prepare(j)
 		before := j.emulator.Requests()
@@ -56,7 +58,7 @@ func benchmark(b *testing.B, secrets, vaults int, prepare func(*job)) {
 		_, state := j.run(concurrency)
 		walls = append(walls, time.Since(start))
 		if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
-			peak = max(peak, usage.Maxrss)
+			peaks = append(peaks, usage.Maxrss)
 		}
 		after := j.emulator.Requests()
 		if n := after["throttled"] - before["throttled"]; n != 0 {
@@ -67,8 +69,10 @@ func benchmark(b *testing.B, secrets, vaults int, prepare func(*job)) {
 		}
 	}
 	slices.Sort(walls)
+	slices.Sort(peaks)
 	b.ReportMetric(float64(walls[len(walls)/2].Microseconds())/1000, "ms/run")
-	b.ReportMetric(float64(peak)/1000, "peak-MB") // Maxrss is in kilobytes on Linux
+	b.ReportMetric(float64(peaks[len(peaks)/2])/1024, "peak-MiB") // Maxrss is in KiB on Linux
+	b.ReportMetric(float64(peaks[len(peaks)-1])/1024, "highest-peak-MiB")
 	b.ReportMetric(0, "ns/op")
 }
 

@@ -55,7 +55,7 @@ func (j *job) run(inputs ...string) (string, *os.ProcessState) {
 		j.t.Fatal(err)
 	}
 	command := exec.Command(program)
-	command.Env = append(j.emulator.Environ(), "GITHUB_OUTPUT="+output, "GITHUB_WORKSPACE="+j.dir,
+	command.Env = append(j.emulator.Environ(), "SSL_CERT_DIR="+filepath.Join(j.dir, "none"), "GITHUB_OUTPUT="+output, "GITHUB_WORKSPACE="+j.dir,
 		"GITHUB_REPOSITORY=o/r", fmt.Sprintf("GITHUB_RUN_ID=%d", j.runs), "INPUT_FILE=passwords.yml",
 		"AZURE_TENANT_ID="+emulator.DefaultTenant, "AZURE_CLIENT_ID="+emulator.DefaultClient)
 	for _, input := range inputs {
