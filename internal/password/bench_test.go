@@ -60,8 +60,8 @@ func BenchmarkDraw(b *testing.B) {
 }
 
 // BenchmarkDrawPeer compares with github.com/sethvargo/go-password in the same run: 32 characters with at least 2 of
-// each of four sets here, with exactly 2 digits and 2 symbols there, which is the nearest that it can say. "times" is how
-// often its time is ours.
+// each of four sets here, with exactly 2 digits and 2 symbols there, which is the nearest that it can say. "times" is
+// how often its time is ours.
 func BenchmarkDrawPeer(b *testing.B) {
 	s, err := Compile(fourSets(32, 2, symbols))
 	if err != nil {
@@ -91,7 +91,10 @@ func BenchmarkDrawPeer(b *testing.B) {
 }
 
 func BenchmarkCompile(b *testing.B) {
-	policies := map[string]Policy{"english": {Dictionary: "english"}, "24 with runs, first, login, 100 words": neighbourly()}
+	policies := map[string]Policy{
+		"english":                               {Dictionary: "english"},
+		"24 with runs, first, login, 100 words": neighbourly(),
+	}
 	for _, name := range Presets() {
 		policies[name], _ = Preset(name)
 	}

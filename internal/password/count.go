@@ -234,7 +234,7 @@ func (r *rules) countAutomata(work *budget, withWords bool) (*base, error) {
 
 // A part is the automaton of one rule, and why a policy is refused for which it is too large.
 type part struct {
-	make    func() (*automaton, error)
+	build   func() (*automaton, error)
 	refusal error
 }
 
@@ -242,7 +242,7 @@ type part struct {
 func (r *rules) automaton(work *budget, withWords bool) (*automaton, error) {
 	all := anyString(r.alphabet)
 	for i, p := range r.parts(work, withWords) {
-		a, err := p.make()
+		a, err := p.build()
 		if err == nil && i > 0 {
 			a, err = product(all, a, r.alphabet, work)
 		}
@@ -257,7 +257,7 @@ func (r *rules) automaton(work *budget, withWords bool) (*automaton, error) {
 // parts returns the parts of the automaton, those first that rule out most.
 func (r *rules) parts(work *budget, withWords bool) []part {
 	var parts []part
-	add := func(make func() (*automaton, error), refusal error) { parts = append(parts, part{make, refusal}) }
+	add := func(build func() (*automaton, error), refusal error) { parts = append(parts, part{build, refusal}) }
 	if r.first != r.alphabet || r.last != r.alphabet {
 		add(func() (*automaton, error) { return endsAutomaton(r.alphabet, r.first, r.last), nil }, nil)
 	}

@@ -139,7 +139,8 @@ func TestDictionary(t *testing.T) {
 			t.Errorf("%+v: %v", p, err)
 			continue
 		}
-		if size := s.Size().Int64(); size > int64(want) || size < int64(want)*95/100 || s.Exact() || !strings.HasPrefix(s.Entropy(), ">= ") {
+		size := s.Size().Int64()
+		if size > int64(want) || size < int64(want)*95/100 || s.Exact() || !strings.HasPrefix(s.Entropy(), ">= ") {
 			t.Errorf("%+v has %d passwords, but %d are proven (exact: %t)", p, want, size, s.Exact())
 		}
 		testHoldsNone(t, s, words)

@@ -5,7 +5,7 @@
 //   - Uniform. Each password of the set is drawn with the same probability. There is no "required characters first,
 //     then a shuffle", which prefers some passwords, and no modulo bias.
 //   - Counted. The number of passwords is known before one is drawn ([Set.Size]), and so is the entropy. It is exact
-//     for every rule but a dictionary and very long lists of forbidden words; there it is a proven lower bound, and
+//     for every rule but a dictionary and lists of many hundred forbidden words; there it is a proven lower bound, and
 //     [Set.Exact] says so.
 //   - Decided. A policy is accepted or refused up front, in bounded time, and a refusal names the smallest group of
 //     rules that conflict. Nothing is left to time out when a password is needed.

@@ -58,8 +58,8 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// String returns the problem in one line: "length, characters[0].min: length 2 with a minimum of 3 leaves no password:
-// change one of length and characters[0].min".
+// String returns the problem in one line: "length and characters[0].min: length 2 with a minimum of 3 leaves no
+// password; change one of length and characters[0].min".
 func (p Problem) String() string {
 	text := p.Text
 	if len(p.Keys) > 0 {

@@ -72,7 +72,7 @@ func (tr *trellis) compare(work *budget) error {
 		if err := work.spend(len(models)*(2+a.classes/8) + 3*len(tr.joints)); err != nil {
 			return err
 		}
-		best, fewest := int32(dead), a.classes+1
+		best, fewest := int32(dead), (a.classes+1)/2 // each difference costs twice what a transition costs
 		for _, model := range models {
 			if n := differences(a.row(state), a.row(model), fewest); n < fewest {
 				best, fewest = model, n
