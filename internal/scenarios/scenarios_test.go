@@ -75,6 +75,7 @@ func TestScenarios(t *testing.T) {
 			"leakcheck":     checkLeaks,
 			"sameoperation": checkOperations,
 			"plantleak":     plantLeak,
+			"asked":         checkAsked,
 		},
 	})
 }
@@ -132,12 +133,14 @@ func setJob(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("JOB", strings.Join(args, "\n"))
 }
 
-// runAction runs the program with inputs: action [-sigint DURATION] [NAME=VALUE...]. A value @FILE is the file's text. A
+// runAction runs the program with inputs: action [-sigint DURATION | -sigkill DURATION] [NAME=VALUE...]. A value @FILE is the file's text. A
 // run that does not end within a minute fails.
 func runAction(ts *testscript.TestScript, neg bool, args []string) {
 	w := the(ts)
 	var interrupt time.Duration
-	if len(args) > 1 && args[0] == "-sigint" {
+	signals := map[string]os.Signal{"-sigint": syscall.SIGINT, "-sigkill": syscall.SIGKILL}
+	signal := signals[args[0]]
+	if signal != nil {
 		d, err := time.ParseDuration(args[1])
 		ts.Check(err)
 		interrupt, args = d, args[2:]
@@ -167,7 +170,7 @@ func runAction(ts *testscript.TestScript, neg bool, args []string) {
 	start := time.Now()
 	go func() { done <- command.Wait() }()
 	if interrupt > 0 {
-		time.AfterFunc(interrupt, func() { _ = command.Process.Signal(syscall.SIGINT) })
+		time.AfterFunc(interrupt, func() { _ = command.Process.Signal(signal) })
 	}
 	var err error
 	select {
@@ -183,7 +186,7 @@ func runAction(ts *testscript.TestScript, neg bool, args []string) {
 	if stderr.Len() > 0 {
 		ts.Fatalf("action: it wrote to standard error, which the runner reorders")
 	}
-	if status := command.ProcessState.ExitCode(); err != nil && status != 1 || (err != nil) != neg {
+	if status := command.ProcessState.ExitCode(); err != nil && status != 1 && signal != syscall.SIGKILL || (err != nil) != neg {
 		ts.Fatalf("action: exit status %d", status)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs("outputs"), []byte(w.named(readOutputs(ts, w.files["GITHUB_OUTPUT"]))), 0o600))
@@ -332,6 +335,16 @@ func checkOperations(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if want, err := strconv.Atoi(args[1]); err != nil || len(operations) != want {
 		ts.Fatalf("%s has versions of %d operations; want %s", args[0], len(operations), args[1])
+	}
+}
+
+// checkAsked compares how often hosts were asked so far: asked HOST N [HOST N...].
+func checkAsked(ts *testscript.TestScript, _ bool, args []string) {
+	hosts := the(ts).emulator.Hosts()
+	for pair := range slices.Chunk(args, 2) {
+		if want, err := strconv.Atoi(pair[1]); err != nil || hosts[pair[0]] != want {
+			ts.Fatalf("%s was asked %d times; want %s (all: %v)", pair[0], hosts[pair[0]], pair[1], hosts)
+		}
 	}
 }
 
