@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -190,6 +191,31 @@ func TestSet(t *testing.T) {
 	s.Size().SetInt64(0)
 	if s.Size().BitLen() != 97 {
 		t.Errorf("the size has %d bits, want 97, whatever callers do to it", s.Size().BitLen())
+	}
+}
+
+// One set serves several goroutines: the race detector watches. Each kind of drawing is tried.
+func TestDrawConcurrently(t *testing.T) {
+	for _, p := range []Policy{
+		{Dictionary: "english"}, {ForbidPatterns: []string{"[a-z]{2}"}}, fourSets(16, 4, symbols), {Passphrase: &Passphrase{Words: 6}},
+	} {
+		s, err := Compile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		for range 4 {
+			group.Go(func() {
+				for range 20 {
+					value, err := s.Draw()
+					shortest, longest := s.Lengths()
+					if length := len(value.Reveal()); err != nil || length < shortest || length > longest {
+						t.Errorf("drawing from %+v: %d characters, error %v", p, length, err)
+					}
+				}
+			})
+		}
+		group.Wait()
 	}
 }
 
