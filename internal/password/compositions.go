@@ -248,6 +248,9 @@ func (c *compositions) branch(n *node, held, used []int) error {
 	}
 	least = max(least, 0)
 	ways := c.taking(n, least)
+	if err := c.work.spend(500 + 50*len(ways.Bits())); err != nil {
+		return err
+	}
 	product := new(big.Int)
 	for taken := least; taken <= most; taken++ {
 		if taken > least {

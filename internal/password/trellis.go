@@ -123,7 +123,11 @@ func (tr *trellis) fill(work *budget) error {
 	if err := work.spend(tr.cost(widths)); err != nil {
 		return err
 	}
-	keep := tr.words(widths) <= maxTableWords
+	words, widest := tr.words(widths)
+	if widest > maxTableWords {
+		return errTooLarge
+	}
+	keep := words <= maxTableWords
 	var below layer
 	for left := range tr.max + 1 {
 		current := tr.layer(left, widths[left], below)
@@ -182,13 +186,13 @@ func (tr *trellis) cost(widths []int) int {
 	return steps
 }
 
-// words returns the size of the layers in 64-bit words.
-func (tr *trellis) words(widths []int) int {
-	words := 0
+// words returns the size of all layers in 64-bit words, and that of the largest.
+func (tr *trellis) words(widths []int) (all, widest int) {
 	for left, limbs := range widths {
-		words += len(tr.quotas.low)/2 + tr.alive(left)*len(tr.changes)*limbs
+		words := len(tr.quotas.low)/2 + tr.alive(left)*len(tr.changes)*limbs
+		all, widest = all+words, max(widest, words)
 	}
-	return words
+	return all, widest
 }
 
 // layer returns the counts with so many characters left, from those with one less.
