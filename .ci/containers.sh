@@ -74,7 +74,7 @@ engine_bases() {
   touch "$scratch/real-bases"
 }
 
-# stand_ins: base images made of this machine's busybox; `golang` gets the machine's own Go as a mount when it builds.
+# stand_ins: base images made of this machine's busybox; `golang` gets the machine's own Go and modules as mounts when it builds.
 # A third one is what act starts as the runner: busybox, bash and jq.
 stand_ins() {
   local architecture program library folder=$scratch/rootfs
@@ -118,7 +118,7 @@ image_build() {
   local name=$1 architecture=$2 base stand_in=() short
   shift 2
   if [ ! -e "$scratch/real-bases" ] || [ "$architecture" != "$(native)" ]; then
-    stand_in=(--pull-never --volume "$(go env GOROOT):/usr/local/go:ro")
+    stand_in=(--pull-never --volume "$(go env GOROOT):/usr/local/go:ro" --volume "$(go env GOMODCACHE):/go/pkg/mod")
     for base in $(bases); do
       short=${base%%[:@]*}
       stand_in+=(--build-context "$base=container-image://localhost/stand-in/${short##*/}:$architecture")

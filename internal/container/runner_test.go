@@ -146,8 +146,9 @@ func (s *step) run(t testing.TB, options ...string) (status int, log string) {
 	return s.finish(t, s.command(ctx, options...), nil)
 }
 
-// finish starts a command and waits for its end. Meanwhile it calls during, if there is one.
-func (s *step) finish(t testing.TB, cmd *exec.Cmd, during func()) (status int, log string) {
+// finish starts a command and waits for its end. Meanwhile it calls during, if there is one, with a context that ends when
+// the command has.
+func (s *step) finish(t testing.TB, cmd *exec.Cmd, during func(context.Context)) (status int, log string) {
 	t.Helper()
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -156,11 +157,14 @@ func (s *step) finish(t testing.TB, cmd *exec.Cmd, during func()) (status int, l
 	}
 	// A killed command leaves its container running. Where there is none, that is an error of no interest.
 	t.Cleanup(func() { _ = exec.Command(s.engine.program, "rm", "--force", s.name).Run() })
+	running, ended := context.WithCancelCause(t.Context())
+	go func() { ended(cmd.Wait()) }()
 	if during != nil {
-		during()
+		during(running)
 	}
-	err := cmd.Wait()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+	<-running.Done()
+	err := context.Cause(running)
+	if exit := (*exec.ExitError)(nil); !errors.Is(err, context.Canceled) && !errors.As(err, &exit) {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	return cmd.ProcessState.ExitCode(), out.String()
@@ -327,8 +331,8 @@ func TestSignals(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			cmd := s.command(ctx)
-			status, log := s.finish(t, cmd, func() {
-				for ctx.Err() == nil && (len(stored(services)) < 1 || services.Requests()["set"] < 2) {
+			status, log := s.finish(t, cmd, func(running context.Context) {
+				for running.Err() == nil && (len(stored(services)) < 1 || services.Requests()["set"] < 2) {
 					time.Sleep(10 * time.Millisecond)
 				}
 				if err := cmd.Process.Signal(signal); err != nil {
@@ -336,7 +340,7 @@ func TestSignals(t *testing.T) {
 				}
 			})
 			if ctx.Err() != nil {
-				t.Fatalf("the signal did not end it\n%s", log)
+				t.Fatalf("nothing ended it within %s\n%s", patience, log)
 			}
 			if status == 0 {
 				t.Errorf("exit status 0 of a run that stored one secret of two\n%s", log)
