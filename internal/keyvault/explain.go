@@ -72,8 +72,8 @@ func (c *Client) explain(a act, name string, err error) *Error {
 		c.explainLost(e, lost)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return c.cancelled(a, name)
-	case errors.Is(err, errTooMany):
-		e.Cause, e.Remedy = err.Error(), "purge what is not needed, or use another name"
+	case errors.Is(err, errTooMany), errors.Is(err, errTooLarge):
+		e.Cause, e.Remedy = err.Error(), "purge what is not needed, or use another name; "+c.between()
 	default: // malformed answers: the SDK's errors on them quote them
 		e.Cause, e.Remedy = "the answer is not what Key Vault documents", c.between()
 	}

@@ -271,7 +271,7 @@ func TestHostileAnswers(t *testing.T) {
 		{"malformed challenge", emulator.Fault{Operation: "challenge", Kind: emulator.BadChallenge, Times: -1}, "not what Key Vault documents"},
 		{"commands in an error", emulator.Fault{Operation: "versions", Kind: emulator.Injection, Times: -1}, "does not accept the request"},
 		{"an answer without a list", emulator.Fault{Operation: "versions", Kind: emulator.Empty, Times: -1}, "not what Key Vault documents"},
-		{"oversized", emulator.Fault{Operation: "versions", Kind: emulator.BigBody, Times: -1}, "not what Key Vault documents"},
+		{"oversized", emulator.Fault{Operation: "versions", Kind: emulator.BigBody, Times: -1}, "too large to be Key Vault's"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			with(t, func(t *testing.T, b *bench) {
@@ -326,9 +326,10 @@ func TestStop(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		fault emulator.Fault
+		lists int // the warm-up, and the looks for what was not answered
 	}{
-		{"while the answer is slow", emulator.Fault{Operation: "set", Kind: emulator.Slow, Delay: 2 * time.Second}},
-		{"while the answer never comes", emulator.Fault{Operation: "set", Kind: emulator.Slow, Phase: emulator.After, Delay: time.Hour}},
+		{"while the answer is slow", emulator.Fault{Operation: "set", Kind: emulator.Slow, Delay: 2 * time.Second}, 1},
+		{"while the answer never comes", emulator.Fault{Operation: "set", Kind: emulator.Slow, Phase: emulator.After, Delay: time.Hour}, 2},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			with(t, func(t *testing.T, b *bench) {
@@ -342,6 +343,9 @@ func TestStop(t *testing.T) {
 				stored, err := b.Set(ctx, "a-secret", newVersion("op1"))
 				if err != nil || stored.Version == "" {
 					t.Errorf("Set: %v; want the version that was stored", err)
+				}
+				if lists := b.emulator.Requests()["versions"]; lists != tc.lists {
+					t.Errorf("%d lists; want %d", lists, tc.lists)
 				}
 				if took := time.Since(start); took > 6*time.Second {
 					t.Errorf("Set took %s after the stop; want at most 6 s", took)
