@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -515,4 +517,37 @@ func (b *bench) plant(t *testing.T, name string, tags map[string]string) string 
 		t.Fatal(err)
 	}
 	return id
+}
+
+// refusing is a network that refuses the first connections for sets.
+type refusing struct {
+	http.RoundTripper
+	times int
+}
+
+func (r *refusing) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.Method == http.MethodPut && r.times > 0 {
+		r.times--
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	}
+	return r.RoundTripper.RoundTrip(request)
+}
+
+// What cannot have been sent is sent again without a look, and if it never can be, is told as that and not as a doubt.
+func TestRefusedConnectionIsNoDoubt(t *testing.T) {
+	for times, kind := range map[int]keyvault.Kind{2: keyvault.Other, 99: keyvault.Unreachable} {
+		with(t, func(t *testing.T, b *bench) {
+			b.Client = b.client(t, b.emulator, &refusing{b.network, times}, vaultName)
+			if _, err := b.Versions(t.Context(), "a-secret"); err != nil {
+				t.Fatal(err)
+			}
+			_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
+			if e, ok := errors.AsType[*keyvault.Error](err); ok != (kind == keyvault.Unreachable) || ok && e.Kind != kind {
+				t.Errorf("Set after %d refusals: %v", times, err)
+			}
+			if lists := b.emulator.Requests()["versions"]; lists != 1 {
+				t.Errorf("%d lists; want the warm-up alone", lists)
+			}
+		})
+	}
 }
