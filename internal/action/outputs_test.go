@@ -1,0 +1,98 @@
+package action
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"keyvault-passwords/internal/declaration"
+	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/provision"
+	"keyvault-passwords/internal/runner"
+)
+
+// planOf returns a plan of steps NAME@VAULT, each with a current version that is its number.
+func planOf(keys ...string) *provision.Plan {
+	plan := &provision.Plan{}
+	for i, key := range keys {
+		name, vault, _ := strings.Cut(key, "@")
+		plan.Steps = append(plan.Steps, provision.Step{
+			Secret: &declaration.Secret{Name: name}, Vault: vault, Action: provision.Keep,
+			Current: keyvault.Version{ID: strings.Repeat(string(rune('a'+i)), 32)},
+		})
+	}
+	return plan
+}
+
+// opened returns the runner of a job with an output file, and that file opened.
+func opened(t *testing.T) (*runner.Runner, *runner.Outputs, *strings.Builder) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "output")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	r := runner.New(func(name string) string { return map[string]string{"GITHUB_OUTPUT": path}[name] }, &log, nil)
+	outputs, err := r.OpenOutputs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, outputs, &log
+}
+
+func TestOutputsOfALedger(t *testing.T) {
+	a, b := strings.Repeat("a", 32), strings.Repeat("b", 32)
+	for _, tc := range []struct {
+		name string
+		plan *provision.Plan
+		want []string
+	}{
+		{"one secret in one vault", planOf("x@kv"), []string{`names=["x"]`, `versions={"x":"` + a + `"}`, `changed=[]`, `name=x`, `version=` + a}},
+		{"two secrets in one vault", planOf("x@kv", "y@kv"), []string{`names=["x","y"]`, `versions={"x":"` + a + `","y":"` + b + `"}`, `changed=[]`}},
+		{"one secret in two vaults", planOf("x@k1", "x@k2"), []string{`names=["k1/x","k2/x"]`, `versions={"k1/x":"` + a + `","k2/x":"` + b + `"}`, `changed=[]`}},
+		{"nothing", planOf(), []string{`names=[]`, `versions={}`, `changed=[]`}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, newLedger(tc.plan, nil).lines()); diff != "" {
+				t.Errorf("outputs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestMasksOfALedger(t *testing.T) {
+	plan := planOf("x-secret@kv", "y-secret@kv")
+	plan.Steps[1].Current.ID = ""
+	l, a := newLedger(plan, nil), strings.Repeat("a", 32)
+	for masking, want := range map[masking][]string{maskAll: {"x-secret", a, "y-secret"}, maskVersions: {a}, maskNone: nil} {
+		if diff := cmp.Diff(want, l.masks(plan, masking)); diff != "" {
+			t.Errorf("masks %s (-want +got):\n%s", masking, diff)
+		}
+	}
+}
+
+// Where the output file can no longer be written, names and version IDs stand in the log, readable, with the error, and
+// the run fails.
+func TestOutputsThatCannotBeWrittenAreLogged(t *testing.T) {
+	r, outputs, log := opened(t)
+	if err := outputs.Close(); err != nil {
+		t.Fatal(err)
+	}
+	plan := planOf("x@kv")
+	l := newLedger(plan, outputs)
+	stored := strings.Repeat("5", 32)
+	results := []provision.Result{{Step: &plan.Steps[0], Version: stored, Changed: true}}
+	l.note(results[0])
+	step := &run{runner: r}
+	if failed := step.deliver(plan, results, l); !failed {
+		t.Error("outputs that could not be written are no failure")
+	}
+	for _, want := range []string{"::error::writing the output file: ", `versions={"x":"` + stored + `"}`, `changed=["x"]`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%q is not in the log:\n%s", want, log)
+		}
+	}
+}
