@@ -34,19 +34,21 @@ native() { go env GOHOSTARCH; }
 foreign() { [ "$(native)" = amd64 ] && echo arm64 || echo amd64; }
 
 # engine_install: buildah, podman and runc, and settings under which they work without systemd, with either version of
-# cgroups, and without the right to raise a limit. The storage is private.
+# cgroups, and without the right to raise a limit. Storage, state and locks are private.
 engine_install() {
   local missing=() program
   # By program: where Docker's own packages are installed, Debian's runc would push them out.
   for program in buildah podman runc skopeo conmon; do command -v "$program" >/dev/null || missing+=("$program"); done
   packages jq busybox-static qemu-user-static iptables netavark "${missing[@]}"
-  cat >"$CONTAINERS_CONF" <<'CONF'
+  cat >"$CONTAINERS_CONF" <<CONF
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
+lock_type = "file"
+tmp_dir = "$scratch/libpod"
 [network]
 network_backend = "netavark"
 CONF
