@@ -85,6 +85,26 @@ func TestRotationOnly(t *testing.T) {
 	}
 }
 
+// What a failed run stored is in use by nobody until its readers are restarted: the step's condition may not imply success().
+func TestRotationRestartsAfterFailure(t *testing.T) {
+	var workflow struct {
+		Jobs map[string]struct {
+			Steps []struct{ Name, If string }
+		}
+	}
+	parse(t, read(t, "examples/rotation/workflow.yml"), &workflow)
+	for _, step := range workflow.Jobs["rotate"].Steps {
+		if step.Name != "Restart what reads the passwords" {
+			continue
+		}
+		if !strings.HasPrefix(step.If, "${{ !cancelled() && steps.passwords.outputs.changed ") {
+			t.Errorf("the condition is %q", step.If)
+		}
+		return
+	}
+	t.Error("no step restarts the readers")
+}
+
 // The list of the fleet becomes a matrix; one that is too long for a matrix is refused.
 func TestFleetList(t *testing.T) {
 	need(t, "jq")
