@@ -66,12 +66,13 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' 
   location: location
 }
 
-// One at a time: Azure refuses to make two credentials of one identity at once.
+// One at a time: Azure refuses to make two credentials of one identity at once. Named after the subject: another order or a
+// further subject changes no credential that is there.
 @batchSize(1)
 resource trust 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2024-11-30' = [
-  for (subject, i) in subjects: {
+  for subject in subjects: {
     parent: identity
-    name: 'github-${i}'
+    name: 'github-${uniqueString(subject)}'
     properties: {
       issuer: issuer
       subject: subject

@@ -115,11 +115,12 @@ resource "azurerm_user_assigned_identity" "passwords" {
 }
 
 resource "azurerm_federated_identity_credential" "github" {
-  count                     = length(var.subjects)
-  name                      = "github-${count.index}"
+  # Keyed by and named after the subject: another order or a further subject changes no credential that is there.
+  for_each                  = toset(var.subjects)
+  name                      = "github-${substr(sha256(each.key), 0, 8)}"
   user_assigned_identity_id = azurerm_user_assigned_identity.passwords.id
   issuer                    = var.issuer
-  subject                   = var.subjects[count.index]
+  subject                   = each.key
   audience                  = [var.audience]
 }
 

@@ -4,7 +4,8 @@
 #   RESOURCE_GROUP=rg-app VAULT=kv-app-prod SUBJECTS='repo:OWNER/REPO:environment:prod' ./setup.sh
 #
 # It needs az, logged in (az login), as somebody who may make role definitions and assignments in the resource group.
-# Running it again changes nothing that is as it should be.
+# Running it again changes nothing that is as it should be. It takes nothing away: a credential for a subject that is not in
+# SUBJECTS is named, and a role assigned with another NAME_PREFIX ends the script.
 #
 # Required:
 #   RESOURCE_GROUP      the resource group, which exists
@@ -43,13 +44,19 @@ principal_id=$(az identity show --name "$VAULT-passwords" --resource-group "$RES
 client_id=$(az identity show --name "$VAULT-passwords" --resource-group "$RESOURCE_GROUP" --query clientId --output tsv)
 
 say "trust in GitHub"
-i=0
+sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }
 while IFS= read -r subject; do
   [ -n "$subject" ] || continue
-  az identity federated-credential create --name "github-$i" --identity-name "$VAULT-passwords" \
+  # Named after its subject: another order or a further subject changes no credential that is there.
+  name=github-$(printf %s "$subject" | sha256 | cut -c1-8)
+  az identity federated-credential create --name "$name" --identity-name "$VAULT-passwords" \
     --resource-group "$RESOURCE_GROUP" --issuer "$ISSUER" --subject "$subject" --audiences "$AUDIENCE" --output none
-  i=$((i + 1))
 done <<<"$SUBJECTS"
+trusted=$(az identity federated-credential list --identity-name "$VAULT-passwords" --resource-group "$RESOURCE_GROUP" \
+  --query '[].subject' --output tsv)
+while IFS= read -r subject; do
+  [ -z "$subject" ] || grep -qxF -e "$subject" <<<"$SUBJECTS" || echo "trusted too, and not in SUBJECTS: $subject"
+done <<<"$trusted"
 
 # Never secrets/getSecret/action: what the action cannot do, whoever takes it over cannot do either.
 data_actions='"Microsoft.KeyVault/vaults/secrets/setSecret/action", "Microsoft.KeyVault/vaults/secrets/readMetadata/action"'
@@ -80,13 +87,22 @@ else
 fi
 
 # At the vault, not above it: the identity can write to this vault and to nothing else.
+condition=
 assignment=(--assignee-object-id "$principal_id" --assignee-principal-type ServicePrincipal --role "$role_id" --scope "$vault_id")
 if [ -n "$NAME_PREFIX" ]; then
   # Only setSecret is conditioned: a condition on the name would make the list call, which names no secret, answer 403.
-  assignment+=(--condition-version 2.0 --condition
-    "((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR (@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '$NAME_PREFIX'))")
+  condition="((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR (@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '$NAME_PREFIX'))"
+  assignment+=(--condition-version 2.0 --condition "$condition")
 fi
 say "role assignment at the vault"
+# To create an assignment that is there succeeds and leaves its condition as it was: so what is there is looked at first.
+there=(az role assignment list --scope "$vault_id" --role "$role_id" --output tsv)
+assigned=$("${there[@]}" --query "[?principalId=='$principal_id'] | [0].id")
+if [ -n "$assigned" ] && [ "$("${there[@]}" --query "[?principalId=='$principal_id'] | [0].condition || ''")" != "$condition" ]; then
+  echo "the role is assigned with another condition than NAME_PREFIX='$NAME_PREFIX' asks for; take that assignment away," \
+    "then run this again: az role assignment delete --ids $assigned" >&2
+  exit 1
+fi
 # A role just made, and an identity just made, are not known everywhere in Azure at once.
 for attempt in 1 2 3 4 5 6; do
   if az role assignment create "${assignment[@]}" --output none; then

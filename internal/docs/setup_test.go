@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -144,7 +145,7 @@ func traversed(path hcl.Traversal) string {
 	}
 	length := 2
 	switch parts[0] {
-	case "count", "string", "bool":
+	case "each", "string", "bool":
 		return ""
 	case "data":
 		length = 3
@@ -197,7 +198,8 @@ visit(parser.parse(readFileSync(process.argv[2], "utf8")).rootNode);
 `
 
 // az stands for Azure's command line: it notes how it was called, one call a line, its arguments as JSON, and answers as
-// far as the script reads answers. EXISTING lists what is there already.
+// far as the script reads answers. EXISTING lists what is there already, TRUSTED the subjects of its credentials, CONDITION
+// the condition of its assignment.
 const az = `#!/usr/bin/env bash
 json=
 for argument in "$@"; do
@@ -209,6 +211,9 @@ case "$*" in
 *"keyvault show"*"--output none") [[ "$EXISTING" == *vault* ]] ;;
 *"role definition list"*) [[ "$EXISTING" != *role* ]] || echo ROLE-ID ;;
 *"role definition create"*) echo ROLE-ID ;;
+*"role assignment list"*".id") [[ "$EXISTING" != *assignment* ]] || echo ASSIGNMENT-ID ;;
+*"role assignment list"*) echo "$CONDITION" ;;
+*"federated-credential list"*) echo "$TRUSTED" ;;
 *"group show"*"--query id"*) echo /subscriptions/S/resourceGroups/rg ;;
 *"--query location"*) echo westeurope ;;
 *"--query principalId"*) echo PRINCIPAL ;;
@@ -218,19 +223,28 @@ case "$*" in
 esac
 `
 
-// setup runs setup.sh with that environment beside the stand-in for az, and returns the calls that it made.
+// setup runs setup.sh to its end and returns the calls that it made.
 func setup(t *testing.T, environment ...string) (calls [][]string) {
 	t.Helper()
-	dir := t.TempDir()
-	program(t, dir, "az", az)
-	out, err := bash(t, read(t, "examples/setup/setup.sh"), dir, append([]string{"PATH=" + dir + ":" + os.Getenv("PATH"),
-		"CALLS=" + filepath.Join(dir, "calls"), "RESOURCE_GROUP=rg", "VAULT=kv-app-prod", "EXISTING="}, environment...)...)
+	calls, out, err := runSetup(t, environment...)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if want := "AZURE_TENANT_ID=TENANT\nAZURE_CLIENT_ID=CLIENT\nVAULT=kv-app-prod\n"; !strings.HasSuffix(out, want) {
 		t.Errorf("the script ends with\n%s\nand not with\n%s", out, want)
 	}
+	return calls
+}
+
+// runSetup runs setup.sh with that environment beside the stand-in for az, and returns the calls that it made, what it
+// printed and how it ended.
+func runSetup(t *testing.T, environment ...string) (calls [][]string, out string, failure error) {
+	t.Helper()
+	dir := t.TempDir()
+	program(t, dir, "az", az)
+	out, failure = bash(t, read(t, "examples/setup/setup.sh"), dir, append([]string{"PATH=" + dir + ":" + os.Getenv("PATH"),
+		"CALLS=" + filepath.Join(dir, "calls"), "RESOURCE_GROUP=rg", "VAULT=kv-app-prod", "EXISTING=", "TRUSTED=", "CONDITION="},
+		environment...)...)
 	noted, err := os.ReadFile(filepath.Join(dir, "calls"))
 	if err != nil {
 		t.Fatal(err)
@@ -242,7 +256,7 @@ func setup(t *testing.T, environment ...string) (calls [][]string) {
 		}
 		calls = append(calls, call)
 	}
-	return calls
+	return calls, out, failure
 }
 
 // made returns the calls that begin so, each as its options.
@@ -286,7 +300,8 @@ func TestSetupScript(t *testing.T) {
 	var subjects []string
 	for i, credential := range made(calls, "identity federated-credential create") {
 		subjects = append(subjects, credential["--subject"])
-		if want := fmt.Sprintf("github-%d", i); credential["--name"] != want || credential["--audiences"] != "api://AzureADTokenExchange" {
+		// The name that Terraform's substr(sha256(subject), 0, 8) makes too.
+		if want := fmt.Sprintf("github-%.4x", sha256.Sum256([]byte(credential["--subject"]))); credential["--name"] != want || credential["--audiences"] != "api://AzureADTokenExchange" {
 			t.Errorf("credential %d is %v", i, credential)
 		}
 	}
@@ -322,5 +337,39 @@ func TestSetupScriptOptions(t *testing.T) {
 	}
 	if events := made(calls, "eventgrid system-topic event-subscription create"); len(events) != 1 || events[0]["--endpoint"] != "https://events.example/expiry" {
 		t.Errorf("the events are %v", events)
+	}
+}
+
+// A role that is assigned already keeps its condition, whatever is asked of Azure: so another one is refused, the same one is
+// taken, and none is never taken for one.
+func TestSetupScriptAgain(t *testing.T) {
+	const condition = "((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR " +
+		"(@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith 'app-'))"
+	for _, again := range []struct {
+		prefix, condition string
+		refused           bool
+	}{
+		{"", "", false}, {"app-", condition, false}, {"app-", "", true}, {"", condition, true}, {"db-", condition, true},
+	} {
+		calls, out, err := runSetup(t, "SUBJECTS=repo:OWNER/REPO:environment:prod", "EXISTING=vault role assignment",
+			"NAME_PREFIX="+again.prefix, "CONDITION="+again.condition)
+		if refused := err != nil; refused != again.refused || refused && !strings.Contains(out, "az role assignment delete --ids ASSIGNMENT-ID") {
+			t.Errorf("prefix %q over %q: %v\n%s", again.prefix, again.condition, err, out)
+		}
+		if made := made(calls, "role assignment create"); again.refused && len(made) != 0 {
+			t.Errorf("prefix %q over %q: assigned as %v", again.prefix, again.condition, made)
+		}
+	}
+}
+
+// Who is trusted beyond what was asked for is said.
+func TestSetupScriptExtraTrust(t *testing.T) {
+	_, out, err := runSetup(t, "SUBJECTS=repo:OWNER/REPO:environment:prod",
+		"TRUSTED=repo:OWNER/REPO:environment:prod\nrepo:OWNER/REPO:pull_request")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if strings.Count(out, "trusted too") != 1 || !strings.Contains(out, "trusted too, and not in SUBJECTS: repo:OWNER/REPO:pull_request\n") {
+		t.Errorf("the script says\n%s", out)
 	}
 }
