@@ -35,6 +35,7 @@ foreign() { [ "$(native)" = amd64 ] && echo arm64 || echo amd64; }
 
 # engine_install: buildah, podman and runc, and settings under which they work without systemd, with either version of
 # cgroups, and without the right to raise a limit. Storage, state and locks are private.
+# The monitor of what ran inside a container leaves after 15 s; by default it would stay for 5 min.
 engine_install() {
   local missing=() program
   # By program: where Docker's own packages are installed, Debian's runc would push them out.
@@ -49,6 +50,7 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 lock_type = "file"
 tmp_dir = "$scratch/libpod"
+exit_command_delay = 15
 [network]
 network_backend = "netavark"
 CONF
