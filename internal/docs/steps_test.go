@@ -130,6 +130,34 @@ func TestFleetList(t *testing.T) {
 	}
 }
 
+// No job is both identities, and none of them trusts what another job could be: each has an environment of its own.
+func TestWriterAndReaderAreApart(t *testing.T) {
+	var workflow struct {
+		Jobs map[string]struct {
+			Environment string
+			Steps       []struct {
+				With map[string]string
+			}
+		}
+	}
+	parse(t, read(t, "examples/use-the-password/workflow.yml"), &workflow)
+	identities := map[string]string{}
+	for name, job := range workflow.Jobs {
+		for _, step := range job.Steps {
+			if id := step.With["client-id"]; id != "" {
+				identities[job.Environment] += id
+			}
+		}
+		if job.Environment == "" {
+			t.Errorf("job %s has no environment", name)
+		}
+	}
+	want := map[string]string{"passwords-write": "${{ vars.AZURE_CLIENT_ID }}", "passwords-read": "${{ vars.AZURE_READER_CLIENT_ID }}"}
+	if diff := cmp.Diff(want, identities); diff != "" {
+		t.Errorf("the identities by environment (-want +got):\n%s", diff)
+	}
+}
+
 // The step that applies a password masks it before anything else and gives it to psql through the environment: no argument,
 // no file and no text of the step holds it. (That PostgreSQL then takes it was tried by hand.)
 func TestApplyHidesThePassword(t *testing.T) {
