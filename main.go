@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -19,6 +21,8 @@ func main() {
 	// A failure of Unsetenv is one of an invalid name, and this one is valid.
 	_ = os.Unsetenv("AZURE_REGIONAL_AUTHORITY_NAME")
 	azlog.SetListener(nil)
+	// net/http tells the standard logger what a peer sent unasked, which may be a value that it echoes.
+	log.SetOutput(io.Discard)
 
 	// A run lives for a second on a runner that it shares: half the garbage is worth the little time that takes.
 	debug.SetGCPercent(50)

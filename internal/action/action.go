@@ -14,11 +14,11 @@ import (
 	"io"
 	"net/http"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
 	"keyvault-passwords/internal/declaration"
+	"keyvault-passwords/internal/keyvault"
 	"keyvault-passwords/internal/provision"
 	"keyvault-passwords/internal/report"
 	"keyvault-passwords/internal/runner"
@@ -78,7 +78,7 @@ var errTimeout = errors.New("the run's timeout is over")
 
 func (r *run) do(ctx context.Context) error {
 	r.warnOfBranch()
-	if err := r.prepare(); err != nil {
+	if err := r.prepareUntil(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errTimeout)
@@ -109,6 +109,18 @@ func (r *run) options() provision.Options {
 	return provision.Options{Mode: r.mode, Adopt: r.adopt, RecoverDeleted: r.recover, Concurrency: r.concurrency, Run: r.runner.Run()}
 }
 
+// prepareUntil is prepare, given up when ctx ends: a declaration may take seconds to compile, or be no file that ends.
+func (r *run) prepareUntil(ctx context.Context) error {
+	prepared := make(chan error, 1)
+	go func() { prepared <- r.prepare() }()
+	select {
+	case err := <-prepared:
+		return err
+	case <-ctx.Done():
+		return errors.New("the run was stopped while inputs and declaration were read; nothing was contacted")
+	}
+}
+
 // prepare reads the inputs and the declaration and reports every mistake in them at once. It contacts nothing.
 func (r *run) prepare() error {
 	in, mistakes := readInputs(r.runner)
@@ -128,6 +140,29 @@ func (r *run) prepare() error {
 		return nil
 	}
 	r.showMistakes(mistakes, problems)
+	return r.endEmpty(mistakes, problems)
+}
+
+// endEmpty ends a run that did nothing: the outputs say so, for steps that run always, and the summary tells why.
+func (r *run) endEmpty(mistakes []error, problems declaration.Problems) error {
+	var lines []string
+	for _, mistake := range mistakes {
+		lines = append(lines, mistake.Error())
+	}
+	for _, p := range problems {
+		lines = append(lines, p.Error())
+	}
+	r.runner.Print(fmt.Sprintf("%d to mend; nothing was contacted", len(lines)))
+	if err := r.runner.Summarize(report.Mistakes(lines)); err != nil {
+		r.runner.Annotate(runner.Annotation{Level: runner.LevelWarning, Text: err.Error()})
+	}
+	outputs, err := r.runner.OpenOutputs()
+	if err != nil {
+		return err
+	}
+	if err := newLedger(&provision.Plan{}, outputs).close(); err != nil {
+		return err
+	}
 	return errReported
 }
 
@@ -259,7 +294,11 @@ func (r *run) finish(ctx context.Context, plan *provision.Plan, results []provis
 	problems := report.Problems(plan, results)
 	var errs []runner.Annotation
 	for _, p := range problems {
-		errs = append(errs, r.at(p.Places()[0], p.Text()))
+		place := p.Places()[0]
+		if p.Kind == keyvault.Identity || p.Kind == keyvault.Unreachable {
+			place = declaration.Place{} // it is no line of the declaration that is wrong
+		}
+		errs = append(errs, r.at(place, p.Text()))
 	}
 	r.annotate(errs)
 	if cause := context.Cause(ctx); cause != nil {
@@ -270,7 +309,7 @@ func (r *run) finish(ctx context.Context, plan *provision.Plan, results []provis
 	if r.masking != maskNone {
 		r.mask(l.masks(plan, r.masking))
 	}
-	if len(problems) > 0 || failed || context.Cause(ctx) != nil && !r.dryRun && !complete(results) {
+	if len(problems) > 0 || failed || context.Cause(ctx) != nil {
 		return errReported
 	}
 	return nil
@@ -281,11 +320,6 @@ func stopped(cause error) string {
 		return "The run's timeout is over: no further secret was started; run the job again to go on, with a longer timeout if need be."
 	}
 	return "The run was stopped: no further secret was started; run the job again to go on."
-}
-
-// complete reports whether every step ended as declared.
-func complete(results []provision.Result) bool {
-	return !slices.ContainsFunc(results, func(r provision.Result) bool { return r.Err != nil })
 }
 
 // deliver writes outputs and summary. Where outputs cannot be written, the log gets them: no version ID is lost.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"keyvault-passwords/internal/action"
 	"keyvault-passwords/internal/emulator"
@@ -93,8 +94,27 @@ func TestStoppedAtOnce(t *testing.T) {
 		if status := a.Main(ctx); status != action.StatusFailed || len(e.Holds()) != 0 {
 			t.Errorf("status %d with %d versions; want %d and none", status, len(e.Holds()), action.StatusFailed)
 		}
-		if !strings.Contains(log.String(), "The run was stopped") {
+		if !strings.Contains(strings.ToLower(log.String()), "the run was stopped") {
 			t.Errorf("the log does not say that the run was stopped:\n%s", log.String())
+		}
+	})
+}
+
+// A run that was stopped fails, also where all that was in flight came to a good end: who stopped it shall not be told that
+// it is done.
+func TestStoppedWhileTheLastSecretIsStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := emulator.New(emulator.Options{})
+		e.Fault(emulator.Fault{Operation: "set", Kind: emulator.Slow, Delay: time.Second})
+		network := emulatortest.NewNetwork(e)
+		defer network.Close()
+		env := job(t, e)
+		var log strings.Builder
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		a := &action.Action{Getenv: func(name string) string { return env[name] }, Stdout: &log, Network: network}
+		if status := a.Main(ctx); status != action.StatusFailed || len(e.Holds()) != 1 {
+			t.Errorf("status %d with %d versions; want %d and the one in flight", status, len(e.Holds()), action.StatusFailed)
 		}
 	})
 }

@@ -139,12 +139,18 @@ func (l *ledger) masks(plan *provision.Plan, m masking) (texts []string) {
 	return texts
 }
 
-// lines returns the outputs as they would stand in the file, for a log that must do in its place.
+// lines returns what the outputs say, a line for each secret, for a log that must do in their place.
 func (l *ledger) lines() (lines []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, output := range l.outputs() {
-		lines = append(lines, output.Name+"="+output.Value)
+	for i, key := range l.keys {
+		switch {
+		case l.version[i] == "":
+		case l.changed[i]:
+			lines = append(lines, key+" "+l.version[i]+" (changed)")
+		default:
+			lines = append(lines, key+" "+l.version[i])
+		}
 	}
 	return lines
 }

@@ -111,15 +111,16 @@ func (r *run) credential(p principal) (*timed, error) {
 // A timed credential notes how long its first token took: what signing in costs a run.
 type timed struct {
 	*identity.Credential
-	once  sync.Once
-	first time.Duration
+	once     sync.Once
+	first    time.Duration
+	signedIn bool
 }
 
 // GetToken implements [azcore.TokenCredential].
 func (t *timed) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	start := time.Now()
 	token, err := t.Credential.GetToken(ctx, options)
-	t.once.Do(func() { t.first = time.Since(start) })
+	t.once.Do(func() { t.first, t.signedIn = time.Since(start), err == nil })
 	return token, err
 }
 
@@ -127,7 +128,12 @@ func (t *timed) GetToken(ctx context.Context, options policy.TokenRequestOptions
 func (f *fleet) timing(all time.Duration) string {
 	var signIns []string
 	for _, c := range f.credentials {
-		signIns = append(signIns, fmt.Sprintf("%.2f s", c.first.Seconds()))
+		if c.signedIn {
+			signIns = append(signIns, fmt.Sprintf("%.2f s", c.first.Seconds()))
+		}
+	}
+	if len(signIns) == 0 {
+		return fmt.Sprintf("Nobody was signed in; everything up to the plan took %.2f s.", all.Seconds())
 	}
 	return fmt.Sprintf("Signing in took %s; everything up to the plan took %.2f s.", strings.Join(signIns, " and "), all.Seconds())
 }

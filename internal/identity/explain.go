@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
+
+	"keyvault-passwords/internal/netfault"
 )
 
 // An Error is why there is no access token. It holds neither a token nor Entra's answer.
@@ -171,9 +172,7 @@ func stopped(ctx context.Context) *Error {
 func (c *Credential) unanswered() *Error {
 	if transport := c.last.transport; transport != nil {
 		cause := "Entra at " + c.config.Cloud.Authority + " cannot be reached"
-		if failed, ok := errors.AsType[*url.Error](transport); ok {
-			cause += ": " + failed.Err.Error()
-		}
+		cause += ": " + netfault.Describe(transport)
 		return &Error{Cause: cause, Remedy: "check the runner's network and proxy"}
 	}
 	if c.last.claims != (claims{}) && c.last.status == http.StatusOK {

@@ -9,9 +9,11 @@
 package identity
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"time"
@@ -54,6 +56,7 @@ type Credential struct {
 	turn    chan struct{} // holds one; taken while a token is asked for, so that N first requests make one
 	inner   *azidentity.ClientAssertionCredential
 	renewed time.Time // by Renew; zero: never
+	refusal *Error    // what lasts, once it is known to: those who ask later are told the same, without a request
 	last    attempt
 }
 
@@ -97,11 +100,13 @@ func (c *Credential) renew() error {
 			Cloud:     azcloud.Configuration{ActiveDirectoryAuthorityHost: c.config.Cloud.Authority},
 			Transport: authority{c},
 			Telemetry: policy.TelemetryOptions{ApplicationID: "keyvault-passwords"},
+			// A longer Retry-After is no longer waited for: the SDK gives up then, and the job is run again.
+			Retry: policy.RetryOptions{MaxRetryDelay: 5 * time.Second},
 		}})
 	if err != nil {
 		return fmt.Errorf("preparing the identity: %w; check tenant-id and client-id", err)
 	}
-	c.inner = inner
+	c.inner, c.refusal = inner, nil
 	return nil
 }
 
@@ -111,12 +116,38 @@ type authority struct{ *Credential }
 
 // Do implements [policy.Transporter].
 func (a authority) Do(request *http.Request) (*http.Response, error) {
-	response, err := a.config.HTTP.Do(request)
-	a.last.status, a.last.transport = 0, err
+	ctx, cancel := context.WithTimeout(request.Context(), patience)
+	defer cancel()
+	response, err := a.config.HTTP.Do(request.WithContext(ctx))
 	if err == nil {
-		a.last.status = response.StatusCode
+		err = a.readAll(response)
 	}
-	return response, err
+	a.last.status, a.last.transport = 0, err
+	if err != nil {
+		return nil, err
+	}
+	a.last.status = response.StatusCode
+	return response, nil
+}
+
+const (
+	// patience bounds one request, from its start to the last byte of its answer, and overall all of a token's: a refusal
+	// is to be explained within 30 s.
+	patience = 8 * time.Second
+	overall  = 24 * time.Second
+	// answerMax bounds an answer. A token has a few kilobytes, and a discovery document too.
+	answerMax = 1 << 20
+)
+
+// readAll reads the whole answer, so that the bound on time holds for the body too.
+func (authority) readAll(response *http.Response) error {
+	defer func() { _ = response.Body.Close() }() // read to its end, or given up: closing can lose nothing
+	body, err := io.ReadAll(io.LimitReader(response.Body, answerMax+1))
+	if err == nil && len(body) > answerMax {
+		err = errors.New("the answer is too large to be Entra's")
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	return err
 }
 
 // assertion is azidentity's callback: a new ID token at each call. It runs within GetToken, in its turn.
@@ -134,7 +165,8 @@ func (c *Credential) assertion(ctx context.Context) (string, error) {
 // credentials 2.2 % have been seen refused (https://github.com/kedacore/keda/issues/8152).
 var tokenPauses = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
 
-// GetToken returns an access token for the vault that challenged. Its error is an [*Error].
+// GetToken returns an access token for the vault that challenged. Its error is an [*Error]. A refusal that stayed is the
+// answer to all who ask from then on, until Renew: several vaults would otherwise wait for the same, one after the other.
 func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	select {
 	case c.turn <- struct{}{}:
@@ -145,14 +177,23 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 	if options.TenantID != "" && !sameID(options.TenantID, c.config.TenantID) {
 		return azcore.AccessToken{}, c.wrongTenant(options.TenantID)
 	}
+	if c.refusal != nil {
+		return azcore.AccessToken{}, c.refusal
+	}
+	outer := ctx
+	ctx, cancel := context.WithTimeout(ctx, overall)
+	defer cancel()
 	for try := 0; ; try++ {
 		c.last = attempt{}
 		token, err := c.ask(ctx, options)
 		if err == nil {
 			return token, nil
 		}
-		refusal := c.refused(ctx, err)
+		refusal := c.refused(outer, err)
 		if !refusal.Passing || try == len(tokenPauses) || !sleep(ctx, tokenPauses[try]) {
+			if outer.Err() == nil {
+				c.refusal = refusal
+			}
 			return azcore.AccessToken{}, refusal
 		}
 	}

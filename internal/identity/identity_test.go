@@ -110,6 +110,10 @@ func TestRefusalsAreExplained(t *testing.T) {
 		{"Entra down", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Status, Status: 503, Times: -1}, 90033, []string{"out of order for the moment"}},
 		{"Entra cut off", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Cut, Times: -1}, 0, []string{"cannot be reached"}},
 		{"redirected", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Redirect, Times: -1}, 0, []string{"refused with status 307"}},
+		{"Entra silent", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Slow, Delay: time.Hour, Times: -1}, 0, []string{"there was no answer in time"}},
+		{"discovery silent", emulator.Options{}, emulator.Fault{Operation: "tenant-discovery", Kind: emulator.Slow, Delay: time.Hour, Times: -1}, 0, []string{"there was no answer in time"}},
+		{"Entra wants a minute", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Status, Status: 429, RetryAfter: "60", Times: -1}, 90033, []string{"out of order"}},
+		{"Entra floods", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.BigBody, Size: 3 << 20, Times: -1}, 0, []string{"what came was no HTTP answer"}},
 		{"GitHub down", emulator.Options{}, emulator.Fault{Operation: "oidc", Kind: emulator.Status, Status: 500, Times: -1}, 0, []string{"GitHub answered with status 500"}},
 		{"GitHub refuses", emulator.Options{}, emulator.Fault{Operation: "oidc", Kind: emulator.Status, Status: 401, Times: -1}, 0, []string{"GitHub answered with status 401"}},
 		{"GitHub empty", emulator.Options{}, emulator.Fault{Operation: "oidc", Kind: emulator.EmptyValue, Times: -1}, 0, []string{"GitHub answered without a token"}},
@@ -205,4 +209,37 @@ func TestCheckID(t *testing.T) {
 			t.Errorf("CheckID(%q) accepts what is no GUID", bad)
 		}
 	}
+}
+
+// A refusal that stayed is told to all who ask, and asked for once: eight vaults do not wait eight times.
+func TestOneRefusalForAll(t *testing.T) {
+	with(t, emulator.Options{}, func(t *testing.T, e *emulator.Emulator, c *identity.Credential) {
+		e.Fault(emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700213", Times: -1})
+		start := time.Now()
+		texts := make(chan string, 8)
+		var wg sync.WaitGroup
+		for range cap(texts) {
+			wg.Go(func() {
+				_, err := c.GetToken(t.Context(), vault)
+				texts <- err.Error()
+			})
+		}
+		wg.Wait()
+		if took, n := time.Since(start), e.Requests()["token"]; took > 10*time.Second || n != 4 {
+			t.Errorf("%d token requests in %s; want 4 in 7 s", n, took)
+		}
+		first := <-texts
+		for range cap(texts) - 1 {
+			if text := <-texts; text != first {
+				t.Errorf("another refusal: %s", text)
+			}
+		}
+		e.ClearFaults()
+		if err := c.Renew(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.GetToken(t.Context(), vault); err != nil {
+			t.Errorf("GetToken after Renew: %v", err)
+		}
+	})
 }

@@ -172,6 +172,9 @@ func (c *Client) listDeleted(ctx context.Context) (map[string]Deleted, error) {
 //
 // It needs the data action Microsoft.KeyVault/vaults/secrets/update/action. Its error is an [*Error].
 func (c *Client) Disable(ctx context.Context, name, version string) error {
+	if ctx.Err() != nil {
+		return c.cancelled(actDisable, name)
+	}
 	ctx, cancel := linger(ctx, sendGrace)
 	defer cancel()
 	return c.read(ctx, actDisable, name, func(ctx context.Context) error {

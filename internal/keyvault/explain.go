@@ -97,13 +97,13 @@ func (c *Client) explainLost(e *Error, lost *lostError) {
 		e.Cause = fmt.Sprintf("there is no host %s", c.transport.host)
 		e.Remedy = "check the vault's name and cloud; a vault behind a private endpoint resolves only inside its network"
 	case lost.refused:
-		e.Cause = fmt.Sprintf("the proxy would not connect to %s (%s)", c.transport.host, lost.err)
+		e.Cause = fmt.Sprintf("the proxy would not connect to %s (%s)", c.transport.host, lost)
 		e.Remedy = "check the vault's name and cloud, and the proxy's rules"
 	case lost.untrusted:
 		e.Cause = fmt.Sprintf("what answers at %s has no certificate that is trusted here", c.transport.host)
 		e.Remedy = "where a proxy ends TLS, name its root certificate in SSL_CERT_FILE"
 	default:
-		e.Cause = fmt.Sprintf("no answer from %s: %s", c.transport.host, lost.err)
+		e.Cause = fmt.Sprintf("no answer from %s: %s", c.transport.host, lost)
 		e.Remedy = "run the job again; if it stays, check the runner's network, proxy, and the vault's firewall"
 	}
 }

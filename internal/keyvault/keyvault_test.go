@@ -238,6 +238,7 @@ func TestThrottledWaits(t *testing.T) {
 		{"none", "", 5, 31 * time.Second},
 		{"seconds", "7", 2, 14 * time.Second},
 		{"over a minute", "61", 1, 61 * time.Second},
+		{"no time at all", "0", 5, 31 * time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			with(t, func(t *testing.T, b *bench) {
@@ -550,4 +551,93 @@ func TestRefusedConnectionIsNoDoubt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Of two versions of one second either may be the current one: neither is disabled.
+func TestTieIsLeftAlone(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		b.emulator.Grant(emulator.DefaultClient, vaultName, emulator.Update)
+		if _, err := b.Versions(t.Context(), "a-secret"); err != nil {
+			t.Fatal(err)
+		}
+		b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Late, Delay: 2600 * time.Millisecond})
+		b.emulator.Fault(emulator.Fault{Operation: "set", Nth: 2, Kind: emulator.Slow, Phase: emulator.After, Delay: time.Second})
+		stored, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
+		held := b.emulator.Holds()
+		if err != nil || len(held) != 2 || len(stored.Duplicates) != 1 || !held[0].Created.Equal(held[1].Created) {
+			t.Fatalf("Set: %v; %d versions, %d duplicates reported; want two of one second", err, len(held), len(stored.Duplicates))
+		}
+		for _, h := range held {
+			if !h.Enabled {
+				t.Error("one of two versions of one second was disabled")
+			}
+		}
+	})
+}
+
+// A send that may yet be committed stays in doubt, whatever ends the next one.
+func TestDoubtOutlivesARefusal(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Late, Delay: time.Minute})
+		b.emulator.Fault(emulator.Fault{Operation: "set", Nth: 2, Kind: emulator.Status, Status: 403, Code: "Forbidden", Inner: "ForbiddenByRbac"})
+		_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
+		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != keyvault.Ambiguous || !strings.Contains(err.Error(), "operation=op1") {
+			t.Errorf("Set: %v; want it said that the end is not known", err)
+		}
+	})
+}
+
+func TestDisableStops(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		id := b.plant(t, "a-secret", nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		err := b.Disable(ctx, "a-secret", id)
+		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != keyvault.Cancelled || b.emulator.Requests()["update"] != 0 {
+			t.Errorf("Disable after a stop: %v after %d requests", err, b.emulator.Requests()["update"])
+		}
+	})
+}
+
+// saying is a network where something between answers, or breaks off with what the vault said in its error.
+type saying struct {
+	http.RoundTripper
+	response *http.Response
+	err      error
+	method   string
+	times    int
+}
+
+func (s *saying) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.Method == s.method && request.Header.Get("Authorization") != "" && s.times != 0 {
+		s.times--
+		return s.response, s.err
+	}
+	return s.RoundTripper.RoundTrip(request)
+}
+
+// The texts of net/http's errors quote what came, and Key Vault's answer to a set echoes the value.
+func TestErrorsQuoteNoAnswer(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		quoting := errors.New(`malformed HTTP response "{\"value\":\"canary\"}"`)
+		b.Client = b.client(t, b.emulator, &saying{RoundTripper: b.network, err: quoting, method: http.MethodPut, times: -1}, vaultName)
+		_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
+		if err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "what came was no HTTP answer") {
+			t.Errorf("Set: %v; want an error in words of its own", err)
+		}
+	})
+}
+
+// Only the vault tells the vault's time.
+func TestClockIsNotAProxys(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		future := &http.Response{StatusCode: 502, Header: http.Header{"Date": {time.Now().Add(100 * 24 * time.Hour).UTC().Format(http.TimeFormat)}}, Body: http.NoBody}
+		b.Client = b.client(t, b.emulator, &saying{RoundTripper: b.network, response: future, method: http.MethodGet, times: -1}, vaultName)
+		if _, err := b.Versions(t.Context(), "a-secret"); err == nil {
+			t.Fatal("Versions succeeds")
+		}
+		if off := b.Now().Sub(time.Now()).Abs(); off > time.Minute {
+			t.Errorf("the clock went %s ahead with a proxy's", off)
+		}
+	})
 }

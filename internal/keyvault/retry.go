@@ -79,7 +79,8 @@ func retryAfter(response *http.Response, otherwise time.Duration) time.Duration 
 	if d < 0 {
 		return otherwise
 	}
-	return min(d, throttlePause)
+	// A hint below the advice, such as 0 or a date of a clock that is behind, would use up the patience at once.
+	return min(max(d, otherwise), throttlePause)
 }
 
 // read makes a call that may be repeated without harm: it is tried again after what passes by itself.

@@ -157,22 +157,30 @@ func (s *set) stored(id string) (Stored, error) {
 	}
 	found, _ := s.find() // it is confirmed: that the list cannot be had takes nothing from it
 	confirmed := slices.IndexFunc(found, func(v Version) bool { return v.ID == id })
-	switch {
-	case confirmed < 0:
-		found = slices.Insert(found, 0, Version{ID: id})
-	case found[confirmed].Created.Equal(found[0].Created):
+	if confirmed < 0 { // not listed yet, so that it cannot be told which is newer
+		stored := Stored{Version: id}
+		for _, duplicate := range found {
+			stored.Duplicates = append(stored.Duplicates, duplicate.ID)
+		}
+		return stored, nil
+	}
+	if found[confirmed].Created.Equal(found[0].Created) {
 		found[0], found[confirmed] = found[confirmed], found[0]
 	}
 	return s.settle(found)
 }
 
-// settle reports the newest of the operation's versions, and disables the others where it may. They hold the same
+// settle reports the newest of the operation's versions, and disables those that are certainly older, where it may: of
+// two that share a second either may be the one that the name alone stands for, and that one must stay. All hold the same
 // value, so a refusal to disable them does no harm and is left to the report.
 func (s *set) settle(found []Version) (Stored, error) {
 	stored := Stored{Version: found[0].ID}
 	for _, duplicate := range found[1:] {
 		stored.Duplicates = append(stored.Duplicates, duplicate.ID)
-		if err := s.Disable(s.looking, s.name, duplicate.ID); err != nil {
+		if duplicate.Created.Equal(found[0].Created) {
+			continue
+		}
+		if err := s.Disable(s.ctx, s.name, duplicate.ID); err != nil {
 			s.config.Note(fmt.Sprintf("vault %s: secret %s has a duplicate version %s with the same value, which could not be disabled",
 				s.config.Name, s.name, duplicate.ID))
 		}
@@ -184,7 +192,7 @@ func (s *set) settle(found []Version) (Stored, error) {
 func (s *set) failed(err, lookErr error) error {
 	e := s.explain(actSet, s.name, err)
 	switch {
-	case s.doubt && (unknown(err) || s.ctx.Err() != nil):
+	case s.doubt: // whatever ended the last send: an earlier one may yet be committed
 		return s.ambiguous(e, lookErr)
 	case s.ctx.Err() != nil && passes(err):
 		return s.cancelled(actSet, s.name)

@@ -10,8 +10,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
+
+	"keyvault-passwords/internal/netfault"
 )
 
 const (
@@ -55,7 +58,9 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, transportError(err)
 	}
-	t.readClock(response.Header)
+	if response.Header.Get("x-ms-request-id") != "" { // what stands between may answer too, by a clock of its own
+		t.readClock(response.Header)
+	}
 	body, err := readAll(response.Body)
 	if err != nil {
 		return nil, err
@@ -66,7 +71,7 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 
 // isVault reports whether u is at the vault. Key Vault writes its nextLinks with the port.
 func (t *transport) isVault(u *url.URL) bool {
-	return u.Scheme == "https" && u.User == nil && u.Hostname() == t.host && (u.Port() == "" || u.Port() == "443")
+	return u.Scheme == "https" && u.User == nil && strings.EqualFold(u.Hostname(), t.host) && (u.Port() == "" || u.Port() == "443")
 }
 
 // admission is the key of the context that ends the wait for admission, where that is another than the request's: a
@@ -78,9 +83,6 @@ func (t *transport) admit(request *http.Request) (release func(), err error) {
 	ctx := request.Context()
 	if earlier, ok := ctx.Value(admission{}).(context.Context); ok {
 		ctx = earlier
-	}
-	if err := t.pause.wait(ctx); err != nil {
-		return nil, err
 	}
 	windows := []*window{t.requests}
 	if request.Method == http.MethodPut {
@@ -94,11 +96,16 @@ func (t *transport) admit(request *http.Request) (release func(), err error) {
 			return nil, err
 		}
 	}
-	return func() {
+	release = func() {
 		for _, w := range windows {
 			w.give()
 		}
-	}, nil
+	}
+	if err := t.pause.wait(ctx); err != nil { // last: a 429 may have come while others were waited for
+		release()
+		return nil, err
+	}
+	return release, nil
 }
 
 func readAll(body io.ReadCloser) ([]byte, error) {
@@ -142,7 +149,7 @@ type lostError struct {
 // lasts reports whether the next try would end alike.
 func (e *lostError) lasts() bool { return e.noHost || e.refused || e.untrusted }
 
-func (e *lostError) Error() string { return e.err.Error() }
+func (e *lostError) Error() string { return netfault.Describe(e.err) }
 func (e *lostError) Unwrap() error { return e.err }
 
 // transportError strips the URL off an error of net/http and notes whether the request can have been sent.

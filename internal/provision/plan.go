@@ -53,7 +53,7 @@ func decide(s *declaration.Secret, group []finding, o Options) []Step {
 	var open []*finding // those that nothing stands against, whatever the mode
 	for i := range group {
 		f := &group[i]
-		steps[i] = Step{Secret: s, Vault: f.vault, Current: f.current, Versions: len(f.versions), Entropy: entropyOf(s)}
+		steps[i] = Step{Secret: s, Vault: f.vault, Current: f.current, Versions: len(f.versions)}
 		steps[i].Foreign = f.live() && f.foreign()
 		if err := blocked(f, o); err != nil {
 			steps[i].refuse(err)
@@ -238,6 +238,7 @@ func (s *Step) finish(f *finding, o Options) {
 		s.warn(warnOfTags(f.tags(), s.carried, s.Secret.Tags))
 		count++
 	}
+	s.describe()
 	if s.Action != Refuse {
 		s.Disable = f.superseded(o, s.Action.writes())
 		s.warnOfDates(f.now)
@@ -247,12 +248,28 @@ func (s *Step) finish(f *finding, o Options) {
 	}
 }
 
+// describe fills in the policy and the entropy of the value that the step ends with. Those of the declaration are a kept
+// value's own only where it was made to them.
+func (s *Step) describe() {
+	switch {
+	case s.Action.writes():
+		s.Policy = s.Secret.Policy
+	case s.Current.ID != "" && !s.Foreign:
+		s.Policy = s.Current.Tags[policyTag]
+	}
+	if s.Policy == s.Secret.Policy {
+		s.Entropy = entropyOf(s.Secret)
+	} else if s.Action == Keep && s.Policy != "" && !strings.Contains(s.Reason, "policy changed") {
+		s.Reason += "; the declared policy is now " + s.Secret.Policy
+	}
+}
+
 func (s *Step) warnOfDates(now time.Time) {
 	switch {
 	case s.Expires.After(latestExpiry):
 		s.warn("expires after 2038-01-19, the last date that Key Vault's interface is declared for")
 	case s.Action == Keep && !s.Expires.IsZero() && s.Expires.Before(now):
-		s.warn("expired " + ago(now.Sub(s.Expires)) + " ago")
+		s.warn("expired " + ago(now.Sub(s.Expires)) + " ago; declare rotate and run with mode rotate, or force a new version")
 	}
 }
 

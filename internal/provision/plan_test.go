@@ -173,7 +173,7 @@ func TestOneSecretInOneVault(t *testing.T) {
 		{"the policy is not told", onChange, past(tagged(made(9*day, "a"), "policy", "")), false, provision.Options{Mode: rotate},
 			"rotate (policy): policy changed: none -> default@0123456789ab"},
 		{"the policy changed and nobody asked", nil, past(tagged(made(9*day, "a"), "policy", "pin@ff")), false, provision.Options{Mode: rotate},
-			"keep: made 9d ago, no rotation by time is declared"},
+			"keep: made 9d ago, no rotation by time is declared; the declared policy is now default@0123456789ab"},
 
 		{"it is foreign", after60d, past(theirs(9 * day)), false, provision.Options{Mode: ensure}, "keep: exists, made 9d ago, not by this action"},
 		{"it is foreign, overdue", after60d, past(theirs(61 * day)), false, provision.Options{Mode: ensure},
@@ -628,7 +628,7 @@ func TestDatesAndWarnings(t *testing.T) {
 	for _, step := range plan.Steps {
 		got = append(got, step.Warnings...)
 	}
-	want := []string{"expired 10d ago", "expires after 2038-01-19, the last date that Key Vault's interface is declared for"}
+	want := []string{"expired 10d ago; declare rotate and run with mode rotate, or force a new version", "expires after 2038-01-19, the last date that Key Vault's interface is declared for"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -645,5 +645,29 @@ func TestTheVaultsClock(t *testing.T) {
 	plan := mustPlan(t, []declaration.Secret{s}, map[string]provision.Vault{"eu": eu, "us": us}, provision.Options{Mode: rotate})
 	if got, want := says(plan.Steps[0]), "rotate (age): made 61d ago, rotate after 60d"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A plan tells the policy and entropy of the value that is there, which the declaration's are only where it was made to it.
+func TestPolicyOfWhatIsKept(t *testing.T) {
+	for name, test := range map[string]struct {
+		past            keyvault.Version
+		policy, entropy string
+	}{
+		"made to the declared policy": {made(day, "a"), policy, compiled.Entropy()},
+		"made to another":             {tagged(made(day, "a"), "policy", "pin@ff"), "pin@ff", ""},
+		"made by somebody":            {theirs(day), "", ""},
+	} {
+		kv := newVault("kv", atToday)
+		kv.put("db", test.past)
+		step := mustPlan(t, []declaration.Secret{secret("db")}, map[string]provision.Vault{"kv": kv}, provision.Options{Mode: ensure}).Steps[0]
+		if step.Policy != test.policy || step.Entropy != test.entropy {
+			t.Errorf("%s: policy %q of %q; want %q of %q", name, step.Policy, step.Entropy, test.policy, test.entropy)
+		}
+	}
+	kv := newVault("kv", atToday)
+	step := mustPlan(t, []declaration.Secret{secret("db")}, map[string]provision.Vault{"kv": kv}, provision.Options{Mode: ensure}).Steps[0]
+	if step.Policy != policy || step.Entropy != compiled.Entropy() {
+		t.Errorf("created: policy %q of %q", step.Policy, step.Entropy)
 	}
 }

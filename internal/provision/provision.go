@@ -122,7 +122,8 @@ type Step struct {
 	Versions int              // how many there are before the step, disabled ones included
 	Expires  time.Time        // when the version that the step ends with expires. Zero: never, or none
 	Next     time.Time        // the earliest rotation of that version, by the declaration; may be past. Zero: none
-	Entropy  string           // of what is generated, part by part: "209.54 bits"
+	Policy   string           // the policy of the value that the step ends with, as its tag says. "": not known
+	Entropy  string           // of that value, part by part: "209.54 bits". "": not known, since nobody counted its policy
 	Warnings []string
 
 	carried map[string]string // the tags of Current that a new version keeps

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -23,8 +24,8 @@ func NewLines(plan *provision.Plan) Lines {
 	vaults := map[string]bool{}
 	for _, s := range plan.Steps {
 		l.name = widen(l.name, s.Secret.Name)
-		l.policy = widen(l.policy, s.Secret.Policy)
-		l.entropy = widen(l.entropy, s.Entropy)
+		l.policy = widen(l.policy, orDash(s.Policy))
+		l.entropy = widen(l.entropy, orDash(s.Entropy))
 		vaults[s.Vault] = true
 	}
 	if len(vaults) > 1 {
@@ -34,6 +35,9 @@ func NewLines(plan *provision.Plan) Lines {
 	}
 	return l
 }
+
+// orDash returns text, or "-" for none.
+func orDash(text string) string { return cmp.Or(text, "-") }
 
 func widen(width int, text string) int {
 	return min(max(width, utf8.RuneCountInString(text)), maxColumn)
@@ -59,7 +63,7 @@ func (l Lines) Step(s *provision.Step) string {
 	if r.problem != nil {
 		return escape.Line(text + r.problem.Reason)
 	}
-	text += pad(s.Secret.Policy, l.policy) + pad(s.Entropy, l.entropy)
+	text += pad(orDash(s.Policy), l.policy) + pad(orDash(s.Entropy), l.entropy)
 	if !r.expires.IsZero() {
 		text += "expires " + day(r.expires) + "  "
 	}

@@ -108,7 +108,8 @@ func problemOf(err error) *provision.Error {
 // one problem, however many secrets it holds.
 type Problem struct {
 	Reason string
-	Remedy string // "" if unknown
+	Remedy string        // "" if unknown
+	Kind   keyvault.Kind // of the vault's refusal
 	Steps  []*provision.Step
 }
 
@@ -154,7 +155,7 @@ func problems(rows []row) (list []Problem) {
 		if !known {
 			i = len(list)
 			at[key] = i
-			list = append(list, Problem{Reason: key.reason, Remedy: key.remedy})
+			list = append(list, Problem{Reason: key.reason, Remedy: key.remedy, Kind: r.problem.Kind})
 		}
 		list[i].Steps = append(list[i].Steps, r.step)
 	}

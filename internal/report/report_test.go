@@ -54,7 +54,7 @@ func step(line int, name, vault string, action provision.Action, reason string) 
 			Place:  declaration.Place{File: ".github/passwords.yml", Line: line, Col: 3},
 			Policy: "azure-sql@0123456789ab",
 		},
-		Vault: vault, Action: action, Reason: reason, Entropy: "209.54 bits",
+		Vault: vault, Action: action, Reason: reason, Policy: "azure-sql@0123456789ab", Entropy: "209.54 bits",
 	}
 }
 
@@ -196,7 +196,7 @@ func hostileRun(n int) (*provision.Plan, []provision.Result) {
 	for i := range n {
 		s := step(i, fmt.Sprintf("name%d%s", i, hostile), "kv"+hostile, provision.Create, strings.Repeat(hostile, 50))
 		s.Warnings = []string{hostile}
-		s.Secret.Place.File, s.Secret.Policy, s.Entropy, s.Current.ID, s.Expires = hostile, hostile, hostile, hostile, today.Add(day)
+		s.Secret.Place.File, s.Policy, s.Entropy, s.Current.ID, s.Expires = hostile, hostile, hostile, hostile, today.Add(day)
 		plan.Steps[i] = s
 		results[i] = provision.Result{
 			Step: &plan.Steps[i], Version: hostile, Duplicates: []string{hostile}, Expires: s.Expires,

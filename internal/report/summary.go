@@ -44,6 +44,15 @@ func Summary(run Run) string {
 	return b.String()
 }
 
+// Mistakes returns the summary of a run that did nothing, since its inputs or its declaration have mistakes.
+func Mistakes(lines []string) string {
+	t := newTable("Mistakes", maxSummary/2, "what to mend; nothing was contacted")
+	for _, line := range lines {
+		t.add(func() []string { return []string{escape.Cell(line)} })
+	}
+	return "## Passwords in Key Vault\n\n" + t.end()
+}
+
 func headline(run Run, all []row) string {
 	title := "Passwords in Key Vault"
 	if run.Results == nil {
@@ -146,10 +155,10 @@ func (r row) cells() []string {
 	if r.version != "" {
 		version = "`" + escape.Cell(r.version) + "`"
 	}
-	policy, _, _ := strings.Cut(s.Secret.Policy, "@") // the fingerprint is in the log
+	policy, _, _ := strings.Cut(orDash(s.Policy), "@") // the fingerprint is in the log
 	return []string{
 		named(s), escape.Cell(s.Vault), r.story(), version,
-		escape.Cell(policy), escape.Cell(strings.ReplaceAll(s.Entropy, " bits", "")), day(r.expires), day(r.next),
+		escape.Cell(policy), escape.Cell(strings.ReplaceAll(orDash(s.Entropy), " bits", "")), day(r.expires), day(r.next),
 	}
 }
 
@@ -176,6 +185,7 @@ func timeline(all []row, now time.Time) string {
 		more = fmt.Sprintf("\nLater: %s.\n", counted(n, "more secret"))
 		expiring = expiring[:maxChart]
 	}
+	slices.SortStableFunc(expiring, func(a, b row) int { return strings.Compare(a.step.Vault, b.step.Vault) }) // a section each
 	var b strings.Builder
 	b.WriteString("### What expires when\n\n```mermaid\ngantt\n    dateFormat YYYY-MM-DD\n    axisFormat %Y-%m-%d\n")
 	for i, r := range expiring {
@@ -201,7 +211,7 @@ func bar(r row, now time.Time) string {
 	if from.After(to) {
 		from = to
 	}
-	label := chartText(place(r.step.Secret.Place) + " " + r.step.Secret.Name) // a line that began with a name like title-x could be a statement
+	label := chartText("at " + place(r.step.Secret.Place) + " " + r.step.Secret.Name) // a line that began with a name like title-x could be a statement
 	return fmt.Sprintf("%s :%s, %s, %s", label, state, day(from), day(cmp.Or(to, now).Add(24*time.Hour)))
 }
 
@@ -221,7 +231,7 @@ func notes(run Run) string {
 		b.WriteString("- " + escape.Cell(note) + "\n")
 	}
 	if run.Elapsed > 0 {
-		fmt.Fprintf(&b, "- the whole run took %.2f s\n", run.Elapsed.Seconds())
+		fmt.Fprintf(&b, "- The whole run took %.2f s.\n", run.Elapsed.Seconds())
 	}
 	return b.String()
 }

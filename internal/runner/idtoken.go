@@ -10,6 +10,7 @@ import (
 
 	"github.com/sethvargo/go-githubactions"
 
+	"keyvault-passwords/internal/netfault"
 	"keyvault-passwords/internal/sensitive"
 )
 
@@ -86,14 +87,14 @@ func passing(err error) bool {
 func explain(err error) error {
 	if missing, ok := errors.AsType[*githubactions.EnvMissingError](err); ok {
 		return fmt.Errorf("requesting the ID token: %s is not set: %w; add to the job:\n"+
-			"permissions:\n  id-token: write\n"+
+			"permissions:\n  id-token: write\n  contents: read\n"+
 			"(the caller of a reusable workflow grants it too; runs for forks and Dependabot never have it)", missing.Name, ErrNoIDToken)
 	}
 	if refused, ok := errors.AsType[*githubactions.RequestFailedError](err); ok {
 		return fmt.Errorf("requesting the ID token: GitHub answered with status %d; run the job again, and see https://www.githubstatus.com if it stays", refused.StatusCode)
 	}
-	if transport, ok := errors.AsType[*url.Error](err); ok {
-		return fmt.Errorf("requesting the ID token: GitHub's token service cannot be reached: %w; check the runner's network and proxy", transport.Err)
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		return fmt.Errorf("requesting the ID token: GitHub's token service cannot be reached: %s; check the runner's network and proxy", netfault.Describe(err))
 	}
 	if errors.Is(err, errEmptyToken) {
 		return errors.New("requesting the ID token: GitHub answered without a token; run the job again, and see https://www.githubstatus.com if it stays")
