@@ -279,8 +279,32 @@ func checkCommands(t *testing.T, text string) {
 		if strings.HasPrefix(line, "az ") || strings.HasPrefix(line, "terraform ") || strings.HasSuffix(line, "./setup.sh") {
 			continue
 		}
+		if measures := benchmarking.FindStringSubmatch(line); measures != nil {
+			checkBenchmarks(t, measures[1], measures[2])
+			continue
+		}
 		if runs, known := ours[line]; !known || !runs.MatchString(ci) {
 			t.Errorf("%q is not run by .ci/run", line)
+		}
+	}
+}
+
+// benchmarking is a command that runs benchmarks: those of a package, by pattern.
+var benchmarking = regexp.MustCompile(`^go test \./(\S+) -run '\^\$' -bench '?([^' ]+)'?$`)
+
+// checkBenchmarks refuses a pattern of which a part matches no benchmark of the package: go test would pass and measure
+// nothing.
+func checkBenchmarks(t *testing.T, folder, pattern string) {
+	t.Helper()
+	var names []string
+	for _, file := range files(t, folder+"/*_test.go") {
+		for _, found := range regexp.MustCompile(`(?m)^func (Benchmark\w+)\(b \*testing\.B\)`).FindAllStringSubmatch(read(t, file), -1) {
+			names = append(names, found[1])
+		}
+	}
+	for part := range strings.SplitSeq(pattern, "|") {
+		if !slices.ContainsFunc(names, regexp.MustCompile(part).MatchString) || len(names) == 0 {
+			t.Errorf("%s has no benchmark that matches %q", folder, part)
 		}
 	}
 }

@@ -90,6 +90,7 @@ var troubles = map[string]trouble{
 	"did you mean":                 {inputs: map[string]string{"secrets": "app-password: {polcy: azure-sql}"}},
 	"leaves no password": {inputs: map[string]string{
 		"secrets": "app-password: {policy: {length: 8, characters: [{from: lower, min: 5}, {from: upper, min: 5}]}}"}},
+	"cannot be certified":               {inputs: map[string]string{"secrets": "app-password: {policy: {forbid-patterns: ['a.{14}b']}}"}},
 	"below the min-entropy of":          {inputs: map[string]string{"secrets": "app-password: {policy: {length: 8}}"}},
 	"neither file nor secrets is given": {inputs: map[string]string{"secrets": ""}},
 	"in the workspace; check the path, and that a step before checks the repository out": {
