@@ -25,7 +25,7 @@ func reviewPolicy(p Policy) []Problem {
 	v := &review{}
 	v.length(p.Length)
 	v.characters(p.Characters)
-	v.atMost("sets", p.Sets, len(p.Characters), "the number of charsets")
+	v.atMost("sets", p.Sets, len(p.Characters), "the number of sets of characters")
 	v.text("exclude", p.Exclude)
 	v.classNames("first", p.First)
 	v.classNames("last", p.Last)
@@ -55,18 +55,18 @@ func (v *review) length(l Length) {
 
 func (v *review) characters(sets []Charset) {
 	if len(sets) > maxCharsets {
-		v.add("characters", fmt.Sprintf("want at most %d", maxCharsets), "%d charsets", len(sets))
+		v.add("characters", fmt.Sprintf("want at most %d", maxCharsets), "%d sets of characters", len(sets))
 		return
 	}
 	for i, c := range sets {
 		key := indexed("characters", i)
 		switch {
 		case c.From != "" && c.Chars != "":
-			v.add(key, "want one of them", "a charset with from and with chars")
+			v.add(key, "want one of them", "a set of characters with from and with chars")
 		case c.From != "":
 			v.classNames(key+".from", []string{c.From})
 		case c.Chars == "":
-			v.add(key, "want from: a class, or chars: the characters themselves", "a charset without characters")
+			v.add(key, "want from: a class, or chars: the characters themselves", "an empty set of characters")
 		default:
 			v.text(key+".chars", c.Chars)
 		}

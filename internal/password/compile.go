@@ -31,10 +31,10 @@ func compile(p Policy) (*Set, []Problem) {
 	r := newRules(whole)
 	c, err := r.count(&budget{maxCountSteps})
 	if err != nil {
-		return nil, []Problem{inRules(p, uncertifiedProblem(err))}
+		return nil, []Problem{inRules(p, uncertifiedProblem(p, err))}
 	}
 	if c.size.Sign() == 0 {
-		return nil, []Problem{inRules(p, conflict(whole))}
+		return nil, []Problem{inRules(p, conflict(whole, p))}
 	}
 	s := newSet(p, r, c)
 	if s.Bits() < minEntropy(p) {
@@ -106,10 +106,26 @@ func compilePhrases(p Policy) (*Set, []Problem) {
 		return nil, []Problem{{
 			Keys: []string{"passphrase.words", "min-entropy"},
 			Text: belowMinEntropy(p, s),
-			Want: "more words, or a min-entropy that says so in the open",
+			Want: moreWords(p, s) + fmt.Sprintf(", or in the open a min-entropy of %v or less", math.Floor(s.Bits())),
 		}}
 	}
 	return s, nil
+}
+
+// moreWords says how many words have the min-entropy of a policy whose own words have less.
+func moreWords(p Policy, s *Set) string {
+	longest := *p.Passphrase
+	longest.Words = maxPhraseWords
+	phrases, err := countPhrases(s.phrases.words, longest, forbiddenWords(p))
+	if err != nil {
+		return "more words"
+	}
+	for phrases.places = p.Passphrase.Words + 1; phrases.places <= maxPhraseWords; phrases.places++ {
+		if size := phrases.size(); size.Sign() > 0 && float64(hundredthsOfBits(size))/100 >= minEntropy(p) {
+			return fmt.Sprintf("words: %d", phrases.places)
+		}
+	}
+	return "characters in place of words"
 }
 
 // newSet returns the set of counted passwords. There is one at least.
@@ -145,13 +161,24 @@ func minEntropy(p Policy) float64 {
 }
 
 // uncertifiedProblem says why a policy could not be counted.
-func uncertifiedProblem(err error) Problem {
+func uncertifiedProblem(p Policy, err error) Problem {
 	problem := Problem{Text: "the policy cannot be certified: " + err.Error(), Want: "a simpler policy"}
 	if u, ok := errors.AsType[*uncertified](err); ok {
 		problem.Keys = u.keys
 		problem.Want = "simplify " + strings.Join(u.keys, ", or ")
+		if slices.Contains(u.keys, "dictionary") {
+			problem.Want = shorter(p) + ", or leave dictionary out"
+		}
 	}
 	return problem
+}
+
+// shorter says how a policy is made shorter.
+func shorter(p Policy) string {
+	if p.Rules != "" {
+		return "lower maxlength in rules"
+	}
+	return "shorten length"
 }
 
 // tooWeak says by how much a policy is below its min-entropy, and what raises it.
@@ -165,7 +192,11 @@ func tooWeak(p Policy, s *Set) Problem {
 		problem.Keys = []string{"min-entropy", "length"}
 	}
 	if length := longEnough(p, s); length > 0 {
-		problem.Want = fmt.Sprintf("length %d, or in the open a min-entropy of %v or less", length, math.Floor(s.Bits()))
+		remedy := fmt.Sprintf("length %d", length)
+		if s.policy.Rules != "" {
+			remedy = fmt.Sprintf("minlength: %d and maxlength: %d in rules", length, length)
+		}
+		problem.Want = fmt.Sprintf("%s, or in the open a min-entropy of %v or less", remedy, math.Floor(s.Bits()))
 	}
 	return problem
 }

@@ -15,9 +15,10 @@ type demand struct {
 }
 
 // conflict says which rules of a policy without passwords conflict: a group from which no rule can be taken without
-// there being a password. Where finding it takes too much work, the group may be larger than need be.
-func conflict(p Policy) Problem {
-	t := &trial{policy: p, work: budget{maxConflictSteps}}
+// there being a password. Where finding it takes too much work, the group may be larger than need be. The policy is own
+// with its defaults: what is lent by them is told as such, and is no key to change.
+func conflict(p, own Policy) Problem {
+	t := &trial{policy: p, own: own, work: budget{maxConflictSteps}}
 	for _, group := range demands(p) {
 		t.held = append(t.held, group...)
 	}
@@ -30,6 +31,7 @@ func conflict(p Policy) Problem {
 // A trial finds out which demands can be dropped while there is still no password.
 type trial struct {
 	policy Policy // without what was dropped
+	own    Policy // as it was declared, without defaults
 	held   []demand
 	work   budget
 }
@@ -128,20 +130,27 @@ func (r *rules) isEmptyAtAnyLength(work *budget) bool {
 // problem says in a sentence how the demands that are left conflict.
 func (t *trial) problem() Problem {
 	var keys, minimums, phrases []string
+	lent := false
 	for _, d := range t.held {
-		keys = append(keys, d.key)
+		phrase := d.phrase
+		if t.lent(d.key) {
+			phrase += t.lender(d.key)
+			lent = true
+		} else {
+			keys = append(keys, d.key)
+		}
 		if strings.HasSuffix(d.key, ".min") {
-			minimums = append(minimums, d.phrase)
+			minimums = append(minimums, phrase)
 			continue
 		}
-		phrases = append(phrases, d.phrase)
+		phrases = append(phrases, phrase)
 	}
-	if len(keys) == 0 {
-		return Problem{Keys: []string{"characters"}, Text: "the charsets hold no character", Want: "add characters"}
+	if len(t.held) == 0 {
+		return Problem{Keys: []string{"characters"}, Text: "the sets of characters hold no character", Want: "add characters"}
 	}
 	if len(minimums) > 0 {
 		at := 0
-		if keys[0] == "length" {
+		if t.held[0].key == "length" {
 			at = 1
 		}
 		phrases = slices.Insert(phrases, at, minimumPhrase(minimums))
@@ -157,7 +166,26 @@ func (t *trial) problem() Problem {
 	if len(keys) > 1 {
 		want = "change one of " + joined(keys)
 	}
+	if lent {
+		want += ", or declare characters"
+	}
 	return Problem{Keys: keys, Text: text + t.leaves(), Want: want}
+}
+
+// lent reports whether the rule of a key is one of the default preset, and none of the policy's own.
+func (t *trial) lent(key string) bool {
+	ofCharacters := strings.HasPrefix(key, "characters[") || key == "first" && len(t.own.First) == 0
+	return ofCharacters && len(t.own.Characters) == 0 && t.own.Rules == ""
+}
+
+// lender says which class a lent rule is of, and that it is default's.
+func (t *trial) lender(key string) string {
+	for i, c := range t.policy.Characters {
+		if key == indexed("characters", i)+".min" {
+			return " of " + c.name() + " (default's)"
+		}
+	}
+	return " (default's)"
 }
 
 // maxKeys is how many rules a problem names one by one.

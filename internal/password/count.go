@@ -175,7 +175,7 @@ func (r *rules) countCharacters(work *budget, words []string) (*base, error) {
 		return &base{ranking: c, kept: true, words: words}, nil
 	case onlyWay:
 		return nil, &uncertified{[]string{"characters"},
-			"the charsets, their minimums and the length make too many combinations"}
+			"the sets of characters, their minimums and the length make too many combinations"}
 	}
 	work.settle(attempt)
 	return r.countByTrellis(work, words)
@@ -216,7 +216,7 @@ func (r *rules) countAutomata(work *budget, withWords bool) (*base, error) {
 	}
 	q, err := newQuotas(r.alphabet, r.sets, r.atLeast, r.min, r.max, work)
 	if err != nil {
-		return nil, r.tooLarge("the charsets overlap in too many ways to be counted")
+		return nil, r.tooLarge("the sets of characters overlap in too many ways to be counted")
 	}
 	t, err := newTrellis(a, q, r, work)
 	if err == nil {

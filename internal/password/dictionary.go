@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"embed"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -17,6 +18,9 @@ var dictionaryFiles embed.FS
 
 // dictionaries are the names of the lists.
 var dictionaries = []string{"english"}
+
+// Dictionaries returns the names of the dictionaries that a policy can name.
+func Dictionaries() []string { return slices.Clone(dictionaries) }
 
 // dictionaryWords returns the words of an embedded list, sorted, and whether there is such a list. The words are four
 // or more lower-case ASCII letters, and none holds another: the list stands for all words that hold one of them.

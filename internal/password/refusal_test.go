@@ -36,7 +36,7 @@ func TestRefused(t *testing.T) {
 		{Policy{Length: Length{0, 40}}, "length", "length 0 is too short"},
 		{Policy{Length: Length{9, 8}}, "length", "length 9 to 8 has no value"},
 		{Policy{Length: Length{32, 513}}, "length", "length 513 is more than 512"},
-		{Policy{Characters: []Charset{{}}}, "characters[0]", "a charset without characters"},
+		{Policy{Characters: []Charset{{}}}, "characters[0]", "an empty set of characters"},
 		{Policy{Characters: []Charset{{From: "hex", Chars: "a"}}}, "characters[0]", "from and with chars"},
 		{Policy{Characters: []Charset{{From: "Lower"}}}, "characters[0].from", `no class "Lower"`},
 		{Policy{Characters: []Charset{{Chars: "aé"}}}, "characters[0].chars", `chars holds "é"`},
@@ -128,6 +128,18 @@ func TestConflicts(t *testing.T) {
 			},
 			"rules forbid-patterns[0]", "length 8 with forbid-patterns",
 		},
+		{
+			Policy{Exclude: lowers},
+			"exclude", "a minimum of 1 of lower (default's) with exclude leaves no password",
+		},
+		{
+			Policy{Length: Length{2, 2}},
+			"length", "length 2 with minimums of 1 of upper (default's)",
+		},
+		{
+			Policy{Exclude: lowers, Characters: few("lower", 1)},
+			"characters[0].min exclude", "a minimum of 1 with exclude leaves no password",
+		},
 	} {
 		problems := refusals(t, test.policy)
 		got := strings.Join(problems[0].Keys, " ")
@@ -163,6 +175,21 @@ func TestBelowMinEntropy(t *testing.T) {
 			Text: "the policy has 21.79 bits, below the min-entropy of 64 that holds where none is given",
 			Want: "more characters, or in the open a min-entropy of 21 or less",
 		}},
+		{Policy{Rules: "maxlength: 6; required: digit"}, Problem{
+			Keys: []string{"rules"},
+			Text: "the policy has 19.93 bits, below the min-entropy of 64 that holds where none is given",
+			Want: "minlength: 20 and maxlength: 20 in rules, or in the open a min-entropy of 19 or less",
+		}},
+		{Policy{Passphrase: &Passphrase{Words: 3}}, Problem{
+			Keys: []string{"passphrase.words", "min-entropy"},
+			Text: "the policy has 38.77 bits, below the min-entropy of 64 that holds where none is given",
+			Want: "words: 5, or in the open a min-entropy of 38 or less",
+		}},
+		{Policy{Passphrase: &Passphrase{Words: 1}, MinEntropy: 3000}, Problem{
+			Keys: []string{"passphrase.words", "min-entropy"},
+			Text: "the policy has 12.92 bits, below the min-entropy of 3000",
+			Want: "characters in place of words, or in the open a min-entropy of 12 or less",
+		}},
 	} {
 		if diff := cmp.Diff([]Problem{test.want}, refusals(t, test.policy)); diff != "" {
 			t.Errorf("problems of %+v (-want +got):\n%s", test.policy, diff)
@@ -189,6 +216,9 @@ func TestUncertified(t *testing.T) {
 		got := strings.Join(problem.Keys, " ")
 		if got != test.keys || !strings.Contains(problem.Text, "cannot be certified") || !strings.Contains(problem.Text, test.text) {
 			t.Errorf("%+v is refused for %q: %s\nwant %q: ...%s", test.policy, got, problem.Text, test.keys, test.text)
+		}
+		if test.keys == "dictionary" && problem.Want != "shorten length, or leave dictionary out" {
+			t.Errorf("the remedy for a dictionary is %q", problem.Want)
 		}
 	}
 }
