@@ -49,6 +49,7 @@ type Problem struct {
 	Offset int    // in the text, in bytes
 	Text   string // what is wrong
 	Want   string // what was expected
+	Filter string // the word that is none of [Filters], where that is what is wrong
 }
 
 // Text returns the text that the template was parsed from.
@@ -157,15 +158,27 @@ func IsName(text string) bool { return name.MatchString(text) && text != Login }
 // Parse reads a template. It returns all problems of the text, in order, and a template only where there are none.
 // Whether the names it refers to exist is for the caller to check: see [Template.References].
 func Parse(text string) (*Template, []Problem) {
+	p := parse(text)
+	if len(p.problems) > 0 {
+		return nil, p.problems
+	}
+	return &Template{text: text, pieces: p.pieces}, nil
+}
+
+// Mentions returns the references that a text holds, in order, whether or not it is a template: a mistake in one of them
+// hides no other.
+func Mentions(text string) []Reference {
+	template := Template{pieces: parse(text).pieces}
+	return template.References()
+}
+
+func parse(text string) parser {
 	p := parser{text: text}
 	for p.at < len(text) {
 		p.step()
 	}
 	p.flush()
-	if len(p.problems) > 0 {
-		return nil, p.problems
-	}
-	return &Template{text: text, pieces: p.pieces}, nil
+	return p
 }
 
 type parser struct {
@@ -222,7 +235,8 @@ func (p *parser) filters(at int, words []string) []filter {
 	for _, word := range words {
 		i := slices.IndexFunc(filters, func(f filter) bool { return f.name == word })
 		if i < 0 {
-			p.problem(at+1, fmt.Sprintf("unknown filter %q", clip(word)), "expected one of "+strings.Join(Filters(), ", "))
+			p.problems = append(p.problems, Problem{at + 1, fmt.Sprintf("unknown filter %q", clip(word)),
+				"expected one of " + strings.Join(Filters(), ", "), word})
 		} else {
 			list = append(list, filters[i])
 		}
@@ -240,7 +254,7 @@ func (p *parser) flush() {
 }
 
 func (p *parser) problem(offset int, text, want string) {
-	p.problems = append(p.problems, Problem{offset, text, want})
+	p.problems = append(p.problems, Problem{offset, text, want, ""})
 }
 
 // clip keeps a quotation short enough for one line.

@@ -58,21 +58,21 @@ func TestRender(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	const single, open = "a single $ in the value", "a ${ without its }"
 	for text, want := range map[string][]Problem{
-		"$":                  {{0, single, "expected ${NAME}, or $$ for a dollar"}},
-		"costs $5":           {{6, single, "expected ${NAME}, or $$ for a dollar"}},
-		"$$$":                {{2, single, "expected ${NAME}, or $$ for a dollar"}},
-		"ü$x":                {{2, single, "expected ${NAME}, or $$ for a dollar"}},
-		"a${password":        {{1, open, "expected ${NAME} or ${NAME|FILTER}, or $$ for a dollar"}},
-		"${}":                {{2, `"" is not the name of a part`, "expected ${NAME} or ${NAME|FILTER}, without spaces"}},
-		"${ password }":      {{2, `" password " is not the name of a part`, "expected ${NAME} or ${NAME|FILTER}, without spaces"}},
-		"${{ secrets.X }}":   {{2, `"{ secrets.X " is not the name of a part`, "expected ${NAME} or ${NAME|FILTER}, without spaces"}},
-		"${a|URL}":           {{4, `unknown filter "URL"`, "expected one of url, json, xml, base64, base64url, odbc, ado, shell"}},
-		"${a|}":              {{4, `unknown filter ""`, "expected one of url, json, xml, base64, base64url, odbc, ado, shell"}},
-		"${a|json|x|url|yy}": {{9, `unknown filter "x"`, "expected one of url, json, xml, base64, base64url, odbc, ado, shell"}, {15, `unknown filter "yy"`, "expected one of url, json, xml, base64, base64url, odbc, ado, shell"}},
+		"$":                  {{0, single, "expected ${NAME}, or $$ for a dollar", ""}},
+		"costs $5":           {{6, single, "expected ${NAME}, or $$ for a dollar", ""}},
+		"$$$":                {{2, single, "expected ${NAME}, or $$ for a dollar", ""}},
+		"ü$x":                {{2, single, "expected ${NAME}, or $$ for a dollar", ""}},
+		"a${password":        {{1, open, "expected ${NAME} or ${NAME|FILTER}, or $$ for a dollar", ""}},
+		"${}":                {{2, `"" is not the name of a part`, "expected ${NAME} or ${NAME|FILTER}, without spaces", ""}},
+		"${ password }":      {{2, `" password " is not the name of a part`, "expected ${NAME} or ${NAME|FILTER}, without spaces", ""}},
+		"${{ secrets.X }}":   {{2, `"{ secrets.X " is not the name of a part`, "expected ${NAME} or ${NAME|FILTER}, without spaces", ""}},
+		"${a|URL}":           {{4, `unknown filter "URL"`, "expected one of url, json, xml, base64, base64url, odbc, ado, shell", "URL"}},
+		"${a|}":              {{4, `unknown filter ""`, "expected one of url, json, xml, base64, base64url, odbc, ado, shell", ""}},
+		"${a|json|x|url|yy}": {{9, `unknown filter "x"`, "expected one of url, json, xml, base64, base64url, odbc, ado, shell", "x"}, {15, `unknown filter "yy"`, "expected one of url, json, xml, base64, base64url, odbc, ado, shell", "yy"}},
 		"$ ${a|x} ${": {
-			{0, single, "expected ${NAME}, or $$ for a dollar"},
-			{6, `unknown filter "x"`, "expected one of url, json, xml, base64, base64url, odbc, ado, shell"},
-			{9, open, "expected ${NAME} or ${NAME|FILTER}, or $$ for a dollar"},
+			{0, single, "expected ${NAME}, or $$ for a dollar", ""},
+			{6, `unknown filter "x"`, "expected one of url, json, xml, base64, base64url, odbc, ado, shell", "x"},
+			{9, open, "expected ${NAME} or ${NAME|FILTER}, or $$ for a dollar", ""},
 		},
 	} {
 		template, problems := Parse(text)
@@ -95,6 +95,14 @@ func TestReferences(t *testing.T) {
 		if !strings.HasPrefix(template.Text()[r.Offset:], r.Name) {
 			t.Errorf("%s does not stand at offset %d", r.Name, r.Offset)
 		}
+	}
+}
+
+// A mistake in one reference hides none of the others.
+func TestMentions(t *testing.T) {
+	want := []Reference{{"b", 4}, {"a", 13}, {"login", 23}}
+	if diff := cmp.Diff(want, Mentions("$ ${b|nope}${a|url}$$${login} ${")); diff != "" {
+		t.Errorf("mentions (-want +got):\n%s", diff)
 	}
 }
 

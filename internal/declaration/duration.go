@@ -18,6 +18,9 @@ var (
 	isoDuration   = regexp.MustCompile(`^P(?:([0-9]+)W)?(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+)S)?)?$`)
 )
 
+// calendar is what means months or years: 3mo, 1 year, P1M, P1Y6M.
+var calendar = regexp.MustCompile(`(?i:^[0-9]+ *(mo|y))|^P([0-9]+[YMWD])*[0-9]+[YM]`)
+
 const week = 7 * 24 * time.Hour
 
 var units = [...]time.Duration{week, 24 * time.Hour, time.Hour, time.Minute, time.Second}

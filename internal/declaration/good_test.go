@@ -1,6 +1,7 @@
 package declaration
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -201,6 +202,26 @@ func TestInlineInput(t *testing.T) {
 	} {
 		if _, err := parse(text); err == nil || len(err.Error()) < len(want) || err.Error()[:len(want)] != want {
 			t.Errorf("%q: got error %v, want %s", text, err, want)
+		}
+	}
+}
+
+// A whole declaration in the input is one mistake: what it holds is not read as secrets.
+func TestWholeDeclarationInline(t *testing.T) {
+	text := "vault: kv-app\npolicies: {p: {length: 40}}\nsecrets: {a: p, b: {login: app}}\n"
+	_, err := Parse(Source{File: "secrets", Text: []byte(text), Inline: true})
+	if problems, _ := errors.AsType[Problems](err); len(problems) != 1 || problems[0].Place.Line != 3 {
+		t.Errorf("got %v, want one problem at line 3", err)
+	}
+}
+
+// Before the expiry that before-expiry waits for, after has its time; at it or behind it, it never has.
+func TestAfterThatNeverComes(t *testing.T) {
+	for after, want := range map[string]bool{"75d": true, "76d": false, "90d": false} {
+		text := "a: {expires: 90d, rotate: {after: " + after + ", before-expiry: 14d}}\n"
+		_, err := Parse(Source{File: "secrets", Text: []byte(text), Inline: true, Vault: "kv-app"})
+		if (err == nil) != want {
+			t.Errorf("after %s of 90d less 14d: got error %v", after, err)
 		}
 	}
 }

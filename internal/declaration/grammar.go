@@ -105,7 +105,7 @@ var supersededFields = []field[supersededSpec]{
 
 var policyFields = []field[policyDraft]{
 	rule("length", "number, or {min, max}", `{"$ref": "#/definitions/length"}`,
-		"How many characters. Absent: 32, as in `default`.",
+		"How many characters, at most 512. Absent: 32, as in `default`.",
 		readLength),
 	rule("characters", "list of character sets", `{"type": "array", "minItems": 1, "items": {"$ref": "#/definitions/characters"}}`,
 		"The sets whose union is the alphabet; they may overlap. Absent: those of `default`, with its `first` where `first` is absent too.",
@@ -147,15 +147,13 @@ var policyFields = []field[policyDraft]{
 			d.policy.ForbidPatterns = r.readTexts(n, "forbid-patterns", d)
 		}),
 	rule("dictionary", "text", `{"enum": ["english"]}`,
-		"No word of four letters or more of this list appears, case ignored. `english` is the one there is.",
-		func(r *reader, n *yaml.Node, d *policyDraft) {
-			d.policy.Dictionary, _ = r.readText(n, "dictionary", maxText)
-		}),
+		"No word of four letters or more of this list appears, case ignored. `english` is the one there is. An entropy shown as `>=` is a lower bound: not every word could be counted.",
+		readDictionary),
 	rule("min-entropy", "number", `{"type": "number", "exclusiveMinimum": 0}`,
 		"In bits: a policy of fewer is refused. Absent: 64, or the preset's own.",
 		readBits),
 	rule("passphrase", "mapping", `{"$ref": "#/definitions/passphrase"}`,
-		"Words in place of characters. It stands alone but for `forbid`, `forbid-patterns`, `dictionary` and `min-entropy`.",
+		"Words in place of characters. It stands alone but for `forbid` and `min-entropy`.",
 		readPassphrase),
 	rule("rules", "text", `{"$ref": "#/definitions/long-text"}`,
 		"A `passwordrules` text as Apple and browsers define it. It stands in place of `length` to `max-run`.",
@@ -194,13 +192,13 @@ var charsetFields = []field[charsetDraft]{
 		"At least so many characters are of this set. Absent: 0.",
 		func(r *reader, n *yaml.Node, s *charsetDraft) {
 			s.note(r, n, "min")
-			s.charset.Min, _ = r.readInt(n, "min")
+			s.charset.Min, _ = r.readInt(n, "min", 0)
 		}},
 	{"max", "number", `{"type": "integer", "minimum": 0}`,
 		"At most so many. Absent: any number.",
 		func(r *reader, n *yaml.Node, s *charsetDraft) {
 			s.note(r, n, "max")
-			if most, ok := r.readInt(n, "max"); ok {
+			if most, ok := r.readInt(n, "max", 0); ok {
 				s.charset.Max = &most
 			}
 		}},
@@ -208,7 +206,7 @@ var charsetFields = []field[charsetDraft]{
 
 var passphraseFields = []field[phraseDraft]{
 	{"words", "number", `{"type": "integer", "minimum": 1}`,
-		"How many words, of the EFF's list of 7,776: 12.9 bits each.",
+		"How many words, at most 64, of the EFF's list of 7,776: 12.9 bits each.",
 		func(r *reader, n *yaml.Node, p *phraseDraft) {
 			p.note(r, n, "words")
 			p.Words, _ = r.readCount(n, "words")

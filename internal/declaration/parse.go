@@ -64,14 +64,18 @@ func (r *reader) readSpec(top *yaml.Node, inline bool) spec {
 	case top == nil || top.Kind == yaml.ScalarNode && top.Tag == "!!null":
 		r.problem(Place{File: r.file}, "the declaration is empty", "expected a mapping of names to secrets")
 	case inline:
-		r.refuseWhole(top)
-		s.secrets = r.readSecrets(top, "the declaration")
+		if !r.refuseWhole(top) {
+			s.secrets = r.readSecrets(top, "the declaration")
+		}
 	default:
 		before := r.found
 		ok := readFields(r, top, "the declaration", want, topFields, &s)
 		s.misspelt = ok && hasUnknown(top, namesOf(topFields))
 		if ok && s.secrets == nil && r.found == before {
 			r.problem(r.place(top), "the declaration has no secrets", want)
+		}
+		if s.misspelt && lacksSecrets(top) {
+			r.problem(r.place(top), "the declaration has no secrets", "expected their names under secrets: and indented")
 		}
 	}
 	return s
@@ -87,8 +91,20 @@ func hasUnknown(mapping *yaml.Node, known []string) bool {
 	return false
 }
 
-// refuseWhole notes a whole declaration where the inline input takes only what is under secrets.
-func (r *reader) refuseWhole(top *yaml.Node) {
+// lacksSecrets reports whether a mapping has no key secrets, nor one that may be meant to be it: then its other keys may
+// be names of secrets. It looks at the first hundred: searching for what is near costs time.
+func lacksSecrets(mapping *yaml.Node) bool {
+	for i := 0; i < min(len(mapping.Content), 200); i += 2 {
+		if nearest(mapping.Content[i].Value, []string{"secrets"}) != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// refuseWhole notes a whole declaration where the inline input takes only what is under secrets, and reports whether it
+// is one: what else is wrong with it as secrets is no news.
+func (r *reader) refuseWhole(top *yaml.Node) bool {
 	for i := 0; i+1 < len(top.Content); i += 2 {
 		key, value := top.Content[i], deref(top.Content[i+1])
 		if key.Value != "secrets" || value.Kind != yaml.MappingNode || len(value.Content) == 0 {
@@ -97,8 +113,10 @@ func (r *reader) refuseWhole(top *yaml.Node) {
 		known := func(f field[secretSpec]) bool { return f.name == value.Content[0].Value }
 		if !slices.ContainsFunc(secretFields, known) {
 			r.problem(r.place(key), "the secrets input holds a whole declaration", "expected what is under secrets: alone; a whole declaration goes into a file")
+			return true
 		}
 	}
+	return false
 }
 
 // A resolver looks up what the secrets refer to, and makes the declaration.
@@ -240,8 +258,8 @@ func (r *resolver) compileNamed(name string, policy password.Policy, at Place, s
 // checkTemplate checks the template of a secret against its parts.
 func (r *resolver) checkTemplate(s *secretSpec, secret Secret) {
 	switch {
-	case s.value.given():
-		r.checkReferences(s, secret)
+	case s.template != nil:
+		r.checkReferences(s, secret.Parts)
 	case len(secret.Parts) > 1 && s.sound:
 		r.problem(s.generate.place, fmt.Sprintf("%d parts and no value", len(secret.Parts)), "expected value, which says how they go together")
 	}
@@ -263,29 +281,45 @@ func (r *resolver) checkSize(s *secretSpec, secret Secret) {
 	}
 }
 
-// checkReferences notes names in the template that are no parts, and parts that the template leaves out.
-func (r *resolver) checkReferences(s *secretSpec, secret Secret) {
+// checkReferences notes names in the template that are no parts. Where there is none, it notes the parts that the template
+// leaves out: else a slip in the name of a part would be two mistakes.
+func (r *resolver) checkReferences(s *secretSpec, parts []Part) {
 	var known []string
-	for _, part := range secret.Parts {
+	for _, part := range parts {
 		known = append(known, part.Name)
-		if !slices.Contains(secret.Value.Names(), part.Name) {
-			r.problem(s.value.place, fmt.Sprintf("value leaves out part %q", clip(part.Name)), "expected every generated part in it")
-		}
 	}
 	if s.login.given() {
 		known = append(known, composite.Login)
 	}
-	unknown := slices.DeleteFunc(secret.Value.References(), func(ref composite.Reference) bool {
+	unknown := slices.DeleteFunc(composite.Mentions(deref(s.template).Value), func(ref composite.Reference) bool {
 		return slices.Contains(known, ref.Name)
 	})
+	if s.value.given() && len(unknown) == 0 {
+		r.checkLeftOut(s, parts)
+	}
+	r.unknownReferences(s, unknown, known)
+}
+
+// checkLeftOut notes parts that a sound template leaves out.
+func (r *resolver) checkLeftOut(s *secretSpec, parts []Part) {
+	for _, part := range parts {
+		if !slices.Contains(s.value.value.Names(), part.Name) {
+			r.problem(s.value.place, fmt.Sprintf("value leaves out part %q", clip(part.Name)), "expected every generated part in it")
+		}
+	}
+}
+
+// unknownReferences notes names in the template that are none of those known.
+func (r *resolver) unknownReferences(s *secretSpec, unknown []composite.Reference, known []string) {
 	var offsets []int
 	for _, ref := range unknown {
 		offsets = append(offsets, ref.Offset)
 	}
-	for i, place := range r.placesIn(s.value.node, offsets) {
-		if unknown[i].Name == composite.Login {
+	for i, place := range r.placesIn(s.template, offsets) {
+		switch {
+		case unknown[i].Name == composite.Login:
 			r.problem(place, "${login} in a secret without login", "expected the key login in the secret")
-		} else {
+		case len(known) > 0: // generate names no part: that was said while it was read
 			r.unknown(place, "part", unknown[i].Name, "", known)
 		}
 	}
@@ -310,6 +344,10 @@ func (r *resolver) checkLifecycle(s *secretSpec) {
 		reason := fmt.Sprintf("longer than a version lasts: expires %s less before-expiry %s", s.expires.text(), before.text())
 		r.lasting(disable, "disable-after", lasts, reason)
 		r.lasting(s.notBefore, "not-before", lasts, reason)
+		if after.given() && after.value >= lasts && after.value <= s.expires.value {
+			r.problem(after.place, fmt.Sprintf("after %s never comes: before-expiry %s of expires %s comes no later", after.text(),
+				before.text(), s.expires.text()), "expected a shorter after or before-expiry, or one of them alone")
+		}
 	}
 }
 

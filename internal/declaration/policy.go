@@ -116,6 +116,15 @@ func (s *charsetDraft) note(r *reader, n *yaml.Node, key string) {
 	s.draft.places[s.path+"."+key] = r.place(n)
 }
 
+// readDictionary reads the name of a dictionary.
+func readDictionary(r *reader, n *yaml.Node, d *policyDraft) {
+	if v := deref(n); v.Kind != yaml.ScalarNode || v.Tag != "!!str" {
+		r.problem(r.place(n), "dictionary is "+kindOf(v), "expected "+strings.Join(password.Dictionaries(), ", "))
+		return
+	}
+	d.policy.Dictionary, _ = r.readText(n, "dictionary", maxText)
+}
+
 // readPassphrase reads {words, separator, capitalize, digit}.
 func readPassphrase(r *reader, n *yaml.Node, d *policyDraft) {
 	phrase := password.Passphrase{Separator: "-"}
@@ -181,7 +190,7 @@ func readList(r *reader, n *yaml.Node, what string, d *policyDraft, read func(*r
 
 // readCount reads a whole number of one or more: for rules that a zero would switch off in silence.
 func (r *reader) readCount(n *yaml.Node, what string) (int, bool) {
-	number, ok := r.readInt(n, what)
+	number, ok := r.readInt(n, what, 1)
 	if ok && number == 0 {
 		r.problem(r.place(n), what+" is 0", "expected 1 or more, or leave the key out")
 		return 0, false
@@ -192,6 +201,9 @@ func (r *reader) readCount(n *yaml.Node, what string) (int, bool) {
 // readBits reads min-entropy.
 func readBits(r *reader, n *yaml.Node, d *policyDraft) {
 	v := deref(n)
+	if r.quoted(n, "min-entropy", decimal) {
+		return
+	}
 	bits, err := strconv.ParseFloat(v.Value, 64)
 	if v.Kind != yaml.ScalarNode || v.Style != 0 || !decimal.MatchString(v.Value) || err != nil || bits <= 0 {
 		r.problem(r.place(n), "min-entropy is "+describe(v), "expected a number of bits above 0, such as 100")

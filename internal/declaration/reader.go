@@ -160,13 +160,33 @@ func (r *reader) scalar(n *yaml.Node, what string) (string, bool) {
 }
 
 var (
-	integer = regexp.MustCompile(`^[0-9]{1,9}$`)
-	decimal = regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,9})?$`)
+	integer  = regexp.MustCompile(`^[0-9]{1,9}$`)
+	negative = regexp.MustCompile(`^-[0-9]{1,9}$`)
+	decimal  = regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,9})?$`)
 )
 
-// readInt reads a whole number in decimal digits. Its range is for the rule it belongs to.
-func (r *reader) readInt(n *yaml.Node, what string) (int, bool) {
+// quoted notes a number that is a text because of its quotes, and reports whether it is one.
+func (r *reader) quoted(n *yaml.Node, what string, form *regexp.Regexp) bool {
 	v := deref(n)
+	const quotes = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle
+	if v.Kind != yaml.ScalarNode || v.Style&quotes == 0 || v.Style&yaml.TaggedStyle != 0 || !form.MatchString(v.Value) {
+		return false
+	}
+	r.problem(r.place(n), fmt.Sprintf("%s is the text %q", what, v.Value), "expected a number; take it out of its quotes")
+	return true
+}
+
+// readInt reads a whole number in decimal digits. What it is at least is for the message: a negative one is none, and its
+// range is for the rule it belongs to.
+func (r *reader) readInt(n *yaml.Node, what string, least int) (int, bool) {
+	v := deref(n)
+	if r.quoted(n, what, integer) {
+		return 0, false
+	}
+	if v.Kind == yaml.ScalarNode && v.Style == 0 && negative.MatchString(v.Value) {
+		r.problem(r.place(n), fmt.Sprintf("%s is %s", what, v.Value), fmt.Sprintf("expected %d or more", least))
+		return 0, false
+	}
 	if v.Kind != yaml.ScalarNode || v.Style != 0 || !integer.MatchString(v.Value) {
 		r.problem(r.place(n), fmt.Sprintf("%s is %s", what, describe(v)), "expected a whole number, such as 3")
 		return 0, false

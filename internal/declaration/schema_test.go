@@ -65,14 +65,14 @@ func asJSON(text []byte) (any, error) {
 // beyondSchema are the bad fixtures that are valid by any schema: what is wrong with them is a reference, a name that is
 // there twice, an arithmetic, or in the way the text is written.
 var beyondSchema = []string{
-	"after-beyond-expires", "before-expiry-long", "disable-after-beyond-expiry", "disable-after-long", "not-before-beyond-expiry",
+	"after-beyond-expires", "after-never", "before-expiry-long", "disable-after-beyond-expiry", "disable-after-long", "not-before-beyond-expiry",
 	"not-before-beyond-after", "not-before-beyond-disable", "not-before-beyond-expires",
-	"compile-chars-umlaut", "compile-entropy", "compile-login", "compile-max-of-set", "compile-minimums",
-	"compile-own-entropy", "compile-pattern", "compile-rules",
+	"compile-chars-umlaut", "compile-entropy", "compile-exclude-default", "compile-login", "compile-max-of-set", "compile-minimums",
+	"compile-own-entropy", "compile-passphrase-words", "compile-pattern", "compile-rules", "compile-rules-entropy",
 	"duplicate-secret-case", "duplicate-vault", "expires-long",
 	"unknown-part", "unknown-policy", "unknown-policy-generate", "unknown-policy-key", "unknown-policy-own",
 	"unknown-vault", "unknown-vault-none",
-	"value-folded", "value-part-unused", "value-plain-lines", "value-too-long", "vault-clouds", "vault-none",
+	"value-folded", "value-misspelt-part", "value-part-unused", "value-plain-lines", "value-too-long", "vault-clouds", "vault-none",
 	"yaml-merge", "yaml-tag",
 }
 

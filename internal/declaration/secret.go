@@ -23,6 +23,7 @@ type secretSpec struct {
 	login       located[string]
 	generate    located[[]partSpec]
 	value       located[*composite.Template]
+	template    *yaml.Node // of the value, also where it is refused; nil where it is no text
 	contentType string
 	tags        map[string]string
 	expires     located[time.Duration]
@@ -112,7 +113,7 @@ const durationWant = "expected a duration such as 90d, 36h, P90D or PT12H"
 func (r *reader) locateDuration(n *yaml.Node, what string) located[time.Duration] {
 	d := r.locateGrace(n, what)
 	if d.given() && d.value == 0 {
-		r.problem(d.place, what+" is none at all", "expected a duration of a second or more, or leave the key out")
+		r.problem(d.place, what+" is 0", "expected a duration of a second or more, or leave the key out")
 		return located[time.Duration]{}
 	}
 	return d
@@ -128,6 +129,9 @@ func (r *reader) locateGrace(n *yaml.Node, what string) located[time.Duration] {
 	if v.Kind != yaml.ScalarNode || v.Style&yaml.TaggedStyle != 0 {
 		r.problem(r.place(n), fmt.Sprintf("%s is %s", what, kindOf(v)), want)
 		return located[time.Duration]{}
+	}
+	if calendar.MatchString(v.Value) {
+		want = "expected days, as in 90d: months and years have no fixed length"
 	}
 	duration, err := parseDuration(v.Value)
 	switch {
@@ -182,8 +186,13 @@ func (s *secretSpec) readValue(r *reader, n *yaml.Node) {
 		offsets = append(offsets, p.Offset)
 	}
 	for i, place := range r.placesIn(n, offsets) {
-		r.problem(place, problems[i].Text, problems[i].Want)
+		want := problems[i].Want
+		if filter := problems[i].Filter; filter != "" {
+			want = alternatives(filter, composite.Filters())
+		}
+		r.problem(place, problems[i].Text, want)
 	}
+	s.template = n
 	if template != nil {
 		s.value = locate(r, n, template)
 	}
@@ -234,7 +243,7 @@ func (r *reader) checkTagText(n *yaml.Node, what, text string) {
 
 // readRotate reads {after, before-expiry, on-policy-change}.
 func (s *secretSpec) readRotate(r *reader, n *yaml.Node) {
-	const want = "expected one or more of after, before-expiry, on-policy-change"
+	const want = "expected one or more of after, before-expiry, on-policy-change, such as {after: 60d}"
 	var rotate rotateSpec
 	before := r.found
 	ok := readFields(r, n, "rotate", want, rotateFields, &rotate)

@@ -94,7 +94,7 @@ func placeOf(file string, text []byte, offset int) Place {
 var syntax = []struct{ words, want string }{
 	{"mapping values are not allowed",
 		"expected KEY: VALUE on a line of its own; a text that holds \": \" needs quotes"},
-	{"a tab that cannot start", "expected spaces: YAML is not indented with tabs"},
+	{"a tab", "expected spaces: YAML is not indented with tabs"},
 	{"cannot start any token", "expected quotes around a text that begins with @, %, } or a backtick"},
 	{"could not find expected ':'", "expected KEY: VALUE; the lines of a text are indented further than its key"},
 	{"did not find expected key", "expected the indentation of the lines above"},
@@ -118,7 +118,7 @@ func syntaxProblem(file string, text []byte, err error) *Problem {
 		}
 	}
 	source := cursor{text: string(text)}
-	if strings.HasPrefix(source.at(place.Line, place.Col), "\t") {
+	if strings.HasPrefix(source.at(place.Line, place.Col), "\t") && !strings.Contains(message, "tab character") {
 		message = strings.Replace(message, "character", "a tab", 1)
 	}
 	want := "expected YAML"
