@@ -292,10 +292,14 @@ func checkCommands(t *testing.T, text string) {
 // benchmarking is a command that runs benchmarks: those of a package, by pattern.
 var benchmarking = regexp.MustCompile(`^go test \./(\S+) -run '\^\$' -bench '?([^' ]+)'?$`)
 
-// checkBenchmarks refuses a pattern of which a part matches no benchmark of the package: go test would pass and measure
-// nothing.
+// checkBenchmarks refuses a pattern that .ci/run does not run, and one of which a part matches no benchmark of the package:
+// go test would pass and measure nothing.
 func checkBenchmarks(t *testing.T, folder, pattern string) {
 	t.Helper()
+	same := regexp.MustCompile(`(?m)^\s*go test .*-bench '?` + regexp.QuoteMeta(pattern) + `'? .*\./` + regexp.QuoteMeta(folder) + `$`)
+	if !same.MatchString(read(t, ".ci/run")) {
+		t.Errorf("the benchmarks %s of %s are not run by .ci/run", pattern, folder)
+	}
 	var names []string
 	for _, file := range files(t, folder+"/*_test.go") {
 		for _, found := range regexp.MustCompile(`(?m)^func (Benchmark\w+)\(b \*testing\.B\)`).FindAllStringSubmatch(read(t, file), -1) {
