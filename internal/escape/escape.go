@@ -54,7 +54,7 @@ func Cell(text string) string {
 	text = strings.TrimSpace(visible(text))
 	for i, c := range text {
 		link := c == ':' && strings.HasPrefix(text[i:], "://") || c == '.' && strings.HasSuffix(strings.ToLower(text[:i]), "www")
-		if link || strings.ContainsRune("&<>|`*_[]~\\#!@", c) {
+		if link || strings.ContainsRune("&<>|`*_[]~\\#!@$", c) {
 			fmt.Fprintf(&b, "&#%d;", c)
 			continue
 		}

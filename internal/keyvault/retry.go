@@ -17,12 +17,12 @@ const (
 	// readTries and readTime bound a request that may be repeated without harm, waits for 429 apart: a refusal is to be
 	// explained within 30 s.
 	readTries = 4
-	readTime  = 15 * time.Second
+	readTime  = 14 * time.Second
 	// throttleMax bounds how often one call waits out a 429, and throttlePause one such wait.
 	throttleMax   = 10
 	throttlePause = 2 * time.Minute
 	// busyMax bounds how often a set waits while the name is being deleted or recovered.
-	busyMax = 5
+	busyMax = 4
 )
 
 // A retry is the patience of one call: how often it has waited for what.

@@ -171,6 +171,12 @@ func newestEnabled(versions []keyvault.Version) (newest []keyvault.Version) {
 	return newest
 }
 
+// newerDisabled reports whether a disabled version is newer than the current one. Key Vault gives it, that is a refusal, to
+// a reader who names no version.
+func (f *finding) newerDisabled() bool {
+	return slices.ContainsFunc(f.versions, func(v keyvault.Version) bool { return !v.Enabled && v.Created.After(f.current.Created) })
+}
+
 // sameOperation reports whether versions, one or more, are one operation's and so hold one value: any may stand for all.
 func sameOperation(versions []keyvault.Version) bool {
 	for _, v := range versions[1:] {

@@ -243,6 +243,9 @@ func (s *Step) finish(f *finding, o Options) {
 		s.Disable = f.superseded(o, s.Action.writes())
 		s.warnOfDates(f.now)
 	}
+	if s.Action == Keep && f.newerDisabled() {
+		s.warn("a newer version is disabled, and a reader who names no version is refused: enable it, or force a new one")
+	}
 	if count >= manyVersions {
 		s.warn(fmt.Sprintf("%d of %d versions: Key Vault backs up no more, and deletes none of them singly; plan for a new name", count, maxVersions))
 	}

@@ -671,3 +671,20 @@ func TestPolicyOfWhatIsKept(t *testing.T) {
 		t.Errorf("created: policy %q of %q", step.Policy, step.Entropy)
 	}
 }
+
+func TestNewerVersionDisabled(t *testing.T) {
+	for name, test := range map[string]struct {
+		age  time.Duration
+		want int
+	}{"newer": {day, 1}, "older": {3 * day, 0}} {
+		kv := newVault("kv", atToday)
+		kv.put("db", made(2*day, "a"))
+		disabled := made(test.age, "b")
+		disabled.Enabled = false
+		kv.put("db", disabled)
+		step := mustPlan(t, []declaration.Secret{secret("db")}, map[string]provision.Vault{"kv": kv}, provision.Options{Mode: ensure}).Steps[0]
+		if len(step.Warnings) != test.want {
+			t.Errorf("a disabled version is %s: warnings %q; want %d", name, step.Warnings, test.want)
+		}
+	}
+}
