@@ -330,6 +330,7 @@ func TestSignals(t *testing.T) {
 	for _, signal := range []string{"SIGINT", "SIGTERM"} {
 		t.Run(signal, func(t *testing.T) {
 			s, services := newStep(t, newEngine(t))
+			s.env["INPUT_CONCURRENCY"] = "1" // a 429 pauses the whole vault: the first secret must be stored by then
 			services.Fault(emulator.Fault{Operation: "set", Secret: "second", Times: -1,
 				Kind: emulator.Status, Status: http.StatusTooManyRequests, Code: "Throttled", RetryAfter: "3600"})
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
