@@ -609,7 +609,8 @@ type saying struct {
 }
 
 func (s *saying) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.Method == s.method && request.Header.Get("Authorization") != "" && s.times != 0 {
+	ofVault := strings.HasSuffix(request.URL.Host, ".vault.azure.net") && request.Header.Get("Authorization") != ""
+	if ofVault && request.Method == s.method && s.times != 0 {
 		s.times--
 		return s.response, s.err
 	}
