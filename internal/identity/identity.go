@@ -52,12 +52,13 @@ func CheckID(id string) error {
 // A Credential is an [azcore.TokenCredential] that is safe for concurrent use. Callers that ask at once share one
 // request to Entra.
 type Credential struct {
-	config  Config
-	turn    chan struct{} // holds one; taken while a token is asked for, so that N first requests make one
-	inner   *azidentity.ClientAssertionCredential
-	renewed time.Time // by Renew; zero: never
-	refusal *Error    // what lasts, once it is known to: those who ask later are told the same, without a request
-	last    attempt
+	config    Config
+	turn      chan struct{} // holds one; taken while a token is asked for, so that N first requests make one
+	inner     *azidentity.ClientAssertionCredential
+	renewed   time.Time // by Renew; zero: never
+	refusal   *Error    // what lasted at the latest try
+	refusedAt time.Time // when that was
+	last      attempt
 }
 
 // An attempt is what became of the latest token request.
@@ -166,7 +167,8 @@ func (c *Credential) assertion(ctx context.Context) (string, error) {
 var tokenPauses = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
 
 // GetToken returns an access token for the vault that challenged. Its error is an [*Error]. A refusal that stayed is the
-// answer to all who ask from then on, until Renew: several vaults would otherwise wait for the same, one after the other.
+// answer to all who ask within half a minute, or until Renew: several vaults would otherwise wait for the same, one after
+// the other.
 func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	select {
 	case c.turn <- struct{}{}:
@@ -177,7 +179,7 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 	if options.TenantID != "" && !sameID(options.TenantID, c.config.TenantID) {
 		return azcore.AccessToken{}, c.wrongTenant(options.TenantID)
 	}
-	if c.refusal != nil {
+	if c.refusal != nil && time.Since(c.refusedAt) < refusalCounts {
 		return azcore.AccessToken{}, c.refusal
 	}
 	outer := ctx
@@ -192,12 +194,16 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 		refusal := c.refused(outer, err)
 		if !refusal.Passing || try == len(tokenPauses) || !sleep(ctx, tokenPauses[try]) {
 			if outer.Err() == nil {
-				c.refusal = refusal
+				c.refusal, c.refusedAt = refusal, time.Now()
 			}
 			return azcore.AccessToken{}, refusal
 		}
 	}
 }
+
+// refusalCounts is how long a refusal is told to others without another request: those who waited for the same get it at
+// once, and a long run outlives an hour in which Entra is out of order.
+const refusalCounts = 30 * time.Second
 
 // ask makes one token request. A panic in a dependency becomes an error.
 func (c *Credential) ask(ctx context.Context, options policy.TokenRequestOptions) (token azcore.AccessToken, err error) {
