@@ -31,15 +31,6 @@ var clouds = [...]Cloud{
 // Public is the cloud where nothing names another: AzureCloud.
 func Public() Cloud { return clouds[0] }
 
-// Names returns the names of the clouds, for messages.
-func Names() []string {
-	var names []string
-	for _, c := range clouds {
-		names = append(names, c.Name)
-	}
-	return names
-}
-
 // Parse returns the cloud of that name, in any letter case.
 func Parse(name string) (Cloud, error) {
 	for _, c := range clouds {
@@ -47,7 +38,7 @@ func Parse(name string) (Cloud, error) {
 			return c, nil
 		}
 	}
-	return Cloud{}, fmt.Errorf("unknown cloud %q; expected one of %s", name, strings.Join(Names(), ", "))
+	return Cloud{}, fmt.Errorf("unknown cloud %q; expected one of %s", name, list(func(c Cloud) string { return c.Name }))
 }
 
 // A Vault is a vault's name and, where its spelling told it, the cloud it is in.
@@ -87,13 +78,14 @@ func ParseVault(text string) (Vault, error) {
 			return Vault{Name: name, Cloud: &clouds[i]}, nil
 		}
 	}
-	return Vault{}, fmt.Errorf("vault host %q is in no known Azure cloud; expected a name in %s", u.Hostname(), domains())
+	return Vault{}, fmt.Errorf("vault host %q is in no known Azure cloud; expected a name in %s", u.Hostname(), list(func(c Cloud) string { return c.VaultDomain }))
 }
 
-func domains() string {
-	var list []string
+// list returns what tells each cloud, for messages.
+func list(of func(Cloud) string) string {
+	var texts []string
 	for _, c := range clouds {
-		list = append(list, c.VaultDomain)
+		texts = append(texts, of(c))
 	}
-	return strings.Join(list, ", ")
+	return strings.Join(texts, ", ")
 }

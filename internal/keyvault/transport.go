@@ -30,8 +30,8 @@ var errNotSent = errors.New("the request was not sent")
 // errTooLarge is an answer over bodyMax.
 var errTooLarge = errors.New("the answer is too large to be Key Vault's")
 
-// A transport sends the SDK's requests to one vault, and to nothing else: in the vault's pace, one at a time bounded in
-// time and size. It implements the SDK's policy.Transporter.
+// A transport sends the SDK's requests to one vault, and to nothing else: in the vault's pace, each bounded in time and
+// size. It implements the SDK's policy.Transporter.
 type transport struct {
 	host     string
 	client   *http.Client

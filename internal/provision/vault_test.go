@@ -164,7 +164,7 @@ func (v *vault) Set(ctx context.Context, name string, n keyvault.NewVersion) (ke
 	if _, gone := v.deleted[key]; gone {
 		return keyvault.Stored{}, v.refusal("setting", name, keyvault.SoftDeleted)
 	}
-	if n.Value.IsEmpty() || n.Operation == "" || n.Tags[keyvault.OperationTag] != n.Operation || len(n.Tags) > 15 {
+	if n.Value.Reveal() == "" || n.Operation == "" || n.Tags[keyvault.OperationTag] != n.Operation || len(n.Tags) > 15 {
 		v.broken("%s: set with %d tags, operation %q tagged %q", name, len(n.Tags), n.Operation, n.Tags[keyvault.OperationTag])
 	}
 	for _, h := range v.secrets[key] {

@@ -50,9 +50,6 @@ func (v Value) Reveal() string { return string(v.bytes()) }
 // function must not modify, keep or print them. It is for tokens; nothing inspects a generated value.
 func Inspect(v Value, f func(b []byte)) { f(v.bytes()) }
 
-// IsEmpty reports whether v has no bytes. It tells nothing else of them.
-func (v Value) IsEmpty() bool { return len(v.bytes()) == 0 }
-
 func (v Value) bytes() []byte {
 	if v.reveal == nil {
 		return nil

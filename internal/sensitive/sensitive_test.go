@@ -118,8 +118,8 @@ func TestRevealAndDerive(t *testing.T) {
 	if v.Reveal() != canary {
 		t.Error("Reveal does not return the bytes")
 	}
-	if !(sensitive.Value{}).IsEmpty() || v.IsEmpty() || (sensitive.Value{}).Reveal() != "" {
-		t.Error("IsEmpty tells the zero value from another")
+	if (sensitive.Value{}).Reveal() != "" {
+		t.Error("the zero value is not empty")
 	}
 	calls := 0
 	joined := sensitive.Derive(func(parts [][]byte) []byte { calls++; return bytes.Join(parts, []byte("+")) }, v, v)
