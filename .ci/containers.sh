@@ -142,7 +142,7 @@ image_pull_size() {
   cat "$scratch"/pulled/* | wc -c
 }
 
-# container_tests COMMAND...: runs it with an engine's service for act and with what the tests of internal/container need;
+# container_tests COMMAND...: runs it with an engine's service for act and with what the tests of internal/test/image need;
 # there, a test that would skip for want of it fails.
 container_tests() {
   [ -S "$scratch/engine.sock" ] || engine_service

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"keyvault-passwords/internal/emulator"
+	"keyvault-passwords/internal/test/emulator"
 )
 
 // survivable are faults that the action is to get over without help.

@@ -22,7 +22,7 @@ import (
 	"slices"
 	"strings"
 
-	"keyvault-passwords/internal/emulator"
+	"keyvault-passwords/internal/test/emulator"
 )
 
 func main() {

@@ -18,8 +18,9 @@ import (
 	"time"
 
 	"keyvault-passwords/internal/declaration"
-	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/provision"
+	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/report"
 	"keyvault-passwords/internal/runner"
 )
@@ -47,7 +48,7 @@ func (a *Action) Main(ctx context.Context) int {
 	if a.Getenv("RUNNER_DEBUG") == "1" {
 		debug = func(text string) { r.runner.Debug(text) }
 	}
-	r.client = newHTTPClient(a.Network, debug)
+	r.client = network.NewClient(a.Network, debug)
 	defer r.client.CloseIdleConnections()
 	r.runner = runner.New(a.Getenv, a.Stdout, r.client)
 	err := r.do(ctx)
@@ -295,7 +296,7 @@ func (r *run) finish(ctx context.Context, plan *provision.Plan, results []provis
 	var errs []runner.Annotation
 	for _, p := range problems {
 		place := p.Places()[0]
-		if p.Kind == keyvault.Identity || p.Kind == keyvault.Unreachable {
+		if p.Kind == refusal.Identity || p.Kind == refusal.Unreachable {
 			place = declaration.Place{} // it is no line of the declaration that is wrong
 		}
 		errs = append(errs, r.at(place, p.Text()))

@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"keyvault-passwords/internal/action"
-	"keyvault-passwords/internal/emulator"
-	"keyvault-passwords/internal/emulatortest"
+	"keyvault-passwords/internal/test/emulator"
+	"keyvault-passwords/internal/test/job"
 )
 
-// job is the environment of a job that may sign in to e, with an empty output file.
-func job(t *testing.T, e *emulator.Emulator, inputs ...string) map[string]string {
+// environment is the environment of a job that may sign in to e, with an empty output file.
+func environment(t *testing.T, e *emulator.Emulator, inputs ...string) map[string]string {
 	t.Helper()
 	output := filepath.Join(t.TempDir(), "output")
 	if err := os.WriteFile(output, nil, 0o600); err != nil {
@@ -37,16 +37,16 @@ func job(t *testing.T, e *emulator.Emulator, inputs ...string) map[string]string
 func TestNothingStoredIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := emulator.New(emulator.Options{})
-		network := emulatortest.NewNetwork(e)
+		network := job.NewNetwork(e)
 		defer network.Close()
-		env := job(t, e)
+		env := environment(t, e)
 		log := &cutting{after: "created", cut: func() error { return os.Remove(env["GITHUB_OUTPUT"]) }}
 		a := &action.Action{Getenv: func(name string) string { return env[name] }, Stdout: log, Network: network}
 		if status := a.Main(t.Context()); status != action.StatusOK {
 			t.Errorf("status %d; a file that is unlinked while open can still be written", status)
 		}
 
-		env = job(t, e, "INPUT_MODE=force")
+		env = environment(t, e, "INPUT_MODE=force")
 		full := &cutting{after: "created", fail: errors.New("no space left on device")}
 		a = &action.Action{Getenv: func(name string) string { return env[name] }, Stdout: full, Network: network}
 		if status := a.Main(t.Context()); status != action.StatusFailed {
@@ -84,9 +84,9 @@ func (c *cutting) Write(p []byte) (int, error) {
 func TestStoppedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := emulator.New(emulator.Options{})
-		network := emulatortest.NewNetwork(e)
+		network := job.NewNetwork(e)
 		defer network.Close()
-		env := job(t, e)
+		env := environment(t, e)
 		var log strings.Builder
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -106,9 +106,9 @@ func TestStoppedWhileTheLastSecretIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := emulator.New(emulator.Options{})
 		e.Fault(emulator.Fault{Operation: "set", Kind: emulator.Slow, Delay: time.Second})
-		network := emulatortest.NewNetwork(e)
+		network := job.NewNetwork(e)
 		defer network.Close()
-		env := job(t, e)
+		env := environment(t, e)
 		var log strings.Builder
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()

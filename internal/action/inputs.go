@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"keyvault-passwords/internal/cloud"
+	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/identity"
 	"keyvault-passwords/internal/provision"
@@ -70,7 +70,7 @@ const (
 // inputs are the step's inputs, checked.
 type inputs struct {
 	tenantID, clientID string // "" where not given
-	cloud              *cloud.Cloud
+	cloud              *azure.Cloud
 	audience           string // "" for the cloud's own
 	source             declaration.Source
 	mode               provision.Mode
@@ -132,8 +132,8 @@ func (c *checker) id(input, variable string) string {
 	return id
 }
 
-func (c *checker) cloud(name string) *cloud.Cloud {
-	found, err := cloud.Parse(name)
+func (c *checker) cloud(name string) *azure.Cloud {
+	found, err := azure.Parse(name)
 	if err != nil {
 		c.problem(inputCloud, "%w", err)
 		return nil
@@ -214,7 +214,7 @@ func (c *checker) only() []string {
 }
 
 // source reads the text of the declaration, from the workspace or from the input.
-func (c *checker) source(in *cloud.Cloud) declaration.Source {
+func (c *checker) source(in *azure.Cloud) declaration.Source {
 	file, inline := c.runner.Input(inputFile), c.runner.Input(inputSecrets)
 	source := declaration.Source{Vault: c.vault(in)}
 	if in != nil {
@@ -247,12 +247,12 @@ func (c *checker) raw(input string) string {
 const unnamed = "unnamed"
 
 // vault checks the default vault, and that it is in the cloud that is asked for.
-func (c *checker) vault(in *cloud.Cloud) string {
+func (c *checker) vault(in *azure.Cloud) string {
 	text := c.runner.Input(inputVault)
 	if text == "" {
 		return ""
 	}
-	vault, err := cloud.ParseVault(text)
+	vault, err := azure.ParseVault(text)
 	switch {
 	case err != nil:
 		c.problem(inputVault, "%w", err)

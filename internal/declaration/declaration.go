@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"keyvault-passwords/internal/cloud"
+	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
 	"keyvault-passwords/internal/password"
 )
@@ -24,7 +24,7 @@ import (
 // A Declaration is what the user declared, checked: every name, policy, duration and reference in it is sound.
 type Declaration struct {
 	Secrets []Secret    // in the order of the file
-	Cloud   cloud.Cloud // of all its vaults: the input's, else the one a vault URL names, else the public cloud
+	Cloud   azure.Cloud // of all its vaults: the input's, else the one a vault URL names, else the public cloud
 }
 
 // A Secret is one declared secret.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"keyvault-passwords/internal/cloud"
+	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
 	"keyvault-passwords/internal/password"
 )
@@ -113,7 +113,7 @@ func TestFullDeclaration(t *testing.T) {
 	key := part("key", "inline", password.Policy{Passphrase: &password.Passphrase{Words: 8, Separator: " "}})
 	salt := part("salt", "inline", password.Policy{Length: password.Length{Min: 32, Max: 32}, Characters: []password.Charset{{From: "hex"}}})
 	want := &Declaration{
-		Cloud: cloud.Public(),
+		Cloud: azure.Public(),
 		Secrets: []Secret{
 			{Name: "sql-admin-password", Vaults: standard, Parts: []Part{sql}, Policy: tag(sql)},
 			{

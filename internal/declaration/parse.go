@@ -13,7 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"keyvault-passwords/internal/cloud"
+	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
 	"keyvault-passwords/internal/password"
 )
@@ -128,7 +128,7 @@ type resolver struct {
 	aliases      map[string]Vault
 	vault        *Vault // of secrets that name none; nil if there is none
 	vaultRefused bool   // that there is none has been said
-	cloud        *cloud.Cloud
+	cloud        *azure.Cloud
 	compiled     map[string]compiled
 	fingerprints map[*password.Set]string
 }
@@ -142,7 +142,7 @@ func (r *reader) resolve(s spec, source Source) *Declaration {
 	maps.Copy(res.named, s.policies)
 	res.policyNames = slices.Concat(slices.Sorted(maps.Keys(s.policies)), password.Presets())
 	if source.Cloud != "" {
-		known, err := cloud.Parse(source.Cloud)
+		known, err := azure.Parse(source.Cloud)
 		if err != nil {
 			r.problem(Place{}, "input cloud: "+err.Error(), "")
 		}
@@ -153,7 +153,7 @@ func (r *reader) resolve(s spec, source Source) *Declaration {
 		res.readAliases(s.vaults)
 	}
 	res.checkPolicies()
-	declaration := &Declaration{Cloud: cloud.Public()}
+	declaration := &Declaration{Cloud: azure.Public()}
 	for _, secret := range s.secrets {
 		declaration.Secrets = append(declaration.Secrets, res.secret(secret))
 	}

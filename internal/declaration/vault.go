@@ -8,12 +8,12 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"keyvault-passwords/internal/cloud"
+	"keyvault-passwords/internal/azure"
 )
 
 // An aliasSpec is one entry of vaults.
 type aliasSpec struct {
-	vault          cloud.Vault
+	vault          azure.Vault
 	tenant, client string
 }
 
@@ -31,12 +31,12 @@ func (r *reader) readGUID(n *yaml.Node, what string) string {
 }
 
 // readVault reads a vault's name or URL.
-func (r *reader) readVault(n *yaml.Node, what string) (cloud.Vault, bool) {
+func (r *reader) readVault(n *yaml.Node, what string) (azure.Vault, bool) {
 	text, ok := r.readText(n, what, maxText)
 	if !ok {
-		return cloud.Vault{}, false
+		return azure.Vault{}, false
 	}
-	vault, err := cloud.ParseVault(text)
+	vault, err := azure.ParseVault(text)
 	if err != nil {
 		r.problem(r.place(n), err.Error(), "")
 	}
@@ -78,7 +78,7 @@ func (r *resolver) readAlias(alias string, n *yaml.Node) Vault {
 // any case.
 func (r *resolver) readDefault(n *yaml.Node, input string) {
 	if input != "" {
-		vault, err := cloud.ParseVault(input)
+		vault, err := azure.ParseVault(input)
 		if err != nil {
 			r.problem(Place{}, "input vault: "+err.Error(), "")
 		}
@@ -97,7 +97,7 @@ func (r *resolver) readDefault(n *yaml.Node, input string) {
 }
 
 // oneCloud notes a vault that is in another cloud than what came before it.
-func (r *resolver) oneCloud(vault cloud.Vault, at Place) {
+func (r *resolver) oneCloud(vault azure.Vault, at Place) {
 	switch {
 	case vault.Cloud == nil:
 	case r.cloud == nil:

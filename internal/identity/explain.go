@@ -9,40 +9,24 @@ import (
 	"regexp"
 	"strings"
 
-	"keyvault-passwords/internal/netfault"
+	"keyvault-passwords/internal/network"
+	"keyvault-passwords/internal/refusal"
 )
 
 // An Error is why there is no access token. It holds neither a token nor Entra's answer.
 type Error struct {
-	Code        int    // the AADSTS code; 0 where Entra gave none
-	Status      int    // Entra's HTTP status; 0 where it did not answer
-	Correlation string // Entra's correlation ID, for support; "" if none
-	Cause       string // one sentence: what was seen
-	Remedy      string // what to do; may have several lines
-	Passing     bool   // it may be gone at the next try
-	Err         error  // the cause, where it is an error of ours; may be nil
+	refusal.Refusal
+	Code      int   // the AADSTS code; 0 where Entra gave none
+	Status    int   // Entra's HTTP status; 0 where it did not answer
+	Transient bool  // it may be gone at the next try
+	Err       error // the cause, where it is an error of ours; may be nil
 }
 
-// Error returns the act, the cause and the remedy.
-func (e *Error) Error() string {
-	cause, remedy := e.Explain()
-	if remedy == "" {
-		return cause
-	}
-	return cause + "; " + remedy
-}
-
-// Explain returns the act with the cause, and the remedy, which may have several lines.
-func (e *Error) Explain() (cause, remedy string) {
-	cause = "signing in to Entra: " + e.Cause
-	if e.Code != 0 {
-		cause += fmt.Sprintf(" (AADSTS%d", e.Code)
-		if e.Correlation != "" {
-			cause += ", correlation ID " + e.Correlation
-		}
-		cause += ")"
-	}
-	return cause, e.Remedy
+// newError returns the refusal of a sign-in.
+func newError(cause, remedy string) *Error {
+	return &Error{Refusal: refusal.Refusal{
+		Act: "signing in to Entra", Cause: cause, Remedy: remedy, Kind: refusal.Identity,
+	}}
 }
 
 // Unwrap returns e.Err.
@@ -50,14 +34,14 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // A cause is one row of the table of refusals.
 type cause struct {
-	passing bool
+	transient bool
 	text    string
 	remedy  func(c Config, presented claims) string
 }
 
 // The codes and what they mean: https://learn.microsoft.com/entra/identity-platform/reference-error-codes and
 // https://github.com/Azure/azure-sdk-for-go/blob/main/sdk/azidentity/TROUBLESHOOTING.md. Those of the 70021 family are
-// passing because a federated credential takes minutes to propagate and, once there, is missed now and then.
+// transient because a federated credential takes minutes to propagate and, once there, is missed now and then.
 var causes = map[int]cause{
 	70021:   {true, "no federated credential matches the job's ID token", createCredential},
 	70025:   {true, "the application has no federated credential at all", createCredential},
@@ -128,10 +112,13 @@ func (c *Credential) refused(ctx context.Context, err error) *Error {
 	case ctx.Err() != nil:
 		return stopped(ctx)
 	case c.last.assertion != nil:
-		cause, remedy, _ := strings.Cut(c.last.assertion.Error(), "; ")
-		return &Error{Cause: cause, Remedy: remedy, Err: c.last.assertion}
+		e := newError("", "")
+		e.Refusal, e.Err = refusal.Of(c.last.assertion).Within(e.Act), c.last.assertion
+		e.Kind = refusal.Identity
+		return e
 	case errors.Is(err, errPanic):
-		return &Error{Cause: err.Error(), Remedy: "run the job again; if it stays, check what stands between the runner and " + c.config.Cloud.Authority}
+		return newError(err.Error(),
+			"run the job again; if it stays, check what stands between the runner and "+c.config.Cloud.Authority)
 	}
 	status, body := payload(err)
 	if status == 0 {
@@ -141,29 +128,36 @@ func (c *Credential) refused(ctx context.Context, err error) *Error {
 		Codes       []int  `json:"error_codes"`
 		Correlation string `json:"correlation_id"`
 	}
-	refusal := &Error{Status: status}
+	e := newError("", "")
+	e.Status = status
 	if json.Unmarshal(body, &answer) == nil && len(answer.Codes) > 0 {
-		refusal.Code = answer.Codes[0]
+		e.Code = answer.Codes[0]
 		if guid.MatchString(answer.Correlation) {
-			refusal.Correlation = answer.Correlation
+			e.Trace = "correlation ID " + answer.Correlation
 		}
 	}
-	known, ok := causes[refusal.Code]
-	if !ok {
-		refusal.Cause = fmt.Sprintf("Entra refused with status %d", status)
-		refusal.Remedy = "look the code up at https://login.microsoftonline.com/error"
-		if refusal.Code == 0 {
-			refusal.Remedy = "run the job again; see https://azure.status.microsoft if it stays"
-		}
-		return refusal
+	known, ok := causes[e.Code]
+	switch {
+	case ok:
+		e.Cause, e.Remedy = known.text, known.remedy(c.config, c.last.claims)
+		e.Transient = known.transient && status < http.StatusInternalServerError // the SDK has tried those four times
+	case e.Code == 0:
+		e.Cause = fmt.Sprintf("Entra refused with status %d", status)
+		e.Remedy = "run the job again; see https://azure.status.microsoft if it stays"
+	default:
+		e.Cause = fmt.Sprintf("Entra refused with status %d", status)
+		e.Remedy = "look the code up at https://login.microsoftonline.com/error"
 	}
-	refusal.Cause, refusal.Remedy = known.text, known.remedy(c.config, c.last.claims)
-	refusal.Passing = known.passing && status < http.StatusInternalServerError // the SDK has tried those four times
-	return refusal
+	if e.Code != 0 {
+		e.Cause += fmt.Sprintf(": AADSTS%d", e.Code)
+	}
+	return e
 }
 
 func stopped(ctx context.Context) *Error {
-	return &Error{Cause: "the run was stopped while waiting for a token", Err: context.Cause(ctx)}
+	e := newError("the run was stopped while waiting for a token", "")
+	e.Err = context.Cause(ctx)
+	return e
 }
 
 // unanswered is a failure that azidentity has no answer for: the authority was not reached, or it answered 200 without
@@ -171,25 +165,29 @@ func stopped(ctx context.Context) *Error {
 // documents were not what they should be.
 func (c *Credential) unanswered() *Error {
 	if transport := c.last.transport; transport != nil {
-		cause := "Entra at " + c.config.Cloud.Authority + " cannot be reached"
-		cause += ": " + netfault.Describe(transport)
-		return &Error{Cause: cause, Remedy: "check the runner's network and proxy"}
+		return newError("Entra at "+c.config.Cloud.Authority+" cannot be reached: "+network.Describe(transport),
+			"check the runner's network and proxy")
 	}
+	var e *Error
 	if c.last.claims != (claims{}) && c.last.status == http.StatusOK {
-		return &Error{Passing: true, Status: c.last.status, Cause: "Entra answered without a token", Remedy: later(c.config, claims{})}
+		e = newError("Entra answered without a token", later(c.config, claims{}))
+		e.Transient = true
+	} else {
+		e = newError("what answers at "+c.config.Cloud.Authority+" is not Entra, or does not know the tenant "+c.config.TenantID,
+			"check tenant-id, the input cloud, and the runner's proxy")
 	}
-	return &Error{Status: c.last.status, Cause: "what answers at " + c.config.Cloud.Authority + " is not Entra, or does not know the tenant " + c.config.TenantID,
-		Remedy: "check tenant-id, the input cloud, and the runner's proxy"}
+	e.Status = c.last.status
+	return e
 }
 
 // wrongTenant is the refusal that needs no request: the vault's challenge names its tenant.
 func (c *Credential) wrongTenant(vaults string) *Error {
 	if !guid.MatchString(vaults) {
-		return &Error{Cause: "the vault asks for a token of a tenant that is not well-formed",
-			Remedy: "check what stands between the runner and the vault"}
+		return newError("the vault asks for a token of a tenant that is not well-formed",
+			"check what stands between the runner and the vault")
 	}
-	return &Error{Cause: fmt.Sprintf("the vault belongs to tenant %s, and tenant-id is %s", vaults, c.config.TenantID),
-		Remedy: "give the vault's tenant, and an identity in it, as tenant-id and client-id (a vault under `vaults` may have its own)"}
+	return newError(fmt.Sprintf("the vault belongs to tenant %s, and tenant-id is %s", vaults, c.config.TenantID),
+		"give the vault's tenant, and an identity in it, as tenant-id and client-id (a vault under `vaults` may have its own)")
 }
 
 func sameID(a, b string) bool { return strings.EqualFold(a, b) }

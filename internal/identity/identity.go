@@ -24,13 +24,13 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
-	"keyvault-passwords/internal/cloud"
+	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/sensitive"
 )
 
 // Config says who the job is to be, and where. Every field is required.
 type Config struct {
-	Cloud    cloud.Cloud
+	Cloud    azure.Cloud
 	TenantID string // a GUID: see CheckID
 	ClientID string // likewise: of an app registration or a user-assigned managed identity
 	Audience string // of GitHub's token: usually Cloud.Audience
@@ -191,12 +191,12 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 		if err == nil {
 			return token, nil
 		}
-		refusal := c.refused(outer, err)
-		if !refusal.Passing || try == len(tokenPauses) || !sleep(ctx, tokenPauses[try]) {
+		failure := c.refused(outer, err)
+		if !failure.Transient || try == len(tokenPauses) || !sleep(ctx, tokenPauses[try]) {
 			if outer.Err() == nil {
-				c.refusal, c.refusedAt = refusal, time.Now()
+				c.refusal, c.refusedAt = failure, time.Now()
 			}
-			return azcore.AccessToken{}, refusal
+			return azcore.AccessToken{}, failure
 		}
 	}
 }

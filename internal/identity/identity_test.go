@@ -11,11 +11,11 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
-	"keyvault-passwords/internal/cloud"
-	"keyvault-passwords/internal/emulator"
-	"keyvault-passwords/internal/emulatortest"
+	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/identity"
 	"keyvault-passwords/internal/runner"
+	"keyvault-passwords/internal/test/emulator"
+	"keyvault-passwords/internal/test/job"
 )
 
 // with runs f in a bubble with a credential of an emulator's job.
@@ -23,7 +23,7 @@ func with(t *testing.T, o emulator.Options, f func(t *testing.T, e *emulator.Emu
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		e := emulator.New(o)
-		network := emulatortest.NewNetwork(e)
+		network := job.NewNetwork(e)
 		defer network.Close()
 		client := &http.Client{Transport: network, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 		job := map[string]string{}
@@ -32,8 +32,8 @@ func with(t *testing.T, o emulator.Options, f func(t *testing.T, e *emulator.Emu
 			job[name] = value
 		}
 		r := runner.New(func(name string) string { return job[name] }, t.Output(), client)
-		c, err := identity.New(identity.Config{Cloud: cloud.Public(), TenantID: emulator.DefaultTenant, ClientID: emulator.DefaultClient,
-			Audience: cloud.Public().Audience, IDToken: r.IDToken, HTTP: client})
+		c, err := identity.New(identity.Config{Cloud: azure.Public(), TenantID: emulator.DefaultTenant, ClientID: emulator.DefaultClient,
+			Audience: azure.Public().Audience, IDToken: r.IDToken, HTTP: client})
 		if err != nil {
 			t.Fatal(err)
 		}

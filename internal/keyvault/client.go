@@ -22,6 +22,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
+	"keyvault-passwords/internal/refusal"
 )
 
 // A Credential gets access tokens, and forgets those it has when told that the vault refuses them.
@@ -86,7 +88,7 @@ const secretPagesMax = 1000
 // It needs the data action Microsoft.KeyVault/vaults/secrets/readMetadata/action. Its error is an [*Error].
 func (c *Client) Versions(ctx context.Context, name string) ([]Version, error) {
 	var versions []Version
-	err := c.read(ctx, actVersions, name, func(ctx context.Context) error {
+	err := c.retrying(ctx, actVersions, name, func(ctx context.Context) error {
 		versions = nil
 		pager := c.secrets.NewListSecretPropertiesVersionsPager(name, nil)
 		items := func(page azsecrets.ListSecretPropertiesVersionsResponse) []*azsecrets.SecretProperties {
@@ -98,7 +100,7 @@ func (c *Client) Versions(ctx context.Context, name string) ([]Version, error) {
 			return true, err
 		})
 	})
-	if e, ok := errors.AsType[*Error](err); ok && e.Kind == NotFound && e.Inner == "" && e.Code == "SecretNotFound" {
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == refusal.NotFound && e.Inner == "" && e.Code == "SecretNotFound" {
 		return nil, nil // a clean "not there", should the service ever say it so
 	}
 	return versions, err
@@ -111,7 +113,7 @@ func (c *Client) Versions(ctx context.Context, name string) ([]Version, error) {
 func (c *Client) Current(ctx context.Context, name string) (map[string]string, bool, error) {
 	var tags map[string]string
 	var found bool
-	err := c.read(ctx, actList, name, func(ctx context.Context) error {
+	err := c.retrying(ctx, actList, name, func(ctx context.Context) error {
 		tags, found = nil, false
 		pager := c.secrets.NewListSecretPropertiesPager(nil)
 		items := func(page azsecrets.ListSecretPropertiesResponse) []*azsecrets.SecretProperties { return page.Value }
@@ -151,7 +153,7 @@ func (c *Client) Deleted(ctx context.Context) (map[string]Deleted, error) {
 
 func (c *Client) listDeleted(ctx context.Context) (map[string]Deleted, error) {
 	var deleted map[string]Deleted
-	err := c.read(ctx, actDeleted, "", func(ctx context.Context) error {
+	err := c.retrying(ctx, actDeleted, "", func(ctx context.Context) error {
 		deleted = map[string]Deleted{}
 		pager := c.secrets.NewListDeletedSecretPropertiesPager(nil)
 		items := func(page azsecrets.ListDeletedSecretPropertiesResponse) []*azsecrets.DeletedSecretProperties {
@@ -177,7 +179,7 @@ func (c *Client) Disable(ctx context.Context, name, version string) error {
 	}
 	ctx, cancel := linger(ctx, sendGrace)
 	defer cancel()
-	return c.read(ctx, actDisable, name, func(ctx context.Context) error {
+	return c.retrying(ctx, actDisable, name, func(ctx context.Context) error {
 		_, err := c.secrets.UpdateSecretProperties(ctx, name, version, azsecrets.UpdateSecretPropertiesParameters{
 			SecretAttributes: &azsecrets.SecretAttributes{Enabled: to.Ptr(false)},
 		}, nil)
@@ -193,11 +195,11 @@ const recoverPatience = 90 * time.Second
 // It needs the data actions Microsoft.KeyVault/vaults/secrets/recover/action and .../readMetadata/action. Its error is
 // an [*Error].
 func (c *Client) Recover(ctx context.Context, name string) error {
-	err := c.read(ctx, actRecover, name, func(ctx context.Context) error {
+	err := c.retrying(ctx, actRecover, name, func(ctx context.Context) error {
 		_, err := c.secrets.RecoverDeletedSecret(ctx, name, nil)
 		return err
 	})
-	if e, ok := errors.AsType[*Error](err); ok && e.Kind == NotFound {
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == refusal.NotFound {
 		err = nil // recovered by an earlier request whose answer was lost, or purged: the wait below tells
 	}
 	if err != nil {
@@ -210,8 +212,10 @@ func (c *Client) Recover(ctx context.Context, name string) error {
 			return err
 		}
 		if time.Now().Add(pause).After(end) {
-			return &Error{Act: actRecover.text, Vault: c.config.Name, Secret: name, Kind: Other,
-				Cause: fmt.Sprintf("it was not there again after %s", recoverPatience), Remedy: "run the job again in a few minutes"}
+			e := c.newError(actRecover, name)
+			e.Cause = fmt.Sprintf("it was not there again after %s", recoverPatience)
+			e.Remedy = "run the job again in a few minutes"
+			return e
 		}
 		if wait(ctx, pause) != nil {
 			return c.cancelled(actRecover, name)

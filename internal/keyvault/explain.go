@@ -10,6 +10,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+
+	"keyvault-passwords/internal/refusal"
 )
 
 // An act is one thing asked of the vault, with the permission it needs in the words of Azure RBAC and of the older
@@ -25,47 +27,40 @@ var (
 	actRecover  = act{"recovering secret", "recover/action", "recover"}
 )
 
-// Error returns the act, the object, the cause and the remedy.
-func (e *Error) Error() string {
-	text := e.Act
-	if e.Secret != "" {
-		text += " " + e.Secret
+// newError returns the refusal of an act on a secret, or where that is "" on the vault.
+func (c *Client) newError(a act, secret string) *Error {
+	act := a.text
+	if secret != "" {
+		act += " " + secret
 	}
-	text += " in vault " + e.Vault + ": " + e.Cause
-	if e.RequestID != "" {
-		text += " (request ID " + e.RequestID + ")"
-	}
-	if e.Remedy != "" {
-		text += "; " + e.Remedy
-	}
-	return text
+	return &Error{Refusal: refusal.Refusal{Act: act + " in vault " + c.config.Name}, Secret: secret}
 }
 
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
 func (c *Client) cancelled(a act, name string) *Error {
-	return &Error{Act: a.text, Vault: c.config.Name, Secret: name, Kind: Cancelled,
-		Cause: "the run was stopped before it was done", Remedy: "run the job again: what is done is kept"}
+	e := c.newError(a, name)
+	e.Kind = refusal.Cancelled
+	e.Cause, e.Remedy = "the run was stopped before it was done", "run the job again: what is done is kept"
+	return e
 }
 
 // explain turns the error of a call into one that may be printed: none of the SDK's text stands in it.
 func (c *Client) explain(a act, name string, err error) *Error {
-	e := &Error{Act: a.text, Vault: c.config.Name, Secret: name}
+	e := c.newError(a, name)
 	var already *Error
 	var identity *identityError
-	var refusal *azcore.ResponseError
+	var answer *azcore.ResponseError
 	var lost *lostError
 	switch {
 	case errors.As(err, &already):
 		return already
 	case errors.As(err, &identity):
-		e.Kind, e.Cause, e.Err = Identity, identity.err.Error(), identity.err
-		if parts, ok := errors.AsType[explained](identity.err); ok {
-			e.Cause, e.Remedy = parts.Explain()
-		}
-	case errors.As(err, &refusal):
-		c.explainRefusal(e, a, refusal)
+		e.Refusal, e.Err = refusal.Of(identity.err).Within(e.Act), identity.err
+		e.Kind = refusal.Identity
+	case errors.As(err, &answer):
+		c.explainAnswer(e, a, answer)
 	case errors.Is(err, errNotSent):
 		e.Cause, e.Remedy = "its answer pointed to another host, which was not followed", c.between()
 	case errors.As(err, &lost):
@@ -80,18 +75,12 @@ func (c *Client) explain(a act, name string, err error) *Error {
 	return e
 }
 
-// An explained error keeps its remedy apart from its cause.
-type explained interface {
-	error
-	Explain() (cause, remedy string)
-}
-
 func (c *Client) between() string {
 	return "check what stands between the runner and " + c.transport.host + " (proxy, DNS)"
 }
 
 func (c *Client) explainLost(e *Error, lost *lostError) {
-	e.Kind = Unreachable
+	e.Kind = refusal.Unreachable
 	switch {
 	case lost.noHost:
 		e.Cause = fmt.Sprintf("there is no host %s", c.transport.host)
@@ -110,38 +99,38 @@ func (c *Client) explainLost(e *Error, lost *lostError) {
 
 // A refusal's row: what its codes mean and what to do. The verbs are filled in by name: see fill.
 type meaning struct {
-	kind          Kind
+	kind          refusal.Kind
 	cause, remedy string
 }
 
-// The inner codes, which tell one 403 or 409 from another: the outer code is Forbidden or Conflict for all of them.
+// The inner codes, which tell one 403 or 409 from another: the outer code is refusal.Forbidden or Conflict for all of them.
 // https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 var meanings = map[string]meaning{
-	"ForbiddenByRbac": {Forbidden, "the identity has no role here that allows it",
+	"ForbiddenByRbac": {refusal.Forbidden, "the identity has no role here that allows it",
 		"assign a role with the data action Microsoft.KeyVault/vaults/secrets/{action} at the vault; a new assignment takes up to 10 minutes to count"},
-	"ForbiddenByPolicy": {Forbidden, "a policy forbids it: the vault's access policies lack the secret permission {permission}, or an Azure Policy wants an expiry or a content type",
+	"ForbiddenByPolicy": {refusal.Forbidden, "a policy forbids it: the vault's access policies lack the secret permission {permission}, or an Azure Policy wants an expiry or a content type",
 		"add the permission (az keyvault set-policy --name {vault} --spn CLIENT_ID --secret-permissions set list), or declare expires and content-type as the Azure Policy wants"},
-	"AccessDenied": {Forbidden, "the vault's access policies do not give the identity the secret permission {permission}",
+	"AccessDenied": {refusal.Forbidden, "the vault's access policies do not give the identity the secret permission {permission}",
 		"add it: az keyvault set-policy --name {vault} --spn CLIENT_ID --secret-permissions set list"},
-	"ForbiddenByFirewall": {Forbidden, "the vault's firewall does not admit the runner's address",
+	"ForbiddenByFirewall": {refusal.Forbidden, "the vault's firewall does not admit the runner's address",
 		"run the job on a runner inside the vault's network, or admit the address for the time of the job; GitHub's runners are no trusted service"},
-	"ForbiddenByConnection": {Forbidden, "the vault admits private endpoints only",
+	"ForbiddenByConnection": {refusal.Forbidden, "the vault admits private endpoints only",
 		"run the job on a runner inside the vault's network"},
-	"ObjectIsDeletedButRecoverable": {SoftDeleted, "the name is soft-deleted, and not free until it is recovered or purged",
+	"ObjectIsDeletedButRecoverable": {refusal.SoftDeleted, "the name is soft-deleted, and not free until it is recovered or purged",
 		"set recover-deleted: true, or purge it where the vault allows: az keyvault secret purge --vault-name {vault} --name {secret}"},
-	"ObjectIsBeingDeleted":   {BeingDeleted, "the name is just being deleted", "run the job again in a minute"},
-	"ObjectIsBeingRecovered": {BeingDeleted, "the name is just being recovered", "run the job again in a minute"},
-	"SecretDisabled":         {Forbidden, "the version is disabled", "enable it, or set a new version with mode: force"},
+	"ObjectIsBeingDeleted":   {refusal.BeingDeleted, "the name is just being deleted", "run the job again in a minute"},
+	"ObjectIsBeingRecovered": {refusal.BeingDeleted, "the name is just being recovered", "run the job again in a minute"},
+	"SecretDisabled":         {refusal.Forbidden, "the version is disabled", "enable it, or set a new version with mode: force"},
 }
 
-func (c *Client) explainRefusal(e *Error, a act, refusal *azcore.ResponseError) {
-	e.Status, e.Code, e.Inner = refusal.StatusCode, code(refusal.ErrorCode), innerCode(refusal)
-	if refusal.RawResponse != nil {
-		e.RequestID = code(refusal.RawResponse.Header.Get("x-ms-request-id"))
+func (c *Client) explainAnswer(e *Error, a act, answer *azcore.ResponseError) {
+	e.Status, e.Code, e.Inner = answer.StatusCode, code(answer.ErrorCode), innerCode(answer)
+	if answer.RawResponse != nil {
+		e.Trace = trace(answer.RawResponse.Header)
 	}
 	m, ok := meanings[e.Inner]
 	if !ok {
-		m = byStatus(e, a, codeAKV(refusal))
+		m = byStatus(e, a, codeAKV(answer))
 	}
 	e.Kind = m.kind
 	e.Cause = c.fill(m.cause, a, e.Secret) + ": " + codes(e)
@@ -162,30 +151,30 @@ func codes(e *Error) string {
 func byStatus(e *Error, a act, akv string) meaning {
 	switch {
 	case akv == "AKV10032":
-		return meaning{Other, "the access token is of another tenant than the vault's (AKV10032)",
+		return meaning{refusal.Other, "the access token is of another tenant than the vault's (AKV10032)",
 			"give the vault's tenant, and an identity in it, as tenant-id and client-id"}
 	case e.Status == http.StatusUnauthorized:
-		return meaning{Other, "the vault does not accept the access token, nor a new one", "run the job again; check tenant-id and client-id if it stays"}
+		return meaning{refusal.Other, "the vault does not accept the access token, nor a new one", "run the job again; check tenant-id and client-id if it stays"}
 	case e.Status == http.StatusForbidden && a == actSet:
-		return meaning{Forbidden, "the vault refuses the secret, as an Azure Policy on expiry, content type or validity would",
+		return meaning{refusal.Forbidden, "the vault refuses the secret, as an Azure Policy on expiry, content type or validity would",
 			"declare expires and content-type as the policy wants, and see the vault's Policy compliance in the portal"}
 	case e.Status == http.StatusForbidden:
-		return meaning{Forbidden, "the vault refuses it", "look the inner code up in Key Vault's documentation"}
+		return meaning{refusal.Forbidden, "the vault refuses it", "look the inner code up in Key Vault's documentation"}
 	case e.Status == http.StatusNotFound:
-		return meaning{NotFound, "it is not there", "check the vault's name"}
+		return meaning{refusal.NotFound, "it is not there", "check the vault's name"}
 	case e.Status == http.StatusConflict:
-		return meaning{Other, "the vault is busy with the name", "run the job again in a minute"}
+		return meaning{refusal.Other, "the vault is busy with the name", "run the job again in a minute"}
 	case e.Status == http.StatusTooManyRequests:
-		return meaning{Other, "the vault is throttled and stayed so", "run the job again later; the vault takes 300 new versions in 10 seconds from all its clients together"}
+		return meaning{refusal.Other, "the vault is throttled and stayed so", "run the job again later; the vault takes 300 new versions in 10 seconds from all its clients together"}
 	case e.Status >= 300 && e.Status < 400:
-		return meaning{Other, "the answer is a redirect, which is not followed: it would carry the value to another host",
+		return meaning{refusal.Other, "the answer is a redirect, which is not followed: it would carry the value to another host",
 			"check what stands between the runner and the vault"}
 	case e.Status >= 500:
-		return meaning{Other, "Key Vault is out of order, or read-only during a failover", "run the job again later; see https://azure.status.microsoft"}
+		return meaning{refusal.Other, "Key Vault is out of order, or read-only during a failover", "run the job again later; see https://azure.status.microsoft"}
 	case e.Status == http.StatusBadRequest:
-		return meaning{Other, "Key Vault does not accept the request", "check the value's size (25 KB), the tags, content type and expiry"}
+		return meaning{refusal.Other, "Key Vault does not accept the request", "check the value's size (25 KB), the tags, content type and expiry"}
 	}
-	return meaning{Other, "Key Vault refused", "look the code up in Key Vault's documentation"}
+	return meaning{refusal.Other, "Key Vault refused", "look the code up in Key Vault's documentation"}
 }
 
 func (c *Client) fill(text string, a act, secret string) string {
@@ -215,9 +204,17 @@ func code(text string) string {
 	return text
 }
 
+// trace returns what Microsoft's support asks for.
+func trace(header http.Header) string {
+	if id := code(header.Get("x-ms-request-id")); id != "" {
+		return "request ID " + id
+	}
+	return ""
+}
+
 // innerCode reads error.innererror.code of the answer. The SDK's ErrorCode is the outer one.
-func innerCode(refusal *azcore.ResponseError) string {
-	inner, _ := read(refusal)
+func innerCode(answer *azcore.ResponseError) string {
+	inner, _ := readError(answer)
 	return code(inner)
 }
 
@@ -225,23 +222,23 @@ func innerCode(refusal *azcore.ResponseError) string {
 var akv = regexp.MustCompile(`^AKV\d{5}`)
 
 // codeAKV returns that code where it says that no other token of ours would do: AKV10032, the wrong tenant.
-func codeAKV(refusal *azcore.ResponseError) string {
-	_, message := read(refusal)
+func codeAKV(answer *azcore.ResponseError) string {
+	_, message := readError(answer)
 	if found := akv.FindString(message); found == "AKV10032" {
 		return found
 	}
 	return ""
 }
 
-func read(refusal *azcore.ResponseError) (inner, message string) {
-	if refusal.RawResponse == nil {
+func readError(answer *azcore.ResponseError) (inner, message string) {
+	if answer.RawResponse == nil {
 		return "", ""
 	}
-	body, err := runtime.Payload(refusal.RawResponse)
+	body, err := runtime.Payload(answer.RawResponse)
 	if err != nil {
 		return "", ""
 	}
-	var answer struct {
+	var content struct {
 		Error struct {
 			Message string `json:"message"`
 			Inner   struct {
@@ -249,8 +246,8 @@ func read(refusal *azcore.ResponseError) (inner, message string) {
 			} `json:"innererror"`
 		} `json:"error"`
 	}
-	if json.Unmarshal(body, &answer) != nil {
+	if json.Unmarshal(body, &content) != nil {
 		return "", ""
 	}
-	return answer.Error.Inner.Code, answer.Error.Message
+	return content.Error.Inner.Code, content.Error.Message
 }

@@ -15,20 +15,21 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
-	"keyvault-passwords/internal/cloud"
-	"keyvault-passwords/internal/emulator"
-	"keyvault-passwords/internal/emulatortest"
+	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/identity"
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/runner"
 	"keyvault-passwords/internal/sensitive"
+	"keyvault-passwords/internal/test/emulator"
+	"keyvault-passwords/internal/test/job"
 )
 
 // A bench is a client of one vault of an emulator, in a bubble where waiting costs nothing.
 type bench struct {
 	*keyvault.Client
 	emulator *emulator.Emulator
-	network  *emulatortest.Network
+	network  *job.Network
 	notes    []string
 }
 
@@ -44,7 +45,7 @@ func withOptions(t *testing.T, o emulator.Options, vault string, f func(t *testi
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		e := emulator.New(o)
-		network := emulatortest.NewNetwork(e)
+		network := job.NewNetwork(e)
 		defer network.Close()
 		b := &bench{emulator: e, network: network}
 		b.Client = b.client(t, e, network, vault)
@@ -62,8 +63,8 @@ func (b *bench) client(t *testing.T, e *emulator.Emulator, network http.RoundTri
 	}
 	r := runner.New(func(name string) string { return job[name] }, t.Output(), client)
 	credential, err := identity.New(identity.Config{
-		Cloud: cloud.Public(), TenantID: emulator.DefaultTenant, ClientID: emulator.DefaultClient,
-		Audience: cloud.Public().Audience, IDToken: r.IDToken, HTTP: client,
+		Cloud: azure.Public(), TenantID: emulator.DefaultTenant, ClientID: emulator.DefaultClient,
+		Audience: azure.Public().Audience, IDToken: r.IDToken, HTTP: client,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +184,7 @@ func TestAmbiguousEndIsSaid(t *testing.T) {
 		b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Cut, Phase: emulator.Before, Times: -1})
 		_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
 		e, ok := errors.AsType[*keyvault.Error](err)
-		if !ok || e.Kind != keyvault.Ambiguous || !strings.Contains(err.Error(), "operation=op1") {
+		if !ok || e.Kind != refusal.Ambiguous || !strings.Contains(err.Error(), "operation=op1") {
 			t.Fatalf("Set: %v; want an ambiguous end that names the operation", err)
 		}
 		if sets := b.emulator.Requests()["set"]; sets != 4 {
@@ -321,7 +322,7 @@ func TestStop(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			_, err := b.Set(ctx, "a-secret", newVersion("op1"))
-			if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != keyvault.Cancelled || b.count("a-secret") != 0 {
+			if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != refusal.Cancelled || b.count("a-secret") != 0 {
 				t.Errorf("Set: %v with %d versions; want it cancelled and none", err, b.count("a-secret"))
 			}
 		})
@@ -363,7 +364,7 @@ func TestStop(t *testing.T) {
 			defer cancel()
 			start := time.Now()
 			_, err := b.Set(ctx, "a-secret", newVersion("op1"))
-			if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != keyvault.Cancelled || time.Since(start) > 2*time.Second {
+			if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != refusal.Cancelled || time.Since(start) > 2*time.Second {
 				t.Errorf("Set: %v after %s; want it cancelled at once", err, time.Since(start))
 			}
 		})
@@ -376,7 +377,7 @@ func TestNoSuchVaultFailsFast(t *testing.T) {
 		start := time.Now()
 		_, err := b.Versions(t.Context(), "a-secret")
 		e, ok := errors.AsType[*keyvault.Error](err)
-		if !ok || e.Kind != keyvault.Unreachable || !strings.Contains(err.Error(), "there is no host kv-exmaple.vault.azure.net") {
+		if !ok || e.Kind != refusal.Unreachable || !strings.Contains(err.Error(), "there is no host kv-exmaple.vault.azure.net") {
 			t.Errorf("Versions: %v; want it to say that there is no such host", err)
 		}
 		if time.Since(start) > time.Second {
@@ -478,7 +479,7 @@ func TestRecover(t *testing.T) {
 			t.Errorf("the list was read %d times; want once", b.emulator.Requests()["list-deleted"])
 		}
 		err = b.Recover(t.Context(), "a-secret")
-		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != keyvault.Forbidden || !strings.Contains(err.Error(), "recover/action") {
+		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != refusal.Forbidden || !strings.Contains(err.Error(), "recover/action") {
 			t.Fatalf("Recover without permission: %v; want the permission named", err)
 		}
 		b.emulator.Grant(emulator.DefaultClient, vaultName, emulator.Recover)
@@ -496,7 +497,7 @@ func TestDisable(t *testing.T) {
 	with(t, func(t *testing.T, b *bench) {
 		id := b.plant(t, "a-secret", nil)
 		err := b.Disable(t.Context(), "a-secret", id)
-		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != keyvault.Forbidden || !strings.Contains(err.Error(), "update/action") {
+		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != refusal.Forbidden || !strings.Contains(err.Error(), "update/action") {
 			t.Fatalf("Disable without permission: %v; want the permission named", err)
 		}
 		b.emulator.Grant(emulator.DefaultClient, vaultName, emulator.Update)
@@ -536,14 +537,14 @@ func (r *refusing) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // What cannot have been sent is sent again without a look, and if it never can be, is told as that and not as a doubt.
 func TestRefusedConnectionIsNoDoubt(t *testing.T) {
-	for times, kind := range map[int]keyvault.Kind{2: keyvault.Other, 99: keyvault.Unreachable} {
+	for times, kind := range map[int]refusal.Kind{2: refusal.Other, 99: refusal.Unreachable} {
 		with(t, func(t *testing.T, b *bench) {
 			b.Client = b.client(t, b.emulator, &refusing{b.network, times}, vaultName)
 			if _, err := b.Versions(t.Context(), "a-secret"); err != nil {
 				t.Fatal(err)
 			}
 			_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
-			if e, ok := errors.AsType[*keyvault.Error](err); ok != (kind == keyvault.Unreachable) || ok && e.Kind != kind {
+			if e, ok := errors.AsType[*keyvault.Error](err); ok != (kind == refusal.Unreachable) || ok && e.Kind != kind {
 				t.Errorf("Set after %d refusals: %v", times, err)
 			}
 			if lists := b.emulator.Requests()["versions"]; lists != 1 {
@@ -581,7 +582,7 @@ func TestDoubtOutlivesARefusal(t *testing.T) {
 		b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Late, Delay: time.Minute})
 		b.emulator.Fault(emulator.Fault{Operation: "set", Nth: 2, Kind: emulator.Status, Status: 403, Code: "Forbidden", Inner: "ForbiddenByRbac"})
 		_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
-		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != keyvault.Ambiguous || !strings.Contains(err.Error(), "operation=op1") {
+		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != refusal.Ambiguous || !strings.Contains(err.Error(), "operation=op1") {
 			t.Errorf("Set: %v; want it said that the end is not known", err)
 		}
 	})
@@ -593,7 +594,7 @@ func TestDisableStops(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		err := b.Disable(ctx, "a-secret", id)
-		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != keyvault.Cancelled || b.emulator.Requests()["update"] != 0 {
+		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != refusal.Cancelled || b.emulator.Requests()["update"] != 0 {
 			t.Errorf("Disable after a stop: %v after %d requests", err, b.emulator.Requests()["update"])
 		}
 	})

@@ -11,6 +11,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"keyvault-passwords/internal/refusal"
 )
 
 const (
@@ -33,21 +35,21 @@ type retry struct {
 
 // again reports whether a request that was certainly not applied may be sent again, after the wait it takes.
 func (r *retry) again(ctx context.Context, c *Client, err error) bool {
-	refusal, ok := errors.AsType[*azcore.ResponseError](err)
+	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok {
 		return false
 	}
 	switch {
-	case refusal.StatusCode == http.StatusTooManyRequests && r.throttled < throttleMax:
-		d := retryAfter(refusal.RawResponse, time.Second<<min(r.throttled, 4)) // 1, 2, 4, 8, 16 s: Microsoft's advice
+	case answer.StatusCode == http.StatusTooManyRequests && r.throttled < throttleMax:
+		d := retryAfter(answer.RawResponse, time.Second<<min(r.throttled, 4)) // 1, 2, 4, 8, 16 s: Microsoft's advice
 		r.throttled++
 		c.config.Note(fmt.Sprintf("vault %s is throttled (429): waiting %s", c.config.Name, d.Round(time.Millisecond)))
 		c.transport.pause.extend(d)
 		return c.transport.pause.wait(ctx) == nil
-	case refusal.StatusCode == http.StatusUnauthorized && !r.renewed && codeAKV(refusal) == "":
+	case answer.StatusCode == http.StatusUnauthorized && !r.renewed && codeAKV(answer) == "":
 		r.renewed = true
 		return c.config.Credential.Renew() == nil
-	case meanings[innerCode(refusal)].kind == BeingDeleted && r.busy < busyMax:
+	case meanings[innerCode(answer)].kind == refusal.BeingDeleted && r.busy < busyMax:
 		r.busy++
 		return wait(ctx, time.Second<<(r.busy-1)) == nil
 	}
@@ -83,8 +85,8 @@ func retryAfter(response *http.Response, otherwise time.Duration) time.Duration 
 	return min(max(d, otherwise), throttlePause)
 }
 
-// read makes a call that may be repeated without harm: it is tried again after what passes by itself.
-func (c *Client) read(ctx context.Context, act act, name string, call func(context.Context) error) error {
+// retrying makes a call that may be repeated without harm: it is tried again after what passes by itself.
+func (c *Client) retrying(ctx context.Context, act act, name string, call func(context.Context) error) error {
 	var r retry
 	start := time.Now()
 	for try := 1; ; {
@@ -117,8 +119,8 @@ func backoff(tries int) time.Duration {
 // unknown reports whether the request may have been applied, or may be answered otherwise the next time: a transport
 // error after it was sent, an answer that cannot be read, 408, 5xx.
 func unknown(err error) bool {
-	if refusal, ok := errors.AsType[*azcore.ResponseError](err); ok {
-		return refusal.StatusCode == http.StatusRequestTimeout || refusal.StatusCode >= 500
+	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
+		return answer.StatusCode == http.StatusRequestTimeout || answer.StatusCode >= 500
 	}
 	if _, ok := errors.AsType[*identityError](err); ok || errors.Is(err, errNotSent) || errors.Is(err, errTooMany) {
 		return false

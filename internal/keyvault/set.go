@@ -11,6 +11,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
+
+	"keyvault-passwords/internal/refusal"
 )
 
 // sendsMax bounds how often one operation sends its value. Each further send follows a look that did not find the
@@ -202,12 +204,12 @@ func (s *set) failed(err, lookErr error) error {
 
 // passes reports whether more patience might have stored it, so that it failed because the run was stopped.
 func passes(err error) bool {
-	refusal, ok := errors.AsType[*azcore.ResponseError](err)
-	return unsent(err) || errors.Is(err, errNotSent) || ok && refusal.StatusCode == http.StatusTooManyRequests
+	answer, ok := errors.AsType[*azcore.ResponseError](err)
+	return unsent(err) || errors.Is(err, errNotSent) || ok && answer.StatusCode == http.StatusTooManyRequests
 }
 
 func (s *set) ambiguous(e *Error, lookErr error) error {
-	e.Kind = Ambiguous
+	e.Kind = refusal.Ambiguous
 	e.Cause += "; whether it was stored is not known: no version tagged " + OperationTag + "=" + s.version.Operation + " was listed"
 	if lookErr != nil {
 		e.Cause += ", since the list could not be had"

@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"keyvault-passwords/internal/netfault"
+	"keyvault-passwords/internal/network"
 )
 
 const (
@@ -149,7 +149,7 @@ type lostError struct {
 // lasts reports whether the next try would end alike.
 func (e *lostError) lasts() bool { return e.noHost || e.refused || e.untrusted }
 
-func (e *lostError) Error() string { return netfault.Describe(e.err) }
+func (e *lostError) Error() string { return network.Describe(e.err) }
 func (e *lostError) Unwrap() error { return e.err }
 
 // transportError strips the URL off an error of net/http and notes whether the request can have been sent.
@@ -167,10 +167,7 @@ func transportError(err error) error {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		lost.sent, lost.untrusted = false, true
 	}
-	if refused, ok := errors.AsType[interface {
-		error
-		ProxyRefused() bool
-	}](err); ok && refused.ProxyRefused() {
+	if _, ok := errors.AsType[*network.ProxyError](err); ok {
 		lost.sent, lost.refused = false, true
 	}
 	return lost

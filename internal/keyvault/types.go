@@ -3,6 +3,7 @@ package keyvault
 import (
 	"time"
 
+	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/sensitive"
 )
 
@@ -43,34 +44,12 @@ type Deleted struct {
 	Managed bool // the shadow of a certificate
 }
 
-// Kind is what a refusal is about, as far as callers must tell one from another.
-type Kind int
-
-// The kinds of refusal.
-const (
-	Other        Kind = iota
-	NotFound          // 404
-	Forbidden         // 403, whatever the inner code: the text says which
-	SoftDeleted       // 409 ObjectIsDeletedButRecoverable: recover or purge frees the name
-	BeingDeleted      // 409 ObjectIsBeingDeleted or ObjectIsBeingRecovered: passes by itself
-	Ambiguous         // the version may or may not have been stored, and the list could not tell
-	Cancelled         // the run was stopped before the request was sent
-	Unreachable       // no connection: DNS, TCP, TLS, proxy
-	Identity          // no access token: the text is the identity's
-)
-
-// An Error is a refusal of the vault: the act, the object, what was seen, and the remedy. It holds no value, token,
-// response body or URL query.
+// An Error is a refusal of the vault. It holds no value, token, body of an answer or URL query.
 type Error struct {
-	Act       string // "setting", "listing versions of"
-	Vault     string
-	Secret    string // "" where the act is on the vault
-	Kind      Kind
-	Status    int    // the HTTP status; 0 where there was no answer
-	Code      string // Key Vault's outer code: "Forbidden"
-	Inner     string // its inner code: "ForbiddenByRbac"
-	RequestID string // x-ms-request-id, for support
-	Cause     string // one sentence: what was seen
-	Remedy    string // one sentence: what to do
-	Err       error  // the cause, where it is another error of ours; may be nil
+	refusal.Refusal
+	Secret string // "" where the act is on the vault
+	Status int    // the HTTP status; 0 where there was no answer
+	Code   string // Key Vault's outer code: "Forbidden"
+	Inner  string // its inner code: "ForbiddenByRbac"
+	Err    error  // the cause, where it is another error of ours; may be nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/sensitive"
 )
 
@@ -209,7 +210,7 @@ func (op operation) set(ctx context.Context, v Vault, carried map[string]string,
 	stored, err := v.Set(ctx, s.Name, next)
 	if err != nil {
 		failure := explain("setting it", err)
-		if failure.Kind == keyvault.Ambiguous {
+		if failure.Kind == refusal.Ambiguous {
 			op.lookAgain(ctx, v, r)
 		}
 		return failure

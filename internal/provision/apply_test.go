@@ -19,6 +19,7 @@ import (
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/keyvault"
 	"keyvault-passwords/internal/provision"
+	"keyvault-passwords/internal/refusal"
 )
 
 // apply plans and applies, and returns the results in order.
@@ -165,7 +166,7 @@ func TestComposite(t *testing.T) {
 }
 
 // refusing makes one operation of a vault fail.
-func refusing(kv *vault, operation string, kind keyvault.Kind) {
+func refusing(kv *vault, operation string, kind refusal.Kind) {
 	kv.before = func(_ context.Context, called, name string) error {
 		if called == operation {
 			return kv.refusal(operation, name, kind)
@@ -187,18 +188,18 @@ func TestWhatFailsIsTold(t *testing.T) {
 		declare func(*declaration.Secret)
 		deleted bool
 		fails   string
-		kind    keyvault.Kind
+		kind    refusal.Kind
 		want    outcome
 	}{
 		{"nothing", nil, false, "", 0, outcome{"new", true, 0, ""}},
-		{"the set", nil, false, "set", keyvault.Forbidden, outcome{"old", false, 0, "setting it: seen by the vault; what to do"}},
-		{"the set, superseded ones stay", supersede, false, "set", keyvault.Forbidden, outcome{"old", false, 0, "setting it: seen by the vault; what to do"}},
-		{"the set, it is not known how", nil, false, "set", keyvault.Ambiguous, outcome{"old", false, 0, "setting it: seen by the vault; what to do"}},
-		{"the recovery", nil, true, "recover", keyvault.Forbidden, outcome{"", false, 0, "recovering it: seen by the vault; what to do; " +
+		{"the set", nil, false, "set", refusal.Forbidden, outcome{"old", false, 0, "setting it: seen by the vault; what to do"}},
+		{"the set, superseded ones stay", supersede, false, "set", refusal.Forbidden, outcome{"old", false, 0, "setting it: seen by the vault; what to do"}},
+		{"the set, it is not known how", nil, false, "set", refusal.Ambiguous, outcome{"old", false, 0, "setting it: seen by the vault; what to do"}},
+		{"the recovery", nil, true, "recover", refusal.Forbidden, outcome{"", false, 0, "recovering it: seen by the vault; what to do; " +
 			"this needs the data action Microsoft.KeyVault/vaults/secrets/recover/action"}},
-		{"the recovery, otherwise", nil, true, "recover", keyvault.BeingDeleted, outcome{"", false, 0, "recovering it: seen by the vault; what to do"}},
-		{"the set after the recovery", nil, true, "set", keyvault.Forbidden, outcome{"old", false, 0, "setting it: seen by the vault; what to do"}},
-		{"disabling", supersede, false, "disable", keyvault.Forbidden, outcome{"new", true, 0, "disabling superseded version ID: seen by the vault; what to do; " +
+		{"the recovery, otherwise", nil, true, "recover", refusal.BeingDeleted, outcome{"", false, 0, "recovering it: seen by the vault; what to do"}},
+		{"the set after the recovery", nil, true, "set", refusal.Forbidden, outcome{"old", false, 0, "setting it: seen by the vault; what to do"}},
+		{"disabling", supersede, false, "disable", refusal.Forbidden, outcome{"new", true, 0, "disabling superseded version ID: seen by the vault; what to do; " +
 			"this needs the data action Microsoft.KeyVault/vaults/secrets/update/action"}},
 		{"nothing, superseded ones go", supersede, false, "", 0, outcome{"new", true, 2, ""}},
 	} {
@@ -252,12 +253,12 @@ func (v lateVault) Set(ctx context.Context, name string, n keyvault.NewVersion) 
 	if _, err := v.vault.Set(ctx, name, n); err != nil {
 		return keyvault.Stored{}, err
 	}
-	return keyvault.Stored{}, v.refusal("setting", name, keyvault.Ambiguous)
+	return keyvault.Stored{}, v.refusal("setting", name, refusal.Ambiguous)
 }
 
 func TestOneVaultFailsTheOthersGoOn(t *testing.T) {
 	eu, us := newVault("eu", atToday), newVault("us", atToday)
-	refusing(eu, "set", keyvault.Forbidden)
+	refusing(eu, "set", refusal.Forbidden)
 	vaults := map[string]provision.Vault{"eu": eu, "us": us}
 	results := apply(t, []declaration.Secret{secret("db", "eu", "us"), secret("web", "us")}, vaults, provision.Options{Mode: ensure})
 	if results[0].Err == nil || results[0].Version != "" || results[1].Err != nil || results[1].Version == "" || results[2].Err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/refusal"
 )
 
 // The data actions that only some declarations need:
@@ -21,14 +22,10 @@ func explain(act string, err error) *Error {
 		return e
 	}
 	if e, ok := errors.AsType[*keyvault.Error](err); ok {
-		reason := act + ": " + e.Cause
-		if e.RequestID != "" {
-			reason += " (request ID " + e.RequestID + ")"
-		}
-		return &Error{Reason: reason, Remedy: e.Remedy, Kind: e.Kind}
+		return &Error{Reason: e.During(act).Seen(), Remedy: e.Remedy, Kind: e.Kind}
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return &Error{Reason: act + ": the run was stopped", Remedy: "run again", Kind: keyvault.Cancelled}
+		return &Error{Reason: act + ": the run was stopped", Remedy: "run again", Kind: refusal.Cancelled}
 	}
 	return &Error{Reason: act + ": " + err.Error()}
 }
@@ -36,7 +33,7 @@ func explain(act string, err error) *Error {
 // explainPermission is explain, and names the data action where the refusal is about permission and does not name it.
 func explainPermission(act, dataAction string, err error) *Error {
 	e := explain(act, err)
-	if e.Kind != keyvault.Forbidden || strings.Contains(e.Remedy, dataAction) {
+	if e.Kind != refusal.Forbidden || strings.Contains(e.Remedy, dataAction) {
 		return e
 	}
 	needs := "this needs the data action " + dataAction
@@ -54,10 +51,10 @@ func concernsVault(err error) bool {
 		return false
 	}
 	const unauthorized = 401 // the vault does not take the identity's token
-	return e.Kind == keyvault.Unreachable || e.Kind == keyvault.Identity || e.Status == unauthorized
+	return e.Kind == refusal.Unreachable || e.Kind == refusal.Identity || e.Status == unauthorized
 }
 
 // notStarted is why nothing was sent for a step.
 func notStarted() *Error {
-	return &Error{Reason: "the run was stopped before this secret was started", Remedy: "run again", Kind: keyvault.Cancelled}
+	return &Error{Reason: "the run was stopped before this secret was started", Remedy: "run again", Kind: refusal.Cancelled}
 }

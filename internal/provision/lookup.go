@@ -11,6 +11,7 @@ import (
 
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/refusal"
 )
 
 // A finding is what a vault tells of one secret.
@@ -85,7 +86,7 @@ func (f *finding) follow(ctx context.Context, v Vault, leader *finding) {
 // look asks for the versions and tells which is the current one.
 func (f *finding) look(ctx context.Context, v Vault) {
 	if ctx.Err() != nil {
-		f.err = &Error{Reason: "the run was stopped before it was looked up", Remedy: "run again", Kind: keyvault.Cancelled}
+		f.err = &Error{Reason: "the run was stopped before it was looked up", Remedy: "run again", Kind: refusal.Cancelled}
 		return
 	}
 	versions, err := v.Versions(ctx, f.secret.Name)

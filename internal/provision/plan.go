@@ -9,6 +9,7 @@ import (
 
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/refusal"
 )
 
 // Key Vault backs up a secret of no more than 500 versions and has no call that deletes one of them:
@@ -84,9 +85,9 @@ func blocked(f *finding, o Options) *Error {
 		return errManaged()
 	case f.deleted != nil && !o.RecoverDeleted:
 		return &Error{Reason: "it is soft-deleted, which keeps its name taken",
-			Remedy: "set the input recover-deleted to true, or have it recovered or purged", Kind: keyvault.SoftDeleted}
+			Remedy: "set the input recover-deleted to true, or have it recovered or purged", Kind: refusal.SoftDeleted}
 	case f.deleted != nil && f.foreign() && !o.Adopt:
-		return &Error{Reason: "it is soft-deleted, and this action did not make it", Remedy: adoptRemedy, Kind: keyvault.SoftDeleted}
+		return &Error{Reason: "it is soft-deleted, and this action did not make it", Remedy: adoptRemedy, Kind: refusal.SoftDeleted}
 	case !f.live() && len(f.versions) > 0 && o.Mode != ModeForce:
 		return &Error{Reason: fmt.Sprintf("it exists, but none of its versions (%d) is enabled", len(f.versions)),
 			Remedy: "enable one of them, or run with mode force for a new one"}

@@ -16,6 +16,7 @@ import (
 	"keyvault-passwords/internal/keyvault"
 	"keyvault-passwords/internal/password"
 	"keyvault-passwords/internal/provision"
+	"keyvault-passwords/internal/refusal"
 )
 
 const day = 24 * time.Hour
@@ -385,8 +386,9 @@ func TestTieOfOneOperation(t *testing.T) {
 }
 
 func TestLookUpThatFails(t *testing.T) {
-	refusal := func(kind keyvault.Kind, status int) error {
-		return fmt.Errorf("wrapped: %w", &keyvault.Error{Kind: kind, Status: status, Cause: "what was seen", Remedy: "what to do", RequestID: "r1"})
+	refused := func(kind refusal.Kind, status int) error {
+		seen := refusal.Refusal{Kind: kind, Cause: "what was seen", Remedy: "what to do", Trace: "request ID r1"}
+		return fmt.Errorf("wrapped: %w", &keyvault.Error{Refusal: seen, Status: status})
 	}
 	const first, second = "a", "b"
 	for _, test := range []struct {
@@ -397,25 +399,25 @@ func TestLookUpThatFails(t *testing.T) {
 		want   string // of the first secret
 		others string // of the second
 	}{
-		{"forbidden", "versions", first, refusal(keyvault.Forbidden, 403),
+		{"forbidden", "versions", first, refused(refusal.Forbidden, 403),
 			"refuse: looking it up: what was seen (request ID r1) -> what to do", "create: not there yet"},
-		{"not found, but not cleanly", "versions", first, refusal(keyvault.NotFound, 404),
+		{"not found, but not cleanly", "versions", first, refused(refusal.NotFound, 404),
 			"refuse: looking it up: what was seen (request ID r1) -> what to do", "create: not there yet"},
-		{"out of order", "versions", first, refusal(keyvault.Other, 503),
+		{"out of order", "versions", first, refused(refusal.Other, 503),
 			"refuse: looking it up: what was seen (request ID r1) -> what to do", "create: not there yet"},
 		{"another error", "versions", first, errors.New("strange"), "refuse: looking it up: strange", "create: not there yet"},
-		{"unreachable", "versions", first, refusal(keyvault.Unreachable, 0),
+		{"unreachable", "versions", first, refused(refusal.Unreachable, 0),
 			"refuse: looking it up: what was seen (request ID r1) -> what to do",
 			"refuse: looking it up: what was seen (request ID r1) -> what to do"},
-		{"no access token", "versions", first, refusal(keyvault.Identity, 0),
+		{"no access token", "versions", first, refused(refusal.Identity, 0),
 			"refuse: looking it up: what was seen (request ID r1) -> what to do",
 			"refuse: looking it up: what was seen (request ID r1) -> what to do"},
-		{"access token refused", "versions", first, refusal(keyvault.Other, http.StatusUnauthorized),
+		{"access token refused", "versions", first, refused(refusal.Other, http.StatusUnauthorized),
 			"refuse: looking it up: what was seen (request ID r1) -> what to do",
 			"refuse: looking it up: what was seen (request ID r1) -> what to do"},
-		{"unreachable for the second only", "versions", second, refusal(keyvault.Unreachable, 0),
+		{"unreachable for the second only", "versions", second, refused(refusal.Unreachable, 0),
 			"create: not there yet", "refuse: looking it up: what was seen (request ID r1) -> what to do"},
-		{"deleted ones not told", "deleted", "", refusal(keyvault.Forbidden, 403),
+		{"deleted ones not told", "deleted", "", refused(refusal.Forbidden, 403),
 			"refuse: looking for it among the soft-deleted secrets: what was seen (request ID r1) -> what to do",
 			"refuse: looking for it among the soft-deleted secrets: what was seen (request ID r1) -> what to do"},
 		{"the run is over", "versions", first, context.Canceled, "refuse: looking it up: the run was stopped -> run again", "create: not there yet"},
@@ -446,7 +448,7 @@ func TestTieThatCannotBeLookedUp(t *testing.T) {
 	kv.put("db", made(day, "b"))
 	kv.before = func(_ context.Context, operation, name string) error {
 		if operation == "current" {
-			return kv.refusal("listing", name, keyvault.Forbidden)
+			return kv.refusal("listing", name, refusal.Forbidden)
 		}
 		return nil
 	}

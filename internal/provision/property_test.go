@@ -11,8 +11,8 @@ import (
 	"pgregory.net/rapid"
 
 	"keyvault-passwords/internal/declaration"
-	"keyvault-passwords/internal/keyvault"
 	"keyvault-passwords/internal/provision"
+	"keyvault-passwords/internal/refusal"
 )
 
 // A scene is a declaration and the vaults' past.
@@ -93,11 +93,11 @@ func drawOptions(t *rapid.T) provision.Options {
 }
 
 // troubles are errors that a vault answers with.
-var troubles = []keyvault.Kind{keyvault.Other, keyvault.Forbidden, keyvault.SoftDeleted, keyvault.Ambiguous, keyvault.Cancelled, keyvault.Unreachable}
+var troubles = []refusal.Kind{refusal.Other, refusal.Forbidden, refusal.SoftDeleted, refusal.Ambiguous, refusal.Cancelled, refusal.Unreachable}
 
 // plantFaults makes some operations fail, before they are carried out.
 func (s *scene) plantFaults(t *rapid.T) {
-	faults := map[string]keyvault.Kind{}
+	faults := map[string]refusal.Kind{}
 	for range rapid.IntRange(0, 4).Draw(t, "faults") {
 		at := rapid.SampledFrom([]string{"versions", "current", "deleted", "set", "disable", "recover"}).Draw(t, "operation")
 		name := rapid.SampledFrom([]string{"", "s0", "s1"}).Draw(t, "name")

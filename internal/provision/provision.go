@@ -29,6 +29,7 @@ import (
 
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/refusal"
 )
 
 // A Vault is what this package needs of one Key Vault. No method returns a value. Calls may be concurrent.
@@ -127,7 +128,7 @@ type Step struct {
 	Warnings []string
 
 	carried map[string]string // the tags of Current that a new version keeps
-	kind    keyvault.Kind     // of Refuse: the vault's, if it is the vault that refused
+	kind    refusal.Kind      // of Refuse: the vault's, if it is the vault that refused
 }
 
 // A Result is how a step ended.
@@ -146,9 +147,9 @@ type Result struct {
 // An Error is why a step did not end as declared. It keeps the words of what caused it and not the cause itself, which
 // could lead to anything.
 type Error struct {
-	Reason string        // one sentence: the act and what was seen
-	Remedy string        // what to do about it; "" if unknown
-	Kind   keyvault.Kind // of the vault's refusal; Other where the refusal is not the vault's
+	Reason string       // one sentence: the act and what was seen
+	Remedy string       // what to do about it; "" if unknown
+	Kind   refusal.Kind // of the vault's refusal; Other where the refusal is not the vault's
 }
 
 // Error returns the reason and the remedy.

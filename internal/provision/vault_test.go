@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/refusal"
 )
 
 // A vault is a Key Vault in memory, as provision.Vault describes it and no kinder: it lists versions by ID, keeps whole
@@ -100,14 +101,16 @@ func (v *vault) call(ctx context.Context, operation, name string) (unlock func()
 		return nil, err
 	}
 	if ctx.Err() != nil {
-		return nil, v.refusal(operation, name, keyvault.Cancelled)
+		return nil, v.refusal(operation, name, refusal.Cancelled)
 	}
 	v.mu.Lock()
 	return v.mu.Unlock, nil
 }
 
-func (v *vault) refusal(act, name string, kind keyvault.Kind) *keyvault.Error {
-	return &keyvault.Error{Act: act, Vault: v.name, Secret: name, Kind: kind, Cause: "seen by the vault", Remedy: "what to do"}
+func (v *vault) refusal(act, name string, kind refusal.Kind) *keyvault.Error {
+	return &keyvault.Error{Secret: name, Refusal: refusal.Refusal{
+		Act: act, Kind: kind, Cause: "seen by the vault", Remedy: "what to do",
+	}}
 }
 
 func (v *vault) Now() time.Time { return v.clock() }
@@ -162,7 +165,7 @@ func (v *vault) Set(ctx context.Context, name string, n keyvault.NewVersion) (ke
 	defer unlock()
 	key := strings.ToLower(name)
 	if _, gone := v.deleted[key]; gone {
-		return keyvault.Stored{}, v.refusal("setting", name, keyvault.SoftDeleted)
+		return keyvault.Stored{}, v.refusal("setting", name, refusal.SoftDeleted)
 	}
 	if n.Value.Reveal() == "" || n.Operation == "" || n.Tags[keyvault.OperationTag] != n.Operation || len(n.Tags) > 15 {
 		v.broken("%s: set with %d tags, operation %q tagged %q", name, len(n.Tags), n.Operation, n.Tags[keyvault.OperationTag])
@@ -191,7 +194,7 @@ func (v *vault) Disable(ctx context.Context, name, version string) error {
 	i := slices.IndexFunc(versions, func(h held) bool { return h.ID == version })
 	switch {
 	case i < 0:
-		return v.refusal("disabling", name, keyvault.NotFound)
+		return v.refusal("disabling", name, refusal.NotFound)
 	case versions[i].ID == current(versions).ID:
 		v.broken("%s: the current version is disabled", name)
 	case versions[i].Tags["generated-by"] != "keyvault-passwords":
@@ -211,7 +214,7 @@ func (v *vault) Recover(ctx context.Context, name string) error {
 	defer unlock()
 	key := strings.ToLower(name)
 	if v.deleted[key] == nil {
-		return v.refusal("recovering", name, keyvault.NotFound)
+		return v.refusal("recovering", name, refusal.NotFound)
 	}
 	v.secrets[key] = v.deleted[key]
 	delete(v.deleted, key)

@@ -19,8 +19,8 @@ import (
 	"time"
 
 	"keyvault-passwords/internal/declaration"
-	"keyvault-passwords/internal/keyvault"
 	"keyvault-passwords/internal/provision"
+	"keyvault-passwords/internal/refusal"
 )
 
 // A row is one step, planned or ended, in words.
@@ -81,7 +81,7 @@ func ended(result provision.Result) row {
 	case r.problem == nil:
 	case result.Changed || s.Action == provision.Keep:
 		r.partly = true
-	case r.problem.Kind == keyvault.Cancelled:
+	case r.problem.Kind == refusal.Cancelled:
 		r.what = "stopped"
 	case s.Action != provision.Refuse:
 		r.what = "failed"
@@ -108,8 +108,8 @@ func problemOf(err error) *provision.Error {
 // one problem, however many secrets it holds.
 type Problem struct {
 	Reason string
-	Remedy string        // "" if unknown
-	Kind   keyvault.Kind // of the vault's refusal
+	Remedy string       // "" if unknown
+	Kind   refusal.Kind // of the vault's refusal
 	Steps  []*provision.Step
 }
 

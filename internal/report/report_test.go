@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"keyvault-passwords/internal/declaration"
-	"keyvault-passwords/internal/keyvault"
 	"keyvault-passwords/internal/provision"
+	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/report"
 )
 
@@ -80,20 +80,20 @@ func example() (*provision.Plan, []provision.Result) {
 	steps[8].Remedy, steps[9].Current.ID, steps[9].Disable = "run again", id(5), []string{id(6)}
 	steps[5].Entropy = "77.54 bits + 128.00 bits"
 	plan := &provision.Plan{Steps: steps}
-	forbidden := &provision.Error{Reason: "setting it: the identity has no role here that allows it (request ID 7)", Remedy: "assign one", Kind: keyvault.Forbidden}
+	forbidden := &provision.Error{Reason: "setting it: the identity has no role here that allows it (request ID 7)", Remedy: "assign one", Kind: refusal.Forbidden}
 	results := []provision.Result{
 		{Step: &steps[0], Version: id(10), Changed: true, Expires: steps[0].Expires, Next: steps[0].Next, Elapsed: 120 * time.Millisecond},
 		{Step: &steps[1], Version: id(11), Changed: true, Expires: steps[1].Expires, Disabled: []string{id(1)}, Elapsed: 2 * time.Second,
 			Err: &provision.Error{Reason: "disabling superseded version " + id(2) + ": the identity has no role here that allows it",
-				Remedy: "this needs the data action Microsoft.KeyVault/vaults/secrets/update/action", Kind: keyvault.Forbidden}},
+				Remedy: "this needs the data action Microsoft.KeyVault/vaults/secrets/update/action", Kind: refusal.Forbidden}},
 		{Step: &steps[2], Version: id(12), Changed: true, Duplicates: []string{id(13)}, Elapsed: time.Millisecond},
 		{Step: &steps[3], Version: id(3), Expires: steps[3].Expires},
 		{Step: &steps[4], Version: id(4), Err: &provision.Error{Reason: steps[4].Reason, Remedy: remedy}},
 		{Step: &steps[5], Err: forbidden},
 		{Step: &steps[6], Err: forbidden},
-		{Step: &steps[7], Err: &provision.Error{Reason: "the run was stopped before this secret was started", Remedy: "run again", Kind: keyvault.Cancelled}},
-		{Step: &steps[8], Err: &provision.Error{Reason: steps[8].Reason, Remedy: "run again", Kind: keyvault.Cancelled}},
-		{Step: &steps[9], Version: id(5), Err: &provision.Error{Reason: "disabling superseded version " + id(6) + ": it is not there", Kind: keyvault.NotFound}},
+		{Step: &steps[7], Err: &provision.Error{Reason: "the run was stopped before this secret was started", Remedy: "run again", Kind: refusal.Cancelled}},
+		{Step: &steps[8], Err: &provision.Error{Reason: steps[8].Reason, Remedy: "run again", Kind: refusal.Cancelled}},
+		{Step: &steps[9], Version: id(5), Err: &provision.Error{Reason: "disabling superseded version " + id(6) + ": it is not there", Kind: refusal.NotFound}},
 	}
 	return plan, results
 }

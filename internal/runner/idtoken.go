@@ -10,7 +10,8 @@ import (
 
 	"github.com/sethvargo/go-githubactions"
 
-	"keyvault-passwords/internal/netfault"
+	"keyvault-passwords/internal/network"
+	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/sensitive"
 )
 
@@ -24,13 +25,10 @@ const (
 	tokenPause = 500 * time.Millisecond
 )
 
-// ErrNoIDToken is what IDToken's error wraps where the job may not ask for an ID token.
-var ErrNoIDToken = errors.New("the job may not request an ID token")
-
 // IDToken returns a new ID token of the job for that audience. It asks again after a status of 408, 425, 429 or 5xx, a
 // transport error, and an answer without a token. Its error never holds the answer's body.
 //
-// The job needs the permission id-token: write; without it the error wraps [ErrNoIDToken] and shows the YAML.
+// The job needs the permission id-token: write; without it the error shows the YAML.
 func (r *Runner) IDToken(ctx context.Context, audience string) (sensitive.Value, error) {
 	var err error
 	for try := range tokenTries {
@@ -45,7 +43,7 @@ func (r *Runner) IDToken(ctx context.Context, audience string) (sensitive.Value,
 		if err == nil {
 			return sensitive.New([]byte(token)), nil
 		}
-		if !passing(err) || ctx.Err() != nil {
+		if !transient(err) || ctx.Err() != nil {
 			break
 		}
 	}
@@ -68,8 +66,8 @@ func (r *Runner) requestIDToken(ctx context.Context, audience string) (string, e
 	return token, err
 }
 
-// passing reports whether the failure may be gone at the next try.
-func passing(err error) bool {
+// transient reports whether the failure may be gone at the next try.
+func transient(err error) bool {
 	if refused, ok := errors.AsType[*githubactions.RequestFailedError](err); ok {
 		switch code := refused.StatusCode; code {
 		case 408, 425, 429:
@@ -82,24 +80,30 @@ func passing(err error) bool {
 	return !missing
 }
 
-// explain turns an error of the library, which holds the answer's body or the request's URL, into one that may be
+// explain turns an error of the library, which holds the answer's body or the request's URL, into a refusal, which may be
 // printed.
 func explain(err error) error {
-	if missing, ok := errors.AsType[*githubactions.EnvMissingError](err); ok {
-		return fmt.Errorf("requesting the ID token: %s is not set: %w; add to the job:\n"+
-			"permissions:\n  id-token: write\n  contents: read\n"+
-			"(the caller of a reusable workflow grants it too; runs for forks and Dependabot never have it)", missing.Name, ErrNoIDToken)
+	r := refusal.Refusal{Act: "requesting the ID token", Kind: refusal.Identity}
+	missing, isMissing := errors.AsType[*githubactions.EnvMissingError](err)
+	refused, isRefused := errors.AsType[*githubactions.RequestFailedError](err)
+	_, isLost := errors.AsType[*url.Error](err)
+	const again = "run the job again, and see https://www.githubstatus.com if it stays"
+	switch {
+	case isMissing:
+		r.Cause = missing.Name + " is not set: the job may not request an ID token"
+		r.Remedy = "add to the job:\npermissions:\n  id-token: write\n  contents: read\n" +
+			"(the caller of a reusable workflow grants it too; runs for forks and Dependabot never have it)"
+	case isRefused:
+		r.Cause, r.Remedy = fmt.Sprintf("GitHub answered with status %d", refused.StatusCode), again
+	case isLost:
+		r.Cause = "GitHub's token service cannot be reached: " + network.Describe(err)
+		r.Remedy = "check the runner's network and proxy"
+	case errors.Is(err, errEmptyToken):
+		r.Cause, r.Remedy = "GitHub answered without a token", again
+	default:
+		r.Cause, r.Remedy = "GitHub's answer is not what its documentation says", "run the job again"
 	}
-	if refused, ok := errors.AsType[*githubactions.RequestFailedError](err); ok {
-		return fmt.Errorf("requesting the ID token: GitHub answered with status %d; run the job again, and see https://www.githubstatus.com if it stays", refused.StatusCode)
-	}
-	if _, ok := errors.AsType[*url.Error](err); ok {
-		return fmt.Errorf("requesting the ID token: GitHub's token service cannot be reached: %s; check the runner's network and proxy", netfault.Describe(err))
-	}
-	if errors.Is(err, errEmptyToken) {
-		return errors.New("requesting the ID token: GitHub answered without a token; run the job again, and see https://www.githubstatus.com if it stays")
-	}
-	return errors.New("requesting the ID token: GitHub's answer is not what its documentation says; run the job again")
+	return r
 }
 
 // sleep waits for d and reports whether ctx is still alive.

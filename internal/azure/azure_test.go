@@ -1,0 +1,63 @@
+package azure_test
+
+import (
+	"strings"
+	"testing"
+
+	"keyvault-passwords/internal/azure"
+)
+
+func TestParse(t *testing.T) {
+	for text, domain := range map[string]string{
+		"AzureCloud": "vault.azure.net", "azureusgovernment": "vault.usgovcloudapi.net", "AZURECHINACLOUD": "vault.azure.cn",
+	} {
+		c, err := azure.Parse(text)
+		if err != nil || c.VaultDomain != domain {
+			t.Errorf("Parse(%q) = %q, %v; want %q", text, c.VaultDomain, err, domain)
+		}
+		if !strings.HasPrefix(c.Authority, "https://login.") || !strings.HasSuffix(c.Authority, "/") || !strings.HasPrefix(c.Audience, "api://AzureADTokenExchange") {
+			t.Errorf("Parse(%q) has authority %q and audience %q", text, c.Authority, c.Audience)
+		}
+	}
+	if _, err := azure.Parse("AzureGermanCloud"); err == nil || !strings.Contains(err.Error(), "expected one of AzureCloud, AzureUSGovernment, AzureChinaCloud") {
+		t.Errorf("Parse of an unknown cloud: %v", err)
+	}
+}
+
+func TestParseVault(t *testing.T) {
+	for text, want := range map[string]struct{ name, cloud string }{
+		"kv-app-prod":                     {"kv-app-prod", ""},
+		"KV-App":                          {"kv-app", ""},
+		"abc":                             {"abc", ""},
+		"a23456789012345678901234":        {"a23456789012345678901234", ""},
+		"https://kv-app.vault.azure.net":  {"kv-app", "AzureCloud"},
+		"https://KV-App.Vault.Azure.Net/": {"kv-app", "AzureCloud"},
+		"https://kv-app.vault.usgovcloudapi.net/": {"kv-app", "AzureUSGovernment"},
+		"HTTPS://kv-app.vault.azure.cn":           {"kv-app", "AzureChinaCloud"},
+	} {
+		v, err := azure.ParseVault(text)
+		name := ""
+		if v.Cloud != nil {
+			name = v.Cloud.Name
+		}
+		if err != nil || v.Name != want.name || name != want.cloud {
+			t.Errorf("ParseVault(%q) = %q in %q, %v; want %q in %q", text, v.Name, name, err, want.name, want.cloud)
+		}
+	}
+}
+
+// A vault is at a host of Azure's and nowhere else: what is refused here gets neither a token nor a value.
+func TestParseVaultRefuses(t *testing.T) {
+	for _, text := range []string{
+		"", "ab", "1kv", "kv-", "kv--app", "kv_app", "kv.app", "a234567890123456789012345", "kv app", "kv/x", "kv:443",
+		"http://kv-app.vault.azure.net", "https://kv-app.vault.azure.net:8443", "https://user@kv-app.vault.azure.net",
+		"https://kv-app.vault.azure.net/secrets", "https://kv-app.vault.azure.net/?x=y", "https://kv-app.vault.azure.net/#x",
+		"https://kv-app.vault.azure.net.example.com", "https://vault.azure.net", "https://.vault.azure.net", "https://a.b.vault.azure.net",
+		"https://kv-app.example.com", "https://evil.com/kv-app.vault.azure.net", "https://kv-app%2evault.azure.net", "https://kv--app.vault.azure.net",
+		"https://127.0.0.1", "ftp://kv-app.vault.azure.net", "://", "https://%zz",
+	} {
+		if v, err := azure.ParseVault(text); err == nil {
+			t.Errorf("ParseVault(%q) accepts %q", text, v.Name)
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package network
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// idlePerHost is how many connections to one host are kept for the next request: as many as secrets may be in flight.
+const idlePerHost = 64
+
+// NewClient returns the HTTP client for GitHub, Entra and the vaults. It follows no redirect: net/http would send a
+// password, or an assertion, again to wherever a 307 points. If debug is not nil, it is called with a line per request.
+//
+// If transport is nil, the client uses the machine's network, with the proxies and roots that the environment names
+// (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE), as companies need them.
+func NewClient(transport http.RoundTripper, debug func(line string)) *http.Client {
+	if transport == nil {
+		transport = newTransport()
+	}
+	if debug != nil {
+		transport = traced{transport, debug}
+	}
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func newTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		OnProxyConnectResponse: checkProxy,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12}, // the least that Key Vault takes
+		TLSHandshakeTimeout:    5 * time.Second,
+		MaxIdleConnsPerHost:    idlePerHost,
+		IdleConnTimeout:        30 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+}
+
+// A ProxyError is a proxy that answered CONNECT with a status other than 200: nothing was sent beyond the proxy.
+type ProxyError struct{ Status int }
+
+// Error returns the proxy's answer.
+func (e *ProxyError) Error() string {
+	return fmt.Sprintf("it answered %d %s", e.Status, http.StatusText(e.Status))
+}
+
+func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, response *http.Response) error {
+	if response.StatusCode != http.StatusOK {
+		return &ProxyError{response.StatusCode}
+	}
+	return nil
+}
+
+// traced writes a line for each request: method, host, path, status and duration. Headers, queries and bodies hold
+// tokens and values and are left out.
+type traced struct {
+	http.RoundTripper
+	debug func(string)
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t traced) RoundTrip(request *http.Request) (*http.Response, error) {
+	start := time.Now()
+	response, err := t.RoundTripper.RoundTrip(request)
+	end := "no answer"
+	if err == nil {
+		end = fmt.Sprint(response.StatusCode)
+	}
+	t.debug(fmt.Sprintf("%s %s%s: %s in %d ms",
+		request.Method, request.URL.Host, request.URL.Path, end, time.Since(start).Milliseconds()))
+	return response, err
+}

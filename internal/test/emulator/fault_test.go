@@ -1,0 +1,397 @@
+package emulator_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"keyvault-passwords/internal/test/emulator"
+)
+
+// A harness is an Emulator on loopback with a client that may set and list.
+type harness struct {
+	*emulator.Emulator
+	t      *testing.T
+	client *http.Client
+	token  string
+}
+
+func newHarness(t *testing.T, o emulator.Options) *harness {
+	t.Helper()
+	e, client := start(t, o)
+	h := &harness{Emulator: e, t: t, client: client}
+	h.token = h.login()
+	return h
+}
+
+func (h *harness) login() string {
+	h.t.Helper()
+	assertion, err := idToken(h.t.Context(), h.Emulator, h.client, "api://AzureADTokenExchange")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	v := h.do(http.MethodPost, tokenURL, "", tokenForm(emulator.DefaultClient, assertion, nil))
+	token, _ := v.json(h.t)["access_token"].(string)
+	return token
+}
+
+const (
+	tokenURL = "https://login.microsoftonline.com/" + emulator.DefaultTenant + "/oauth2/v2.0/token"
+	appURL   = "https://kv-example.vault.azure.net/secrets/app?api-version=7.4"
+	listURL  = "https://kv-example.vault.azure.net/secrets/app/versions?api-version=7.4"
+)
+
+func (h *harness) do(method, url, token, body string) (v visit) {
+	h.t.Helper()
+	request, err := http.NewRequestWithContext(h.t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := h.client.Do(request)
+	if err != nil {
+		return visit{err: err}
+	}
+	defer func() { _ = response.Body.Close() }()
+	data, err := io.ReadAll(response.Body)
+	return visit{response.StatusCode, response.Header, string(data), err}
+}
+
+func (h *harness) set() visit      { return h.do(http.MethodPut, appURL, h.token, `{"value":"v"}`) }
+func (h *harness) versions() visit { return h.do(http.MethodGet, listURL, h.token, "") }
+func (h *harness) oidc() visit     { return h.do(http.MethodGet, h.RequestURL(), h.RequestToken(), "") }
+
+// exchange asks Entra for a token with a sound assertion.
+func (h *harness) exchange() visit {
+	h.t.Helper()
+	assertion, err := idToken(h.t.Context(), h.Emulator, h.client, "api://AzureADTokenExchange")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return h.do(http.MethodPost, tokenURL, "", tokenForm(emulator.DefaultClient, assertion, nil))
+}
+
+// expect fails the test where something is not so.
+func (h *harness) expect(what string, so bool) {
+	h.t.Helper()
+	if !so {
+		h.t.Errorf("not so: %s", what)
+	}
+}
+
+// kinds says, for each kind of fault, what a client then sees. Each is scheduled alone on a fresh Emulator; that it
+// happened exactly once is checked besides.
+var kinds = map[emulator.Kind]struct {
+	fault emulator.Fault
+	see   func(h *harness)
+}{
+	emulator.Status: {
+		emulator.Fault{Operation: "set", Status: 429, RetryAfter: "7"},
+		func(h *harness) {
+			v := h.set()
+			h.expect("429 with its code", v.status == 429 && strings.Contains(v.body, `"code":"Throttled"`))
+			h.expect("Retry-After", v.header.Get("Retry-After") == "7")
+			h.expect("nothing stored", len(h.Holds()) == 0)
+		},
+	},
+	emulator.Cut: {
+		emulator.Fault{Operation: "set", Phase: emulator.After},
+		func(h *harness) {
+			h.expect("no answer", h.set().err != nil)
+			h.expect("stored nevertheless", len(h.Holds()) == 1)
+		},
+	},
+	emulator.Slow: {
+		emulator.Fault{Operation: "versions", Delay: time.Millisecond},
+		func(h *harness) {
+			h.expect("an answer; TestBubble sees the time it takes", h.versions().status == 200)
+		},
+	},
+	emulator.Truncated: {
+		emulator.Fault{Operation: "versions"},
+		func(h *harness) {
+			v := h.versions()
+			h.expect("half an answer", v.status == 200 && errors.Is(v.err, io.ErrUnexpectedEOF) && v.body != "")
+		},
+	},
+	emulator.BigBody: {
+		emulator.Fault{Operation: "versions", Size: 1 << 20},
+		func(h *harness) {
+			v := h.versions()
+			h.expect("a body beyond its size that is still JSON", len(v.body) > 1<<20 && v.json(h.t) != nil)
+		},
+	},
+	emulator.BigHeaders: {
+		emulator.Fault{Operation: "versions", Size: 11 << 20}, // net/http reads 10 MiB
+		func(h *harness) { h.expect("headers beyond what net/http reads", h.versions().err != nil) },
+	},
+	emulator.BadChallenge: {
+		emulator.Fault{Operation: "challenge"},
+		func(h *harness) {
+			v := h.do(http.MethodGet, listURL, "", "")
+			h.expect("401 without tenant", v.status == 401 && v.header.Get("WWW-Authenticate") == `Bearer authorization="https:/x", resource="https://vault.azure.net"`)
+		},
+	},
+	emulator.Empty: {
+		emulator.Fault{Operation: "token"},
+		func(h *harness) {
+			v := h.exchange()
+			h.expect("200 with {}", v.status == 200 && v.body == "{}")
+		},
+	},
+	emulator.EmptyValue: {
+		emulator.Fault{Operation: "oidc"},
+		func(h *harness) {
+			value, there := h.oidc().json(h.t)["value"]
+			h.expect(`a token that is ""`, there && value == "")
+		},
+	},
+	emulator.NoBody: {
+		emulator.Fault{Operation: "set", Phase: emulator.After},
+		func(h *harness) {
+			v := h.set()
+			h.expect("200 with nothing", v.status == 200 && v.body == "" && v.err == nil)
+			h.expect("stored", len(h.Holds()) == 1)
+		},
+	},
+	emulator.Redirect: {
+		emulator.Fault{Operation: "set"},
+		func(h *harness) {
+			v := h.set()
+			h.expect("307 to elsewhere", v.status == 307 && v.header.Get("Location") == "https://elsewhere.vault.azure.net/secrets/app?api-version=7.4")
+			h.expect("that does not resolve", !h.Knows("elsewhere.vault.azure.net:443") && h.do(http.MethodGet, v.header.Get("Location"), "", "").err != nil)
+			h.expect("which is counted", h.Hosts()["elsewhere.vault.azure.net"] == 1 && h.Requests()["unknown-host"] == 1)
+		},
+	},
+	emulator.Late: {
+		emulator.Fault{Operation: "set", Delay: time.Minute},
+		func(h *harness) {
+			h.expect("503", h.set().status == 503)
+			h.expect("not stored yet", len(h.Holds()) == 0 && h.Pending() == 1)
+			h.Advance(time.Minute)
+			h.expect("stored later", len(h.Holds()) == 1 && h.Pending() == 0)
+		},
+	},
+	emulator.Endless: {
+		emulator.Fault{Operation: "versions", Times: -1},
+		func(h *harness) {
+			next := h.versions().json(h.t)["nextLink"]
+			h.expect("a next page of nothing", next == "https://kv-example.vault.azure.net:443/secrets/app/versions?api-version=7.4&$skiptoken=")
+		},
+	},
+	emulator.ForeignLink: {
+		emulator.Fault{Operation: "versions", Host: "evil.example"},
+		func(h *harness) {
+			next, _ := h.versions().json(h.t)["nextLink"].(string)
+			h.expect("a next page elsewhere", strings.HasPrefix(next, "https://evil.example/secrets/app/versions?"))
+		},
+	},
+	emulator.ShortPage: {
+		emulator.Fault{Operation: "versions"},
+		func(h *harness) {
+			h.set()
+			h.set()
+			first := h.versions().json(h.t)
+			items, _ := first["value"].([]any)
+			next, _ := first["nextLink"].(string)
+			h.expect("one item", len(items) == 1)
+			items, _ = h.do(http.MethodGet, next, h.token, "").json(h.t)["value"].([]any)
+			h.expect("the other one behind the link", len(items) == 1)
+		},
+	},
+	emulator.Injection: {
+		emulator.Fault{Operation: "set"},
+		func(h *harness) {
+			v := h.set()
+			var body struct{ Error struct{ Message string } }
+			h.expect("JSON", json.Unmarshal([]byte(v.body), &body) == nil)
+			h.expect("commands in it", v.status == 400 && strings.Contains(body.Error.Message, "\n::add-mask::") && strings.Contains(body.Error.Message, "##[error]"))
+		},
+	},
+	emulator.Skew: {
+		emulator.Fault{Operation: "set", Delay: -time.Hour},
+		func(h *harness) {
+			date, err := http.ParseTime(h.set().header.Get("Date"))
+			h.expect("an hour behind", err == nil && h.Now().Sub(date) >= time.Hour && h.Now().Sub(h.Holds()[0].Created) >= time.Hour)
+		},
+	},
+	emulator.Unseen: {
+		emulator.Fault{Operation: "set", Delay: time.Minute},
+		func(h *harness) {
+			h.expect("stored", h.set().status == 200 && len(h.Holds()) == 1)
+			h.expect("not listed", strings.HasPrefix(h.versions().body, `{"value":[],`))
+			h.Advance(time.Minute)
+			h.expect("listed later", !strings.HasPrefix(h.versions().body, `{"value":[],`))
+		},
+	},
+	emulator.StaleToken: {
+		emulator.Fault{Operation: "set"},
+		func(h *harness) {
+			v := h.set()
+			h.expect("401 with a challenge", v.status == 401 && v.header.Get("WWW-Authenticate") != "" && strings.Contains(v.body, "S2S12086"))
+			h.expect("again", h.set().status == 401)
+			h.token = h.login()
+			h.expect("not with a new one", h.set().status == 200)
+		},
+	},
+}
+
+func TestEachKindOfFault(t *testing.T) {
+	for _, kind := range emulator.Kinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			x, there := kinds[kind]
+			if !there {
+				t.Fatal("nothing says what a client then sees")
+			}
+			h := newHarness(t, emulator.Options{})
+			x.fault.Kind = kind
+			h.Fault(x.fault)
+			x.see(h)
+			log := h.FaultLog()
+			if len(log) != 1 || log[0].Fault.Kind != kind || log[0].Operation != x.fault.Operation || log[0].At.IsZero() {
+				t.Errorf("the log is %+v, want this fault once", log)
+			}
+		})
+	}
+	if len(kinds) != len(emulator.Kinds()) {
+		t.Errorf("%d kinds are tested, there are %d", len(kinds), len(emulator.Kinds()))
+	}
+}
+
+// TestPhases tells apart what was done from what was not.
+func TestPhases(t *testing.T) {
+	for phase, held := range map[emulator.Phase]int{emulator.Before: 0, emulator.After: 1} {
+		for _, kind := range []emulator.Kind{emulator.Status, emulator.Cut, emulator.Empty, emulator.NoBody, emulator.Redirect, emulator.Injection} {
+			h := newHarness(t, emulator.Options{})
+			h.Fault(emulator.Fault{Operation: "set", Kind: kind, Phase: phase})
+			h.set()
+			if got := len(h.Holds()); got != held {
+				t.Errorf("%s in phase %d leaves %d versions, want %d", kind, phase, got, held)
+			}
+			if len(h.Values()) != 1 {
+				t.Errorf("%s in phase %d: %d values are remembered, want the one that arrived", kind, phase, len(h.Values()))
+			}
+		}
+	}
+}
+
+func TestOrdinals(t *testing.T) {
+	for _, x := range []struct {
+		fault emulator.Fault
+		want  string // per set: whether it failed
+	}{
+		{emulator.Fault{}, "x....."},
+		{emulator.Fault{Nth: 1}, "x....."},
+		{emulator.Fault{Nth: 3}, "..x..."},
+		{emulator.Fault{Nth: 2, Times: 3}, ".xxx.."},
+		{emulator.Fault{Nth: 4, Times: -1}, "...xxx"},
+		{emulator.Fault{Times: -1}, "xxxxxx"},
+		{emulator.Fault{Times: -1, Vault: "kv-other"}, "......"},
+		{emulator.Fault{Times: -1, Vault: "KV-example", Secret: "APP"}, "xxxxxx"},
+		{emulator.Fault{Times: -1, Secret: "other"}, "......"},
+		{emulator.Fault{Times: -1, Operation: "versions"}, "......"},
+	} {
+		h := newHarness(t, emulator.Options{})
+		x.fault.Kind = emulator.Status
+		if x.fault.Operation == "" {
+			x.fault.Operation = "set"
+		}
+		h.Fault(x.fault)
+		got := ""
+		for range 6 {
+			got += map[bool]string{true: ".", false: "x"}[h.set().status == 200]
+		}
+		if got != x.want {
+			t.Errorf("%+v: %s, want %s", x.fault, got, x.want)
+		}
+	}
+}
+
+// TestFirstScheduledWins also shows that the other fault counts the request, and that faults can be taken back.
+func TestFirstScheduledWins(t *testing.T) {
+	h := newHarness(t, emulator.Options{})
+	h.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 500})
+	h.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 503, Times: 2})
+	if first, second := h.set().status, h.set().status; first != 500 || second != 503 {
+		t.Errorf("answers %d and %d, want 500 and 503", first, second)
+	}
+	h.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Times: -1})
+	h.ClearFaults()
+	if got := h.set().status; got != 200 {
+		t.Errorf("answers %d after the faults were taken back", got)
+	}
+}
+
+// TestLateAnswersARefusalAtOnce: what the service would refuse is not committed later.
+func TestLateAnswersARefusalAtOnce(t *testing.T) {
+	h := newHarness(t, emulator.Options{})
+	h.Revoke("", "", emulator.SetSecret)
+	h.Fault(emulator.Fault{Kind: emulator.Late, Delay: time.Minute})
+	if got := h.set().status; got != 403 {
+		t.Errorf("answers %d, want 403", got)
+	}
+	if h.Pending() != 0 {
+		t.Error("it is still to be committed")
+	}
+}
+
+// TestFlakes are Entra's refusals of what is right, in its own words.
+func TestFlakes(t *testing.T) {
+	for code, want := range map[string]string{
+		"AADSTS700213": "AADSTS700213: No matching federated identity record found for presented assertion subject 'repo:octo-org/octo-repo:ref:refs/heads/main'.",
+		"700211":       "AADSTS700211: No matching federated identity record found for presented assertion issuer 'https://token.actions.githubusercontent.com'.",
+		"AADSTS70021":  "AADSTS70021: No matching federated identity record found for presented assertion. Assertion Issuer: 'https://token.actions.githubusercontent.com'. Assertion Subject: 'repo:octo-org/octo-repo:ref:refs/heads/main'. Assertion Audience: 'api://AzureADTokenExchange'.",
+	} {
+		h := newHarness(t, emulator.Options{})
+		h.Fault(emulator.Fault{Operation: "token", Kind: emulator.Status, Code: code})
+		v := h.exchange()
+		description, _ := v.json(t)["error_description"].(string)
+		if v.status != 401 || !strings.HasPrefix(description, want) {
+			t.Errorf("%s: answers %d %q", code, v.status, description)
+		}
+		if got := h.exchange().status; got != 200 {
+			t.Errorf("%s: the second try answers %d", code, got)
+		}
+	}
+}
+
+// TestFaultsSpeakTheServicesLanguage: one status, three shapes.
+func TestFaultsSpeakTheServicesLanguage(t *testing.T) {
+	h := newHarness(t, emulator.Options{})
+	for _, operation := range []string{"oidc", "instance-discovery", "tenant-discovery", "set"} {
+		h.Fault(emulator.Fault{Operation: operation, Kind: emulator.Status})
+	}
+	authority := "https://login.microsoftonline.com/"
+	for what, v := range map[string]visit{
+		"errorMessage":      h.oidc(),
+		"error_description": h.do(http.MethodGet, authority+emulator.DefaultTenant+"/v2.0/.well-known/openid-configuration", "", ""),
+		"trace_id":          h.do(http.MethodGet, authority+"common/discovery/instance?authorization_endpoint="+authority+"x", "", ""),
+		"error":             h.set(),
+	} {
+		if _, there := v.json(t)[what]; v.status != 503 || !there {
+			t.Errorf("answers %d without %s", v.status, what)
+		}
+	}
+}
+
+// TestHeaders: a fault may say when to come again in all the ways that clients read.
+func TestHeaders(t *testing.T) {
+	h := newHarness(t, emulator.Options{})
+	h.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 429, RetryAfter: "Sat, 01 Jan 2000 00:00:10 GMT", Header: "retry-after-ms: 250"})
+	v := h.set()
+	h.expect("both headers", v.header.Get("Retry-After") == "Sat, 01 Jan 2000 00:00:10 GMT" && v.header.Get("Retry-After-Ms") == "250")
+}
+
+// TestUnauthorizedNamesTheIssuer: a vault's 401 has a challenge, also as a fault.
+func TestUnauthorizedNamesTheIssuer(t *testing.T) {
+	h := newHarness(t, emulator.Options{})
+	h.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 401})
+	v := h.set()
+	h.expect("a challenge", v.status == 401 && strings.HasPrefix(v.header.Get("WWW-Authenticate"), `Bearer authorization="https://login.microsoftonline.com/`))
+}

@@ -1,0 +1,142 @@
+package prose_test
+
+import (
+	"cmp"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// ourselves is how the examples name this action; nobody's name is invented for its owner.
+const ourselves = "OWNER/keyvault-passwords@v1"
+
+// Every example has its three files; its declaration parses and its text is short.
+func TestExamples(t *testing.T) {
+	for _, workflow := range files(t, "examples/*/workflow.yml") {
+		folder := path.Dir(workflow)
+		t.Run(path.Base(folder), func(t *testing.T) {
+			declare(t, "passwords.yml", read(t, path.Join(folder, "passwords.yml")))
+			if lines := strings.Count(prose(read(t, path.Join(folder, "README.md"))), "\n"); lines > 25 {
+				t.Errorf("README.md has %d lines of text; an example explains itself in about ten", lines)
+			}
+			if uses := read(t, workflow); !strings.Contains(uses, "uses: ./ ") && !strings.Contains(uses, "uses: "+ourselves) {
+				t.Error("the workflow does not use the action")
+			}
+		})
+	}
+}
+
+// Every workflow passes actionlint, which checks the inputs and outputs of this action against action.yml where it is
+// used as ./, and only there: so the examples are linted as if they stood in this repository.
+func TestWorkflows(t *testing.T) {
+	for _, file := range workflows(t) {
+		t.Run(file, func(t *testing.T) { lint(t, read(t, file)) })
+	}
+}
+
+// lint runs actionlint, a program of its own: as a library it needs another version of the YAML package that reads
+// declarations. It is named by ACTIONLINT, as .ci/run does, or found in PATH.
+func lint(t *testing.T, workflow string) {
+	t.Helper()
+	program, err := exec.LookPath(cmp.Or(os.Getenv("ACTIONLINT"), "actionlint"))
+	if err != nil {
+		if os.Getenv("ACTIONLINT") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("actionlint is not installed: go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")
+	}
+	dir := t.TempDir()
+	write(t, dir, "action.yml", read(t, "action.yml"))
+	write(t, dir, "Dockerfile", read(t, "Dockerfile"))
+	write(t, dir, ".git/HEAD", "ref: refs/heads/main\n") // what actionlint takes for the top of the repository
+	write(t, dir, ".github/workflows/workflow.yml", strings.ReplaceAll(workflow, "uses: "+ourselves, "uses: ./"))
+	// actionlint looks for the entrypoint in the repository; it is in the image.
+	lint := exec.CommandContext(t.Context(), program, "-no-color", "-oneline", "-shellcheck=", "-pyflakes=",
+		"-ignore", `file "/keyvault-passwords" does not exist .* "entrypoint" key`)
+	lint.Dir = dir
+	if out, err := lint.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	name = filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whatever is not ours is named by a commit, with its version beside it, and is the same one everywhere.
+func TestPins(t *testing.T) {
+	uses := regexp.MustCompile(`(?m)^\s*(?:- )?uses: (\S+)(.*)$`)
+	pinned := regexp.MustCompile(`^([^@]+)@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
+	pins := map[string]string{}
+	for _, file := range append(workflows(t), texts(t)...) {
+		for _, found := range uses.FindAllStringSubmatch(read(t, file), -1) {
+			name, whole := found[1], found[1]+found[2]
+			if name == "./" || name == ourselves || strings.HasPrefix(name, "OWNER/") {
+				continue
+			}
+			match := pinned.FindStringSubmatch(whole)
+			if match == nil {
+				t.Errorf("%s: %q is not pinned to a commit with its version in a comment", file, whole)
+				continue
+			}
+			repository := strings.Join(strings.SplitN(match[1], "/", 3)[:2], "/")
+			if was, ok := pins[repository]; ok && was != strings.TrimPrefix(whole, match[1]) {
+				t.Errorf("%s: %s is pinned differently elsewhere", file, repository)
+			}
+			pins[repository] = strings.TrimPrefix(whole, match[1])
+		}
+	}
+	if len(pins) == 0 {
+		t.Error("nothing is pinned: the check looks at nothing")
+	}
+}
+
+// A workflow has no permission that a job does not ask for, and leaves no token behind in the checkout.
+func TestPermissions(t *testing.T) {
+	for _, file := range workflows(t) {
+		t.Run(file, func(t *testing.T) {
+			text := read(t, file)
+			var workflow struct {
+				Permissions mapping
+				Jobs        map[string]struct {
+					Permissions    mapping
+					TimeoutMinutes int `yaml:"timeout-minutes"`
+					Steps          []struct {
+						Uses string
+						With map[string]any
+					}
+				}
+			}
+			parse(t, text, &workflow)
+			if len(workflow.Permissions.Keys) > 0 || !strings.Contains(text, "\npermissions: {}\n") {
+				t.Error("the workflow as a whole must have no permissions: jobs ask for theirs")
+			}
+			for name, job := range workflow.Jobs {
+				if job.TimeoutMinutes == 0 {
+					t.Errorf("job %s may run for six hours: it has no timeout-minutes", name)
+				}
+				for _, step := range job.Steps {
+					checkout := strings.HasPrefix(step.Uses, "actions/checkout@")
+					if keep, ok := step.With["persist-credentials"].(bool); checkout && (!ok || keep) {
+						t.Errorf("job %s: the checkout keeps its token", name)
+					}
+					us := step.Uses == "./" || step.Uses == ourselves
+					if token := job.Permissions.Values["id-token"]; us && token.Value != "write" {
+						t.Errorf("job %s uses the action without id-token: write", name)
+					}
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,194 @@
+package prose_test
+
+import (
+	"bytes"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"keyvault-passwords/internal/action"
+	"keyvault-passwords/internal/test/emulator"
+	"keyvault-passwords/internal/test/job"
+)
+
+// A trouble is how to get into one: what is wrong with the world, or with the inputs.
+type trouble struct {
+	world  func(*emulator.Emulator)
+	inputs map[string]string // beside, or in place of, those of a run that succeeds
+	job    map[string]string // likewise for the job's environment
+	file   string            // the declaration, in place of the inline one
+}
+
+const another = "11111111-2222-3333-4444-555555555555"
+
+// vault is a world in which the vault has these options.
+func vault(o emulator.VaultOptions) func(*emulator.Emulator) {
+	o.Name = emulator.DefaultVault
+	return func(e *emulator.Emulator) { e.AddVault(o) }
+}
+
+// trust is a world in which the application trusts that credential and no other.
+func trust(c func(e *emulator.Emulator) emulator.Credential) func(*emulator.Emulator) {
+	return func(e *emulator.Emulator) {
+		e.Distrust("")
+		e.Trust(c(e))
+	}
+}
+
+// troubles are the headings of README's troubleshooting, and how to have the action say each.
+var troubles = map[string]trouble{
+	"the job may not request an ID token": {job: map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""}},
+	"no federated credential is for the subject of the job's ID token": {world: trust(func(*emulator.Emulator) emulator.Credential {
+		return emulator.Credential{Subject: "repo:octo-org/octo-repo:environment:prod"}
+	})},
+	"no federated credential is for the issuer of the job's ID token": {world: trust(func(*emulator.Emulator) emulator.Credential {
+		return emulator.Credential{Issuer: emulator.DefaultIssuer + "/octo-enterprise"}
+	})},
+	"no federated credential is for the audience of the job's ID token": {inputs: map[string]string{"audience": "api://SomethingElse"}},
+	"a federated credential matches the subject of the job's ID token except for letter case, which counts": {
+		world: trust(func(e *emulator.Emulator) emulator.Credential {
+			return emulator.Credential{Subject: strings.ToUpper(e.Subject())}
+		})},
+	"the tenant has no such application":           {inputs: map[string]string{"client-id": another}},
+	"the vault belongs to tenant":                  {world: vault(emulator.VaultOptions{Tenant: another})},
+	"the identity has no role here that allows it": {world: func(e *emulator.Emulator) { e.Revoke("", "", emulator.SetSecret) }},
+	"the vault's access policies do not give the identity the secret permission": {world: func(e *emulator.Emulator) {
+		vault(emulator.VaultOptions{AccessPolicy: true})(e)
+		e.Revoke("", "", emulator.SetSecret)
+	}},
+	"the vault's firewall does not admit the runner's address": {world: vault(emulator.VaultOptions{Firewall: true})},
+	"the vault admits private endpoints only":                  {world: vault(emulator.VaultOptions{PublicAccessDisabled: true})},
+	"there is no host": {inputs: map[string]string{"vault": "kv-exampel"}},
+	"a policy forbids it: the vault's access policies lack the secret permission set, or an Azure Policy wants an expiry or a content type": {
+		world: vault(emulator.VaultOptions{RequireExpiry: true})},
+	"it is soft-deleted, which keeps its name taken": {world: func(e *emulator.Emulator) {
+		plant(e, map[string]string{"generated-by": "keyvault-passwords"})
+		if err := e.Remove(emulator.DefaultVault, "app-password"); err != nil {
+			panic(err)
+		}
+	}},
+	"but this action did not make the current version": {
+		inputs: map[string]string{"mode": "force"}, world: func(e *emulator.Emulator) { plant(e, nil) }},
+	"run with mode rotate: it gives all of them one new value": {
+		file: "vaults:\n  eu: {name: kv-example}\n  us: {name: kv-us}\nsecrets:\n  app-password: {vaults: [eu, us]}\n",
+		world: func(e *emulator.Emulator) {
+			e.AddVault(emulator.VaultOptions{Name: "kv-us"})
+			plant(e, map[string]string{"generated-by": "keyvault-passwords", "operation": "one"})
+		}},
+	"whether it was stored is not known": {world: func(e *emulator.Emulator) {
+		e.Fault(emulator.Fault{Operation: "set", Kind: emulator.Cut, Times: -1})
+	}},
+	"the vault is throttled and stayed so": {world: func(e *emulator.Emulator) {
+		e.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: http.StatusTooManyRequests, Code: "Throttled", Times: -1})
+	}},
+	"no vault is known for secret": {inputs: map[string]string{"vault": ""}},
+	"did you mean":                 {inputs: map[string]string{"secrets": "app-password: {polcy: azure-sql}"}},
+	"leaves no password": {inputs: map[string]string{
+		"secrets": "app-password: {policy: {length: 8, characters: [{from: lower, min: 5}, {from: upper, min: 5}]}}"}},
+	"cannot be certified":               {inputs: map[string]string{"secrets": "app-password: {policy: {forbid-patterns: ['a.{14}b']}}"}},
+	"below the min-entropy of":          {inputs: map[string]string{"secrets": "app-password: {policy: {length: 8}}"}},
+	"neither file nor secrets is given": {inputs: map[string]string{"secrets": ""}},
+	"in the workspace; check the path, and that a step before checks the repository out": {
+		inputs: map[string]string{"secrets": "", "file": ".github/passwords.yml"}},
+}
+
+// saidByTheRunner are the headings that are not the action's words.
+var saidByTheRunner = map[string]bool{"Skip output 'versions' since it may contain secret.": true}
+
+func plant(e *emulator.Emulator, tags map[string]string) {
+	if _, err := e.Put(emulator.DefaultVault, "app-password", emulator.Plant{Tags: tags}); err != nil {
+		panic(err) // the vault is there: nothing else can fail
+	}
+}
+
+// Every heading of README's troubleshooting is what the action says in that trouble, and it says more than the heading.
+func TestTroubleshooting(t *testing.T) {
+	_, section, found := strings.Cut(read(t, "README.md"), "\n## Troubleshooting\n")
+	section, _, ended := strings.Cut(section, "\n## ")
+	if !found || !ended {
+		t.Fatal("README has no troubleshooting")
+	}
+	told := map[string]bool{}
+	for _, heading := range regexp.MustCompile("(?m)^### `(.*)`$").FindAllStringSubmatch(section, -1) {
+		told[heading[1]] = true
+		if _, ok := troubles[heading[1]]; !ok && !saidByTheRunner[heading[1]] {
+			t.Errorf("no test gets into the trouble %q", heading[1])
+		}
+	}
+	for heading, trouble := range troubles {
+		t.Run(heading, func(t *testing.T) {
+			if !told[heading] {
+				t.Error("README does not have this heading")
+			}
+			synctest.Test(t, func(t *testing.T) {
+				if r := get(t, trouble); r.status != action.StatusFailed || !strings.Contains(r.log, heading) {
+					t.Errorf("exit status %d; the log lacks the heading:\n%s", r.status, r.log)
+				}
+			})
+		})
+	}
+}
+
+// A run with nothing wrong succeeds: so each trouble is due to what its row changes.
+func TestNoTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		if r := get(t, trouble{}); r.status != action.StatusOK {
+			t.Errorf("exit status %d:\n%s", r.status, r.log)
+		}
+	})
+}
+
+// A run is what one run of the action left behind.
+type run struct {
+	status   int
+	log      string
+	output   string // GITHUB_OUTPUT
+	summary  string // GITHUB_STEP_SUMMARY
+	emulator *emulator.Emulator
+}
+
+// get runs the action in that trouble, in a bubble where waiting costs no time.
+func get(t *testing.T, trouble trouble) run {
+	t.Helper()
+	e := emulator.New(emulator.Options{})
+	if trouble.world != nil {
+		trouble.world(e)
+	}
+	network := job.NewNetwork(e)
+	defer network.Close()
+	dir := t.TempDir()
+	write(t, dir, "output", "")
+	write(t, dir, "summary", "")
+	job := map[string]string{
+		"GITHUB_WORKSPACE": dir, "GITHUB_OUTPUT": filepath.Join(dir, "output"), "GITHUB_STEP_SUMMARY": filepath.Join(dir, "summary"),
+		"GITHUB_REPOSITORY": emulator.DefaultRepository, "GITHUB_RUN_ID": "1", "GITHUB_RUN_ATTEMPT": "1",
+		"ACTIONS_ID_TOKEN_REQUEST_URL": e.RequestURL(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN": e.RequestToken(),
+		"INPUT_TENANT-ID": emulator.DefaultTenant, "INPUT_CLIENT-ID": emulator.DefaultClient, "INPUT_VAULT": emulator.DefaultVault,
+		"INPUT_SECRETS": "app-password: azure-sql",
+	}
+	if trouble.file != "" {
+		write(t, dir, "passwords.yml", trouble.file)
+		job["INPUT_FILE"], job["INPUT_SECRETS"] = "passwords.yml", ""
+	}
+	maps.Copy(job, trouble.job)
+	for name, text := range trouble.inputs {
+		job["INPUT_"+strings.ToUpper(name)] = text
+	}
+	var stdout bytes.Buffer
+	a := action.Action{Getenv: func(name string) string { return job[name] }, Stdout: &stdout, Network: network}
+	status := a.Main(t.Context())
+	r := run{status: status, log: stdout.String(), emulator: e}
+	for name, text := range map[string]*string{"output": &r.output, "summary": &r.summary} {
+		read, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		*text = string(read)
+	}
+	return r
+}
