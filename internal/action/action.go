@@ -20,7 +20,6 @@ import (
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/provision"
-	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/report"
 	"keyvault-passwords/internal/runner"
 )
@@ -153,7 +152,7 @@ func (r *run) endEmpty(mistakes []error, problems declaration.Problems) error {
 	for _, p := range problems {
 		lines = append(lines, p.Error())
 	}
-	r.runner.Print(fmt.Sprintf("%d to mend; nothing was contacted", len(lines)))
+	r.runner.Print(fmt.Sprintf("%s; nothing was contacted", report.Counted(len(lines), "error")))
 	if err := r.runner.Summarize(report.Mistakes(lines)); err != nil {
 		r.runner.Annotate(runner.Annotation{Level: runner.LevelWarning, Text: err.Error()})
 	}
@@ -257,7 +256,7 @@ func (r *run) showPlan(plan *provision.Plan) {
 	var warnings []runner.Annotation
 	for _, step := range plan.Steps {
 		for _, warning := range step.Warnings {
-			a := r.at(step.Secret.Place, step.Secret.Name+" in "+step.Vault+": "+warning)
+			a := r.at(step.Place, step.Name+" in "+step.Vault+": "+warning)
 			a.Level = runner.LevelWarning
 			warnings = append(warnings, a)
 		}
@@ -295,11 +294,7 @@ func (r *run) finish(ctx context.Context, plan *provision.Plan, results []provis
 	problems := report.Problems(plan, results)
 	var errs []runner.Annotation
 	for _, p := range problems {
-		place := p.Places()[0]
-		if p.Kind == refusal.Identity || p.Kind == refusal.Unreachable {
-			place = declaration.Place{} // it is no line of the declaration that is wrong
-		}
-		errs = append(errs, r.at(place, p.Text()))
+		errs = append(errs, r.at(p.Place(), p.Text()))
 	}
 	r.annotate(errs)
 	if cause := context.Cause(ctx); cause != nil {

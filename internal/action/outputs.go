@@ -32,7 +32,7 @@ func newLedger(plan *provision.Plan, file *runner.Outputs) *ledger {
 	l := &ledger{keys: keysOf(plan), steps: make(map[*provision.Step]int, n), version: make([]string, n), changed: make([]bool, n), file: file}
 	for i := range plan.Steps {
 		l.steps[&plan.Steps[i]] = i
-		l.version[i] = plan.Steps[i].Current.ID
+		l.version[i] = plan.Steps[i].Before.Version
 	}
 	return l
 }
@@ -44,9 +44,9 @@ func keysOf(plan *provision.Plan) []string {
 	}
 	keys := make([]string, len(plan.Steps))
 	for i, step := range plan.Steps {
-		keys[i] = step.Secret.Name
+		keys[i] = step.Name
 		if len(vaults) > 1 {
-			keys[i] = step.Vault + "/" + step.Secret.Name
+			keys[i] = step.Vault + "/" + step.Name
 		}
 	}
 	return keys
@@ -57,7 +57,7 @@ func (l *ledger) note(result provision.Result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := l.steps[result.Step]
-	l.version[i], l.changed[i] = result.Version, result.Changed
+	l.version[i], l.changed[i] = result.After.Version, result.Changed
 	if l.timer == nil {
 		l.timer = time.AfterFunc(flushEvery, l.follow)
 	}
@@ -130,7 +130,7 @@ func (l *ledger) masks(plan *provision.Plan, m masking) (texts []string) {
 	defer l.mu.Unlock()
 	for i := range l.keys {
 		if m == maskAll {
-			texts = append(texts, plan.Steps[i].Secret.Name)
+			texts = append(texts, plan.Steps[i].Name)
 		}
 		if m != maskNone && l.version[i] != "" {
 			texts = append(texts, l.version[i])

@@ -9,8 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"keyvault-passwords/internal/declaration"
-	"keyvault-passwords/internal/keyvault"
 	"keyvault-passwords/internal/provision"
 	"keyvault-passwords/internal/runner"
 )
@@ -21,8 +19,8 @@ func planOf(keys ...string) *provision.Plan {
 	for i, key := range keys {
 		name, vault, _ := strings.Cut(key, "@")
 		plan.Steps = append(plan.Steps, provision.Step{
-			Secret: &declaration.Secret{Name: name}, Vault: vault, Action: provision.Keep,
-			Current: keyvault.Version{ID: strings.Repeat(string(rune('a'+i)), 32)},
+			Name: name, Vault: vault, Change: provision.Keep,
+			Before: provision.State{Version: strings.Repeat(string(rune('a'+i)), 32)},
 		})
 	}
 	return plan
@@ -70,7 +68,7 @@ func TestOutputsOfALedger(t *testing.T) {
 
 func TestMasksOfALedger(t *testing.T) {
 	plan := planOf("x-secret@kv", "y-secret@kv")
-	plan.Steps[1].Current.ID = ""
+	plan.Steps[1].Before.Version = ""
 	l, a := newLedger(plan, nil), strings.Repeat("a", 32)
 	for masking, want := range map[masking][]string{maskAll: {"x-secret", a, "y-secret"}, maskVersions: {a}, maskNone: nil} {
 		if diff := cmp.Diff(want, l.masks(plan, masking)); diff != "" {
@@ -92,11 +90,11 @@ func TestOutputsThatCannotBeWrittenAreLogged(t *testing.T) {
 	}
 	plan := planOf(keys...)
 	for i := range plan.Steps {
-		plan.Steps[i].Current.ID = fmt.Sprintf("%032x", i)
+		plan.Steps[i].Before.Version = fmt.Sprintf("%032x", i)
 	}
 	l := newLedger(plan, outputs)
 	stored := strings.Repeat("5", 32)
-	results := []provision.Result{{Step: &plan.Steps[0], Version: stored, Changed: true}}
+	results := []provision.Result{{Step: &plan.Steps[0], After: provision.State{Version: stored}, Changed: true}}
 	l.note(results[0])
 	step := &run{runner: r}
 	if failed := step.deliver(plan, results, l); !failed {

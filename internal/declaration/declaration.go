@@ -14,10 +14,10 @@ package declaration
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
 
@@ -35,13 +35,10 @@ type Secret struct {
 	Parts       []Part              // what is generated for it, one or more, in the order of the file
 	Value       *composite.Template // how the parts make the value. Nil: the only part is the value
 	Login       string              // the account the value is for; "" if none. Value may name it
-	Policy      string              // what the version's policy tag says: NAME@FINGERPRINT, inline@..., composite@...
 	ContentType string              // "" if none
 	Tags        map[string]string   // the user's own
-	Expires     time.Duration       // of each new version, from its making. 0: never
-	NotBefore   time.Duration       // likewise. 0: none
-	Rotate      Rotate
-	Superseded  *Superseded // nil: older versions stay as they are
+
+	lifecycle.Terms // how long each version lives, and what becomes of it
 }
 
 // A Vault is where a secret is stored.
@@ -59,18 +56,6 @@ type Part struct {
 	Policy string          // the policy's name, or "inline"
 	Rules  password.Policy // the policy itself, with the secret's login
 	Set    *password.Set   // Rules, compiled
-}
-
-// Rotate says when a secret is due, in mode rotate. The zero value: never by itself.
-type Rotate struct {
-	After          time.Duration // since the current version was made. 0: age does not matter
-	BeforeExpiry   time.Duration // until the current version expires. 0: expiry does not matter
-	OnPolicyChange bool          // when the declared policy is not the one that the current version was made to
-}
-
-// Superseded says what becomes of older versions that this action made.
-type Superseded struct {
-	DisableAfter time.Duration // they are disabled once the current version is so old. 0: at once
 }
 
 // A Place is where something stands in the declaration. The zero Place is nowhere.

@@ -11,6 +11,7 @@ import (
 
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
 
@@ -69,7 +70,7 @@ func TestGoodDeclarations(t *testing.T) {
 			t.Errorf("%s declares nothing", path)
 		}
 		for _, s := range declaration.Secrets {
-			if s.Name == "" || s.Place.File != path || s.Place.Line == 0 || len(s.Vaults) == 0 || len(s.Parts) == 0 || s.Policy == "" {
+			if s.Name == "" || s.Place.File != path || s.Place.Line == 0 || len(s.Vaults) == 0 || len(s.Parts) == 0 || s.PolicyTag == "" {
 				t.Errorf("%s: %s is incomplete", path, s.Name)
 			}
 			for _, part := range s.Parts {
@@ -107,7 +108,9 @@ func TestFullDeclaration(t *testing.T) {
 		rules.Login = login
 		return part("password", name, rules)
 	}
-	tag := func(p Part) string { return p.Policy + "@" + p.Set.Fingerprint() }
+	tag := func(p Part) lifecycle.Terms {
+		return lifecycle.Terms{PolicyTag: lifecycle.NewPolicyTag(p.Policy, p.Set.Fingerprint())}
+	}
 	sql, redis := preset("azure-sql", ""), part("password", "service", service)
 	site := part("password", "inline", password.Policy{Rules: "minlength: 20; required: lower; required: upper, digit; max-consecutive: 2;"})
 	key := part("key", "inline", password.Policy{Passphrase: &password.Passphrase{Words: 8, Separator: " "}})
@@ -115,21 +118,24 @@ func TestFullDeclaration(t *testing.T) {
 	want := &Declaration{
 		Cloud: azure.Public(),
 		Secrets: []Secret{
-			{Name: "sql-admin-password", Vaults: standard, Parts: []Part{sql}, Policy: tag(sql)},
+			{Name: "sql-admin-password", Vaults: standard, Parts: []Part{sql}, Terms: tag(sql)},
 			{
-				Name: "redis-password", Vaults: standard, Parts: []Part{redis}, Policy: tag(redis), ContentType: "password",
-				Tags: map[string]string{"owner": "data-platform"}, Expires: 90 * 24 * time.Hour, NotBefore: time.Hour,
-				Rotate:     Rotate{After: 60 * 24 * time.Hour, BeforeExpiry: 14 * 24 * time.Hour, OnPolicyChange: true},
-				Superseded: &Superseded{DisableAfter: 24 * time.Hour},
+				Name: "redis-password", Vaults: standard, Parts: []Part{redis}, ContentType: "password",
+				Tags: map[string]string{"owner": "data-platform"},
+				Terms: lifecycle.Terms{
+					PolicyTag: tag(redis).PolicyTag, Expires: 90 * 24 * time.Hour, NotBefore: time.Hour,
+					Rotate:     lifecycle.Rotate{After: 60 * 24 * time.Hour, BeforeExpiry: 14 * 24 * time.Hour, OnPolicyChange: true},
+					Superseded: &lifecycle.Superseded{DisableAfter: 24 * time.Hour},
+				},
 			},
-			{Name: "partner-site", Vaults: standard, Parts: []Part{site}, Policy: tag(site)},
+			{Name: "partner-site", Vaults: standard, Parts: []Part{site}, Terms: tag(site)},
 			{
 				Name: "app-login", Vaults: standard, Parts: []Part{preset("default", "app")}, Login: "app",
-				Value: parseTemplate(t, "${login}:${password|url}"), Policy: got.Secrets[3].Policy,
+				Value: parseTemplate(t, "${login}:${password|url}"), Terms: got.Secrets[3].Terms,
 			},
 			{
 				Name: "signing", Vaults: []Vault{{Name: "kv-app-eu", Alias: "eu"}, {Name: "kv-app-us", Alias: "us"}},
-				Parts: []Part{key, salt}, Value: parseTemplate(t, `{"key":"${key|json}","salt":"${salt|json}"}`), Policy: got.Secrets[4].Policy,
+				Parts: []Part{key, salt}, Value: parseTemplate(t, `{"key":"${key|json}","salt":"${salt|json}"}`), Terms: got.Secrets[4].Terms,
 			},
 		},
 	}
@@ -150,7 +156,7 @@ func TestPlaces(t *testing.T) {
 		}},
 	}
 	for i := range got.Secrets {
-		got.Secrets[i].Parts, got.Secrets[i].Policy = nil, ""
+		got.Secrets[i].Parts, got.Secrets[i].PolicyTag = nil, ""
 	}
 	if diff := cmp.Diff(want, got.Secrets); diff != "" {
 		t.Errorf("vaults.yml (-want +got):\n%s", diff)
@@ -228,13 +234,13 @@ func TestAfterThatNeverComes(t *testing.T) {
 
 // The policy tag changes whenever another declaration would make other values, and only then.
 func TestPolicyTag(t *testing.T) {
-	tag := func(secret string) string {
+	tag := func(secret string) lifecycle.PolicyTag {
 		t.Helper()
 		d, err := Parse(Source{File: "p.yml", Text: []byte("vault: kv-app\npolicies: {service: {length: 40}}\nsecrets: {a: " + secret + "}\n")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return d.Secrets[0].Policy
+		return d.Secrets[0].PolicyTag
 	}
 	same := [][2]string{
 		{"default", "{policy: default}"},
@@ -247,7 +253,7 @@ func TestPolicyTag(t *testing.T) {
 			t.Errorf("%s has tag %s, and %s has %s", pair[0], tag(pair[0]), pair[1], tag(pair[1]))
 		}
 	}
-	seen := map[string]string{}
+	seen := map[lifecycle.PolicyTag]string{}
 	for _, secret := range []string{
 		"default", "service", "hex-256", "{policy: {length: 40}}", "{policy: {length: 41}}", "{policy: hex-256, login: cafe}",
 		`{value: "a${password}"}`, `{value: "b${password}"}`, `{value: "${password}"}`, `{policy: service, value: "a${password}"}`,

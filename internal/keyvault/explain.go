@@ -251,3 +251,8 @@ func readError(answer *azcore.ResponseError) (inner, message string) {
 	}
 	return content.Error.Inner.Code, content.Error.Message
 }
+
+// WholeVault reports whether the refusal will meet every other request of this identity to the vault too.
+func (e *Error) WholeVault() bool {
+	return e.Kind == refusal.Unreachable || e.Kind == refusal.Identity || e.Status == http.StatusUnauthorized
+}

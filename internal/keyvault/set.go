@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/refusal"
 )
 
@@ -123,7 +124,7 @@ func (s *set) parameters() azsecrets.SetSecretParameters {
 
 // look returns the versions that carry the operation's tag, newest first, after a send whose end is not known. It looks
 // more than once if it finds none.
-func (s *set) look() (found []Version, err error) {
+func (s *set) look() (found []lifecycle.Version, err error) {
 	if !s.doubt {
 		return nil, nil
 	}
@@ -141,13 +142,13 @@ func (s *set) look() (found []Version, err error) {
 	return nil, nil
 }
 
-func (s *set) find() ([]Version, error) {
+func (s *set) find() ([]lifecycle.Version, error) {
 	versions, err := s.Versions(s.looking, s.name)
 	if err != nil {
 		return nil, err
 	}
-	versions = slices.DeleteFunc(versions, func(v Version) bool { return v.Tags[OperationTag] != s.version.Operation })
-	slices.SortStableFunc(versions, func(a, b Version) int { return b.Created.Compare(a.Created) })
+	versions = slices.DeleteFunc(versions, func(v lifecycle.Version) bool { return v.Tags[lifecycle.TagOperation] != s.version.Operation })
+	slices.SortStableFunc(versions, func(a, b lifecycle.Version) int { return b.Created.Compare(a.Created) })
 	return versions, nil
 }
 
@@ -158,7 +159,7 @@ func (s *set) stored(id string) (Stored, error) {
 		return Stored{Version: id}, nil
 	}
 	found, _ := s.find() // it is confirmed: that the list cannot be had takes nothing from it
-	confirmed := slices.IndexFunc(found, func(v Version) bool { return v.ID == id })
+	confirmed := slices.IndexFunc(found, func(v lifecycle.Version) bool { return v.ID == id })
 	if confirmed < 0 { // not listed yet, so that it cannot be told which is newer
 		stored := Stored{Version: id}
 		for _, duplicate := range found {
@@ -175,7 +176,7 @@ func (s *set) stored(id string) (Stored, error) {
 // settle reports the newest of the operation's versions, and disables those that are certainly older, where it may: of
 // two that share a second either may be the one that the name alone stands for, and that one must stay. All hold the same
 // value, so a refusal to disable them does no harm and is left to the report.
-func (s *set) settle(found []Version) (Stored, error) {
+func (s *set) settle(found []lifecycle.Version) (Stored, error) {
 	stored := Stored{Version: found[0].ID}
 	for _, duplicate := range found[1:] {
 		stored.Duplicates = append(stored.Duplicates, duplicate.ID)
@@ -210,7 +211,7 @@ func passes(err error) bool {
 
 func (s *set) ambiguous(e *Error, lookErr error) error {
 	e.Kind = refusal.Ambiguous
-	e.Cause += "; whether it was stored is not known: no version tagged " + OperationTag + "=" + s.version.Operation + " was listed"
+	e.Cause += "; whether it was stored is not known: no version tagged " + lifecycle.TagOperation + "=" + s.version.Operation + " was listed"
 	if lookErr != nil {
 		e.Cause += ", since the list could not be had"
 		e.Err = errors.Join(e.Err, lookErr)

@@ -7,18 +7,6 @@ import (
 	"keyvault-passwords/internal/sensitive"
 )
 
-// A Version is what Key Vault tells of one version of a secret to an identity that cannot read its value.
-type Version struct {
-	ID          string    // 32 hexadecimal digits
-	Created     time.Time // whole seconds: two versions of one second cannot be ordered by it
-	Expires     time.Time // zero: never
-	NotBefore   time.Time // zero: none
-	Enabled     bool
-	ContentType string
-	Tags        map[string]string
-	Managed     bool // the secret is the shadow of a certificate
-}
-
 // A NewVersion is what Set stores. Nothing of it is inherited from earlier versions: Key Vault inherits nothing.
 type NewVersion struct {
 	Value       sensitive.Value
@@ -28,9 +16,6 @@ type NewVersion struct {
 	Expires     time.Time // zero: never
 	NotBefore   time.Time // zero: none
 }
-
-// OperationTag is the tag that holds NewVersion.Operation.
-const OperationTag = "operation"
 
 // Stored is what Set made.
 type Stored struct {

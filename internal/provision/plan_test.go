@@ -14,6 +14,7 @@ import (
 
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 	"keyvault-passwords/internal/provision"
 	"keyvault-passwords/internal/refusal"
@@ -40,10 +41,10 @@ var compiled = func() *password.Set {
 // secret returns a declared secret of some vaults, "kv" if none is named.
 func secret(name string, vaults ...string) declaration.Secret {
 	s := declaration.Secret{
-		Name:   name,
-		Place:  declaration.Place{File: "passwords.yml", Line: 3, Col: 3},
-		Parts:  []declaration.Part{{Name: "password", Policy: "default", Set: compiled}},
-		Policy: policy,
+		Name:  name,
+		Place: declaration.Place{File: "passwords.yml", Line: 3, Col: 3},
+		Parts: []declaration.Part{{Name: "password", Policy: "default", Set: compiled}},
+		Terms: lifecycle.Terms{PolicyTag: policy},
 	}
 	if len(vaults) == 0 {
 		vaults = []string{"kv"}
@@ -60,32 +61,32 @@ func own(operation string) map[string]string {
 }
 
 // made returns an enabled version that this action made so long ago.
-func made(age time.Duration, operation string) keyvault.Version {
-	return keyvault.Version{Created: today.Add(-age), Enabled: true, Tags: own(operation)}
+func made(age time.Duration, operation string) lifecycle.Version {
+	return lifecycle.Version{Created: today.Add(-age), Enabled: true, Tags: own(operation)}
 }
 
 // theirs returns one that it did not make.
-func theirs(age time.Duration) keyvault.Version {
-	return keyvault.Version{Created: today.Add(-age), Enabled: true, Tags: map[string]string{"owner": "somebody"}}
+func theirs(age time.Duration) lifecycle.Version {
+	return lifecycle.Version{Created: today.Add(-age), Enabled: true, Tags: map[string]string{"owner": "somebody"}}
 }
 
-func expiring(v keyvault.Version, in time.Duration) keyvault.Version {
+func expiring(v lifecycle.Version, in time.Duration) lifecycle.Version {
 	v.Expires = today.Add(in)
 	return v
 }
 
-func disabled(v keyvault.Version) keyvault.Version {
+func disabled(v lifecycle.Version) lifecycle.Version {
 	v.Enabled = false
 	return v
 }
 
-func managed(v keyvault.Version) keyvault.Version {
+func managed(v lifecycle.Version) lifecycle.Version {
 	v.Managed = true
 	return v
 }
 
 // tagged returns v with one tag more, or less where text is "".
-func tagged(v keyvault.Version, name, text string) keyvault.Version {
+func tagged(v lifecycle.Version, name, text string) lifecycle.Version {
 	if v.Tags[name] = text; text == "" {
 		delete(v.Tags, name)
 	}
@@ -103,13 +104,16 @@ func mustPlan(t testing.TB, secrets []declaration.Secret, vaults map[string]prov
 
 // says returns a step as a line: "rotate (age): made 61d ago, rotate after 60d -> remedy".
 func says(s provision.Step) string {
-	text := string(s.Action)
-	if s.Due != "" {
-		text += " (" + string(s.Due) + ")"
+	text := string(s.Change)
+	if s.Trigger != "" {
+		text += " (" + string(s.Trigger) + ")"
 	}
-	text += ": " + s.Reason
-	if s.Remedy != "" {
-		text += " -> " + s.Remedy
+	if s.Change != provision.Refuse {
+		return text + ": " + s.Reason
+	}
+	text += ": " + s.Refusal.Seen()
+	if s.Refusal.Remedy != "" {
+		text += " -> " + s.Refusal.Remedy
 	}
 	return text
 }
@@ -118,24 +122,24 @@ const (
 	ensure = provision.ModeEnsure
 	rotate = provision.ModeRotate
 	force  = provision.ModeForce
-	adopt  = " -> if it shall be replaced, set the input adopt to true; else declare another name"
+	adopt  = " -> to replace it, set the input adopt: true; otherwise declare another name"
 )
 
 func TestOneSecretInOneVault(t *testing.T) {
-	rotating := func(r declaration.Rotate) func(*declaration.Secret) {
+	rotating := func(r lifecycle.Rotate) func(*declaration.Secret) {
 		return func(s *declaration.Secret) { s.Rotate = r }
 	}
-	after60d := rotating(declaration.Rotate{After: 60 * day})
+	after60d := rotating(lifecycle.Rotate{After: 60 * day})
 	before14d := func(s *declaration.Secret) {
 		s.Expires = 90 * day
 		s.Rotate.BeforeExpiry = 14 * day
 	}
-	onChange := rotating(declaration.Rotate{OnPolicyChange: true})
-	past := func(versions ...keyvault.Version) []keyvault.Version { return versions }
+	onChange := rotating(lifecycle.Rotate{OnPolicyChange: true})
+	past := func(versions ...lifecycle.Version) []lifecycle.Version { return versions }
 	for _, test := range []struct {
 		when    string
 		declare func(*declaration.Secret)
-		past    []keyvault.Version
+		past    []lifecycle.Version
 		deleted bool
 		options provision.Options
 		want    string
@@ -153,7 +157,7 @@ func TestOneSecretInOneVault(t *testing.T) {
 			"keep: made 59d ago, not due before 2026-03-01 13:00Z"},
 		{"it is just old enough", after60d, past(made(60*day, "a")), false, provision.Options{Mode: rotate},
 			"rotate (age): made 60d ago, rotate after 60d"},
-		{"ages in hours", rotating(declaration.Rotate{After: 36 * time.Hour}), past(made(37*time.Hour, "a")), false, provision.Options{Mode: rotate},
+		{"ages in hours", rotating(lifecycle.Rotate{After: 36 * time.Hour}), past(made(37*time.Hour, "a")), false, provision.Options{Mode: rotate},
 			"rotate (age): made 37h ago, rotate after 36h"},
 		{"it expires later", before14d, past(expiring(made(1*day, "a"), 14*day+time.Second)), false, provision.Options{Mode: rotate},
 			"keep: made 24h ago, not due before 2026-03-01 12:00Z"},
@@ -199,23 +203,23 @@ func TestOneSecretInOneVault(t *testing.T) {
 		{"we set it after somebody", nil, past(theirs(9*day), made(8*day, "a")), false, provision.Options{Mode: force}, "rotate (forced): forced"},
 
 		{"a certificate's", nil, past(managed(theirs(9 * day))), false, provision.Options{Mode: ensure},
-			"refuse: it is the shadow of a certificate -> declare another name; the certificate has its own renewal"},
+			"refuse: it is managed by a Key Vault certificate -> declare another name; Key Vault renews the certificate itself"},
 		{"a certificate's", nil, past(managed(made(9*day, "a"))), false, provision.Options{Mode: force, Adopt: true},
-			"refuse: it is the shadow of a certificate -> declare another name; the certificate has its own renewal"},
+			"refuse: it is managed by a Key Vault certificate -> declare another name; Key Vault renews the certificate itself"},
 		{"a deleted certificate's", nil, past(managed(theirs(9 * day))), true, provision.Options{Mode: force, Adopt: true, RecoverDeleted: true},
-			"refuse: it is the shadow of a certificate -> declare another name; the certificate has its own renewal"},
+			"refuse: it is managed by a Key Vault certificate -> declare another name; Key Vault renews the certificate itself"},
 
 		{"the newest is disabled", nil, past(made(9*day, "a"), disabled(made(8*day, "b"))), false, provision.Options{Mode: ensure}, "keep: exists, made 9d ago"},
 		{"all are disabled", nil, past(disabled(made(9*day, "a"))), false, provision.Options{Mode: ensure},
-			"refuse: it exists, but none of its versions (1) is enabled -> enable one of them, or run with mode force for a new one"},
+			"refuse: it exists, but none of its versions (1) is enabled -> enable one of them, or run with mode: force for a new version"},
 		{"all are disabled", after60d, past(disabled(made(61*day, "a"))), false, provision.Options{Mode: rotate},
-			"refuse: it exists, but none of its versions (1) is enabled -> enable one of them, or run with mode force for a new one"},
+			"refuse: it exists, but none of its versions (1) is enabled -> enable one of them, or run with mode: force for a new version"},
 		{"all are disabled", nil, past(disabled(made(9*day, "a"))), false, provision.Options{Mode: force}, "rotate (forced): forced"},
 		{"all are disabled, one foreign", nil, past(disabled(made(9*day, "a")), disabled(theirs(10*day))), false, provision.Options{Mode: force},
 			"refuse: forced, but this action did not make the current version" + adopt},
 
 		{"it is deleted", nil, past(made(9*day, "a")), true, provision.Options{Mode: ensure},
-			"refuse: it is soft-deleted, which keeps its name taken -> set the input recover-deleted to true, or have it recovered or purged"},
+			"refuse: it is soft-deleted, so its name is taken -> set the input recover-deleted: true, or have it recovered or purged"},
 		{"it is deleted, recovered", nil, past(made(9*day, "a")), true, provision.Options{Mode: ensure, RecoverDeleted: true},
 			"recover: soft-deleted: it is recovered first"},
 		{"it is deleted, foreign", nil, past(theirs(9 * day)), true, provision.Options{Mode: ensure, RecoverDeleted: true},
@@ -247,8 +251,8 @@ func TestOneSecretInOneVault(t *testing.T) {
 }
 
 func TestOneSecretInTwoVaults(t *testing.T) {
-	const diverged = " -> run with mode rotate: it gives all of them one new value"
-	type past = []keyvault.Version
+	const diverged = " -> run with mode: rotate, which gives all its vaults one new value"
+	type past = []lifecycle.Version
 	for _, test := range []struct {
 		when    string
 		eu, us  past
@@ -270,16 +274,16 @@ func TestOneSecretInTwoVaults(t *testing.T) {
 		{"foreign in both", past{theirs(9 * day)}, past{theirs(9 * day)}, provision.Options{Mode: ensure},
 			"keep: exists, made 9d ago, not by this action", "keep: exists, made 9d ago, not by this action"},
 		{"foreign in one", past{made(9*day, "a")}, past{theirs(9 * day)}, provision.Options{Mode: rotate},
-			"refuse: vaults differ: set by different operations in eu, us, but held back: its vaults get one value, and us is refused -> see us",
+			"refuse: vaults differ: set by different operations in eu, us, but held back: its vaults share one value, and it is refused in us -> solve the refusal in us",
 			"refuse: vaults differ: set by different operations in eu, us, but this action did not make the current version" + adopt},
 		{"foreign in one, adopted", past{made(9*day, "a")}, past{theirs(9 * day)}, provision.Options{Mode: rotate, Adopt: true},
 			"rotate (diverged): vaults differ: set by different operations in eu, us", "rotate (diverged): vaults differ: set by different operations in eu, us"},
 		{"a certificate's in one", nil, past{managed(theirs(9 * day))}, provision.Options{Mode: ensure},
-			"refuse: not there yet, but held back: its vaults get one value, and us is refused -> see us",
-			"refuse: it is the shadow of a certificate -> declare another name; the certificate has its own renewal"},
+			"refuse: not there yet, but held back: its vaults share one value, and it is refused in us -> solve the refusal in us",
+			"refuse: it is managed by a Key Vault certificate -> declare another name; Key Vault renews the certificate itself"},
 		{"there in one, a certificate's in the other", past{made(9*day, "a")}, past{managed(theirs(9 * day))}, provision.Options{Mode: ensure},
 			"keep: exists, made 9d ago",
-			"refuse: it is the shadow of a certificate -> declare another name; the certificate has its own renewal"},
+			"refuse: it is managed by a Key Vault certificate -> declare another name; Key Vault renews the certificate itself"},
 	} {
 		t.Run(string(test.options.Mode)+": "+test.when, func(t *testing.T) {
 			s := secret("db", "eu", "us")
@@ -320,20 +324,20 @@ func TestRecoveredInOneOfTwoVaults(t *testing.T) {
 func TestTieOfOneSecond(t *testing.T) {
 	for _, test := range []struct {
 		when  string
-		past  []keyvault.Version // in the order of their making
-		want  int                // index in past of the current one; -1: refused
-		asked bool               // whether the vault's list is asked
+		past  []lifecycle.Version // in the order of their making
+		want  int                 // index in past of the current one; -1: refused
+		asked bool                // whether the vault's list is asked
 	}{
-		{"two operations", []keyvault.Version{made(day, "a"), made(day, "b")}, 1, true},
-		{"two operations, the other way round", []keyvault.Version{made(day, "b"), made(day, "a")}, 1, true},
-		{"ours and theirs", []keyvault.Version{made(day, "a"), theirs(day)}, 1, true},
-		{"theirs and ours", []keyvault.Version{theirs(day), made(day, "a")}, 1, true},
-		{"ours and theirs, and an older one tagged alike", []keyvault.Version{theirs(2 * day), made(day, "a"), theirs(day)}, 2, true},
-		{"theirs twice, alike", []keyvault.Version{theirs(day), theirs(day)}, -1, true},
-		{"one disabled", []keyvault.Version{made(day, "a"), disabled(made(day, "b"))}, 0, false},
-		{"an older second", []keyvault.Version{made(day+time.Second, "a"), made(day, "b")}, 1, false},
-		{"the vault's current is disabled and tagged like one", []keyvault.Version{made(day, "a"), theirs(day), disabled(made(day, "a"))}, -1, true},
-		{"the vault's current is another, disabled", []keyvault.Version{made(day, "a"), made(day, "b"), disabled(made(0, "c"))}, -1, true},
+		{"two operations", []lifecycle.Version{made(day, "a"), made(day, "b")}, 1, true},
+		{"two operations, the other way round", []lifecycle.Version{made(day, "b"), made(day, "a")}, 1, true},
+		{"ours and theirs", []lifecycle.Version{made(day, "a"), theirs(day)}, 1, true},
+		{"theirs and ours", []lifecycle.Version{theirs(day), made(day, "a")}, 1, true},
+		{"ours and theirs, and an older one tagged alike", []lifecycle.Version{theirs(2 * day), made(day, "a"), theirs(day)}, 2, true},
+		{"theirs twice, alike", []lifecycle.Version{theirs(day), theirs(day)}, -1, true},
+		{"one disabled", []lifecycle.Version{made(day, "a"), disabled(made(day, "b"))}, 0, false},
+		{"an older second", []lifecycle.Version{made(day+time.Second, "a"), made(day, "b")}, 1, false},
+		{"the vault's current is disabled and tagged like one", []lifecycle.Version{made(day, "a"), theirs(day), disabled(made(day, "a"))}, -1, true},
+		{"the vault's current is another, disabled", []lifecycle.Version{made(day, "a"), made(day, "b"), disabled(made(0, "c"))}, -1, true},
 	} {
 		t.Run(test.when, func(t *testing.T) {
 			kv := newVault("kv", atToday)
@@ -344,11 +348,11 @@ func TestTieOfOneSecond(t *testing.T) {
 			plan := mustPlan(t, []declaration.Secret{secret("db")}, map[string]provision.Vault{"kv": kv}, provision.Options{Mode: ensure})
 			step := plan.Steps[0]
 			if test.want < 0 {
-				if step.Action != provision.Refuse || !strings.Contains(step.Reason, "made in the same second") || step.Current.ID != "" {
-					t.Errorf("got %s, current %q", says(step), step.Current.ID)
+				if step.Change != provision.Refuse || !strings.Contains(step.Refusal.Cause, "made in the same second") || step.Before.Version != "" {
+					t.Errorf("got %s, current %q", says(step), step.Before.Version)
 				}
-			} else if step.Action != provision.Keep || step.Current.ID != ids[test.want] {
-				t.Errorf("got %s, current %s; want %s of %s", says(step), step.Current.ID, ids[test.want], ids)
+			} else if step.Change != provision.Keep || step.Before.Version != ids[test.want] {
+				t.Errorf("got %s, current %s; want %s of %s", says(step), step.Before.Version, ids[test.want], ids)
 			}
 			if got := kv.calls["current"] > 0; got != test.asked {
 				t.Errorf("the vault's list was asked: %t, want %t", got, test.asked)
@@ -361,9 +365,9 @@ func TestTieOfOneSecond(t *testing.T) {
 func TestTieThatIsNotListed(t *testing.T) {
 	kv := newVault("kv", atToday)
 	kv.put("db", made(day, "a"))
-	kv.put("db", keyvault.Version{Created: today.Add(-day), Enabled: true})
+	kv.put("db", lifecycle.Version{Created: today.Add(-day), Enabled: true})
 	plan := mustPlan(t, []declaration.Secret{secret("db")}, map[string]provision.Vault{"kv": unlisting{kv}}, provision.Options{Mode: ensure})
-	if plan.Steps[0].Action != provision.Refuse {
+	if plan.Steps[0].Change != provision.Refuse {
 		t.Errorf("got %s", says(plan.Steps[0]))
 	}
 }
@@ -380,7 +384,7 @@ func TestTieOfOneOperation(t *testing.T) {
 	kv := newVault("kv", atToday)
 	a, b := kv.put("db", made(day, "a")), kv.put("db", made(day, "a"))
 	plan := mustPlan(t, []declaration.Secret{secret("db")}, map[string]provision.Vault{"kv": kv}, provision.Options{Mode: ensure})
-	if id := plan.Steps[0].Current.ID; plan.Steps[0].Action != provision.Keep || id != a.ID && id != b.ID || kv.calls["current"] != 0 {
+	if id := plan.Steps[0].Before.Version; plan.Steps[0].Change != provision.Keep || id != a.ID && id != b.ID || kv.calls["current"] != 0 {
 		t.Errorf("got %s, current %s, calls %v", says(plan.Steps[0]), id, kv.calls)
 	}
 }
@@ -420,7 +424,7 @@ func TestLookUpThatFails(t *testing.T) {
 		{"deleted ones not told", "deleted", "", refused(refusal.Forbidden, 403),
 			"refuse: looking for it among the soft-deleted secrets: what was seen (request ID r1) -> what to do",
 			"refuse: looking for it among the soft-deleted secrets: what was seen (request ID r1) -> what to do"},
-		{"the run is over", "versions", first, context.Canceled, "refuse: looking it up: the run was stopped -> run again", "create: not there yet"},
+		{"the run is over", "versions", first, context.Canceled, "refuse: looking it up: the run was stopped -> run the job again", "create: not there yet"},
 	} {
 		t.Run(test.when, func(t *testing.T) {
 			kv := newVault("kv", atToday)
@@ -453,7 +457,7 @@ func TestTieThatCannotBeLookedUp(t *testing.T) {
 		return nil
 	}
 	plan := mustPlan(t, []declaration.Secret{secret("db")}, map[string]provision.Vault{"kv": kv}, provision.Options{Mode: force, Adopt: true})
-	if got, want := says(plan.Steps[0]), "refuse: telling which version is current: seen by the vault -> what to do"; got != want {
+	if got, want := says(plan.Steps[0]), "refuse: finding its current version: seen by the vault -> what to do"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -467,7 +471,7 @@ func TestPlanAfterAStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, step := range plan.Steps {
-		if got, want := says(step), "refuse: the run was stopped before it was looked up -> run again"; got != want {
+		if got, want := says(step), "refuse: the run was stopped before it was looked up -> run the job again"; got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
@@ -542,7 +546,7 @@ func TestStepsAreInOrder(t *testing.T) {
 	plan := mustPlan(t, []declaration.Secret{secret("b", "us", "eu"), secret("a", "eu")}, vaults, provision.Options{Mode: ensure})
 	var got []string
 	for _, s := range plan.Steps {
-		got = append(got, s.Secret.Name+" "+s.Vault)
+		got = append(got, s.Name+" "+s.Vault)
 	}
 	if want := []string{"b us", "b eu", "a eu"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -555,25 +559,25 @@ func TestSuperseded(t *testing.T) {
 		when  string
 		mode  provision.Mode
 		after time.Duration
-		past  []keyvault.Version
+		past  []lifecycle.Version
 		want  []int // of past
 	}{
-		{"the current one is old enough", rotate, later, []keyvault.Version{made(9*day, "a"), made(day, "b")}, []int{0}},
-		{"the current one is young", rotate, later, []keyvault.Version{made(9*day, "a"), made(day-time.Second, "b")}, nil},
-		{"ensure disables nothing", ensure, later, []keyvault.Version{made(9*day, "a"), made(day, "b")}, nil},
-		{"a foreign one stays", rotate, later, []keyvault.Version{theirs(9 * day), made(8*day, "a"), made(day, "b")}, []int{1}},
-		{"one that is disabled stays", rotate, later, []keyvault.Version{disabled(made(9*day, "a")), made(day, "b")}, nil},
-		{"under a foreign one all stay", rotate, later, []keyvault.Version{made(9*day, "a"), theirs(day)}, nil},
-		{"a duplicate of the current one stays", rotate, later, []keyvault.Version{made(9*day, "a"), made(day+time.Second, "b"), made(day, "b")}, []int{0}},
-		{"the loser of a tie goes", rotate, later, []keyvault.Version{made(day, "a"), made(day, "b")}, []int{0}},
-		{"all go when a new one comes, at once", force, now, []keyvault.Version{theirs(9 * day), made(8*day, "a"), made(day, "b")}, []int{1, 2}},
-		{"at once, nothing due", rotate, now, []keyvault.Version{made(8*day, "a"), made(day, "b")}, []int{0}},
-		{"older ones go when a new one comes, later", force, later, []keyvault.Version{made(9*day, "a"), made(day, "b")}, []int{0}},
-		{"none is old enough when a new one comes", force, later, []keyvault.Version{made(9*day, "a"), made(time.Hour, "b")}, nil},
+		{"the current one is old enough", rotate, later, []lifecycle.Version{made(9*day, "a"), made(day, "b")}, []int{0}},
+		{"the current one is young", rotate, later, []lifecycle.Version{made(9*day, "a"), made(day-time.Second, "b")}, nil},
+		{"ensure disables nothing", ensure, later, []lifecycle.Version{made(9*day, "a"), made(day, "b")}, nil},
+		{"a foreign one stays", rotate, later, []lifecycle.Version{theirs(9 * day), made(8*day, "a"), made(day, "b")}, []int{1}},
+		{"one that is disabled stays", rotate, later, []lifecycle.Version{disabled(made(9*day, "a")), made(day, "b")}, nil},
+		{"under a foreign one all stay", rotate, later, []lifecycle.Version{made(9*day, "a"), theirs(day)}, nil},
+		{"a duplicate of the current one stays", rotate, later, []lifecycle.Version{made(9*day, "a"), made(day+time.Second, "b"), made(day, "b")}, []int{0}},
+		{"the loser of a tie goes", rotate, later, []lifecycle.Version{made(day, "a"), made(day, "b")}, []int{0}},
+		{"all go when a new one comes, at once", force, now, []lifecycle.Version{theirs(9 * day), made(8*day, "a"), made(day, "b")}, []int{1, 2}},
+		{"at once, nothing due", rotate, now, []lifecycle.Version{made(8*day, "a"), made(day, "b")}, []int{0}},
+		{"older ones go when a new one comes, later", force, later, []lifecycle.Version{made(9*day, "a"), made(day, "b")}, []int{0}},
+		{"none is old enough when a new one comes", force, later, []lifecycle.Version{made(9*day, "a"), made(time.Hour, "b")}, nil},
 	} {
 		t.Run(string(test.mode)+": "+test.when, func(t *testing.T) {
 			s := secret("db")
-			s.Superseded = &declaration.Superseded{DisableAfter: test.after}
+			s.Superseded = &lifecycle.Superseded{DisableAfter: test.after}
 			kv := newVault("kv", atToday)
 			var want []string
 			for i, v := range test.past {
@@ -593,7 +597,7 @@ func TestSuperseded(t *testing.T) {
 
 func TestDatesAndWarnings(t *testing.T) {
 	s := secret("db")
-	s.Expires, s.Rotate = 90*day, declaration.Rotate{After: 60 * day, BeforeExpiry: 14 * day}
+	s.Expires, s.Rotate = 90*day, lifecycle.Rotate{After: 60 * day, BeforeExpiry: 14 * day}
 	kv := newVault("kv", atToday)
 	for i := range 450 {
 		kv.put("db", expiring(made(500*day-time.Duration(i)*day, fmt.Sprint(i)), -400*day+time.Duration(i)*day))
@@ -601,15 +605,15 @@ func TestDatesAndWarnings(t *testing.T) {
 	vaults := map[string]provision.Vault{"kv": kv}
 
 	kept := mustPlan(t, []declaration.Secret{s}, vaults, provision.Options{Mode: ensure}).Steps[0]
-	if kept.Versions != 450 || !kept.Next.Equal(today.Add(9*day)) || !kept.Expires.Equal(today.Add(49*day)) {
-		t.Errorf("kept: %d versions, next %s, expires %s", kept.Versions, kept.Next, kept.Expires)
+	if kept.Versions != 450 || !kept.After.Next.Equal(today.Add(9*day)) || !kept.After.Expires.Equal(today.Add(49*day)) {
+		t.Errorf("kept: %d versions, next %s, expires %s", kept.Versions, kept.After.Next, kept.After.Expires)
 	}
 	if len(kept.Warnings) != 1 || !strings.HasPrefix(kept.Warnings[0], "450 of 500 versions") {
 		t.Errorf("kept: warnings %q", kept.Warnings)
 	}
 	forced := mustPlan(t, []declaration.Secret{s}, vaults, provision.Options{Mode: force}).Steps[0]
-	if !forced.Expires.Equal(today.Add(90*day)) || !forced.Next.Equal(today.Add(60*day)) {
-		t.Errorf("forced: expires %s, next %s", forced.Expires, forced.Next)
+	if !forced.After.Expires.Equal(today.Add(90*day)) || !forced.After.Next.Equal(today.Add(60*day)) {
+		t.Errorf("forced: expires %s, next %s", forced.After.Expires, forced.After.Next)
 	}
 	if len(forced.Warnings) != 1 || !strings.HasPrefix(forced.Warnings[0], "451 of 500 versions") {
 		t.Errorf("forced: warnings %q", forced.Warnings)
@@ -617,8 +621,8 @@ func TestDatesAndWarnings(t *testing.T) {
 
 	s.Rotate.BeforeExpiry = 45 * day
 	early := mustPlan(t, []declaration.Secret{s}, vaults, provision.Options{Mode: ensure}).Steps[0]
-	if !early.Next.Equal(today.Add(4 * day)) {
-		t.Errorf("expiry before age: next %s", early.Next)
+	if !early.After.Next.Equal(today.Add(4 * day)) {
+		t.Errorf("expiry before age: next %s", early.After.Next)
 	}
 
 	old := secret("old")
@@ -630,7 +634,7 @@ func TestDatesAndWarnings(t *testing.T) {
 	for _, step := range plan.Steps {
 		got = append(got, step.Warnings...)
 	}
-	want := []string{"expired 10d ago; declare rotate and run with mode rotate, or force a new version", "expires after 2038-01-19, the last date that Key Vault's interface is declared for"}
+	want := []string{"expired 10d ago; declare rotate and run with mode: rotate, or run with mode: force for a new version", "expires after 2038-01-19, the last date that Key Vault's interface is declared for"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -653,24 +657,24 @@ func TestTheVaultsClock(t *testing.T) {
 // A plan tells the policy and entropy of the value that is there, which the declaration's are only where it was made to it.
 func TestPolicyOfWhatIsKept(t *testing.T) {
 	for name, test := range map[string]struct {
-		past            keyvault.Version
+		past            lifecycle.Version
 		policy, entropy string
 	}{
-		"made to the declared policy": {made(day, "a"), policy, compiled.Entropy()},
+		"made to the declared policy": {made(day, "a"), policy, "192.84"},
 		"made to another":             {tagged(made(day, "a"), "policy", "pin@ff"), "pin@ff", ""},
 		"made by somebody":            {theirs(day), "", ""},
 	} {
 		kv := newVault("kv", atToday)
 		kv.put("db", test.past)
 		step := mustPlan(t, []declaration.Secret{secret("db")}, map[string]provision.Vault{"kv": kv}, provision.Options{Mode: ensure}).Steps[0]
-		if step.Policy != test.policy || step.Entropy != test.entropy {
-			t.Errorf("%s: policy %q of %q; want %q of %q", name, step.Policy, step.Entropy, test.policy, test.entropy)
+		if string(step.Policy) != test.policy || step.Bits != test.entropy {
+			t.Errorf("%s: policy %q of %q; want %q of %q", name, step.Policy, step.Bits, test.policy, test.entropy)
 		}
 	}
 	kv := newVault("kv", atToday)
 	step := mustPlan(t, []declaration.Secret{secret("db")}, map[string]provision.Vault{"kv": kv}, provision.Options{Mode: ensure}).Steps[0]
-	if step.Policy != policy || step.Entropy != compiled.Entropy() {
-		t.Errorf("created: policy %q of %q", step.Policy, step.Entropy)
+	if step.Policy != policy || step.Bits != "192.84" {
+		t.Errorf("created: policy %q of %q", step.Policy, step.Bits)
 	}
 }
 
