@@ -95,7 +95,7 @@ func TestOutputsThatCannotBeWrittenAreLogged(t *testing.T) {
 	l := newLedger(plan, outputs)
 	stored := strings.Repeat("5", 32)
 	results := []provision.Result{{Step: &plan.Steps[0], After: provision.State{Version: stored}, Changed: true}}
-	l.note(results[0])
+	l.record(results[0])
 	step := &run{runner: r}
 	if failed := step.deliver(plan, results, l); !failed {
 		t.Error("outputs that could not be written are no failure")
