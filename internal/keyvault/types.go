@@ -26,7 +26,7 @@ type Stored struct {
 // Deleted is what Key Vault tells of a soft-deleted secret: of its current version, never the value.
 type Deleted struct {
 	Tags    map[string]string
-	Managed bool // the shadow of a certificate
+	Managed bool // the secret is managed by a Key Vault certificate
 }
 
 // An Error is a refusal of the vault. It holds no value, token, body of an answer or URL query.

@@ -173,7 +173,7 @@ func (v *vault) Set(ctx context.Context, name string, n keyvault.NewVersion) (ke
 	}
 	for _, h := range v.secrets[key] {
 		if h.Managed {
-			v.broken("%s: set, though it is the shadow of a certificate", name)
+			v.broken("%s: set, though it is managed by a Key Vault certificate", name)
 		}
 		if h.Tags[lifecycle.TagOperation] == n.Operation {
 			v.broken("%s: one operation set twice", name)

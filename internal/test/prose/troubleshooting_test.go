@@ -66,7 +66,7 @@ var troubles = map[string]trouble{
 	"there is no host": {inputs: map[string]string{"vault": "kv-exampel"}},
 	"a policy forbids it: the vault's access policies lack the secret permission set, or an Azure Policy wants an expiry or a content type": {
 		world: vault(emulator.VaultOptions{RequireExpiry: true})},
-	"it is soft-deleted, which keeps its name taken": {world: func(e *emulator.Emulator) {
+	"it is soft-deleted, so its name is taken": {world: func(e *emulator.Emulator) {
 		plant(e, map[string]string{"generated-by": "keyvault-passwords"})
 		if err := e.Remove(emulator.DefaultVault, "app-password"); err != nil {
 			panic(err)
@@ -74,7 +74,7 @@ var troubles = map[string]trouble{
 	}},
 	"but this action did not make the current version": {
 		inputs: map[string]string{"mode": "force"}, world: func(e *emulator.Emulator) { plant(e, nil) }},
-	"run with mode rotate: it gives all of them one new value": {
+	"run with mode: rotate, which gives all its vaults one new value": {
 		file: "vaults:\n  eu: {name: kv-example}\n  us: {name: kv-us}\nsecrets:\n  app-password: {vaults: [eu, us]}\n",
 		world: func(e *emulator.Emulator) {
 			e.AddVault(emulator.VaultOptions{Name: "kv-us"})
