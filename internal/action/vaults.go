@@ -109,30 +109,33 @@ func (r *run) credential(p principal) (*identity.Credential, error) {
 // A signIn is a credential that notes how long its first token took.
 type signIn struct {
 	*identity.Credential
-	once sync.Once
-	took time.Duration
-	done bool
+	once  sync.Once
+	asked bool
+	took  time.Duration
+	err   error
 }
 
 // GetToken implements [azcore.TokenCredential].
 func (s *signIn) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	start := time.Now()
 	token, err := s.Credential.GetToken(ctx, options)
-	s.once.Do(func() { s.took, s.done = time.Since(start), err == nil })
+	s.once.Do(func() { s.asked, s.took, s.err = true, time.Since(start), err })
 	return token, err
 }
 
 // timing says what the start of the run took.
 func (c *clients) timing(sinceStart time.Duration) string {
-	var took []string
+	var signIns []string
 	for _, s := range c.signIns {
-		if s.done {
-			took = append(took, fmt.Sprintf("%.2f s", s.took.Seconds()))
+		switch {
+		case s.err != nil:
+			signIns = append(signIns, fmt.Sprintf("Signing in failed after %.2f s", s.took.Seconds()))
+		case s.asked:
+			signIns = append(signIns, fmt.Sprintf("Signing in took %.2f s", s.took.Seconds()))
 		}
 	}
-	if len(took) == 0 {
+	if len(signIns) == 0 {
 		return fmt.Sprintf("No sign-in was needed; planning took %.2f s.", sinceStart.Seconds())
 	}
-	return fmt.Sprintf("Signing in took %s; everything up to the plan took %.2f s.",
-		strings.Join(took, " and "), sinceStart.Seconds())
+	return fmt.Sprintf("%s; everything up to the plan took %.2f s.", strings.Join(signIns, ", "), sinceStart.Seconds())
 }
