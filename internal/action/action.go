@@ -38,8 +38,8 @@ type Action struct {
 	Network http.RoundTripper   // nil: the machine's network, through the proxy that the environment names
 }
 
-// Main runs the action once and returns the process's exit status. When ctx ends, no further secret is started, those in
-// flight are finished or looked up, and it returns within 7 s: the runner allows 7.5.
+// Main runs the action once and returns the process's exit status. When ctx ends, no further secret is started, those
+// in flight are finished or looked up, and it returns within 7 s: the runner allows 7.5.
 func (a *Action) Main(ctx context.Context) int {
 	r := &run{start: time.Now()}
 	var debug func(string)
@@ -91,7 +91,8 @@ func (r *run) warnOfBranch() {
 	if ref := r.runner.Getenv("GITHUB_ACTION_REF"); ref == "main" || ref == "master" {
 		r.runner.Annotate(runner.Annotation{
 			Level: runner.LevelWarning,
-			Text:  "keyvault-passwords is used from its branch " + ref + ", which changes without notice; pin a release or a commit",
+			Text: "keyvault-passwords is used from its branch " + ref +
+				", which changes without notice; pin a release or a commit",
 		})
 	}
 }

@@ -53,7 +53,8 @@ func TestNothingStoredIsLost(t *testing.T) {
 			t.Errorf("status %d though the log was lost; want %d", status, action.StatusFailed)
 		}
 		text, err := os.ReadFile(env["GITHUB_OUTPUT"])
-		if err != nil || !strings.Contains(string(text), `changed<<`) || !strings.Contains(string(text), `["a-secret"]`) {
+		if err != nil || !strings.Contains(string(text), `changed<<`) ||
+			!strings.Contains(string(text), `["a-secret"]`) {
 			t.Errorf("the outputs do not tell what was stored: %q, %v", text, err)
 		}
 	})
@@ -100,8 +101,8 @@ func TestStoppedAtOnce(t *testing.T) {
 	})
 }
 
-// A run that was stopped fails, also where all that was in flight came to a good end: who stopped it shall not be told that
-// it is done.
+// A run that was stopped fails, also where all that was in flight came to a good end: who stopped it shall not be told
+// that it is done.
 func TestStoppedWhileTheLastSecretIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := emulator.New(emulator.Options{})
@@ -114,7 +115,8 @@ func TestStoppedWhileTheLastSecretIsStored(t *testing.T) {
 		defer cancel()
 		a := &action.Action{Getenv: func(name string) string { return env[name] }, Stdout: &log, Network: network}
 		if status := a.Main(ctx); status != action.StatusFailed || len(e.Holds()) != 1 {
-			t.Errorf("status %d with %d versions; want %d and the one in flight", status, len(e.Holds()), action.StatusFailed)
+			t.Errorf("status %d with %d versions; want %d and the one in flight", status, len(e.Holds()),
+				action.StatusFailed)
 		}
 	})
 }

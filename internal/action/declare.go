@@ -81,7 +81,8 @@ func (r *run) choose(declared *declaration.Declaration) (mistakes []error) {
 	return append(mistakes, r.checkIdentities()...)
 }
 
-// selected returns the secrets that one of patterns matches, letter case aside, and an error for each that matches none.
+// selected returns the secrets that one of patterns matches, letter case aside, and an error for each that matches
+// none.
 func selected(secrets []declaration.Secret, patterns []string) (chosen []declaration.Secret, mistakes []error) {
 	hit := make([]bool, len(secrets))
 	for _, pattern := range patterns {
@@ -93,8 +94,10 @@ func selected(secrets []declaration.Secret, patterns []string) (chosen []declara
 			}
 		}
 		if !matched {
-			mistakes = append(mistakes, fmt.Errorf("input %s: %q matches none of the %d declared secrets; expected one of their names, or a glob",
-				inputOnly, pattern, len(secrets)))
+			mistakes = append(mistakes,
+				fmt.Errorf("input %s: %q matches none of the %d declared secrets; expected one of their names, or a "+
+					"glob",
+					inputOnly, pattern, len(secrets)))
 		}
 	}
 	for i, s := range secrets {

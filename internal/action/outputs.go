@@ -15,7 +15,8 @@ import (
 const flushEvery = time.Second
 
 // A ledger is what the vaults hold of the selected secrets, as far as the run knows, and the step's outputs made of it.
-// The output file is rewritten as it changes: a run that is killed half-way has reported what it stored until a second ago.
+// The output file is rewritten as it changes: a run that is killed half-way has reported what it stored until a second
+// ago.
 type ledger struct {
 	mu      sync.Mutex
 	keys    []string // of the steps, in their order: NAME, or VAULT/NAME where the steps are in several vaults

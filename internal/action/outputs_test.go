@@ -49,9 +49,12 @@ func TestOutputsOfALedger(t *testing.T) {
 		plan *provision.Plan
 		want []string
 	}{
-		{"one secret in one vault", planOf("x@kv"), []string{`names=["x"]`, `versions={"x":"` + a + `"}`, `changed=[]`, `name=x`, `version=` + a}},
-		{"two secrets in one vault", planOf("x@kv", "y@kv"), []string{`names=["x","y"]`, `versions={"x":"` + a + `","y":"` + b + `"}`, `changed=[]`}},
-		{"one secret in two vaults", planOf("x@k1", "x@k2"), []string{`names=["k1/x","k2/x"]`, `versions={"k1/x":"` + a + `","k2/x":"` + b + `"}`, `changed=[]`}},
+		{"one secret in one vault", planOf("x@kv"),
+			[]string{`names=["x"]`, `versions={"x":"` + a + `"}`, `changed=[]`, `name=x`, `version=` + a}},
+		{"two secrets in one vault", planOf("x@kv", "y@kv"),
+			[]string{`names=["x","y"]`, `versions={"x":"` + a + `","y":"` + b + `"}`, `changed=[]`}},
+		{"one secret in two vaults", planOf("x@k1", "x@k2"),
+			[]string{`names=["k1/x","k2/x"]`, `versions={"k1/x":"` + a + `","k2/x":"` + b + `"}`, `changed=[]`}},
 		{"nothing", planOf(), []string{`names=[]`, `versions={}`, `changed=[]`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -70,7 +73,8 @@ func TestMasksOfALedger(t *testing.T) {
 	plan := planOf("x-secret@kv", "y-secret@kv")
 	plan.Steps[1].Before.Version = ""
 	l, a := newLedger(plan, nil), strings.Repeat("a", 32)
-	for masking, want := range map[masking][]string{maskAll: {"x-secret", a, "y-secret"}, maskVersions: {a}, maskNone: nil} {
+	for masking, want := range map[masking][]string{maskAll: {"x-secret", a, "y-secret"}, maskVersions: {a},
+		maskNone: nil} {
 		if diff := cmp.Diff(want, l.masks(plan, masking)); diff != "" {
 			t.Errorf("masks %s (-want +got):\n%s", masking, diff)
 		}
@@ -100,7 +104,8 @@ func TestOutputsThatCannotBeWrittenAreLogged(t *testing.T) {
 	if failed := step.deliver(plan, results, l); !failed {
 		t.Error("outputs that could not be written are no failure")
 	}
-	for _, want := range []string{"::error::writing the output file: ", "secret-0 " + stored + " (changed)\n", fmt.Sprintf("secret-199 %032x\n", 199)} {
+	for _, want := range []string{"::error::writing the output file: ", "secret-0 " + stored + " (changed)\n",
+		fmt.Sprintf("secret-199 %032x\n", 199)} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("%q is not in the log:\n%s", want, log)
 		}

@@ -64,7 +64,8 @@ func (r *run) showPlan(plan *provision.Plan) {
 const progressEvery = 5 * time.Second
 
 // apply carries the plan out, a line for each step that changed something or failed.
-func (r *run) apply(ctx context.Context, plan *provision.Plan, vaults map[string]provision.Vault, l *ledger) []provision.Result {
+func (r *run) apply(ctx context.Context, plan *provision.Plan, vaults map[string]provision.Vault,
+	l *ledger) []provision.Result {
 	lines := report.NewLines(plan)
 	start := time.Now()
 	progress, next, done := report.Progress{Total: len(plan.Steps)}, start.Add(progressEvery), 0
@@ -112,7 +113,8 @@ func stopped(cause error) string {
 // deliver writes outputs and summary. Where outputs cannot be written, the log gets them: no version ID is lost.
 func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledger) (failed bool) {
 	if err := l.close(); err != nil {
-		r.runner.Annotate(runner.Annotation{Level: runner.LevelError, Text: err.Error() + "; the log has what it should hold"})
+		r.runner.Annotate(runner.Annotation{Level: runner.LevelError, Text: err.Error() +
+			"; the log has what it should hold"})
 		r.runner.Print("These outputs could not be written:")
 		for _, line := range l.lines() {
 			r.runner.Print(line)
@@ -131,6 +133,7 @@ func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledge
 func (r *run) mask(texts []string) {
 	if short := r.runner.Mask(texts...); short > 0 {
 		r.runner.Annotate(runner.Annotation{Level: runner.LevelNotice, Text: fmt.Sprintf(
-			"names of three characters or fewer are not masked, since that would make the log unreadable: %d here", short)})
+			"names of three characters or fewer are not masked, since that would make the log unreadable: %d "+
+				"here", short)})
 	}
 }

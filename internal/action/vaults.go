@@ -41,8 +41,9 @@ func (r *run) checkIdentities() (mistakes []error) {
 			noTenant = noTenant || p.tenantID == ""
 			noClient = noClient || p.clientID == ""
 			if other, ok := in[v.Name]; ok && other != p {
-				mistakes = append(mistakes, fmt.Errorf("%s: vault %s is declared with two identities; expected one for each vault",
-					secret.Place, v.Name))
+				mistakes = append(mistakes,
+					fmt.Errorf("%s: vault %s is declared with two identities; expected one for each vault",
+						secret.Place, v.Name))
 			}
 			in[v.Name] = p
 		}
@@ -51,13 +52,15 @@ func (r *run) checkIdentities() (mistakes []error) {
 		mistakes = append(mistakes, missing(inputTenantID, "AZURE_TENANT_ID", "the Entra tenant's ID"))
 	}
 	if noClient {
-		mistakes = append(mistakes, missing(inputClientID, "AZURE_CLIENT_ID", "the client ID of the app registration or user-assigned identity"))
+		mistakes = append(mistakes, missing(inputClientID, "AZURE_CLIENT_ID",
+			"the client ID of the app registration or user-assigned identity"))
 	}
 	return mistakes
 }
 
 func missing(input, variable, what string) error {
-	return fmt.Errorf("input %s: it is not given, and the job's %s is not set; expected %s, a GUID", input, variable, what)
+	return fmt.Errorf("input %s: it is not given, and the job's %s is not set; expected %s, a GUID", input, variable,
+		what)
 }
 
 // clients are the vaults of a run, and the sign-ins that they need.
@@ -102,7 +105,8 @@ func (r *run) credential(p principal) (*identity.Credential, error) {
 		audience = r.cloud.Audience
 	}
 	return identity.New(identity.Config{
-		Cloud: *r.cloud, TenantID: p.tenantID, ClientID: p.clientID, Audience: audience, IDToken: r.runner.IDToken, HTTP: r.client,
+		Cloud: *r.cloud, TenantID: p.tenantID, ClientID: p.clientID, Audience: audience, IDToken: r.runner.IDToken,
+		HTTP: r.client,
 	})
 }
 

@@ -55,7 +55,8 @@ func TestNewest(t *testing.T) {
 		{"none enabled", []lifecycle.Version{disabled(made("a", day))}, nil},
 		{"the later of two", []lifecycle.Version{made("a", day), made("b", hour)}, []string{"b"}},
 		{"the later is disabled", []lifecycle.Version{made("a", day), disabled(made("b", hour))}, []string{"a"}},
-		{"two of one second, by ID", []lifecycle.Version{made("c", hour), made("a", day), made("b", hour)}, []string{"b", "c"}},
+		{"two of one second, by ID", []lifecycle.Version{made("c", hour), made("a", day), made("b", hour)},
+			[]string{"b", "c"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, idsOf(lifecycle.Newest(tc.versions))); diff != "" {
@@ -110,15 +111,19 @@ func TestDue(t *testing.T) {
 		{"old", after60d, made("a", 61*day), false, "age: made 61d ago, rotate after 60d", now.Add(-day)},
 		{"exactly old", after60d, made("a", 60*day), false, "age: made 60d ago, rotate after 60d", now},
 		{"expires later", before14d, expiring(made("a", day), 15*day), false, "", now.Add(day)},
-		{"expires soon", before14d, expiring(made("a", day), 13*day), false, "expiry: expires in 13d, rotate 14d before", now.Add(-day)},
-		{"expired", before14d, expiring(made("a", day), -2*day), false, "expiry: expired 2d ago, rotate 14d before", now.Add(-16 * day)},
+		{"expires soon", before14d, expiring(made("a", day), 13*day), false,
+			"expiry: expires in 13d, rotate 14d before", now.Add(-day)},
+		{"expired", before14d, expiring(made("a", day), -2*day), false, "expiry: expired 2d ago, rotate 14d before",
+			now.Add(-16 * day)},
 		{
 			"made before an expiry was declared", before14d, made("a", 77*day), false,
 			"expiry: has no expiry, made 77d ago, declared to expire after 90d, rotate 14d before", now.Add(-day),
 		},
-		{"another policy", onChange, made("a", day), false, "policy: policy changed: default@1 -> default@2", time.Time{}},
+		{"another policy", onChange, made("a", day), false, "policy: policy changed: default@1 -> default@2",
+			time.Time{}},
 		{"theirs", onChange, theirs("a", day), false, "", time.Time{}},
-		{"theirs, adopted", onChange, theirs("a", day), true, "policy: adopted, its policy is unknown: -> default@2", time.Time{}},
+		{"theirs, adopted", onChange, theirs("a", day), true, "policy: adopted, its policy is unknown: -> default@2",
+			time.Time{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			trigger, reason := tc.terms.Due(tc.current, now, tc.adopt)
@@ -159,7 +164,8 @@ func TestDueAgreesWithNext(t *testing.T) {
 
 func TestObsolete(t *testing.T) {
 	versions := []lifecycle.Version{
-		made("a1", 9*day), made("b1", 8*day), theirs("x1", 7*day), disabled(made("c1", 6*day)), made("d1", day), made("d2", day),
+		made("a1", 9*day), made("b1", 8*day), theirs("x1", 7*day), disabled(made("c1", 6*day)), made("d1", day),
+		made("d2", day),
 	}
 	current := versions[4]
 	later := lifecycle.Terms{Superseded: &lifecycle.Superseded{DisableAfter: 24 * hour}}
@@ -189,12 +195,15 @@ func TestObsolete(t *testing.T) {
 	}
 }
 
-// What a new version takes over fits beside its own tags, and a declaration's share with the action's makes Key Vault's 15.
+// What a new version takes over fits beside its own tags, and a declaration's share with the action's makes Key Vault's
+// 15.
 func TestTagsFit(t *testing.T) {
 	if got := lifecycle.MaxUserTags + len(lifecycle.OwnTags()); got != lifecycle.MaxTags || lifecycle.MaxUserTags != 9 {
-		t.Errorf("a declaration's %d tags and the action's make %d; want 9 and %d", lifecycle.MaxUserTags, got, lifecycle.MaxTags)
+		t.Errorf("a declaration's %d tags and the action's make %d; want 9 and %d", lifecycle.MaxUserTags, got,
+			lifecycle.MaxTags)
 	}
-	current := map[string]string{"Generated-By": "x", "owner": "a", "Owner2": "b", "file-encoding": "utf-8", "login": "z"}
+	current := map[string]string{"Generated-By": "x", "owner": "a", "Owner2": "b", "file-encoding": "utf-8",
+		"login": "z"}
 	for i := range 15 {
 		current[fmt.Sprintf("t%02d", i)] = "x"
 	}
@@ -222,7 +231,8 @@ func TestPolicyTag(t *testing.T) {
 }
 
 func TestAge(t *testing.T) {
-	for want, d := range map[string]time.Duration{"61d": 61*day + hour, "47h": 47 * hour, "119m": 119 * time.Minute, "90s": 90 * time.Second, "0s": -day} {
+	for want, d := range map[string]time.Duration{"61d": 61*day + hour, "47h": 47 * hour, "119m": 119 * time.Minute,
+		"90s": 90 * time.Second, "0s": -day} {
 		if got := lifecycle.Age(d); got != want {
 			t.Errorf("Age(%s) = %s; want %s", d, got, want)
 		}

@@ -32,15 +32,15 @@ const (
 // OwnTags returns the names of the tags that are the action's own. A declaration cannot set them.
 func OwnTags() []string { return slices.Clone(ownTags[:]) }
 
-// fileEncodingTag says how `az keyvault secret set --file` encoded the value that it stored. It describes that value and
-// not the secret, so a new value does not have it.
+// fileEncodingTag says how `az keyvault secret set --file` encoded the value that it stored. It describes that value
+// and not the secret, so a new value does not have it.
 const fileEncodingTag = "file-encoding"
 
 // Ours reports whether a version with these tags was made by this action.
 func Ours(tags map[string]string) bool { return tags[TagGeneratedBy] == generatedBy }
 
-// A PolicyTag names the policy that a value is made to: NAME@FINGERPRINT, with the name "inline" for a policy without one
-// and "composite" for a value of several parts.
+// A PolicyTag names the policy that a value is made to: NAME@FINGERPRINT, with the name "inline" for a policy without
+// one and "composite" for a value of several parts.
 type PolicyTag string
 
 // NewPolicyTag returns the tag of a policy.
@@ -69,8 +69,9 @@ func NewTags(policy PolicyTag, declared, carried map[string]string, operation, r
 	return tags
 }
 
-// Carry returns which tags of the current version a new one keeps beside its own tags next, which come from [NewTags]: all
-// that next does not name (letter case aside), that are not the action's own, and that fit. Left are those that do not fit.
+// Carry returns which tags of the current version a new one keeps beside its own tags next, which come from [NewTags]:
+// all that next does not name (letter case aside), that are not the action's own, and that fit. Left are those that do
+// not fit.
 func Carry(current, next map[string]string) (carried map[string]string, left []string) {
 	taken := map[string]bool{fileEncodingTag: true}
 	for _, name := range ownTags {

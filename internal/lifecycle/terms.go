@@ -82,8 +82,8 @@ func (t Terms) dueByExpiry(current Version, now time.Time) string {
 	}
 }
 
-// ExpiryOf returns when a version expires, zero if never. Where one without an expiry was made before the declaration had
-// one, the declared expiry counts from its making: otherwise it would never be due.
+// ExpiryOf returns when a version expires, zero if never. Where one without an expiry was made before the declaration
+// had one, the declared expiry counts from its making: otherwise it would never be due.
 func (t Terms) ExpiryOf(v Version) time.Time {
 	if v.Expires.IsZero() && t.Expires > 0 {
 		return v.Created.Add(t.Expires)
@@ -120,9 +120,9 @@ func after(now time.Time, d time.Duration) time.Time {
 	return now.Add(d).Truncate(time.Second)
 }
 
-// Obsolete returns the IDs of the versions to disable while current stays current, sorted: enabled ones that this action
-// made before it, once it is as old as declared. A further version of current's own operation holds the same value, and
-// stays with it.
+// Obsolete returns the IDs of the versions to disable while current stays current, sorted: enabled ones that this
+// action made before it, once it is as old as declared. A further version of current's own operation holds the same
+// value, and stays with it.
 func (t Terms) Obsolete(versions []Version, current Version, now time.Time) (ids []string) {
 	if t.Superseded == nil || !current.Ours() || now.Sub(current.Created) < t.Superseded.DisableAfter {
 		return nil

@@ -1,9 +1,9 @@
-// Package lifecycle is what becomes of a secret over time: which of its versions is the current one, whose it is, how old
-// it may grow, when the next one is due, and which older ones are disabled. A rotation is planned by it and an audit
-// judges by it, so that the two cannot disagree.
+// Package lifecycle is what becomes of a secret over time: which of its versions is the current one, whose it is, how
+// old it may grow, when the next one is due, and which older ones are disabled. A rotation is planned by it and an
+// audit judges by it, so that the two cannot disagree.
 //
-// It is arithmetic alone: it knows metadata and durations, contacts nothing, and has no place for a value. Every time that
-// it is given is the vault's.
+// It is arithmetic alone: it knows metadata and durations, contacts nothing, and has no place for a value. Every time
+// that it is given is the vault's.
 package lifecycle
 
 import (

@@ -16,8 +16,8 @@ import (
 	"keyvault-passwords/internal/sensitive"
 )
 
-// Apply does what the plan says, o.Concurrency secrets at once, and returns one Result for each step, in their order. As a
-// step ends, on is called with its Result, by one goroutine at a time; steps that need nothing done end first.
+// Apply does what the plan says, o.Concurrency secrets at once, and returns one Result for each step, in their order.
+// As a step ends, on is called with its Result, by one goroutine at a time; steps that need nothing done end first.
 //
 // After ctx is done no secret is started. Those in flight go on with ctx, and the vaults end or look up what was sent;
 // what was stored is in the results either way.
@@ -215,8 +215,8 @@ func (op operation) set(ctx context.Context, v Vault, carried map[string]string,
 	return nil
 }
 
-// lookAgain corrects what r says that the vault holds after a set whose end is not known. If it cannot be looked up, that
-// is not known either.
+// lookAgain corrects what r says that the vault holds after a set whose end is not known. If it cannot be looked up,
+// that is not known either.
 func (op operation) lookAgain(ctx context.Context, v Vault, r *Result) {
 	h := holding{secret: r.Step.secret, vault: r.Step.Vault}
 	h.look(ctx, v)

@@ -15,8 +15,8 @@ import (
 	"keyvault-passwords/internal/sensitive"
 )
 
-// exempt are types that the inside of a plan leads to and that hold no generated value: a policy, a template, a point in
-// time.
+// exempt are types that the inside of a plan leads to and that hold no generated value: a policy, a template, a point
+// in time.
 var exempt = []reflect.Type{
 	reflect.TypeFor[*password.Set](), reflect.TypeFor[*composite.Template](), reflect.TypeFor[time.Time](),
 }
@@ -64,8 +64,8 @@ func (w *walk) holders(t reflect.Type, path string) (paths []string) {
 	return paths
 }
 
-// Nothing that a plan or a result leads to can hold a value, not even a field that nobody can see; and nothing that other
-// packages can see of it leads to what draws one.
+// Nothing that a plan or a result leads to can hold a value, not even a field that nobody can see; and nothing that
+// other packages can see of it leads to what draws one.
 func TestNothingReturnedCanHoldAValue(t *testing.T) {
 	// What a result's error is, TestProperties holds: always a refusal.Refusal.
 	want := map[reflect.Type][]string{reflect.TypeFor[provision.Result](): {"Result.Err error"}}
@@ -86,10 +86,12 @@ func TestNothingReturnedCanHoldAValue(t *testing.T) {
 // The walk sees each of the ways in which a value could be held.
 func TestTheWalkSees(t *testing.T) {
 	for _, planted := range []any{
-		struct{ b []byte }{}, struct{ a [4]byte }{}, struct{ f func() string }{}, struct{ c chan string }{}, struct{ e error }{},
+		struct{ b []byte }{}, struct{ a [4]byte }{}, struct{ f func() string }{}, struct{ c chan string }{},
+		struct{ e error }{},
 		struct{ v sensitive.Value }{}, struct {
 			m map[string]*struct{ hidden []sensitive.Value }
-		}{}, struct{ any any }{}, struct{ k map[[2]byte]int }{}, struct{ s *password.Set }{}, struct{ p []declaration.Part }{},
+		}{}, struct{ any any }{}, struct{ k map[[2]byte]int }{}, struct{ s *password.Set }{},
+		struct{ p []declaration.Part }{},
 	} {
 		if got := new(walk).holders(reflect.TypeOf(planted), ""); len(got) != 1 {
 			t.Errorf("%T: found %v", planted, got)

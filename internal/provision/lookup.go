@@ -51,8 +51,8 @@ func (h *holding) carried(o Options) (carried map[string]string, left []string) 
 	return lifecycle.Carry(h.tags(), next)
 }
 
-// newerDisabled reports whether a disabled version is newer than the current one. A reader who names no version is given
-// that one by Key Vault, which means a refusal.
+// newerDisabled reports whether a disabled version is newer than the current one. A reader who names no version is
+// given that one by Key Vault, which means a refusal.
 func (h *holding) newerDisabled() bool {
 	return slices.ContainsFunc(h.versions, func(v lifecycle.Version) bool {
 		return !v.Enabled && v.Created.After(h.current.Created)
@@ -154,8 +154,8 @@ func lookUpDeleted(ctx context.Context, holdings []holding, vaults map[string]Va
 	runAll(workers, jobs)
 }
 
-// matchDeleted settles for the missing secrets of one vault whether they are soft-deleted. If the vault does not say, none
-// of them is known to be missing.
+// matchDeleted settles for the missing secrets of one vault whether they are soft-deleted. If the vault does not say,
+// none of them is known to be missing.
 func matchDeleted(ctx context.Context, v Vault, missing []*holding) {
 	deleted, err := v.Deleted(ctx)
 	for _, h := range missing {
@@ -193,7 +193,8 @@ func currentOf(
 		ids = append(ids, tied.ID)
 	}
 	return current, refusal.Refusal{
-		Cause: fmt.Sprintf("versions %s were made in the same second, and the vault's list does not show which is current",
+		Cause: fmt.Sprintf("versions %s were made in the same second, and the vault's list does not show which is "+
+			"current",
 			strings.Join(ids, " and ")),
 		Remedy: "disable all but one of them, then run the job again",
 	}

@@ -19,8 +19,8 @@ const (
 	manyVersions = 450
 )
 
-// MakePlan looks every secret up in its vaults, o.Concurrency at once, and decides what is to be done. It reads metadata
-// and writes nothing.
+// MakePlan looks every secret up in its vaults, o.Concurrency at once, and decides what is to be done. It reads
+// metadata and writes nothing.
 //
 // A secret that cannot be looked up, also because ctx is done, becomes a step that refuses. The error is about the call
 // itself: an unknown mode, or a vault of a secret that is not in vaults, which are by their real names.
@@ -106,7 +106,8 @@ func (h *holding) obstacle(o Options) *refusal.Refusal {
 		}
 	case h.deleted != nil && h.foreign() && !o.Adopt:
 		return &refusal.Refusal{
-			Cause: "it is soft-deleted, and this action did not make it", Kind: refusal.SoftDeleted, Remedy: adoptRemedy,
+			Cause: "it is soft-deleted, and this action did not make it", Kind: refusal.SoftDeleted,
+			Remedy: adoptRemedy,
 		}
 	case !h.current.Exists() && len(h.versions) > 0 && o.Mode != ModeForce:
 		return &refusal.Refusal{
@@ -118,7 +119,8 @@ func (h *holding) obstacle(o Options) *refusal.Refusal {
 }
 
 var errManaged = refusal.Refusal{
-	Cause: "it is managed by a Key Vault certificate", Remedy: "declare another name; Key Vault renews the certificate itself",
+	Cause:  "it is managed by a Key Vault certificate",
+	Remedy: "declare another name; Key Vault renews the certificate itself",
 }
 
 const adoptRemedy = "to replace it, set the input adopt: true; otherwise declare another name"
@@ -182,8 +184,8 @@ func differ(writable []*holding) string {
 	return ""
 }
 
-// holdBack refuses a secret in all of its vaults if it cannot be written to one of them: the value is generated once, and
-// a vault that misses it could never get it later.
+// holdBack refuses a secret in all of its vaults if it cannot be written to one of them: the value is generated once,
+// and a vault that misses it could never get it later.
 func holdBack(obstacles []*refusal.Refusal, group []holding, n need, o Options) {
 	blocked := ""
 	for i := range group {
@@ -283,7 +285,8 @@ func newStep(h *holding, d decision, o Options) Step {
 			"enable it, or run with mode: force for a new one")
 	}
 	if versions >= manyVersions {
-		step.warn("%d of %d versions: Key Vault backs up no more and cannot delete single versions; plan for a new name",
+		step.warn("%d of %d versions: Key Vault backs up no more and cannot delete single versions; plan for a new "+
+			"name",
 			versions, maxVersions)
 	}
 	return step

@@ -62,7 +62,8 @@ func drawSecret(t *rapid.T, name string, vaults []string) declaration.Secret {
 }
 
 func drawPast(t *rapid.T, v *vault, name string) {
-	ages := rapid.SliceOfN(rapid.SampledFrom([]time.Duration{100 * day, 61 * day, 9 * day, day, time.Hour}), 0, 4).Draw(t, "ages")
+	ages := rapid.SliceOfN(rapid.SampledFrom([]time.Duration{100 * day, 61 * day, 9 * day, day, time.Hour}), 0,
+		4).Draw(t, "ages")
 	slices.SortFunc(ages, func(a, b time.Duration) int { return int(b - a) })
 	certificate := rapid.IntRange(0, 40).Draw(t, "managed") == 0
 	for _, age := range ages {
@@ -94,13 +95,15 @@ func drawOptions(t *rapid.T) provision.Options {
 }
 
 // troubles are errors that a vault answers with.
-var troubles = []refusal.Kind{refusal.Other, refusal.Forbidden, refusal.SoftDeleted, refusal.Ambiguous, refusal.Cancelled, refusal.Unreachable}
+var troubles = []refusal.Kind{refusal.Other, refusal.Forbidden, refusal.SoftDeleted, refusal.Ambiguous,
+	refusal.Cancelled, refusal.Unreachable}
 
 // plantFaults makes some operations fail, before they are carried out.
 func (s *scene) plantFaults(t *rapid.T) {
 	faults := map[string]refusal.Kind{}
 	for range rapid.IntRange(0, 4).Draw(t, "faults") {
-		at := rapid.SampledFrom([]string{"versions", "current", "deleted", "set", "disable", "recover"}).Draw(t, "operation")
+		at := rapid.SampledFrom([]string{"versions", "current", "deleted", "set", "disable", "recover"}).Draw(t,
+			"operation")
 		name := rapid.SampledFrom([]string{"", "s0", "s1"}).Draw(t, "name")
 		faults[rapid.SampledFrom(vaultNames).Draw(t, "vault")+at+name] = rapid.SampledFrom(troubles).Draw(t, "kind")
 	}
@@ -128,8 +131,8 @@ func (s *scene) past() map[string][]held {
 	return past
 }
 
-// checkWrites holds the promises about what is written, whatever went wrong. The vault itself watches that no current and
-// no foreign version is disabled, no operation set twice, and no certificate's shadow set.
+// checkWrites holds the promises about what is written, whatever went wrong. The vault itself watches that no current
+// and no foreign version is disabled, no operation set twice, and no certificate's shadow set.
 func (s *scene) checkWrites(t *rapid.T, past map[string][]held, results []provision.Result, o provision.Options) {
 	for _, r := range results {
 		v, name := s.held[r.Step.Vault], r.Step.Name
@@ -187,7 +190,8 @@ func (s *scene) checkEnd(t *rapid.T, results []provision.Result) {
 // holdsValue reports whether a version is the current one, or of its operation and so of its value.
 func holdsValue(versions []held, id string, now held) bool {
 	at := slices.IndexFunc(versions, func(h held) bool { return h.ID == id })
-	return id == now.ID || at >= 0 && now.Tags["operation"] != "" && versions[at].Tags["operation"] == now.Tags["operation"]
+	return id == now.ID || at >= 0 && now.Tags["operation"] != "" &&
+		versions[at].Tags["operation"] == now.Tags["operation"]
 }
 
 func TestProperties(t *testing.T) {
@@ -224,7 +228,8 @@ func (s *scene) checkSettled(t *rapid.T, results []provision.Result, o provision
 	for i, step := range s.plan(t, o).Steps {
 		settled := step.Change == provision.Keep && len(step.Disable) == 0
 		if failed[step.Name] {
-			settled = step.Change == provision.Keep || step.Change == provision.Refuse || results[i].Step.Change == provision.Recover
+			settled = step.Change == provision.Keep || step.Change == provision.Refuse ||
+				results[i].Step.Change == provision.Recover
 		}
 		if !settled {
 			t.Fatalf("%s in %s: planned again: %s, disable %v; the run's step was: %s",

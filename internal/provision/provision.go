@@ -10,17 +10,18 @@
 //     secret, and the others go on.
 //   - A secret whose current version this action did not make is written with [Options.Adopt] only. One that is managed
 //     by a Key Vault certificate is never written.
-//   - The current version is the newest enabled one by its whole-second timestamp. A tie is settled by the tags that the
-//     vault's own list shows for the current version. If these cannot settle it, the secret is refused, never guessed.
-//   - A secret that is in several vaults has one value. It is generated once and goes to all of them under one operation,
-//     or, if one of them must be refused before anything is written, to none.
-//   - A version is disabled only where the declaration asks for it, in modes rotate and force, and never the current one
-//     nor one that this action did not make.
+//   - The current version is the newest enabled one by its whole-second timestamp. A tie is settled by the tags that
+//     the vault's own list shows for the current version. If these cannot settle it, the secret is refused, never
+//     guessed.
+//   - A secret that is in several vaults has one value. It is generated once and goes to all of them under one
+//     operation, or, if one of them must be refused before anything is written, to none.
+//   - A version is disabled only where the declaration asks for it, in modes rotate and force, and never the current
+//     one nor one that this action did not make.
 //   - After a stop no secret is started. Each step, started or not, has its [Result].
 //
 // What it cannot do: Key Vault has no compare-and-set, so two runs at once may both set a secret; a workflow keeps them
-// apart with its concurrency group. A value lives from its generation to the end of [Vault.Set], in no exported field of
-// this package: whoever holds a Plan or a Result holds names, versions, dates and reasons.
+// apart with its concurrency group. A value lives from its generation to the end of [Vault.Set], in no exported field
+// of this package: whoever holds a Plan or a Result holds names, versions, dates and reasons.
 package provision
 
 import (
@@ -132,7 +133,7 @@ type Step struct {
 	Disable  []string            // superseded versions to disable; after the set where there is one
 	Versions int                 // how many there are before the step, disabled ones included
 	Policy   lifecycle.PolicyTag // of the value that the step ends with. "": not known
-	Bits     string              // its entropy, part by part: "209.54 + 13.28". "": not known, since its policy is not declared
+	Bits     string              // its entropy, part by part: "209.54 + 13.28". "": not known
 	Warnings []string
 
 	secret  *declaration.Secret

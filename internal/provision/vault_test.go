@@ -168,8 +168,10 @@ func (v *vault) Set(ctx context.Context, name string, n keyvault.NewVersion) (ke
 	if _, gone := v.deleted[key]; gone {
 		return keyvault.Stored{}, v.refusal("setting", name, refusal.SoftDeleted)
 	}
-	if n.Value.Reveal() == "" || n.Operation == "" || n.Tags[lifecycle.TagOperation] != n.Operation || len(n.Tags) > 15 {
-		v.broken("%s: set with %d tags, operation %q tagged %q", name, len(n.Tags), n.Operation, n.Tags[lifecycle.TagOperation])
+	if n.Value.Reveal() == "" || n.Operation == "" || n.Tags[lifecycle.TagOperation] != n.Operation ||
+		len(n.Tags) > 15 {
+		v.broken("%s: set with %d tags, operation %q tagged %q", name, len(n.Tags), n.Operation,
+			n.Tags[lifecycle.TagOperation])
 	}
 	for _, h := range v.secrets[key] {
 		if h.Managed {
@@ -180,7 +182,8 @@ func (v *vault) Set(ctx context.Context, name string, n keyvault.NewVersion) (ke
 		}
 	}
 	made := v.add(name, lifecycle.Version{
-		Created: v.clock(), Expires: n.Expires, NotBefore: n.NotBefore, Enabled: true, ContentType: n.ContentType, Tags: maps.Clone(n.Tags),
+		Created: v.clock(), Expires: n.Expires, NotBefore: n.NotBefore, Enabled: true, ContentType: n.ContentType,
+		Tags: maps.Clone(n.Tags),
 	}, n.Value.Reveal())
 	return keyvault.Stored{Version: made.ID}, nil
 }

@@ -64,8 +64,9 @@ func Plan(w io.Writer, plan *provision.Plan) {
 	}
 }
 
-// Step returns the line of the plan for one step. What to do about a refusal is told with the problem, once for all that
-// share it: see [Problem]. A line reads "create  db  azure-sql@...  209.54 bits  expires 2027-02-20  not there yet".
+// Step returns the line of the plan for one step. What to do about a refusal is told with the problem, once for all
+// that share it: see [Problem]. A line reads "create  db  azure-sql@...  209.54 bits  expires 2027-02-20  not there
+// yet".
 func (l Lines) Step(s *provision.Step) string {
 	r := planned(s)
 	text := l.start(r.what, s)
@@ -120,8 +121,8 @@ func pad(text string, width int) string {
 	return text + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text))) + "  "
 }
 
-// rateWindow is what the rate of progress is taken over. Key Vault's limit is per 10 s too, so a run that is paced by it
-// shows the pace, and not the burst it began with.
+// rateWindow is what the rate of progress is taken over. Key Vault's limit is per 10 s too, so a run that is paced by
+// it shows the pace, and not the burst it began with.
 const rateWindow = 10 * time.Second
 
 // Progress says how far a long run is. The zero Progress is of nothing; Total must be set.
@@ -136,8 +137,8 @@ type sample struct {
 	at   time.Duration
 }
 
-// Line returns "340 of 2000, 25/s, 66 s left" for so many done at a time since the start. The rate is that of the last 10 s
-// or so; it and the time left are not told while nothing has moved.
+// Line returns "340 of 2000, 25/s, 66 s left" for so many done at a time since the start. The rate is that of the last
+// 10 s or so; it and the time left are not told while nothing has moved.
 func (p *Progress) Line(done int, at time.Duration) string {
 	for len(p.samples) > 1 && at-p.samples[1].at >= rateWindow {
 		p.samples = p.samples[1:]

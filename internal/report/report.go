@@ -1,12 +1,13 @@
 // Package report says what a run will do and what it did: the lines of the log and the job summary.
 //
-// It is given names, versions, dates and reasons. No type that it is given has an exported way to a value or to what draws
-// one, and it does not import the package that values are made of; two tests hold that: the diagram of imports, and the
-// list of every call that reveals or draws a value. It does no input or output of its own beyond the writer it is handed.
+// It is given names, versions, dates and reasons. No type that it is given has an exported way to a value or to what
+// draws one, and it does not import the package that values are made of; two tests hold that: the diagram of imports,
+// and the list of every call that reveals or draws a value. It does no input or output of its own beyond the writer it
+// is handed.
 //
-// Text from outside (an error's words, a tag's name) may be hostile. What goes to the log passes [escape.Line], so that no
-// line of it can be a workflow command. What goes to the summary passes [escape.Cell], so that it stays in its cell of the
-// table and is neither markup nor a link.
+// Text from outside (an error's words, a tag's name) may be hostile. What goes to the log passes [escape.Line], so that
+// no line of it can be a workflow command. What goes to the summary passes [escape.Cell], so that it stays in its cell
+// of the table and is neither markup nor a link.
 package report
 
 import (
@@ -143,15 +144,16 @@ func problems(rows []row) (list []Problem) {
 	return list
 }
 
-// Totals returns how many steps ended how, or, where results is nil, what the plan would do: "4 secrets: 2 created, 1 kept,
-// 1 refused; 3 superseded versions disabled". A secret in two vaults counts as two.
+// Totals returns how many steps ended how, or, where results is nil, what the plan would do: "4 secrets: 2 created, 1
+// kept, 1 refused; 3 superseded versions disabled". A secret in two vaults counts as two.
 func Totals(plan *provision.Plan, results []provision.Result) string {
 	return totals(rows(plan, results))
 }
 
 // endings is the order in which totals are told.
 var endings = []string{
-	"to create", "created", "to rotate", "rotated", "to recover", "recovered", "to keep", "kept", "refused", "failed", "stopped",
+	"to create", "created", "to rotate", "rotated", "to recover", "recovered", "to keep", "kept", "refused", "failed",
+	"stopped",
 }
 
 func totals(rows []row) string {

@@ -95,13 +95,15 @@ func example() (*provision.Plan, []provision.Result) {
 	}
 	for i, changed := range map[int]int{0: 10, 1: 11, 2: 12} {
 		results[i].Changed = true
-		results[i].After = provision.State{Version: id(changed), Expires: steps[i].After.Expires, Next: steps[i].After.Next}
+		results[i].After = provision.State{Version: id(changed), Expires: steps[i].After.Expires,
+			Next: steps[i].After.Next}
 	}
 	results[0].Elapsed, results[1].Elapsed, results[2].Elapsed = 120*time.Millisecond, 2*time.Second, time.Millisecond
 	results[1].Disabled = []string{id(1)}
 	results[1].Err = refusal.Refusal{
 		Act: "disabling superseded version " + id(2), Cause: "the identity has no role here that allows it",
-		Remedy: "assign a role with the data action Microsoft.KeyVault/vaults/secrets/update/action", Kind: refusal.Forbidden,
+		Remedy: "assign a role with the data action Microsoft.KeyVault/vaults/secrets/update/action",
+		Kind:   refusal.Forbidden,
 	}
 	results[2].Duplicates = []string{id(13)}
 	results[4].Err, results[8].Err = steps[4].Refusal, steps[8].Refusal
@@ -143,7 +145,8 @@ func TestLogOfOneVault(t *testing.T) {
 func TestSummary(t *testing.T) {
 	plan, results := example()
 	golden(t, "summary.md", report.Summary(report.Run{
-		Mode: provision.ModeRotate, Plan: plan, Results: results, Now: today, Elapsed: 2345 * time.Millisecond, Notes: []string{"identity: 0.31 s"},
+		Mode: provision.ModeRotate, Plan: plan, Results: results, Now: today, Elapsed: 2345 * time.Millisecond,
+		Notes: []string{"identity: 0.31 s"},
 	}))
 	golden(t, "dry-run.md", report.Summary(report.Run{Mode: provision.ModeRotate, Plan: plan, Now: today}))
 }
@@ -178,7 +181,8 @@ func TestOneProblemOfMany(t *testing.T) {
 // One long name does not push all other lines aside.
 func TestAlignmentIsBounded(t *testing.T) {
 	plan := &provision.Plan{Steps: []provision.Step{
-		step(1, strings.Repeat("x", 127), "kv", provision.Create, "not there yet"), step(2, "db", "kv", provision.Create, "not there yet"),
+		step(1, strings.Repeat("x", 127), "kv", provision.Create, "not there yet"),
+		step(2, "db", "kv", provision.Create, "not there yet"),
 	}}
 	if got := report.NewLines(plan).Step(&plan.Steps[1]); len(got) > 120 {
 		t.Errorf("%d characters: %s", len(got), got)
@@ -198,13 +202,15 @@ func TestNothingToDo(t *testing.T) {
 	if got, want := report.Totals(&provision.Plan{}, nil), "0 secrets: nothing to do"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: &provision.Plan{}}); !strings.HasPrefix(got, "## Passwords") {
+	if got := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: &provision.Plan{}}); !strings.HasPrefix(got,
+		"## Passwords") {
 		t.Errorf("got %q", got)
 	}
 }
 
 // hostile is text as an answer could bring it.
-const hostile = "\n::add-mask::x\r\n##[error]oops | `code` <img src=x> [link](https://example.com) www.example.com\x1b[31m &amp; \u202e"
+const hostile = "\n::add-mask::x\r\n##[error]oops | `code` <img src=x> [link](https://example.com) " +
+	"www.example.com\x1b[31m &amp; \u202e"
 
 // hostileRun returns n results, all failed, whose every text is hostile and long.
 func hostileRun(n int) (*provision.Plan, []provision.Result) {
@@ -213,11 +219,13 @@ func hostileRun(n int) (*provision.Plan, []provision.Result) {
 	for i := range n {
 		s := step(i, fmt.Sprintf("name%d%s", i, hostile), "kv"+hostile, provision.Create, strings.Repeat(hostile, 50))
 		s.Warnings = []string{hostile}
-		s.Place.File, s.Policy, s.Bits, s.Before.Version, s.After.Expires = hostile, hostile, hostile, hostile, today.Add(day)
+		s.Place.File, s.Policy, s.Bits, s.Before.Version = hostile, hostile, hostile, hostile
+		s.After.Expires = today.Add(day)
 		plan.Steps[i] = s
 		results[i] = provision.Result{
-			Step: &plan.Steps[i], After: provision.State{Version: hostile, Expires: s.After.Expires}, Duplicates: []string{hostile},
-			Err: refusal.Refusal{Cause: fmt.Sprint(i, hostile), Remedy: strings.Repeat(hostile, 50)},
+			Step: &plan.Steps[i], After: provision.State{Version: hostile, Expires: s.After.Expires},
+			Duplicates: []string{hostile},
+			Err:        refusal.Refusal{Cause: fmt.Sprint(i, hostile), Remedy: strings.Repeat(hostile, 50)},
 		}
 		switch i % 3 {
 		case 0:
@@ -229,8 +237,8 @@ func hostileRun(n int) (*provision.Plan, []provision.Result) {
 	return plan, results
 }
 
-// The summary stays below the runner's limit, however many secrets there are and whatever they are called, and tells how
-// many rows it leaves out.
+// The summary stays below the runner's limit, however many secrets there are and whatever they are called, and tells
+// how many rows it leaves out.
 func TestSummaryIsBounded(t *testing.T) {
 	for _, test := range []struct {
 		when string
@@ -248,7 +256,8 @@ func TestSummaryIsBounded(t *testing.T) {
 	} {
 		t.Run(test.when, func(t *testing.T) {
 			plan, results := test.run()
-			got := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Results: results, Now: today, Notes: []string{hostile}})
+			got := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Results: results, Now: today,
+				Notes: []string{hostile}})
 			if len(got) > 1<<20 || len(got) < 1<<19 {
 				t.Errorf("%d bytes", len(got))
 			}
@@ -294,7 +303,8 @@ func TestLogOfHostileText(t *testing.T) {
 	}
 	for line := range strings.Lines(b.String()) {
 		line = strings.TrimSuffix(line, "\n")
-		if strings.Contains(line, "##[") || strings.HasPrefix(strings.TrimSpace(line), "::") || strings.ContainsFunc(line, unicode.IsControl) {
+		if strings.Contains(line, "##[") || strings.HasPrefix(strings.TrimSpace(line), "::") ||
+			strings.ContainsFunc(line, unicode.IsControl) {
 			t.Errorf("a line that is not escaped: %.200q", line)
 		}
 	}

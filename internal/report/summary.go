@@ -71,7 +71,8 @@ type table struct {
 // newTable begins a table that has no more than limit bytes, beside a few for the count of what does not fit.
 func newTable(heading string, limit int, columns ...string) *table {
 	t := &table{limit: limit - 200}
-	fmt.Fprintf(t, "### %s\n\n| %s |\n|%s\n", heading, strings.Join(columns, " | "), strings.Repeat(" --- |", len(columns)))
+	fmt.Fprintf(t, "### %s\n\n| %s |\n|%s\n", heading, strings.Join(columns, " | "),
+		strings.Repeat(" --- |", len(columns)))
 	return t
 }
 
@@ -90,7 +91,8 @@ func (t *table) add(cells func() []string) {
 // end returns the table, and how many rows did not fit.
 func (t *table) end() string {
 	if t.left > 0 {
-		fmt.Fprintf(t, "\n%s not shown: a summary has room for 1 MiB. The log has them all.\n", Counted(t.left, "more row"))
+		fmt.Fprintf(t, "\n%s not shown: a summary has room for 1 MiB. The log has them all.\n",
+			Counted(t.left, "more row"))
 	}
 	return t.String() + "\n"
 }
@@ -142,7 +144,8 @@ func named(s *provision.Step) string {
 }
 
 func secretTable(all []row, limit int) string {
-	t := newTable("Secrets", limit, "secret", "vault", "what was done, and why", "version", "policy", "bits", "expires", "next rotation")
+	t := newTable("Secrets", limit, "secret", "vault", "what was done, and why", "version", "policy", "bits", "expires",
+		"next rotation")
 	for _, r := range all {
 		t.add(r.cells)
 	}
@@ -185,7 +188,8 @@ func timeline(all []row, now time.Time) string {
 		more = fmt.Sprintf("\nLater: %s.\n", Counted(n, "more secret"))
 		expiring = expiring[:maxChart]
 	}
-	slices.SortStableFunc(expiring, func(a, b row) int { return strings.Compare(a.step.Vault, b.step.Vault) }) // a section each
+	// a section each
+	slices.SortStableFunc(expiring, func(a, b row) int { return strings.Compare(a.step.Vault, b.step.Vault) })
 	var b strings.Builder
 	b.WriteString("### What expires when\n\n```mermaid\ngantt\n    dateFormat YYYY-MM-DD\n    axisFormat %Y-%m-%d\n")
 	for i, r := range expiring {
@@ -211,7 +215,8 @@ func bar(r row, now time.Time) string {
 	if from.After(to) {
 		from = to
 	}
-	label := chartText("at " + place(r.step.Place) + " " + r.step.Name) // a line that began with a name like title-x could be a statement
+	// a line that began with a name like title-x could be a statement
+	label := chartText("at " + place(r.step.Place) + " " + r.step.Name)
 	return fmt.Sprintf("%s :%s, %s, %s", label, state, day(from), day(cmp.Or(to, now).Add(24*time.Hour)))
 }
 
