@@ -23,6 +23,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
 
@@ -177,7 +178,7 @@ func (c *Client) Disable(ctx context.Context, name, version string) error {
 	if ctx.Err() != nil {
 		return c.cancelled(actDisable, name)
 	}
-	ctx, cancel := linger(ctx, sendGrace)
+	ctx, cancel := outlive(ctx, sendGrace)
 	defer cancel()
 	return c.retrying(ctx, actDisable, name, func(ctx context.Context) error {
 		_, err := c.secrets.UpdateSecretProperties(ctx, name, version, azsecrets.UpdateSecretPropertiesParameters{
@@ -217,7 +218,7 @@ func (c *Client) Recover(ctx context.Context, name string) error {
 			e.Remedy = "run the job again in a few minutes"
 			return e
 		}
-		if wait(ctx, pause) != nil {
+		if !network.Sleep(ctx.Done(), pause) {
 			return c.cancelled(actRecover, name)
 		}
 	}

@@ -61,11 +61,11 @@ func (c *Client) explain(a act, name string, err error) *Error {
 		e.Kind = refusal.Identity
 	case errors.As(err, &answer):
 		c.explainAnswer(e, a, answer)
-	case errors.Is(err, errNotSent):
+	case errors.Is(err, errOtherHost):
 		e.Cause, e.Remedy = "its answer pointed to another host, which was not followed", c.between()
 	case errors.As(err, &lost):
 		c.explainLost(e, lost)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errStopped):
 		return c.cancelled(a, name)
 	case errors.Is(err, errTooMany), errors.Is(err, errTooLarge):
 		e.Cause, e.Remedy = err.Error(), "purge what is not needed, or use another name; "+c.between()

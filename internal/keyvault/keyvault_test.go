@@ -371,6 +371,60 @@ func TestStop(t *testing.T) {
 	})
 }
 
+// A set that waits for its turn, or for a token, is not sent after a stop, though one that was sent would be answered.
+func TestNothingIsSentAfterAStop(t *testing.T) {
+	cancelled := func(t *testing.T, b *bench, ctx context.Context, name string) {
+		t.Helper()
+		before := b.emulator.Requests()["set"]
+		_, err := b.Set(ctx, name, newVersion(name))
+		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != refusal.Cancelled {
+			t.Errorf("Set: %v; want it cancelled", err)
+		}
+		if end, _ := ctx.Deadline(); time.Since(end) > 3*time.Second {
+			t.Errorf("Set went on for %s after the stop; want it to end", time.Since(end))
+		}
+		time.Sleep(time.Minute)
+		if sent := b.emulator.Requests()["set"] - before; sent != 0 || b.count(name) != 0 {
+			t.Errorf("%d requests were sent, and the vault holds %d versions; want none", sent, b.count(name))
+		}
+	}
+	t.Run("while it waits for its turn", func(t *testing.T) {
+		with(t, func(t *testing.T, b *bench) {
+			if _, err := b.Versions(t.Context(), "warm-up"); err != nil {
+				t.Fatal(err)
+			}
+			first := time.Now()
+			for i := range 270 {
+				if _, err := b.Set(t.Context(), fmt.Sprintf("secret-%d", i), newVersion(fmt.Sprint(i))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ctx, cancel := context.WithDeadline(t.Context(), first.Add(9*time.Second)) // a second before its turn
+			defer cancel()
+			cancelled(t, b, ctx, "one-too-many")
+		})
+	})
+	t.Run("while the vault is paused", func(t *testing.T) {
+		with(t, func(t *testing.T, b *bench) {
+			throttled := emulator.Fault{Operation: "versions", Kind: emulator.Status, Status: 429, Code: "Throttled", RetryAfter: "10"}
+			b.emulator.Fault(throttled)
+			go func() { _, _ = b.Versions(t.Context(), "another") }()
+			synctest.Wait()
+			ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+			defer cancel()
+			cancelled(t, b, ctx, "a-secret")
+		})
+	})
+	t.Run("while it waits for a token", func(t *testing.T) {
+		with(t, func(t *testing.T, b *bench) {
+			b.emulator.Fault(emulator.Fault{Operation: "token", Kind: emulator.Slow, Delay: 2 * time.Second})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			cancelled(t, b, ctx, "a-secret")
+		})
+	})
+}
+
 // A name that does not resolve is told at once, not after four tries.
 func TestNoSuchVaultFailsFast(t *testing.T) {
 	withOptions(t, emulator.Options{}, "kv-exmaple", func(t *testing.T, b *bench) {
