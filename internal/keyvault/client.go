@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -214,7 +213,7 @@ func (c *Client) Recover(ctx context.Context, name string) error {
 		}
 		if time.Now().Add(pause).After(end) {
 			e := c.newError(actRecover, name)
-			e.Cause = fmt.Sprintf("it was not there again after %s", recoverPatience)
+			e.Cause = fmt.Sprintf("it was not listed again after %s", recoverPatience)
 			e.Remedy = "run the job again in a few minutes"
 			return e
 		}
@@ -224,8 +223,10 @@ func (c *Client) Recover(ctx context.Context, name string) error {
 	}
 }
 
-// versionID is how Key Vault writes version IDs.
-var versionID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+// isVersionID reports whether id is what Key Vault gives as the ID of a version: 32 hexadecimal digits in lower case.
+func isVersionID(id string) bool {
+	return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == ""
+}
 
 // errMalformed is an answer that is not Key Vault's, whatever its status; errTooMany one that goes on for ever.
 var (
@@ -262,7 +263,7 @@ func each[P, T any](ctx context.Context, pager *runtime.Pager[P], most int, item
 
 func readVersion(item *azsecrets.SecretProperties) (Version, error) {
 	if item.ID == nil || item.Attributes == nil || item.Attributes.Created == nil ||
-		!versionID.MatchString(item.ID.Version()) {
+		!isVersionID(item.ID.Version()) {
 		return Version{}, errMalformed
 	}
 	attributes := item.Attributes

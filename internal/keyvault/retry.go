@@ -47,14 +47,20 @@ func (r *retry) again(ctx context.Context, c *Client, err error) bool {
 		c.config.Note(fmt.Sprintf("vault %s is throttled (429): waiting %s", c.config.Name, d.Round(time.Millisecond)))
 		c.transport.pause.extend(d)
 		return c.transport.pause.wait(ctx.Done())
-	case answer.StatusCode == http.StatusUnauthorized && !r.renewed && codeAKV(answer) == "":
+	case answer.StatusCode == http.StatusUnauthorized && !r.renewed && !isOtherTenant(answer):
 		r.renewed = true
 		return c.config.Credential.Renew() == nil
-	case meanings[innerCode(answer)].kind == refusal.BeingDeleted && r.busy < busyMax:
+	case isBusy(answer) && r.busy < busyMax:
 		r.busy++
 		return network.Sleep(ctx.Done(), time.Second<<(r.busy-1))
 	}
 	return false
+}
+
+// isBusy reports whether a secret of the name is being deleted or recovered, which ends by itself.
+func isBusy(answer *azcore.ResponseError) bool {
+	m, _ := meaningOf(innerCode(answer))
+	return m.kind == refusal.BeingDeleted
 }
 
 // retryAfter reads how long a 429 asks to wait, in each spelling that Azure uses, and returns otherwise where it does

@@ -38,6 +38,11 @@ func (c *Client) Set(ctx context.Context, name string, v NewVersion) (Stored, er
 	if ctx.Err() != nil {
 		return Stored{}, c.cancelled(actSet, name)
 	}
+	if v.Tags[OperationTag] == "" {
+		e := c.newError(actSet, name)
+		e.Cause = "the version has no tag " + OperationTag // a mistake of the caller
+		return Stored{}, e
+	}
 	looking, cancel := outlive(ctx, lookGrace)
 	defer cancel()
 	s := set{Client: c, name: name, version: v}
@@ -52,6 +57,9 @@ type set struct {
 	doubt   bool // a send may have been committed, or may be yet
 	retry   retry
 }
+
+// operation identifies this set's version among all others.
+func (s *set) operation() string { return s.version.Tags[OperationTag] }
 
 // run sends until the value is stored or cannot be. The context looking, which outlives ctx, is for the looks alone.
 func (s *set) run(ctx, looking context.Context) (Stored, error) {
@@ -92,7 +100,7 @@ func (s *set) send(ctx context.Context) (id string, err error) {
 		if err != nil {
 			return err
 		}
-		if response.ID == nil || !versionID.MatchString(response.ID.Version()) {
+		if response.ID == nil || !isVersionID(response.ID.Version()) {
 			return errMalformed
 		}
 		id = response.ID.Version()
@@ -149,7 +157,7 @@ func (s *set) find(ctx context.Context) ([]Version, error) {
 	if err != nil {
 		return nil, err
 	}
-	versions = slices.DeleteFunc(versions, func(v Version) bool { return v.Tags[OperationTag] != s.version.Operation })
+	versions = slices.DeleteFunc(versions, func(v Version) bool { return v.Tags[OperationTag] != s.operation() })
 	slices.SortStableFunc(versions, func(a, b Version) int { return b.Created.Compare(a.Created) })
 	return versions, nil
 }
@@ -213,11 +221,11 @@ func passes(err error) bool {
 
 func (s *set) ambiguous(e *Error, lookErr error) error {
 	e.Kind = refusal.Ambiguous
-	e.Cause += "; whether it was stored is not known: no version tagged " + OperationTag + "=" + s.version.Operation + " was listed"
+	e.Cause += "; the version may have been stored, but none tagged " + OperationTag + "=" + s.operation() + " is listed"
 	if lookErr != nil {
-		e.Cause += ", since the list could not be had"
+		e.Cause += ", because the list could not be read"
 		e.Err = errors.Join(e.Err, lookErr)
 	}
-	e.Remedy = "run the job again; look at the secret's versions first if a second one would harm"
+	e.Remedy = "run the job again; if a second version would do harm, check the secret's versions first"
 	return e
 }

@@ -22,14 +22,13 @@ type Version struct {
 // A NewVersion is what Set stores. Nothing of it is inherited from earlier versions: Key Vault inherits nothing.
 type NewVersion struct {
 	Value       sensitive.Value
-	Operation   string // the operation's ID: it stands in Tags too, and tells this version from all others
-	ContentType string // "" if none
-	Tags        map[string]string
-	Expires     time.Time // zero: never
-	NotBefore   time.Time // zero: none
+	ContentType string            // "" if none
+	Tags        map[string]string // with the operation's ID under OperationTag, which no other operation may use
+	Expires     time.Time         // zero: never
+	NotBefore   time.Time         // zero: none
 }
 
-// OperationTag is the tag that holds NewVersion.Operation.
+// OperationTag is the tag by which Set finds the version that it made, if the answer is lost.
 const OperationTag = "operation"
 
 // Stored is what Set made.

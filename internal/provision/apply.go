@@ -174,7 +174,7 @@ func (op operation) carryOut(ctx context.Context, v Vault, o Options, r *Result)
 func recoverDeleted(ctx context.Context, v Vault, o Options, r *Result) (*finding, error) {
 	f := &finding{secret: r.Step.Secret, vault: r.Step.Vault}
 	if err := v.Recover(ctx, f.secret.Name); err != nil {
-		return f, explainPermission("recovering it", recoverAction, err)
+		return f, explain("recovering it", err)
 	}
 	if f.look(ctx, v); f.err != nil {
 		return f, f.err
@@ -201,7 +201,6 @@ func (op operation) set(ctx context.Context, v Vault, carried map[string]string,
 	now := v.Now()
 	next := keyvault.NewVersion{
 		Value:       op.value,
-		Operation:   op.id,
 		ContentType: s.ContentType,
 		Tags:        newTags(s.Policy, s.Tags, carried, op.id, op.run),
 		Expires:     after(now, s.Expires),
@@ -233,7 +232,7 @@ func (op operation) lookAgain(ctx context.Context, v Vault, r *Result) {
 func disable(ctx context.Context, v Vault, superseded []string, r *Result) {
 	for _, id := range superseded {
 		if err := v.Disable(ctx, r.Step.Secret.Name, id); err != nil {
-			r.Err = explainPermission("disabling superseded version "+id, updateAction, err)
+			r.Err = explain("disabling superseded version "+id, err)
 			return
 		}
 		r.Disabled = append(r.Disabled, id)

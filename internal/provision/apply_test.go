@@ -195,12 +195,10 @@ func TestWhatFailsIsTold(t *testing.T) {
 		{"the set", nil, false, "set", refusal.Forbidden, outcome{"old", false, 0, "setting it: seen by the vault; what to do"}},
 		{"the set, superseded ones stay", supersede, false, "set", refusal.Forbidden, outcome{"old", false, 0, "setting it: seen by the vault; what to do"}},
 		{"the set, it is not known how", nil, false, "set", refusal.Ambiguous, outcome{"old", false, 0, "setting it: seen by the vault; what to do"}},
-		{"the recovery", nil, true, "recover", refusal.Forbidden, outcome{"", false, 0, "recovering it: seen by the vault; what to do; " +
-			"this needs the data action Microsoft.KeyVault/vaults/secrets/recover/action"}},
+		{"the recovery", nil, true, "recover", refusal.Forbidden, outcome{"", false, 0, "recovering it: seen by the vault; what to do"}},
 		{"the recovery, otherwise", nil, true, "recover", refusal.BeingDeleted, outcome{"", false, 0, "recovering it: seen by the vault; what to do"}},
 		{"the set after the recovery", nil, true, "set", refusal.Forbidden, outcome{"old", false, 0, "setting it: seen by the vault; what to do"}},
-		{"disabling", supersede, false, "disable", refusal.Forbidden, outcome{"new", true, 0, "disabling superseded version ID: seen by the vault; what to do; " +
-			"this needs the data action Microsoft.KeyVault/vaults/secrets/update/action"}},
+		{"disabling", supersede, false, "disable", refusal.Forbidden, outcome{"new", true, 0, "disabling superseded version ID: seen by the vault; what to do"}},
 		{"nothing, superseded ones go", supersede, false, "", 0, outcome{"new", true, 2, ""}},
 	} {
 		t.Run(test.when, func(t *testing.T) {

@@ -3,17 +3,9 @@ package provision
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"keyvault-passwords/internal/keyvault"
 	"keyvault-passwords/internal/refusal"
-)
-
-// The data actions that only some declarations need:
-// https://learn.microsoft.com/azure/role-based-access-control/permissions/security#microsoftkeyvault
-const (
-	updateAction  = "Microsoft.KeyVault/vaults/secrets/update/action"
-	recoverAction = "Microsoft.KeyVault/vaults/secrets/recover/action"
 )
 
 // explain returns the reason and remedy of err, the failure of an act ("looking it up").
@@ -30,21 +22,8 @@ func explain(act string, err error) *Error {
 	return &Error{Reason: act + ": " + err.Error()}
 }
 
-// explainPermission is explain, and names the data action where the refusal is about permission and does not name it.
-func explainPermission(act, dataAction string, err error) *Error {
-	e := explain(act, err)
-	if e.Kind != refusal.Forbidden || strings.Contains(e.Remedy, dataAction) {
-		return e
-	}
-	needs := "this needs the data action " + dataAction
-	if e.Remedy != "" {
-		needs = e.Remedy + "; " + needs
-	}
-	return &Error{Reason: e.Reason, Remedy: needs, Kind: e.Kind}
-}
-
 // concernsVault reports whether the failure of one secret's look-up will meet every other secret of the vault too, and so
-// need not be waited for again and again. A refusal by permission may be about one secret.
+// need not be waited for again and again.
 func concernsVault(err error) bool {
 	e, ok := errors.AsType[*keyvault.Error](err)
 	if !ok {

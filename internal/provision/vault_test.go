@@ -167,14 +167,15 @@ func (v *vault) Set(ctx context.Context, name string, n keyvault.NewVersion) (ke
 	if _, gone := v.deleted[key]; gone {
 		return keyvault.Stored{}, v.refusal("setting", name, refusal.SoftDeleted)
 	}
-	if n.Value.Reveal() == "" || n.Operation == "" || n.Tags[keyvault.OperationTag] != n.Operation || len(n.Tags) > 15 {
-		v.broken("%s: set with %d tags, operation %q tagged %q", name, len(n.Tags), n.Operation, n.Tags[keyvault.OperationTag])
+	operation := n.Tags[keyvault.OperationTag]
+	if n.Value.Reveal() == "" || operation == "" || len(n.Tags) > 15 {
+		v.broken("%s: set with %d tags, operation %q", name, len(n.Tags), operation)
 	}
 	for _, h := range v.secrets[key] {
 		if h.Managed {
 			v.broken("%s: set, though it is the shadow of a certificate", name)
 		}
-		if h.Tags[keyvault.OperationTag] == n.Operation {
+		if h.Tags[keyvault.OperationTag] == operation {
 			v.broken("%s: one operation set twice", name)
 		}
 	}
