@@ -26,11 +26,7 @@ func explain(act string, err error) *Error {
 // need not be waited for again and again.
 func concernsVault(err error) bool {
 	e, ok := errors.AsType[*keyvault.Error](err)
-	if !ok {
-		return false
-	}
-	const unauthorized = 401 // the vault does not take the identity's token
-	return e.Kind == refusal.Unreachable || e.Kind == refusal.Identity || e.Status == unauthorized
+	return ok && e.WholeVault()
 }
 
 // notStarted is why nothing was sent for a step.
