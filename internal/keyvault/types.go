@@ -10,11 +10,10 @@ import (
 // A NewVersion is what Set stores. Nothing of it is inherited from earlier versions: Key Vault inherits nothing.
 type NewVersion struct {
 	Value       sensitive.Value
-	Operation   string // the operation's ID: it stands in Tags too, and tells this version from all others
-	ContentType string // "" if none
-	Tags        map[string]string
-	Expires     time.Time // zero: never
-	NotBefore   time.Time // zero: none
+	ContentType string            // "" if none
+	Tags        map[string]string // with the operation's ID under lifecycle.TagOperation, which no other operation may use
+	Expires     time.Time         // zero: never
+	NotBefore   time.Time         // zero: none
 }
 
 // Stored is what Set made.

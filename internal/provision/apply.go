@@ -196,7 +196,6 @@ func (op operation) set(ctx context.Context, v Vault, carried map[string]string,
 	made := s.Made(v.Now())
 	stored, err := v.Set(ctx, s.Name, keyvault.NewVersion{
 		Value:       op.value,
-		Operation:   op.id,
 		ContentType: s.ContentType,
 		Tags:        lifecycle.NewTags(s.PolicyTag, s.Tags, carried, op.id, op.run),
 		Expires:     made.Expires,

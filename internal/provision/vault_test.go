@@ -168,16 +168,15 @@ func (v *vault) Set(ctx context.Context, name string, n keyvault.NewVersion) (ke
 	if _, gone := v.deleted[key]; gone {
 		return keyvault.Stored{}, v.refusal("setting", name, refusal.SoftDeleted)
 	}
-	if n.Value.Reveal() == "" || n.Operation == "" || n.Tags[lifecycle.TagOperation] != n.Operation ||
-		len(n.Tags) > 15 {
-		v.broken("%s: set with %d tags, operation %q tagged %q", name, len(n.Tags), n.Operation,
-			n.Tags[lifecycle.TagOperation])
+	operation := n.Tags[lifecycle.TagOperation]
+	if n.Value.Reveal() == "" || operation == "" || len(n.Tags) > 15 {
+		v.broken("%s: set with %d tags, operation %q", name, len(n.Tags), operation)
 	}
 	for _, h := range v.secrets[key] {
 		if h.Managed {
 			v.broken("%s: set, though it is managed by a Key Vault certificate", name)
 		}
-		if h.Tags[lifecycle.TagOperation] == n.Operation {
+		if h.Tags[lifecycle.TagOperation] == operation {
 			v.broken("%s: one operation set twice", name)
 		}
 	}
