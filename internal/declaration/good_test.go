@@ -142,11 +142,12 @@ func TestFullDeclaration(t *testing.T) {
 func TestPlaces(t *testing.T) {
 	got := parseFile(t, filepath.Join("testdata", "good", "vaults.yml"))
 	file := filepath.Join("testdata", "good", "vaults.yml")
+	at := func(line, col int) Place { return Place{File: file, Line: line, Col: col} }
 	want := []Secret{
-		{Name: "here", Place: Place{file, 7, 3}, Vaults: []Vault{{Name: "kv-app", Place: Place{file, 1, 8}}}},
-		{Name: "both", Place: Place{file, 8, 3}, Vaults: []Vault{
-			{Name: "kv-east", Alias: "east", TenantID: "11111111-2222-3333-4444-555555555555", Place: Place{file, 8, 19}},
-			{Name: "kv-west", Alias: "west", TenantID: "99999999-8888-7777-6666-555555555555", ClientID: "11111111-2222-3333-4444-555555555555", Place: Place{file, 8, 25}},
+		{Name: "here", Place: at(7, 3), Vaults: []Vault{{Name: "kv-app", Place: at(1, 8)}}},
+		{Name: "both", Place: at(8, 3), Vaults: []Vault{
+			{Name: "kv-east", Alias: "east", TenantID: "11111111-2222-3333-4444-555555555555", Place: at(8, 19)},
+			{Name: "kv-west", Alias: "west", TenantID: "99999999-8888-7777-6666-555555555555", ClientID: "11111111-2222-3333-4444-555555555555", Place: at(8, 25)},
 		}},
 	}
 	for i := range got.Secrets {
