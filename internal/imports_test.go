@@ -14,7 +14,7 @@ var arrows = map[string]string{
 	".":                                    "action",
 	"internal/action":                      "azure declaration identity keyvault network provision refusal report runner",
 	"internal/azure":                       "",
-	"internal/composite":                   "sensitive",
+	"internal/composite":                   "refusal sensitive",
 	"internal/declaration":                 "azure composite declaration/internal/strict password",
 	"internal/declaration/internal/strict": "refusal",
 	"internal/escape":                      "",

@@ -189,7 +189,7 @@ func sameAgain(t *testing.T, d *Declaration) {
 	if err != nil {
 		t.Fatalf("what was accepted is refused when it is written as\n%s\n%v", text, err)
 	}
-	if diff := cmp.Diff(d, again, equalSets, ignorePlaces); diff != "" {
+	if diff := cmp.Diff(d, again, equalSets, equalTemplates, ignorePlaces); diff != "" {
 		t.Fatalf("what was accepted is another declaration when it is written as\n%s\n(-want +got):\n%s", text, diff)
 	}
 }

@@ -185,11 +185,11 @@ func (s *secretSpec) readValue(r *reader, n *strict.Node) {
 		offsets = append(offsets, p.Offset)
 	}
 	for i, place := range r.PlacesIn(n, offsets) {
-		want := problems[i].Want
+		remedy := problems[i].Remedy
 		if filter := problems[i].Filter; filter != "" {
-			want = strict.Alternatives(filter, composite.Filters())
+			remedy = strict.Alternatives(filter, composite.Filters())
 		}
-		r.Refuse(place, problems[i].Text, want)
+		r.Refuse(place, problems[i].Cause, remedy)
 	}
 	s.template = n
 	if template != nil {
