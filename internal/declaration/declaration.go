@@ -12,11 +12,9 @@
 package declaration
 
 import (
-	"fmt"
-	"strings"
-
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/declaration/internal/strict"
 	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
@@ -58,50 +56,16 @@ type Part struct {
 	Set    *password.Set   // Rules, compiled
 }
 
-// A Place is where something stands in the declaration. The zero Place is nowhere.
-type Place struct {
-	File      string // as the user named it, or "secrets" for the inline input
-	Line, Col int    // from 1, columns in characters. 0: the file as a whole
-}
+// A Place is a position in the declaration, whose file is named as the user did, or "secrets" for the inline input. The
+// zero Place is nowhere.
+type Place = strict.Place
 
-// String returns FILE:LINE:COL, as compilers print it and editors open it.
-func (p Place) String() string {
-	if p.Line == 0 {
-		return p.File
-	}
-	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
-}
-
-// A Problem is one mistake in the declaration.
-type Problem struct {
-	Place Place
-	Text  string // what is wrong, naming the offending text
-	Want  string // what was expected, with the alternatives; "" if Text says it
-}
-
-// Error returns "PLACE: TEXT; WANT".
-func (p Problem) Error() string {
-	text := p.Text
-	if p.Want != "" {
-		text += "; " + p.Want
-	}
-	if p.Place == (Place{}) {
-		return text
-	}
-	return p.Place.String() + ": " + text
-}
+// A Problem is one mistake in the declaration. Its cause names the offending text, its remedy says what was expected, with
+// the alternatives.
+type Problem = strict.Problem
 
 // Problems is every mistake found in one reading, in the order of the file. It never quotes a value.
-type Problems []Problem
-
-// Error returns the problems, one a line.
-func (ps Problems) Error() string {
-	lines := make([]string, len(ps))
-	for i, p := range ps {
-		lines[i] = p.Error()
-	}
-	return strings.Join(lines, "\n")
-}
+type Problems = strict.Problems
 
 // A Source is the text of a declaration and what its context says of it.
 type Source struct {
