@@ -27,7 +27,7 @@ var arrows = map[string]string{
 	"internal/runner":        "escape network refusal sensitive",
 	"internal/sensitive":     "",
 	"internal/test/emulator": "",
-	"internal/test/job":      "test/emulator",
+	"internal/test/job":      "action test/emulator",
 	"examples/local":         "test/emulator",
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,23 +32,26 @@ func TestRunAsPod(t *testing.T) {
 		e.run(t, "rm", "--force", s.name)
 	})
 
-	log := e.run(t, "exec", s.name, "sh", "-e", s.inContainer(script))
+	r := s.finish(t, exec.CommandContext(t.Context(), e.program, "exec", s.name, "sh", "-e", s.inContainer(script)), nil)
 	if err := os.Remove(script); err != nil { // the hooks do so too: it holds the environment
 		t.Fatal(err)
 	}
-	got, want := decode[map[string]string](t, s.outputs(t)["versions"]), stored(services)
-	if len(want) != 2 || !maps.Equal(got, want) {
-		t.Errorf("output versions is %q, the vault holds %q\n%s", got, want, log)
+	if r.Status != 0 {
+		t.Fatalf("exit status %d\n%s", r.Status, printed(r))
 	}
-	s.checkSilence(t, services, log)
+	got, want := versions(t, r), stored(services)
+	if len(want) != 2 || !maps.Equal(got, want) {
+		t.Errorf("output versions is %q, the vault holds %q\n%s", got, want, printed(r))
+	}
+	s.checkSilence(t, services, r)
 }
 
 // podScript is the script. The hooks refuse names with an equals sign or a quote in them, and take hyphens.
 func (s *step) podScript() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "#!/bin/sh -l\ncd %s && \\\nexec env", mounts["workspace"])
-	for _, name := range slices.Sorted(maps.Keys(s.env)) {
-		value := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", "$", `\$`).Replace(s.inContainer(s.env[name]))
+	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
+		value := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", "$", `\$`).Replace(s.inContainer(s.Env[name]))
 		fmt.Fprintf(&text, ` "%s=%s"`, name, value)
 	}
 	fmt.Fprintf(&text, " %s\n", entrypoint)

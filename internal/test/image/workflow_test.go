@@ -113,8 +113,8 @@ func (w *workflow) run(t *testing.T, event string, inputs ...string) string {
 	return log.String()
 }
 
-// printed returns what a step of a job printed after a text, once.
-func printed(t *testing.T, log, job, text string) string {
+// echoed returns what a step of a job printed after a text, once.
+func echoed(t *testing.T, log, job, text string) string {
 	t.Helper()
 	found := regexp.MustCompile(`(?m)^\[[^\]]*/`+job+`\s*\]\s*\| `+regexp.QuoteMeta(text)+`(.*)$`).FindAllStringSubmatch(log, -1)
 	if len(found) != 1 {
@@ -135,6 +135,14 @@ func changed(before, after map[string]string) []string {
 	return names
 }
 
+func decode[T any](t testing.TB, text string) (value T) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		t.Fatalf("output %q: %v", text, err)
+	}
+	return value
+}
+
 // jobs counts the jobs that act says succeeded.
 func jobs(log string) int { return strings.Count(log, "Job succeeded") }
 
@@ -148,7 +156,7 @@ func TestWorkflowBootstrap(t *testing.T) {
 		t.Fatalf("the vault holds %d secrets\n%s", len(first), log)
 	}
 	for _, place := range [][2]string{{"passwords", "the vault now holds: "}, {"deploy", "deploying with "}} {
-		if got := decode[map[string]string](t, printed(t, log, place[0], place[1])); len(changed(got, first)) != 0 || len(got) != len(first) {
+		if got := decode[map[string]string](t, echoed(t, log, place[0], place[1])); len(changed(got, first)) != 0 || len(got) != len(first) {
 			t.Errorf("job %s got %q, the vault holds %q", place[0], got, first)
 		}
 	}
@@ -156,7 +164,7 @@ func TestWorkflowBootstrap(t *testing.T) {
 	if got := changed(first, stored(w.services)); len(got) != 0 {
 		t.Errorf("a second run made new versions of %q\n%s", got, log)
 	}
-	if got := printed(t, log, "passwords", "new versions of: "); got != "[]" {
+	if got := echoed(t, log, "passwords", "new versions of: "); got != "[]" {
 		t.Errorf("the second run's output changed is %s, want []", got)
 	}
 	if got := w.services.Requests()["get"]; got != 0 {
@@ -279,7 +287,7 @@ jobs:
 	})
 	w.path = ".github/workflows/caller.yml"
 	log := w.run(t, "workflow_dispatch")
-	got := decode[map[string]string](t, printed(t, log, "use", "the caller got "))
+	got := decode[map[string]string](t, echoed(t, log, "use", "the caller got "))
 	if want := stored(w.services); len(want) == 0 || len(changed(got, want)) != 0 || len(got) != len(want) {
 		t.Errorf("the caller got %q, the vault holds %q\n%s", got, want, log)
 	}

@@ -1,7 +1,6 @@
 package prose_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"keyvault-passwords/internal/test/emulator"
-	"keyvault-passwords/internal/test/job"
 )
 
 // faults are what SECURITY.md's table goes through, in its words.
@@ -82,7 +80,12 @@ func survive(t *testing.T, name string, fault emulator.Fault) (outcome string) {
 func keeps(t *testing.T, r run, late bool) string {
 	t.Helper()
 	held, values := r.emulator.Holds(), r.emulator.Values()
-	told := versionsOf(t, r)
+	var told map[string]string
+	if len(r.Outputs) > 0 {
+		if err := r.Outputs.Decode("versions", &told); err != nil {
+			t.Error(err)
+		}
+	}
 	for _, value := range values {
 		if value != values[0] {
 			t.Error("two values were sent for one secret")
@@ -96,21 +99,20 @@ func keeps(t *testing.T, r run, late bool) string {
 			t.Errorf("the outputs name version %s, which the vault does not hold", version)
 		}
 	}
-	unknown := strings.Contains(r.log, "whether it was stored is not known")
+	unknown := strings.Contains(r.Log, "whether it was stored is not known")
 	if len(held) > 0 && len(told) == 0 && !unknown {
 		t.Error("what was stored is not in the outputs, and the log does not say that its end is unknown")
 	}
-	if (r.status == 0) != (len(told) == 1) {
-		t.Errorf("exit status %d with %d secrets in the outputs", r.status, len(told))
+	if (r.Status == 0) != (len(told) == 1) {
+		t.Errorf("exit status %d with %d secrets in the outputs", r.Status, len(told))
 	}
 	if r.emulator.Requests()["get"] != 0 {
 		t.Error("a value was read")
 	}
-	secret := append(values, r.emulator.Tokens()...)
-	if found := job.FindLeaks(secret, map[string]string{"log": r.log, "outputs": r.output, "summary": r.summary}); found != nil {
-		t.Errorf("leaks: %v", found)
+	if found, err := r.job.Leaks(r.Result); found != nil || err != nil {
+		t.Errorf("leaks: %v, %v", found, err)
 	}
-	if foreign := regexp.MustCompile(`(?m)^::(set-output|add-mask::e$)|##\[`).FindString(r.log); foreign != "" {
+	if foreign := regexp.MustCompile(`(?m)^::(set-output|add-mask::e$)|##\[`).FindString(r.Log); foreign != "" {
 		t.Errorf("the log issues the command %q", foreign)
 	}
 	return wording(r, len(held), unknown)
@@ -123,25 +125,10 @@ func wording(r run, versions int, unknown bool) string {
 		stored = fmt.Sprintf("%d versions of one value", versions)
 	}
 	switch {
-	case r.status == 0:
+	case r.Status == 0:
 		return stored
 	case unknown:
 		return "refused: whether it was stored is not known; " + stored
 	}
 	return "refused: " + stored
-}
-
-// versionsOf returns the versions that a run's outputs name.
-func versionsOf(t *testing.T, r run) (versions map[string]string) {
-	t.Helper()
-	if r.output == "" {
-		return nil
-	}
-	_, rest, _ := strings.Cut(r.output, "versions<<")
-	_, rest, _ = strings.Cut(rest, "\n")
-	line, _, _ := strings.Cut(rest, "\n")
-	if err := json.Unmarshal([]byte(line), &versions); err != nil {
-		t.Errorf("output versions: %v", err)
-	}
-	return versions
 }

@@ -1,11 +1,8 @@
 package prose_test
 
 import (
-	"bytes"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -126,8 +123,8 @@ func TestTroubleshooting(t *testing.T) {
 				t.Error("README does not have this heading")
 			}
 			synctest.Test(t, func(t *testing.T) {
-				if r := get(t, trouble); r.status != action.StatusFailed || !strings.Contains(r.log, heading) {
-					t.Errorf("exit status %d; the log lacks the heading:\n%s", r.status, r.log)
+				if r := get(t, trouble); r.Status != action.StatusFailed || !strings.Contains(r.Log, heading) {
+					t.Errorf("exit status %d; the log lacks the heading:\n%s", r.Status, r.Log)
 				}
 			})
 		})
@@ -137,18 +134,16 @@ func TestTroubleshooting(t *testing.T) {
 // A run with nothing wrong succeeds: so each trouble is due to what its row changes.
 func TestNoTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		if r := get(t, trouble{}); r.status != action.StatusOK {
-			t.Errorf("exit status %d:\n%s", r.status, r.log)
+		if r := get(t, trouble{}); r.Status != action.StatusOK {
+			t.Errorf("exit status %d:\n%s", r.Status, r.Log)
 		}
 	})
 }
 
 // A run is what one run of the action left behind.
 type run struct {
-	status   int
-	log      string
-	output   string // GITHUB_OUTPUT
-	summary  string // GITHUB_STEP_SUMMARY
+	*job.Result
+	job      *job.Job
 	emulator *emulator.Emulator
 }
 
@@ -161,34 +156,21 @@ func get(t *testing.T, trouble trouble) run {
 	}
 	network := job.NewNetwork(e)
 	defer network.Close()
-	dir := t.TempDir()
-	write(t, dir, "output", "")
-	write(t, dir, "summary", "")
-	job := map[string]string{
-		"GITHUB_WORKSPACE": dir, "GITHUB_OUTPUT": filepath.Join(dir, "output"), "GITHUB_STEP_SUMMARY": filepath.Join(dir, "summary"),
-		"GITHUB_REPOSITORY": emulator.DefaultRepository, "GITHUB_RUN_ID": "1", "GITHUB_RUN_ATTEMPT": "1",
-		"ACTIONS_ID_TOKEN_REQUEST_URL": e.RequestURL(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN": e.RequestToken(),
-		"INPUT_TENANT-ID": emulator.DefaultTenant, "INPUT_CLIENT-ID": emulator.DefaultClient, "INPUT_VAULT": emulator.DefaultVault,
-		"INPUT_SECRETS": "app-password: azure-sql",
-	}
+	j := job.New(e, t.TempDir())
+	j.Input("vault="+emulator.DefaultVault, "secrets=app-password: azure-sql")
 	if trouble.file != "" {
-		write(t, dir, "passwords.yml", trouble.file)
-		job["INPUT_FILE"], job["INPUT_SECRETS"] = "passwords.yml", ""
-	}
-	maps.Copy(job, trouble.job)
-	for name, text := range trouble.inputs {
-		job["INPUT_"+strings.ToUpper(name)] = text
-	}
-	var stdout bytes.Buffer
-	a := action.Action{Getenv: func(name string) string { return job[name] }, Stdout: &stdout, Network: network}
-	status := a.Main(t.Context())
-	r := run{status: status, log: stdout.String(), emulator: e}
-	for name, text := range map[string]*string{"output": &r.output, "summary": &r.summary} {
-		read, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
+		if err := j.Declare(trouble.file); err != nil {
 			t.Fatal(err)
 		}
-		*text = string(read)
+		j.Input("secrets=")
 	}
-	return r
+	maps.Copy(j.Env, trouble.job)
+	for name, text := range trouble.inputs {
+		j.Input(name + "=" + text)
+	}
+	r, err := j.Run(t.Context(), network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run{Result: r, job: j, emulator: e}
 }

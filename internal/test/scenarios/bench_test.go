@@ -55,9 +55,9 @@ func benchmark(b *testing.B, secrets, vaults int, prepare func(*weekly)) {
 		prepare(j)
 		before := j.emulator.Requests()
 		start := time.Now()
-		_, state := j.run(concurrency)
+		r := j.run(concurrency)
 		walls = append(walls, time.Since(start))
-		if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
+		if usage, ok := r.State.SysUsage().(*syscall.Rusage); ok {
 			peaks = append(peaks, usage.Maxrss)
 		}
 		after := j.emulator.Requests()
