@@ -23,7 +23,15 @@
 // path, a wrong list parameter or a name under recovery; the inner code of an Azure Policy's denial; GitHub's error bodies;
 // what counts against the limits besides what was done. A client must not depend on them.
 //
-// What it is not: keys, certificates, backups that another vault could restore, several regions, or Entra's other grants.
+// What it is not: keys, certificates, several regions, Entra's other grants, or those operations on secrets that this
+// project's client never asks for: backup, restore, purge, and reading one deleted secret. Other services stand beside it
+// ([Options.Hosts]).
+//
+// Files: emulator.go has the world and what it remembers, serve.go the way from a request to an answer, proxy.go the
+// listener, fault.go what goes wrong; github.go and entra.go are these services, with jwt.go for the tokens of both and
+// clouds.go for their hosts. Key Vault is in vault.go (state), vault_routes.go (paths, tokens, lists), vault_operations.go
+// (what changes the state), vault_access.go (permissions), vault_throttle.go (limits), vault_wire.go (JSON and errors) and
+// vault_plant.go (what tests put in and look at).
 package emulator
 
 import (
@@ -70,6 +78,11 @@ type Options struct {
 	Transactions int           // other requests that a vault takes in any 10 s; 0 is 4000, negative no limit
 	Settle       time.Duration // until a deletion or recovery is seen; 0 is half a second, negative at once
 	Seed         uint64        // of version IDs and request IDs; 0 draws another one each time
+
+	// Hosts are further services, by their host in lower case, that stand beside those of this package and before them
+	// where a host is of both. They have the listener, the certificate and the network of this Emulator, its Hosts counts
+	// their requests, and no fault happens to them.
+	Hosts map[string]http.Handler
 }
 
 // An Emulator is the services. Its methods may be called at any time, from any goroutine.
@@ -135,8 +148,8 @@ func (e *Emulator) Advance(d time.Duration) { e.offset.Add(int64(d)) }
 
 // Requests returns how many requests of each operation arrived, refused ones included. The operations are: oidc,
 // github-discovery, github-keys; instance-discovery, tenant-discovery, entra-keys, token; challenge (any request to a vault
-// without token), set, get, versions, list, update, delete, list-deleted, get-deleted, recover, purge, backup, restore;
-// other (a path that no service knows) and unknown-host.
+// without token), set, get, versions, list, update, delete, list-deleted, recover; other (a path that no service
+// knows) and unknown-host.
 func (e *Emulator) Requests() map[string]int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -164,10 +177,13 @@ func (e *Emulator) Tokens() []string {
 	return slices.Clone(e.tokens)
 }
 
+// count counts a request. One of Options.Hosts is no operation.
 func (e *Emulator) count(operation, host string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.counts[operation]++
+	if operation != "" {
+		e.counts[operation]++
+	}
 	e.hosts[host]++
 }
 

@@ -64,16 +64,16 @@ func (e *Emulator) Distrust(client string) {
 	d.tenants[strings.ToLower(e.options.Tenant)][client] = nil
 }
 
-// AddTenant makes a tenant in which there is no application.
-func (e *Emulator) AddTenant(tenant string) {
+// addTenant makes a tenant in which there is no application.
+func (e *Emulator) addTenant(tenant string) {
 	d := e.directory
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.tenant(tenant)
 }
 
-// RevokeTokens makes every access token issued so far one that the vaults refuse as expired.
-func (e *Emulator) RevokeTokens() {
+// revokeTokens makes every access token issued so far one that the vaults refuse as expired.
+func (e *Emulator) revokeTokens() {
 	d := e.directory
 	d.mu.Lock()
 	defer d.mu.Unlock()

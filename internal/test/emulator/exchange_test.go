@@ -171,8 +171,6 @@ var exchanges = []struct {
 		status: 403, want: rbac(emulator.DefaultClient, "delete", "app")},
 	{name: "nor recover", who: writer, request: "POST /deletedsecrets/app/recover",
 		status: 403, want: rbac(emulator.DefaultClient, "recover/action", "app")},
-	{name: "nor back up", who: writer, request: "POST /secrets/app/backup",
-		status: 403, want: rbac(emulator.DefaultClient, "backup/action", "app")},
 	{name: "who may do nothing cannot list", who: visitor, request: "GET /secrets",
 		status: 403, want: rbac(visitorID, "readMetadata/action", "")},
 	{name: "nor set", who: visitor, request: "PUT /secrets/app", body: `{"value":"v"}`,
@@ -195,13 +193,9 @@ var exchanges = []struct {
 		status: 409, want: `{"error":{"code":"Conflict","message":"Secret App is currently being deleted and cannot be re-created; retry later.","innererror":{"code":"ObjectIsBeingDeleted"}}}`},
 	{name: "a second deletion comes too early", who: admin, request: "DELETE /secrets/app",
 		status: 409, want: `{"error":{"code":"Conflict","message":"Secret App is currently being deleted and cannot be re-created; retry later.","innererror":{"code":"ObjectIsBeingDeleted"}}}`},
-	{name: "it is not seen at once", who: admin, request: "GET /deletedsecrets/app",
-		status: 404, want: `{"error":{"code":"SecretNotFound","message":"Deleted Secret not found: app"}}`},
-	{name: "nor listed", who: writer, request: "GET /deletedsecrets",
+	{name: "it is not listed at once", who: writer, request: "GET /deletedsecrets",
 		status: 200, want: `{"value":[],"nextLink":null}`},
-	{name: "but a while later", who: admin, request: "GET /deletedsecrets/app", pass: time.Second,
-		status: 200, want: `{"recoveryId":"https://kv-example.vault.azure.net/deletedsecrets/App","deletedDate":946684801,"scheduledPurgeDate":954460801,"contentType":"x","id":"https://kv-example.vault.azure.net/secrets/App/VERSION","attributes":{"enabled":false,"created":946684800,"updated":946684801,` + live + `,"tags":{}}`},
-	{name: "and listed without version", who: writer, request: "GET /deletedsecrets",
+	{name: "but a while later, without version", who: writer, request: "GET /deletedsecrets", pass: time.Second,
 		status: 200, want: `{"value":[{"recoveryId":"https://kv-example.vault.azure.net/deletedsecrets/App","deletedDate":946684801,"scheduledPurgeDate":954460801,"contentType":"x","id":"https://kv-example.vault.azure.net/secrets/App","attributes":{"enabled":false,"created":946684800,"updated":946684801,` + live + `,"tags":{}}],"nextLink":null}`},
 	{name: "a deleted name cannot be set", who: writer, request: "PUT /secrets/app", body: `{"value":"v"}`,
 		status: 409, want: `{"error":{"code":"Conflict","message":"Secret App is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the secret can only be recovered or purged.","innererror":{"code":"ObjectIsDeletedButRecoverable"}}}`},
@@ -217,10 +211,6 @@ var exchanges = []struct {
 		status: 200, want: `{"value":"v","id":"https://kv-example.vault.azure.net/secrets/App/VERSION","attributes":{"enabled":true,"created":946684803,"updated":946684803,` + live + `}`},
 	{name: "a recovery of what is not deleted", who: admin, request: "POST /deletedsecrets/app/recover",
 		status: 404, want: `{"error":{"code":"SecretNotFound","message":"Deleted Secret not found: app"}}`},
-	{name: "a purge of what is not deleted", who: admin, request: "DELETE /deletedsecrets/app",
-		status: 404, want: `{"error":{"code":"SecretNotFound","message":"Deleted Secret not found: app"}}`},
-	{name: "a backup that nobody made", who: admin, request: "POST /secrets/restore", body: `{"value":"x"}`,
-		status: 400, want: `{"error":{"code":"BadParameter","message":"Backup blob contains invalid or corrupt version."}}`},
 	{name: "an access policy names the permission", who: visitor, request: "PUT https://kv-policy.vault.azure.net/secrets/app", body: `{"value":"v"}`,
 		status: 403, want: `{"error":{"code":"Forbidden","message":"The user, group or application 'appid=` + visitorID + `;oid=5f4e3d2c-1b0a-9f8e-7d6c-5b4a3f2e1d0c;iss=https://sts.windows.net/TENANT/' does not have secrets set permission on key vault 'kv-policy;location=westeurope'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287","innererror":{"code":"AccessDenied"}}}`},
 	{name: "a firewall names the address", who: visitor, request: "GET https://kv-firewall.vault.azure.net/secrets",
@@ -237,8 +227,6 @@ var exchanges = []struct {
 		status: 403, want: `{"error":{"code":"Forbidden","message":"Operation was disallowed by policy: Secrets should have content type set.","innererror":{"code":"ForbiddenByPolicy"}}}`},
 	{name: "both satisfied", who: writer, request: "PUT https://kv-expiry.vault.azure.net/secrets/app", body: `{"value":"v","contentType":"t","attributes":{"exp":2524611661}}`,
 		status: 200, want: `{"value":"v","contentType":"t","id":"https://kv-expiry.vault.azure.net/secrets/app/VERSION","attributes":{"enabled":true,"exp":2524611661,"created":946684803,"updated":946684803,` + live + `}`},
-	{name: "purge protection", who: admin, request: "DELETE https://kv-protected.vault.azure.net/deletedsecrets/app",
-		status: 403, want: `{"error":{"code":"Forbidden","message":"Operation \"purge\" is not allowed because purge protection is enabled for this vault. Key Vault service will automatically purge it after the retention period has passed.\r\nVault: kv-protected;location=westeurope"}}`},
 	{name: "a vault that is not there", who: writer, request: "GET https://kv-none.vault.azure.net/secrets", status: 502},
 	{name: "a certificate's shadow", who: writer, request: "GET https://kv-managed.vault.azure.net/secrets",
 		status: 200, want: `{"value":[{"contentType":"application/x-pkcs12","id":"https://kv-managed.vault.azure.net/secrets/tls","managed":true,"attributes":{"enabled":true,"created":946684800,"updated":946684800,` + live + `}],"nextLink":null}`},
@@ -283,7 +271,7 @@ func newWorld(t *testing.T) (direct, map[string]string) {
 	for _, o := range []emulator.VaultOptions{
 		{Name: "kv-policy", AccessPolicy: true}, {Name: "kv-firewall", Firewall: true}, {Name: "kv-private", PublicAccessDisabled: true},
 		{Name: "kv-readonly", ReadOnly: true}, {Name: "kv-expiry", RequireExpiry: true, RequireContentType: true},
-		{Name: "kv-protected", PurgeProtection: true}, {Name: "kv-managed"}, {Name: "kv-twin"},
+		{Name: "kv-managed"}, {Name: "kv-twin"},
 	} {
 		d.AddVault(o)
 	}
@@ -292,17 +280,14 @@ func newWorld(t *testing.T) (direct, map[string]string) {
 	d.Trust(emulator.Credential{Client: adminID})
 	d.Trust(emulator.Credential{Tenant: another, Client: visitorID})
 	d.Grant(adminID, "", emulator.SetSecret, emulator.ReadMetadata, emulator.Update, emulator.GetSecret, emulator.Recover,
-		emulator.Delete, emulator.Purge, emulator.Backup, emulator.Restore)
+		emulator.Delete)
 	if _, err := d.Put("kv-managed", "tls", emulator.Plant{Managed: true, ContentType: "application/x-pkcs12"}); err != nil {
 		t.Fatal(err)
 	}
-	for _, vault := range []string{"kv-protected", "kv-twin", "kv-twin"} {
+	for _, vault := range []string{"kv-twin", "kv-twin"} {
 		if _, err := d.Put(vault, "App", emulator.Plant{}); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := d.Remove("kv-protected", "app"); err != nil {
-		t.Fatal(err)
 	}
 	return d, map[string]string{
 		nobody: "", forged: "e30.e30.e30",
@@ -376,7 +361,7 @@ func TestRecordedLengths(t *testing.T) {
 		d := direct{emulator.New(emulator.Options{}), t}
 		d.AddVault(emulator.VaultOptions{Name: "cpazsec21435", RecoverableDays: 7})
 		d.Advance(9636 * 24 * time.Hour) // May 2026: times have ten digits
-		d.Grant("", "", emulator.GetSecret, emulator.Update, emulator.Delete, emulator.Recover, emulator.Purge)
+		d.Grant("", "", emulator.GetSecret, emulator.Update, emulator.Delete, emulator.Recover)
 		token := d.token(emulator.DefaultTenant, emulator.DefaultClient)
 		full := func(value string) string {
 			return `{"attributes":{"exp":2524611661,"nbf":2208992461},"contentType":"content-type","tags":{"tag":"value"},"value":"` + value + `"}`
@@ -391,9 +376,8 @@ func TestRecordedLengths(t *testing.T) {
 			{"PUT /secrets/secret422508987", "", "", 401, 108, 0},
 			{"PUT /secrets/secret422508987", `{"value":"value422508987"}`, token, 200, 269, 0},
 			{"DELETE /secrets/secret422508987", "", token, 200, 384, 0},
-			{"GET /deletedsecrets/secret422508987", "", token, 404, 89, 0},
-			{"GET /deletedsecrets/secret422508987", "", token, 200, 384, 10 * time.Second},
-			{"POST /deletedsecrets/secret422508987/recover", "", token, 200, 244, 0},
+			{"POST /deletedsecrets/secret422508987/recover", "", token, 404, 89, 0},
+			{"POST /deletedsecrets/secret422508987/recover", "", token, 200, 244, 10 * time.Second},
 			{"GET /secrets/secret422508987/", "", token, 404, 312, 0},
 			{"GET /secrets/secret422508987/", "", token, 200, 269, 10 * time.Second},
 			{"PUT /secrets/", `{"value":"v","attributes":{}}`, token, 405, 70, 0},
@@ -403,7 +387,6 @@ func TestRecordedLengths(t *testing.T) {
 			{"PUT /secrets/listversions2628844972", full("value2"), token, 200, 354, 0},
 			{"GET /secrets/listversions2628844972/versions", "", token, 200, 1041, 0},
 			{"DELETE /secrets/listversions2628844972", "", token, 200, 484, 0},
-			{"DELETE /deletedsecrets/listversions2628844972", "", token, 204, 0, 10 * time.Second},
 			{"PUT /secrets/disabled", `{"value":"v","attributes":{"enabled":false}}`, token, 200, 0, 0},
 			{"GET /secrets/disabled/", "", token, 403, 132, 0},
 		} {

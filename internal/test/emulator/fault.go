@@ -38,14 +38,6 @@ const (
 	StaleToken   Kind = "stale-token"   // every access token so far is refused from now on
 )
 
-// Kinds returns every kind, for who draws faults.
-func Kinds() []Kind {
-	return []Kind{
-		Status, Cut, Slow, Truncated, BigBody, BigHeaders, BadChallenge, Empty, EmptyValue, NoBody, Redirect, Late, Endless,
-		ForeignLink, ShortPage, Injection, Skew, Unseen, StaleToken,
-	}
-}
-
 // A Phase is when a fault happens. Kinds to which it means nothing ignore it.
 type Phase int
 
@@ -214,7 +206,7 @@ func (f *Fault) prepare(c *call) {
 	case Unseen:
 		c.unseen = f.Delay
 	case StaleToken:
-		c.e.RevokeTokens()
+		c.e.revokeTokens()
 	}
 }
 

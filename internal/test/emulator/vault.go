@@ -34,7 +34,6 @@ type VaultOptions struct {
 	Tenant               string // whose tokens it takes; "" is the Emulator's own
 	Region               string // "" is westeurope
 	RecoverableDays      int    // how long a deleted secret is kept, 7 to 90; 0 is 90
-	PurgeProtection      bool   // purge is refused
 	AccessPolicy         bool   // permissions are access policies, not roles
 	Firewall             bool   // the client's address is not let in
 	PublicAccessDisabled bool   // private endpoints alone are let in
@@ -52,7 +51,6 @@ type vault struct {
 	mu       sync.Mutex
 	access   map[string]actions // by client
 	secrets  map[string]*secret // by name in lower case
-	backups  map[string]*secret // by blob
 	pending  []lateCommit
 	deleted  bool // some secret may be
 	commits  int  // so many versions were committed
@@ -101,10 +99,10 @@ func (e *Emulator) AddVault(o VaultOptions) {
 	o.Region = cmp.Or(o.Region, "westeurope")
 	o.RecoverableDays = cmp.Or(o.RecoverableDays, 90)
 	o.Name = strings.ToLower(o.Name)
-	e.AddTenant(o.Tenant)
+	e.addTenant(o.Tenant)
 	v := &vault{
 		e: e, options: o, cloud: cmp.Or(cloudOfDomain(o.Domain), &clouds[0]),
-		access: map[string]actions{}, secrets: map[string]*secret{}, backups: map[string]*secret{},
+		access: map[string]actions{}, secrets: map[string]*secret{},
 		creates: window{limit: e.options.Creates}, requests: window{limit: e.options.Transactions},
 	}
 	e.mu.Lock()
@@ -116,13 +114,6 @@ func (e *Emulator) AddVault(o VaultOptions) {
 		}
 	}
 	e.vaults[v.host()] = v
-}
-
-// RemoveVault takes a vault away: its host no longer resolves.
-func (e *Emulator) RemoveVault(name, domain string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.vaults, strings.ToLower(name+"."+cmp.Or(domain, clouds[0].domain)))
 }
 
 func (e *Emulator) vault(host string) *vault {
@@ -143,14 +134,10 @@ func (v *vault) resource(name string) string {
 }
 
 func (v *vault) recoveryLevel() string {
-	level := "Recoverable"
 	if v.options.RecoverableDays < 90 {
-		level = "CustomizedRecoverable"
+		return "CustomizedRecoverable+Purgeable"
 	}
-	if !v.options.PurgeProtection {
-		level += "+Purgeable"
-	}
-	return level
+	return "Recoverable+Purgeable"
 }
 
 // settle lets happen what was due: late commits, and the purge of what was kept long enough.

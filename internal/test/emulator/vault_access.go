@@ -16,9 +16,6 @@ const (
 	GetSecret    = "getSecret/action"    // a value
 	Recover      = "recover/action"
 	Delete       = "delete"
-	Purge        = "purge/action"
-	Backup       = "backup/action"
-	Restore      = "restore/action"
 )
 
 // actions is what a principal may do in a vault.
@@ -39,13 +36,9 @@ var requirement = map[string]struct{ action, permission string }{
 	"versions":     {ReadMetadata, "list"},
 	"list":         {ReadMetadata, "list"},
 	"list-deleted": {ReadMetadata, "list"},
-	"get-deleted":  {GetSecret, "get"},
 	"update":       {Update, "set"},
 	"delete":       {Delete, "delete"},
 	"recover":      {Recover, "recover"},
-	"purge":        {Purge, "purge"},
-	"backup":       {Backup, "backup"},
-	"restore":      {Restore, "restore"},
 }
 
 // Grant lets an application do more in a vault. Client "" is the Emulator's own, vault "" is all, also those to come.
@@ -54,7 +47,7 @@ func (e *Emulator) Grant(client, vault string, list ...string) { e.access(client
 // Revoke takes from an application what it may do in a vault, with the same meaning of "" as Grant; no list is everything.
 func (e *Emulator) Revoke(client, vault string, list ...string) {
 	if len(list) == 0 {
-		list = []string{SetSecret, ReadMetadata, Update, GetSecret, Recover, Delete, Purge, Backup, Restore}
+		list = []string{SetSecret, ReadMetadata, Update, GetSecret, Recover, Delete}
 	}
 	e.access(client, vault, false, list)
 }

@@ -17,7 +17,7 @@ type Plant struct {
 	Expires     time.Time
 	NotBefore   time.Time
 	Disabled    bool
-	Managed     bool // the shadow of a certificate
+	Managed     bool // by a Key Vault certificate
 	ContentType string
 	Tags        map[string]string
 }
@@ -140,19 +140,4 @@ func timeOf(seconds *int64) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(*seconds, 0)
-}
-
-// Pending counts the sets that were answered but not yet committed: each is once its time has come.
-func (e *Emulator) Pending() int {
-	e.mu.Lock()
-	vaults := slices.Collect(maps.Values(e.vaults))
-	e.mu.Unlock()
-	n := 0
-	for _, v := range vaults {
-		v.mu.Lock()
-		v.settle(e.Now())
-		n += len(v.pending)
-		v.mu.Unlock()
-	}
-	return n
 }
