@@ -137,7 +137,9 @@ var kinds = map[emulator.Kind]struct {
 		emulator.Fault{Operation: "challenge"},
 		func(h *harness) {
 			v := h.do(http.MethodGet, listURL, "", "")
-			h.expect("401 without tenant", v.status == 401 && v.header.Get("WWW-Authenticate") == `Bearer authorization="https:/x", resource="https://vault.azure.net"`)
+			h.expect("401 without tenant", v.status == 401 &&
+				v.header.Get(
+					"WWW-Authenticate") == `Bearer authorization="https:/x", resource="https://vault.azure.net"`)
 		},
 	},
 	emulator.Empty: {
@@ -166,9 +168,12 @@ var kinds = map[emulator.Kind]struct {
 		emulator.Fault{Operation: "set"},
 		func(h *harness) {
 			v := h.set()
-			h.expect("307 to elsewhere", v.status == 307 && v.header.Get("Location") == "https://elsewhere.vault.azure.net/secrets/app?api-version=7.4")
-			h.expect("that does not resolve", !h.Knows("elsewhere.vault.azure.net:443") && h.do(http.MethodGet, v.header.Get("Location"), "", "").err != nil)
-			h.expect("which is counted", h.Hosts()["elsewhere.vault.azure.net"] == 1 && h.Requests()["unknown-host"] == 1)
+			h.expect("307 to elsewhere", v.status == 307 &&
+				v.header.Get("Location") == "https://elsewhere.vault.azure.net/secrets/app?api-version=7.4")
+			h.expect("that does not resolve", !h.Knows("elsewhere.vault.azure.net:443") &&
+				h.do(http.MethodGet, v.header.Get("Location"), "", "").err != nil)
+			h.expect("which is counted", h.Hosts()["elsewhere.vault.azure.net"] == 1 &&
+				h.Requests()["unknown-host"] == 1)
 		},
 	},
 	emulator.Late: {
@@ -184,7 +189,8 @@ var kinds = map[emulator.Kind]struct {
 		emulator.Fault{Operation: "versions", Times: -1},
 		func(h *harness) {
 			next := h.versions().json(h.t)["nextLink"]
-			h.expect("a next page of nothing", next == "https://kv-example.vault.azure.net:443/secrets/app/versions?api-version=7.4&$skiptoken=")
+			h.expect("a next page of nothing",
+				next == "https://kv-example.vault.azure.net:443/secrets/app/versions?api-version=7.4&$skiptoken=")
 		},
 	},
 	emulator.ForeignLink: {
@@ -213,14 +219,16 @@ var kinds = map[emulator.Kind]struct {
 			v := h.set()
 			var body struct{ Error struct{ Message string } }
 			h.expect("JSON", json.Unmarshal([]byte(v.body), &body) == nil)
-			h.expect("commands in it", v.status == 400 && strings.Contains(body.Error.Message, "\n::add-mask::") && strings.Contains(body.Error.Message, "##[error]"))
+			h.expect("commands in it", v.status == 400 && strings.Contains(body.Error.Message, "\n::add-mask::") &&
+				strings.Contains(body.Error.Message, "##[error]"))
 		},
 	},
 	emulator.Skew: {
 		emulator.Fault{Operation: "set", Delay: -time.Hour},
 		func(h *harness) {
 			date, err := http.ParseTime(h.set().header.Get("Date"))
-			h.expect("an hour behind", err == nil && h.Now().Sub(date) >= time.Hour && h.Now().Sub(h.Holds()[0].Created) >= time.Hour)
+			h.expect("an hour behind", err == nil && h.Now().Sub(date) >= time.Hour &&
+				h.Now().Sub(h.Holds()[0].Created) >= time.Hour)
 		},
 	},
 	emulator.Unseen: {
@@ -236,7 +244,8 @@ var kinds = map[emulator.Kind]struct {
 		emulator.Fault{Operation: "set"},
 		func(h *harness) {
 			v := h.set()
-			h.expect("401 with a challenge", v.status == 401 && v.header.Get("WWW-Authenticate") != "" && strings.Contains(v.body, "S2S12086"))
+			h.expect("401 with a challenge", v.status == 401 && v.header.Get("WWW-Authenticate") != "" &&
+				strings.Contains(v.body, "S2S12086"))
 			h.expect("again", h.set().status == 401)
 			h.token = h.login()
 			h.expect("not with a new one", h.set().status == 200)
@@ -252,7 +261,8 @@ func TestEachKindOfFault(t *testing.T) {
 			h.Fault(x.fault)
 			x.see(h)
 			log := h.FaultLog()
-			if len(log) != 1 || log[0].Fault.Kind != kind || log[0].Operation != x.fault.Operation || log[0].At.IsZero() {
+			if len(log) != 1 || log[0].Fault.Kind != kind || log[0].Operation != x.fault.Operation ||
+				log[0].At.IsZero() {
 				t.Errorf("the log is %+v, want this fault once", log)
 			}
 		})
@@ -279,7 +289,8 @@ func TestNoKindOfFaultIsLeftOut(t *testing.T) {
 // TestPhases tells apart what was done from what was not.
 func TestPhases(t *testing.T) {
 	for phase, held := range map[emulator.Phase]int{emulator.Before: 0, emulator.After: 1} {
-		for _, kind := range []emulator.Kind{emulator.Status, emulator.Cut, emulator.Empty, emulator.NoBody, emulator.Redirect, emulator.Injection} {
+		for _, kind := range []emulator.Kind{emulator.Status, emulator.Cut, emulator.Empty, emulator.NoBody,
+			emulator.Redirect, emulator.Injection} {
 			h := newHarness(t, emulator.Options{})
 			h.Fault(emulator.Fault{Operation: "set", Kind: kind, Phase: phase})
 			h.set()
@@ -287,7 +298,8 @@ func TestPhases(t *testing.T) {
 				t.Errorf("%s in phase %d leaves %d versions, want %d", kind, phase, got, held)
 			}
 			if len(h.Values()) != 1 {
-				t.Errorf("%s in phase %d: %d values are remembered, want the one that arrived", kind, phase, len(h.Values()))
+				t.Errorf("%s in phase %d: %d values are remembered, want the one that arrived", kind, phase,
+					len(h.Values()))
 			}
 		}
 	}
@@ -382,10 +394,12 @@ func TestFaultsSpeakTheServicesLanguage(t *testing.T) {
 	}
 	authority := "https://login.microsoftonline.com/"
 	for what, v := range map[string]visit{
-		"errorMessage":      h.oidc(),
-		"error_description": h.do(http.MethodGet, authority+emulator.DefaultTenant+"/v2.0/.well-known/openid-configuration", "", ""),
-		"trace_id":          h.do(http.MethodGet, authority+"common/discovery/instance?authorization_endpoint="+authority+"x", "", ""),
-		"error":             h.set(),
+		"errorMessage": h.oidc(),
+		"error_description": h.do(http.MethodGet,
+			authority+emulator.DefaultTenant+"/v2.0/.well-known/openid-configuration", "", ""),
+		"trace_id": h.do(http.MethodGet, authority+"common/discovery/instance?authorization_endpoint="+
+			authority+"x", "", ""),
+		"error": h.set(),
 	} {
 		if _, there := v.json(t)[what]; v.status != 503 || !there {
 			t.Errorf("answers %d without %s", v.status, what)
@@ -396,9 +410,16 @@ func TestFaultsSpeakTheServicesLanguage(t *testing.T) {
 // TestHeaders: a fault may say when to come again in all the ways that clients read.
 func TestHeaders(t *testing.T) {
 	h := newHarness(t, emulator.Options{})
-	h.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 429, RetryAfter: "Sat, 01 Jan 2000 00:00:10 GMT", Header: "retry-after-ms: 250"})
+	h.Fault(emulator.Fault{
+		Operation:  "set",
+		Kind:       emulator.Status,
+		Status:     429,
+		RetryAfter: "Sat, 01 Jan 2000 00:00:10 GMT",
+		Header:     "retry-after-ms: 250",
+	})
 	v := h.set()
-	h.expect("both headers", v.header.Get("Retry-After") == "Sat, 01 Jan 2000 00:00:10 GMT" && v.header.Get("Retry-After-Ms") == "250")
+	h.expect("both headers", v.header.Get("Retry-After") == "Sat, 01 Jan 2000 00:00:10 GMT" &&
+		v.header.Get("Retry-After-Ms") == "250")
 }
 
 // TestUnauthorizedNamesTheIssuer: a vault's 401 has a challenge, also as a fault.
@@ -406,5 +427,6 @@ func TestUnauthorizedNamesTheIssuer(t *testing.T) {
 	h := newHarness(t, emulator.Options{})
 	h.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 401})
 	v := h.set()
-	h.expect("a challenge", v.status == 401 && strings.HasPrefix(v.header.Get("WWW-Authenticate"), `Bearer authorization="https://login.microsoftonline.com/`))
+	h.expect("a challenge", v.status == 401 && strings.HasPrefix(v.header.Get("WWW-Authenticate"),
+		`Bearer authorization="https://login.microsoftonline.com/`))
 }

@@ -15,8 +15,8 @@ import (
 	"keyvault-passwords/internal/test/emulator"
 )
 
-// TestAnyHistory: after any sequence of operations, the lists tell what the vault holds, each version once, in order, page
-// by page; a name is live, deleted, or neither while that changes; and a value is told by set and get alone.
+// TestAnyHistory: after any sequence of operations, the lists tell what the vault holds, each version once, in order,
+// page by page; a name is live, deleted, or neither while that changes; and a value is told by set and get alone.
 func TestAnyHistory(t *testing.T) {
 	const canary = "cAnArY-7f3e"
 	base := "https://kv-example.vault.azure.net/"
@@ -31,7 +31,8 @@ func TestAnyHistory(t *testing.T) {
 				name = strings.ToUpper(name)
 			}
 			operation := rapid.SampledFrom([]string{
-				"PUT secrets/%s", "PUT secrets/%s", "PUT secrets/%s", "GET secrets/%s", "PATCH secrets/%s", "DELETE secrets/%s",
+				"PUT secrets/%s", "PUT secrets/%s", "PUT secrets/%s", "GET secrets/%s", "PATCH secrets/%s",
+				"DELETE secrets/%s",
 				"POST deletedsecrets/%s/recover", "wait", "GET secrets/%s/versions",
 			}).Draw(r, "operation")
 			if operation == "wait" {
@@ -39,11 +40,13 @@ func TestAnyHistory(t *testing.T) {
 				continue
 			}
 			method, path, _ := strings.Cut(fmt.Sprintf(operation, name), " ")
-			v := d.do(method, base+path+"?api-version=7.4", token, `{"value":"`+canary+`","attributes":{"enabled":true}}`)
+			v := d.do(method, base+path+"?api-version=7.4", token,
+				`{"value":"`+canary+`","attributes":{"enabled":true}}`)
 			if v.status >= http.StatusInternalServerError {
 				r.Fatalf("%s %s answers %d", method, path, v.status)
 			}
-			reads := v.status == http.StatusOK && (method == http.MethodPut || method == http.MethodGet && path == "secrets/"+name)
+			reads := v.status == http.StatusOK && (method == http.MethodPut || method == http.MethodGet &&
+				path == "secrets/"+name)
 			if told := strings.Contains(v.body, canary); told != reads {
 				r.Fatalf("%s %s answers %d and tells a value: %v", method, path, v.status, told)
 			}

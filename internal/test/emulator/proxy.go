@@ -100,10 +100,11 @@ func (e *Emulator) CAFile() string {
 	return e.server.caFile
 }
 
-// Environ returns what a job's environment says: where GitHub's token is had and, with a listener, the proxy and its CA.
-// NO_PROXY is emptied, so that the surroundings cannot send a request past the proxy to the true services.
+// Environ returns what a job's environment says: where GitHub's token is had and, with a listener, the proxy and its
+// CA. NO_PROXY is emptied, so that the surroundings cannot send a request past the proxy to the true services.
 func (e *Emulator) Environ() []string {
-	job := []string{"ACTIONS_ID_TOKEN_REQUEST_URL=" + e.RequestURL(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + e.RequestToken()}
+	job := []string{"ACTIONS_ID_TOKEN_REQUEST_URL=" + e.RequestURL(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" +
+		e.RequestToken()}
 	if e.server == nil {
 		return job
 	}
@@ -178,7 +179,8 @@ func (t *tunnels) Close() error {
 // Addr is the proxy's address.
 func (t *tunnels) Addr() net.Addr { return t.address }
 
-// newCertificate makes a CA for a day and, by it, one certificate for all hosts. P-256 takes a fraction of a millisecond.
+// newCertificate makes a CA for a day and, by it, one certificate for all hosts. P-256 takes a fraction of a
+// millisecond.
 func newCertificate(hosts []string) (tls.Certificate, []byte, error) {
 	now := time.Now()
 	ca := &x509.Certificate{

@@ -88,11 +88,12 @@ func (e *Emulator) route(c *call) handler {
 // Knows tells whether a host (with or without port) is one of the services' or of Options.Hosts: others do not resolve.
 func (e *Emulator) Knows(host string) bool {
 	host = hostOf(host)
-	return e.options.Hosts[host] != nil || cloudOfAuthority(host) != nil || strings.HasSuffix(host, githubDomain) || e.vault(host) != nil
+	return e.options.Hosts[host] != nil || cloudOfAuthority(host) != nil || strings.HasSuffix(host, githubDomain) ||
+		e.vault(host) != nil
 }
 
-// note remembers what must not leak, before anything can go wrong with the request: a value is one whether or not it came
-// to the right place, with a token, in a request that will be done.
+// note remembers what must not leak, before anything can go wrong with the request: a value is one whether or not it
+// came to the right place, with a token, in a request that will be done.
 func (c *call) note() {
 	if c.request.Method != http.MethodPut {
 		return

@@ -19,7 +19,11 @@ func (v *vault) set(c *call) (any, *refusal) {
 		return nil, refused
 	}
 	if s := v.live(c.name, c.now); s != nil && s.newest.managed {
-		return nil, &refusal{status: http.StatusForbidden, code: "Forbidden", message: "Operation set is not allowed on a managed secret."}
+		return nil, &refusal{
+			status:  http.StatusForbidden,
+			code:    "Forbidden",
+			message: "Operation set is not allowed on a managed secret.",
+		}
 	}
 	ver, refused := v.newVersion(c.parsed, c.now.Add(c.late))
 	if refused != nil {

@@ -84,10 +84,11 @@ func serveChallenge(c *call) answer {
 }
 
 func (c *call) refuseToken(message string) answer {
-	r := &refusal{status: http.StatusUnauthorized, code: http.StatusText(http.StatusUnauthorized), message: message, header: http.Header{
-		"Www-Authenticate": {fmt.Sprintf(`Bearer authorization="https://%s/%s", resource="https://%s"`,
-			c.vault.cloud.aliases[0], c.vault.options.Tenant, c.vault.options.Domain)},
-	}}
+	r := &refusal{status: http.StatusUnauthorized, code: http.StatusText(http.StatusUnauthorized), message: message,
+		header: http.Header{
+			"Www-Authenticate": {fmt.Sprintf(`Bearer authorization="https://%s/%s", resource="https://%s"`,
+				c.vault.cloud.aliases[0], c.vault.options.Tenant, c.vault.options.Domain)},
+		}}
 	return r.answer()
 }
 
@@ -129,7 +130,8 @@ func (c *call) authenticate() (accessToken, *answer) {
 		return refuse(noToken)
 	case !found:
 		header, _, _ := strings.Cut(text, ".")
-		return refuse("AKV10046: Unable to resolve the key used for signature validation. EncodedJwtHeader: '" + header + "'.")
+		return refuse("AKV10046: Unable to resolve the key used for signature validation. EncodedJwtHeader: '" +
+			header + "'.")
 	case !c.now.Before(token.expires):
 		return refuse(tokenExpired)
 	case token.audience != expected:
@@ -169,8 +171,8 @@ func (c *call) admit(token accessToken) *refusal {
 	return nil
 }
 
-// writes are the operations that a failed-over region does not do, as the service calls them: the first in MSEndpointMgr/
-// CloudLAPS#70 (2023), the others by its likeness.
+// writes are the operations that a failed-over region does not do, as the service calls them: the first in
+// MSEndpointMgr/ CloudLAPS#70 (2023), the others by its likeness.
 var writes = map[string]string{
 	"set": "SecretSet", "update": "SecretUpdate", "delete": "SecretDelete", "recover": "SecretRecover",
 }
@@ -181,13 +183,17 @@ const roleAssignment = "5d0c6f3a9e8b47d1a2c4e6f80b1d3f57"
 // unknownPath is what a path or method gets that is no operation's.
 func (c *call) unknownPath() *refusal {
 	if c.path[0] == "secrets" || c.path[0] == "deletedsecrets" {
-		return &refusal{status: http.StatusMethodNotAllowed, code: "MethodNotAllowed", message: "HTTP " + c.request.Method + " not allowed"}
+		return &refusal{
+			status:  http.StatusMethodNotAllowed,
+			code:    "MethodNotAllowed",
+			message: "HTTP " + c.request.Method + " not allowed",
+		}
 	}
 	return &refusal{status: http.StatusNotFound, code: "NotFound", message: "The requested path is not known."}
 }
 
-// perform does an operation and returns the body of its answer, or why it is refused; neither for a set that is committed
-// later.
+// perform does an operation and returns the body of its answer, or why it is refused; neither for a set that is
+// committed later.
 func (c *call) perform() (any, *refusal) {
 	v := c.vault
 	switch c.operation {
@@ -232,7 +238,8 @@ func (v *vault) list(c *call) (any, *refusal) {
 	default:
 		entries = v.names(c)
 	}
-	start, found := slices.BinarySearchFunc(entries, string(after), func(e entry, key string) int { return strings.Compare(e.key, key) })
+	start, found := slices.BinarySearchFunc(entries, string(after),
+		func(e entry, key string) int { return strings.Compare(e.key, key) })
 	if found {
 		start++
 	}
@@ -262,7 +269,8 @@ func (c *call) page(left []entry, size int) page {
 	if c.paging.host != "" {
 		host = c.paging.host
 	}
-	next := "https://" + host + "/" + strings.Join(c.path, "/") + "?api-version=" + url.QueryEscape(c.query.Get("api-version")) + "&$skiptoken=" + marker
+	next := "https://" + host + "/" + strings.Join(c.path, "/") + "?api-version=" +
+		url.QueryEscape(c.query.Get("api-version")) + "&$skiptoken=" + marker
 	if asked := c.query.Get("maxresults"); asked != "" {
 		next += "&maxresults=" + asked
 	}

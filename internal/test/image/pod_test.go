@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// Where a job's containers are pods, the runner starts the image with a command of its own, `tail -f /dev/null`, copies a
-// script in, and runs that with `sh -e`; its last line is `exec env NAME=VALUE... ENTRYPOINT`.
+// Where a job's containers are pods, the runner starts the image with a command of its own, `tail -f /dev/null`, copies
+// a script in, and runs that with `sh -e`; its last line is `exec env NAME=VALUE... ENTRYPOINT`.
 // https://github.com/actions/runner-container-hooks/blob/v0.8.1/packages/k8s/src/hooks/run-container-step.ts
 func TestRunAsPod(t *testing.T) {
 	s, services := newStep(t, newEngine(t))
@@ -22,7 +22,8 @@ func TestRunAsPod(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.chown(t)
-	arguments := []string{"run", "--detach", "--name", s.name, "--network", "host", "--pull=never", "--entrypoint", "tail"}
+	arguments := []string{"run", "--detach", "--name", s.name, "--network", "host", "--pull=never", "--entrypoint",
+		"tail"}
 	for _, folder := range slices.Sorted(maps.Keys(mounts)) {
 		arguments = append(arguments, "-v", filepath.Join(s.folder, folder)+":"+mounts[folder])
 	}
@@ -32,7 +33,8 @@ func TestRunAsPod(t *testing.T) {
 		e.run(t, "rm", "--force", s.name)
 	})
 
-	r := s.finish(t, exec.CommandContext(t.Context(), e.program, "exec", s.name, "sh", "-e", s.inContainer(script)), nil)
+	r := s.finish(t, exec.CommandContext(t.Context(), e.program, "exec", s.name, "sh", "-e", s.inContainer(script)),
+		nil)
 	if err := os.Remove(script); err != nil { // the hooks do so too: it holds the environment
 		t.Fatal(err)
 	}

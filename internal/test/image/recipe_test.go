@@ -106,21 +106,23 @@ func TestDockerfileSpoiled(t *testing.T) {
 	digest := regexp.MustCompile(`@sha256:[0-9a-f]{64}`)
 	entry := `ENTRYPOINT ["/keyvault-passwords"]`
 	for name, test := range map[string]struct{ spoiled, want string }{
-		"no digest":       {digest.ReplaceAllString(text, ""), "not pinned"},
-		"short digest":    {digest.ReplaceAllString(text, "@sha256:abc"), "not pinned"},
-		"no tag":          {regexp.MustCompile(`:[\w.-]+@`).ReplaceAllString(text, "@"), "not pinned"},
-		"variable base":   {regexp.MustCompile(`FROM busybox\S+`).ReplaceAllString(text, "FROM $$BASE"), "not pinned"},
-		"user":            {strings.Replace(text, entry, "USER nobody\n"+entry, 1), "USER nobody"},
-		"working folder":  {strings.Replace(text, entry, "WORKDIR /app\n"+entry, 1), "WORKDIR /app"},
-		"no entrypoint":   {strings.Replace(text, entry, "", 1), "0 ENTRYPOINTs"},
-		"shell form":      {strings.Replace(text, entry, "ENTRYPOINT /keyvault-passwords", 1), "exec form"},
-		"with arguments":  {strings.Replace(text, entry, `ENTRYPOINT ["/keyvault-passwords", "-x"]`, 1), "exec form"},
-		"through a shell": {strings.Replace(text, entry, `ENTRYPOINT ["sh", "-c", "/keyvault-passwords"]`, 1), "exec form"},
+		"no digest":      {digest.ReplaceAllString(text, ""), "not pinned"},
+		"short digest":   {digest.ReplaceAllString(text, "@sha256:abc"), "not pinned"},
+		"no tag":         {regexp.MustCompile(`:[\w.-]+@`).ReplaceAllString(text, "@"), "not pinned"},
+		"variable base":  {regexp.MustCompile(`FROM busybox\S+`).ReplaceAllString(text, "FROM $$BASE"), "not pinned"},
+		"user":           {strings.Replace(text, entry, "USER nobody\n"+entry, 1), "USER nobody"},
+		"working folder": {strings.Replace(text, entry, "WORKDIR /app\n"+entry, 1), "WORKDIR /app"},
+		"no entrypoint":  {strings.Replace(text, entry, "", 1), "0 ENTRYPOINTs"},
+		"shell form":     {strings.Replace(text, entry, "ENTRYPOINT /keyvault-passwords", 1), "exec form"},
+		"with arguments": {strings.Replace(text, entry, `ENTRYPOINT ["/keyvault-passwords", "-x"]`, 1), "exec form"},
+		"through a shell": {strings.Replace(text, entry, `ENTRYPOINT ["sh", "-c", "/keyvault-passwords"]`, 1),
+			"exec form"},
 		"default command": {strings.Replace(text, entry, entry+"\nCMD [\"-x\"]", 1), "no place"},
-		"cache mount":     {strings.Replace(text, "RUN ", "RUN --mount=type=cache,target=/root/.cache ", 1), "classic builder"},
-		"platform":        {strings.Replace(text, "FROM ", "FROM --platform=$BUILDPLATFORM ", 1), "classic builder"},
-		"here document":   {strings.Replace(text, "RUN ", "RUN <<EOF\n", 1), "classic builder"},
-		"other syntax":    {"# syntax=docker/dockerfile:1\n" + text, "directive"},
+		"cache mount": {strings.Replace(text, "RUN ", "RUN --mount=type=cache,target=/root/.cache ", 1),
+			"classic builder"},
+		"platform":      {strings.Replace(text, "FROM ", "FROM --platform=$BUILDPLATFORM ", 1), "classic builder"},
+		"here document": {strings.Replace(text, "RUN ", "RUN <<EOF\n", 1), "classic builder"},
+		"other syntax":  {"# syntax=docker/dockerfile:1\n" + text, "directive"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.spoiled == text {
@@ -198,9 +200,11 @@ func TestActionMetadataSpoiled(t *testing.T) {
 		"other entrypoint": {"entrypoint: /keyvault-passwords", "entrypoint: /bin/sh", "runs.entrypoint"},
 		"image by tag":     {"image: Dockerfile", "image: docker://ghcr.io/octo/x:v1", "runs.image"},
 		"digest moved":     {"image: Dockerfile", "image: docker://ghcr.io/octo/x@sha256:0123", "runs.image"},
-		"arguments":        {"  image: Dockerfile\n", "  image: Dockerfile\n  args: [\"${{ inputs.vault }}\"]\n", "runs.args"},
-		"a composite":      {"using: docker", "using: composite", "runs.using"},
-		"no manual":        {"    default: 10m\n", "    default: 10m\n  other:\n    description: see README\n", "input other"},
+		"arguments": {"  image: Dockerfile\n", "  image: Dockerfile\n  args: [\"${{ inputs.vault }}\"]\n",
+			"runs.args"},
+		"a composite": {"using: docker", "using: composite", "runs.using"},
+		"no manual": {"    default: 10m\n", "    default: 10m\n  other:\n    description: see README\n",
+			"input other"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spoiled := strings.Replace(text, test.old, test.new, 1)
@@ -212,7 +216,8 @@ func TestActionMetadataSpoiled(t *testing.T) {
 			}
 		})
 	}
-	release := strings.Replace(text, "image: Dockerfile", "image: docker://ghcr.io/octo/x@sha256:"+strings.Repeat("0a", 32), 1)
+	release := strings.Replace(text, "image: Dockerfile", "image: docker://ghcr.io/octo/x@sha256:"+strings.Repeat("0a",
+		32), 1)
 	if problems := metadataProblems(release); len(problems) != 0 {
 		t.Errorf("a release's action.yml is refused: %q", problems)
 	}

@@ -72,12 +72,15 @@ func newStep(t testing.TB, e engine) (*step, *emulator.Emulator) {
 // newJob is a job of today, as the runner hands it to a container: every declared input is there, hyphens kept.
 func newJob(services *emulator.Emulator, folder string) *job.Job {
 	j := job.New(services, filepath.Join(folder, "workspace"))
-	j.Set("HOME="+filepath.Join(folder, "_temp/_github_home"), "RUNNER_TEMP="+filepath.Join(folder, "_temp"), "RUNNER_OS=Linux",
+	j.Set("HOME="+filepath.Join(folder, "_temp/_github_home"), "RUNNER_TEMP="+filepath.Join(folder, "_temp"),
+		"RUNNER_OS=Linux",
 		"GITHUB_JOB=passwords", "GITHUB_REF="+emulator.DefaultRef, "GITHUB_SERVER_URL=https://github.com",
-		"GITHUB_API_URL=https://api.github.com", "GITHUB_EVENT_NAME=push", "GITHUB_WORKFLOW=passwords", "GITHUB_ACTION=passwords",
+		"GITHUB_API_URL=https://api.github.com", "GITHUB_EVENT_NAME=push", "GITHUB_WORKFLOW=passwords",
+		"GITHUB_ACTION=passwords",
 		"GITHUB_ACTIONS=true", "CI=true", "ACTIONS_RUNTIME_TOKEN=none")
 	j.Input("tenant-id="+emulator.DefaultTenant, "client-id="+emulator.DefaultClient, "vault="+emulator.DefaultVault,
-		"cloud=", "audience=", "file=", "secrets="+declared, "mode=ensure", "dry-run=false", "only=", "mask-outputs=all",
+		"cloud=", "audience=", "file=", "secrets="+declared, "mode=ensure", "dry-run=false", "only=",
+		"mask-outputs=all",
 		"adopt=false", "recover-deleted=false", "concurrency=8", "timeout=10m")
 	for _, name := range job.CommandFiles {
 		j.Env[name] = filepath.Join(folder, "_temp/_runner_file_commands", strings.ToLower(name)+"_6f1c2d3e")
@@ -109,7 +112,8 @@ func (s *step) inContainer(value string) string {
 // command is the runner's `docker run`. Two things differ: the network is the host's, since the services listen on its
 // loopback, and the mounted socket is no engine's.
 func (s *step) command(ctx context.Context, options ...string) *exec.Cmd {
-	arguments := []string{"run", "--name", s.name, "--label", s.name[len(s.name)-6:], "--workdir", "/github/workspace", "--rm"}
+	arguments := []string{"run", "--name", s.name, "--label", s.name[len(s.name)-6:], "--workdir", "/github/workspace",
+		"--rm"}
 	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
 		arguments = append(arguments, "-e", name)
 	}
@@ -134,8 +138,8 @@ func (s *step) run(t testing.TB, options ...string) *job.Result {
 	return s.finish(t, s.command(ctx, options...), nil)
 }
 
-// finish runs a command that runs the step. Meanwhile it calls during, if there is one, with a context that ends when the
-// command has.
+// finish runs a command that runs the step. Meanwhile it calls during, if there is one, with a context that ends when
+// the command has.
 func (s *step) finish(t testing.TB, cmd *exec.Cmd, during func(context.Context)) *job.Result {
 	t.Helper()
 	// A killed command leaves its container running. Where there is none, that is an error of no interest.
@@ -277,13 +281,14 @@ func TestRunWithFile(t *testing.T) {
 	s.chown(t)
 	r := s.run(t)
 	if got := stored(services); r.Status != 0 || len(got) != 1 || r.Outputs.Get("version") != got["one"] {
-		t.Errorf("exit status %d, %d secrets stored, output version %q\n%s", r.Status, len(got), r.Outputs.Get("version"), printed(r))
+		t.Errorf("exit status %d, %d secrets stored, output version %q\n%s", r.Status, len(got),
+			r.Outputs.Get("version"), printed(r))
 	}
 }
 
-// A cancelled job: process 1 gets the signal. (The runner sends it to its `docker run`, which passes it on; podman's does
-// so only from some moment after the container's start, so here the engine is told.) One secret is stored by then; for
-// the other the vault asks to wait an hour.
+// A cancelled job: process 1 gets the signal. (The runner sends it to its `docker run`, which passes it on; podman's
+// does so only from some moment after the container's start, so here the engine is told.) One secret is stored by then;
+// for the other the vault asks to wait an hour.
 func TestSignals(t *testing.T) {
 	for _, signal := range []string{"SIGINT", "SIGTERM"} {
 		t.Run(signal, func(t *testing.T) {

@@ -1,7 +1,7 @@
-// Package job is the one way in which tests run the action: a [Job] has the environment, the workspace and the command files
-// of a step, and runs the action on them in this process ([Job.Run], over a [Network] in memory) or as a program
-// ([Job.Exec], over loopback and TLS). A [Result] is what a run left: status, log, files and outputs. [Job.Leaks] looks for
-// values and tokens in it.
+// Package job is the one way in which tests run the action: a [Job] has the environment, the workspace and the command
+// files of a step, and runs the action on them in this process ([Job.Run], over a [Network] in memory) or as a program
+// ([Job.Exec], over loopback and TLS). A [Result] is what a run left: status, log, files and outputs. [Job.Leaks] looks
+// for values and tokens in it.
 package job
 
 import (
@@ -37,8 +37,8 @@ type Job struct {
 	given    map[string]string // what the emulator's environment was
 }
 
-// New returns a job that may sign in to e: it has the tenant and the client of e in its variables, the workspace dir, and
-// its command files there. It writes no file: each run does.
+// New returns a job that may sign in to e: it has the tenant and the client of e in its variables, the workspace dir,
+// and its command files there. It writes no file: each run does.
 func New(e *emulator.Emulator, dir string) *Job {
 	env := map[string]string{
 		"GITHUB_WORKSPACE":   dir,
@@ -75,8 +75,8 @@ func (j *Job) Set(variables ...string) {
 	}
 }
 
-// Input adds inputs NAME=VALUE, or replaces them. The variable of an input is its name in capitals, hyphens kept, as the
-// runner has it.
+// Input adds inputs NAME=VALUE, or replaces them. The variable of an input is its name in capitals, hyphens kept, as
+// the runner has it.
 func (j *Job) Input(inputs ...string) {
 	for _, input := range inputs {
 		name, value, _ := strings.Cut(input, "=")
@@ -126,9 +126,9 @@ func (j *Job) Command(ctx context.Context, program string, arguments ...string) 
 	return cmd
 }
 
-// Exec runs a command in which the action does its work: that of [Job.Command], or a container engine's. It waits for its
-// end; an exit status other than 0 is no error. If during is not nil, it is called once the command has started, with a
-// context that ends when the command has ended.
+// Exec runs a command in which the action does its work: that of [Job.Command], or a container engine's. It waits for
+// its end; an exit status other than 0 is no error. If during is not nil, it is called once the command has started,
+// with a context that ends when the command has ended.
 func (j *Job) Exec(cmd *exec.Cmd, during func(running context.Context, process *os.Process)) (*Result, error) {
 	j.clear()
 	before := len(j.emulator.Values())
@@ -147,7 +147,12 @@ func (j *Job) Exec(cmd *exec.Cmd, during func(running context.Context, process *
 	if _, exited := errors.AsType[*exec.ExitError](err); exited || errors.Is(err, context.Canceled) {
 		err = nil
 	}
-	r := &Result{Status: cmd.ProcessState.ExitCode(), Log: stdout.String(), Stderr: stderr.String(), State: cmd.ProcessState}
+	r := &Result{
+		Status: cmd.ProcessState.ExitCode(),
+		Log:    stdout.String(),
+		Stderr: stderr.String(),
+		State:  cmd.ProcessState,
+	}
 	return r, errors.Join(err, j.read(r, before))
 }
 
@@ -201,7 +206,8 @@ func (j *Job) read(r *Result, before int) error {
 // Build builds the program into dir, with the flags that the Dockerfile has, and returns its path.
 func Build(dir string) (string, error) {
 	program := filepath.Join(dir, "keyvault-passwords")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags=nethttpomithttp2", "-o", program, "keyvault-passwords")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags=nethttpomithttp2", "-o", program,
+		"keyvault-passwords")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the program: %w\n%s", err, out)
 	}

@@ -20,10 +20,11 @@ type Network struct {
 	served chan struct{}
 }
 
-// NewNetwork serves e until Close, without TLS and proxy. A host that the emulator does not know is not found, as by DNS.
+// NewNetwork serves e until Close, without TLS and proxy. A host that the emulator does not know is not found, as by
+// DNS.
 //
-// Requests for the true host names end in memory. So it works inside a testing/synctest bubble, where waits cost no time,
-// and a test can go through hours of retries.
+// Requests for the true host names end in memory. So it works inside a testing/synctest bubble, where waits cost no
+// time, and a test can go through hours of retries.
 func NewNetwork(e *emulator.Emulator) *Network {
 	n := &Network{pipes: &pipes{opened: make(chan net.Conn), closed: make(chan struct{})}, served: make(chan struct{})}
 	n.server = &http.Server{Handler: e.Handler(), ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute}

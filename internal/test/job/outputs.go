@@ -12,8 +12,8 @@ type Output struct{ Name, Value string }
 // Outputs are a step's outputs in the order in which it wrote them.
 type Outputs []Output
 
-// ParseOutputs reads an output file as the runner does, but for the form NAME=VALUE, in which a value could end early: it
-// is refused, as is everything else that stands outside of a fence.
+// ParseOutputs reads an output file as the runner does, but for the form NAME=VALUE, in which a value could end early:
+// it is refused, as is everything else that stands outside of a fence.
 // https://github.com/actions/runner/blob/v2.336.0/src/Runner.Worker/FileCommandManager.cs
 func ParseOutputs(text string) (Outputs, error) {
 	var outputs Outputs

@@ -20,7 +20,8 @@ func TestParseOutputs(t *testing.T) {
 			t.Errorf("%q: %v, outputs (-want +got):\n%s", text, err, diff)
 		}
 	}
-	for _, text := range []string{"a=1\n", "a<<X\n1\n", "a<<X\n1\nX", "a<<X\n1\nX\nmode=force\n", "a<<\n1\n\n", "<<X\n1\nX\n", "a=b<<X\n1\nX\n"} {
+	for _, text := range []string{"a=1\n", "a<<X\n1\n", "a<<X\n1\nX", "a<<X\n1\nX\nmode=force\n", "a<<\n1\n\n",
+		"<<X\n1\nX\n", "a=b<<X\n1\nX\n"} {
 		if got, err := ParseOutputs(text); err == nil {
 			t.Errorf("%q became %v; expected an error", text, got)
 		}

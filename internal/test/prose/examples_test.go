@@ -23,7 +23,8 @@ func TestExamples(t *testing.T) {
 			if lines := strings.Count(prose(read(t, path.Join(folder, "README.md"))), "\n"); lines > 25 {
 				t.Errorf("README.md has %d lines of text; an example explains itself in about ten", lines)
 			}
-			if uses := read(t, workflow); !strings.Contains(uses, "uses: ./ ") && !strings.Contains(uses, "uses: "+ourselves) {
+			if uses := read(t, workflow); !strings.Contains(uses, "uses: ./ ") &&
+				!strings.Contains(uses, "uses: "+ourselves) {
 				t.Error("the workflow does not use the action")
 			}
 		})

@@ -19,7 +19,11 @@ var faults = []struct {
 	{"GitHub's token service: 503", emulator.Fault{Operation: "oidc", Kind: emulator.Status, Status: 503}},
 	{"GitHub's token service: connection cut", emulator.Fault{Operation: "oidc", Kind: emulator.Cut}},
 	{"GitHub's token service: an answer without a token", emulator.Fault{Operation: "oidc", Kind: emulator.EmptyValue}},
-	{"Entra: right credentials refused (AADSTS700213)", emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700213"}},
+	{"Entra: right credentials refused (AADSTS700213)", emulator.Fault{
+		Operation: "token",
+		Kind:      emulator.Status,
+		Code:      "AADSTS700213",
+	}},
 	{"Entra: 503", emulator.Fault{Operation: "token", Kind: emulator.Status, Status: 503}},
 	{"Entra: an answer without a token", emulator.Fault{Operation: "token", Kind: emulator.Empty}},
 	{"Entra: an answer that holds workflow commands", emulator.Fault{Operation: "token", Kind: emulator.Injection}},
@@ -27,28 +31,68 @@ var faults = []struct {
 	{"vault: a token refused that is still valid", emulator.Fault{Operation: "versions", Kind: emulator.StaleToken}},
 	{"list of versions: connection cut", emulator.Fault{Operation: "versions", Kind: emulator.Cut}},
 	{"list of versions: 500", emulator.Fault{Operation: "versions", Kind: emulator.Status, Status: 500}},
-	{"list of versions: 403", emulator.Fault{Operation: "versions", Kind: emulator.Status, Status: 403, Code: "Forbidden", Inner: "ForbiddenByRbac"}},
+	{"list of versions: 403", emulator.Fault{
+		Operation: "versions",
+		Kind:      emulator.Status,
+		Status:    403,
+		Code:      "Forbidden",
+		Inner:     "ForbiddenByRbac",
+	}},
 	{"list of versions: cut in the middle", emulator.Fault{Operation: "versions", Kind: emulator.Truncated}},
 	{"list of versions: leads to another host", emulator.Fault{Operation: "versions", Kind: emulator.ForeignLink}},
 	{"list of versions: never ends", emulator.Fault{Operation: "versions", Kind: emulator.Endless}},
 	{"list of versions: 16 MiB", emulator.Fault{Operation: "versions", Kind: emulator.BigBody}},
 	{"set: connection cut before the vault stores it", emulator.Fault{Operation: "set", Kind: emulator.Cut}},
-	{"set: connection cut after the vault stored it", emulator.Fault{Operation: "set", Kind: emulator.Cut, Phase: emulator.After}},
+	{"set: connection cut after the vault stored it", emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Cut,
+		Phase:     emulator.After,
+	}},
 	{"set: 503 before the vault stores it", emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 503}},
-	{"set: 503 after the vault stored it", emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 503, Phase: emulator.After}},
-	{"set: 408 after the vault stored it", emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 408, Phase: emulator.After}},
-	{"set: answer cut in the middle", emulator.Fault{Operation: "set", Kind: emulator.Truncated, Phase: emulator.After}},
+	{"set: 503 after the vault stored it", emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Status,
+		Status:    503,
+		Phase:     emulator.After,
+	}},
+	{"set: 408 after the vault stored it", emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Status,
+		Status:    408,
+		Phase:     emulator.After,
+	}},
+	{"set: answer cut in the middle", emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Truncated,
+		Phase:     emulator.After,
+	}},
 	{"set: 200 without a body", emulator.Fault{Operation: "set", Kind: emulator.NoBody, Phase: emulator.After}},
-	{"set: answer 20 s late", emulator.Fault{Operation: "set", Kind: emulator.Slow, Delay: 20 * time.Second, Phase: emulator.After}},
-	{"set: 503, and stored only 4 s later", emulator.Fault{Operation: "set", Kind: emulator.Late, Delay: 4 * time.Second}},
+	{"set: answer 20 s late", emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Slow,
+		Delay:     20 * time.Second,
+		Phase:     emulator.After,
+	}},
+	{"set: 503, and stored only 4 s later", emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Late,
+		Delay:     4 * time.Second,
+	}},
 	{"set: 429", emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 429, Code: "Throttled"}},
-	{"set: 403", emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 403, Code: "Forbidden", Inner: "ForbiddenByRbac"}},
+	{"set: 403", emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Status,
+		Status:    403,
+		Code:      "Forbidden",
+		Inner:     "ForbiddenByRbac",
+	}},
 	{"set: redirected to another host", emulator.Fault{Operation: "set", Kind: emulator.Redirect}},
 	{"set: an answer that holds workflow commands", emulator.Fault{Operation: "set", Kind: emulator.Injection}},
 	{"set: headers of 16 MiB", emulator.Fault{Operation: "set", Kind: emulator.BigHeaders, Phase: emulator.After}},
 }
 
-// faultTable has the action make one secret under each fault, once and each time that it can happen, and tells what came of it.
+// faultTable has the action make one secret under each fault, once and each time that it can happen, and tells what
+// came of it.
 func faultTable(t *testing.T) string {
 	t.Helper()
 	table := "| fault | once | every time |\n| --- | --- | --- |\n"

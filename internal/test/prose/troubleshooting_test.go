@@ -39,27 +39,34 @@ func trust(c func(e *emulator.Emulator) emulator.Credential) func(*emulator.Emul
 
 // troubles are the headings of README's troubleshooting, and how to have the action say each.
 var troubles = map[string]trouble{
-	"the job may not request an ID token": {job: map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""}},
-	"no federated credential is for the subject of the job's ID token": {world: trust(func(*emulator.Emulator) emulator.Credential {
-		return emulator.Credential{Subject: "repo:octo-org/octo-repo:environment:prod"}
-	})},
-	"no federated credential is for the issuer of the job's ID token": {world: trust(func(*emulator.Emulator) emulator.Credential {
-		return emulator.Credential{Issuer: emulator.DefaultIssuer + "/octo-enterprise"}
-	})},
+	"the job may not request an ID token": {job: map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "",
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""}},
+	"no federated credential is for the subject of the job's ID token": {world: trust(
+		func(*emulator.Emulator) emulator.Credential {
+			return emulator.Credential{Subject: "repo:octo-org/octo-repo:environment:prod"}
+		})},
+	"no federated credential is for the issuer of the job's ID token": {world: trust(
+		func(*emulator.Emulator) emulator.Credential {
+			return emulator.Credential{Issuer: emulator.DefaultIssuer + "/octo-enterprise"}
+		})},
 	"no federated credential is for the audience of the job's ID token": {inputs: map[string]string{"audience": "api://SomethingElse"}},
 	"a federated credential matches the subject of the job's ID token except for letter case, which counts": {
 		world: trust(func(e *emulator.Emulator) emulator.Credential {
 			return emulator.Credential{Subject: strings.ToUpper(e.Subject())}
 		})},
-	"the tenant has no such application":           {inputs: map[string]string{"client-id": another}},
-	"the vault belongs to tenant":                  {world: vault(emulator.VaultOptions{Tenant: another})},
-	"the identity has no role here that allows it": {world: func(e *emulator.Emulator) { e.Revoke("", "", emulator.SetSecret) }},
+	"the tenant has no such application": {inputs: map[string]string{"client-id": another}},
+	"the vault belongs to tenant":        {world: vault(emulator.VaultOptions{Tenant: another})},
+	"the identity has no role here that allows it": {world: func(e *emulator.Emulator) {
+		e.Revoke("", "",
+			emulator.SetSecret)
+	}},
 	"the vault's access policies do not give the identity the secret permission": {world: func(e *emulator.Emulator) {
 		vault(emulator.VaultOptions{AccessPolicy: true})(e)
 		e.Revoke("", "", emulator.SetSecret)
 	}},
 	"the vault's firewall does not admit the runner's address": {world: vault(emulator.VaultOptions{Firewall: true})},
-	"the vault admits private endpoints only":                  {world: vault(emulator.VaultOptions{PublicAccessDisabled: true})},
+	"the vault admits private endpoints only": {world: vault(
+		emulator.VaultOptions{PublicAccessDisabled: true})},
 	"there is no host": {inputs: map[string]string{"vault": "kv-exampel"}},
 	"a policy forbids it: the vault's access policies lack the secret permission set, or an Azure Policy wants an expiry or a content type": {
 		world: vault(emulator.VaultOptions{RequireExpiry: true})},
@@ -81,7 +88,13 @@ var troubles = map[string]trouble{
 		e.Fault(emulator.Fault{Operation: "set", Kind: emulator.Cut, Times: -1})
 	}},
 	"the vault is throttled and stayed so": {world: func(e *emulator.Emulator) {
-		e.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: http.StatusTooManyRequests, Code: "Throttled", Times: -1})
+		e.Fault(emulator.Fault{
+			Operation: "set",
+			Kind:      emulator.Status,
+			Status:    http.StatusTooManyRequests,
+			Code:      "Throttled",
+			Times:     -1,
+		})
 	}},
 	"no vault is known for secret": {inputs: map[string]string{"vault": ""}},
 	"did you mean":                 {inputs: map[string]string{"secrets": "app-password: {polcy: azure-sql}"}},

@@ -1,8 +1,9 @@
 // Package scenarios runs the real program against the emulator, as scripts that a user could have typed. There is no
 // test hook in the program: it finds the emulator by HTTPS_PROXY and SSL_CERT_FILE.
 //
-// Each file of testdata is one scenario, in the language of https://pkg.go.dev/github.com/rogpeppe/go-internal/testscript
-// with the commands below. A scenario begins with an emulator that has the vault kv-example and trusts the job.
+// Each file of testdata is one scenario, in the language of
+// https://pkg.go.dev/github.com/rogpeppe/go-internal/testscript with the commands below. A scenario begins with an
+// emulator that has the vault kv-example and trusts the job.
 package scenarios
 
 import (
@@ -62,10 +63,13 @@ func TestScenarios(t *testing.T) {
 			"revoke": func(ts *testscript.TestScript, _ bool, args []string) {
 				the(ts).emulator.Revoke(emulator.DefaultClient, args[0], args[1:]...)
 			},
-			"distrust": func(ts *testscript.TestScript, _ bool, _ []string) { the(ts).emulator.Distrust(emulator.DefaultClient) },
-			"trust":    trust,
-			"advance":  advance,
-			"plant":    plant,
+			"distrust": func(ts *testscript.TestScript, _ bool,
+				_ []string) {
+				the(ts).emulator.Distrust(emulator.DefaultClient)
+			},
+			"trust":   trust,
+			"advance": advance,
+			"plant":   plant,
 			"remove": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(the(ts).emulator.Remove(args[0], args[1]))
 			},
@@ -120,8 +124,8 @@ func setJob(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("JOB", strings.Join(args, "\n"))
 }
 
-// runAction runs the program with inputs: action [-sigint DURATION | -sigkill DURATION] [NAME=VALUE...]. A value @FILE is
-// the file's text. A run that does not end within a minute fails.
+// runAction runs the program with inputs: action [-sigint DURATION | -sigkill DURATION] [NAME=VALUE...]. A value @FILE
+// is the file's text. A run that does not end within a minute fails.
 func runAction(ts *testscript.TestScript, neg bool, args []string) {
 	w := the(ts)
 	j := w.job()
@@ -242,8 +246,8 @@ func plant(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
-// showHeld prints what the vaults hold, one version a line, newest last: vault, name, state, content type, tags. Version
-// IDs, operations and times are left out: they differ from run to run.
+// showHeld prints what the vaults hold, one version a line, newest last: vault, name, state, content type, tags.
+// Version IDs, operations and times are left out: they differ from run to run.
 func showHeld(ts *testscript.TestScript, _ bool, _ []string) {
 	var lines []string
 	for _, h := range the(ts).emulator.Holds() {
@@ -267,7 +271,8 @@ func showHeld(ts *testscript.TestScript, _ bool, _ []string) {
 			}
 		}
 		vault, _, _ := strings.Cut(h.Vault, ".")
-		lines = append(lines, fmt.Sprintf("%05d %s %s %s %q %s", h.Commit, vault, h.Name, state, h.ContentType, strings.Join(tags, " ")))
+		lines = append(lines, fmt.Sprintf("%05d %s %s %s %q %s", h.Commit, vault, h.Name, state, h.ContentType,
+			strings.Join(tags, " ")))
 	}
 	slices.Sort(lines)
 	for _, line := range lines {
@@ -310,8 +315,8 @@ func checkAsked(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// checkLeaks fails if a value that a vault was given, or a token that was issued, stands in any text that the runner or a
-// person saw of any run. It also fails if there was nothing to look for, and if the emulator was asked for a value.
+// checkLeaks fails if a value that a vault was given, or a token that was issued, stands in any text that the runner or
+// a person saw of any run. It also fails if there was nothing to look for, and if the emulator was asked for a value.
 func checkLeaks(ts *testscript.TestScript, neg bool, _ []string) {
 	w := the(ts)
 	found, err := w.job().Leaks(w.runs...)

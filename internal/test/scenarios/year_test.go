@@ -137,7 +137,8 @@ func (j *weekly) checkWeek(at int, start time.Time, due map[string][]int) {
 			// A version that was superseded this week is within its grace until the next run.
 			enabled := last || name != "monthly" || i == len(versions)-2 && got[len(got)-1] == at
 			if v.Enabled != enabled || v.Current != last {
-				j.t.Errorf("week %d: version %d of %d of %s is enabled %t, current %t; want %t, %t", at, i+1, len(versions), name, v.Enabled, v.Current, enabled, last)
+				j.t.Errorf("week %d: version %d of %d of %s is enabled %t, current %t; want %t, %t", at, i+1,
+					len(versions), name, v.Enabled, v.Current, enabled, last)
 			}
 		}
 	}

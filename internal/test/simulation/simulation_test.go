@@ -3,8 +3,8 @@
 //
 //   - one operation makes one version, and one value; a further version only where the service committed late, and then
 //     it is reported;
-//   - the outputs name what the vaults hold, and everything that the run made is in them, or its error says that its end
-//     is not known;
+//   - the outputs name what the vaults hold, and everything that the run made is in them, or its error says that its
+//     end is not known;
 //   - exit status 0 only if every secret is as declared;
 //   - nothing that was not there to be written is written: foreign, managed, disabled without force;
 //   - no value and no token stands anywhere but at its service;
@@ -62,7 +62,8 @@ func simulate(t *testing.T, seed uint64) {
 		s := &simulation{t: t, w: w}
 		defer func() {
 			if t.Failed() {
-				t.Logf("%s\nreplay: go test ./internal/test/simulation -run TestPromises -seed %d -v\n%s", w, seed, s.log.String())
+				t.Logf("%s\nreplay: go test ./internal/test/simulation -run TestPromises -seed %d -v\n%s", w, seed,
+					s.log.String())
 			}
 		}()
 		s.run()
@@ -91,7 +92,8 @@ func (s *simulation) run() {
 	if err := s.job.Declare(s.w.declaration()); err != nil {
 		s.t.Fatal(err)
 	}
-	s.job.Input("vault=kv-one", "mode="+s.w.mode, fmt.Sprint("adopt=", s.w.adopt), fmt.Sprint("recover-deleted=", s.w.recover),
+	s.job.Input("vault=kv-one", "mode="+s.w.mode, fmt.Sprint("adopt=", s.w.adopt),
+		fmt.Sprint("recover-deleted=", s.w.recover),
 		fmt.Sprint("concurrency=", s.w.concurrency), "mask-outputs="+s.w.mask)
 
 	before := s.e.Holds()
@@ -119,10 +121,11 @@ func (s *simulation) run() {
 	}
 }
 
-// leftOver reports whether the faulty run may have left something that a run in the same mode does not mend: ensure does
-// not rewrite a secret whose vaults came to differ.
+// leftOver reports whether the faulty run may have left something that a run in the same mode does not mend: ensure
+// does not rewrite a secret whose vaults came to differ.
 func (s *simulation) leftOver(faulty run) bool {
-	return s.w.mode == "ensure" && faulty.Status != 0 && slices.ContainsFunc(s.w.secrets, func(s secret) bool { return len(s.vaults) > 1 || s.past == deleted })
+	return s.w.mode == "ensure" && faulty.Status != 0 &&
+		slices.ContainsFunc(s.w.secrets, func(s secret) bool { return len(s.vaults) > 1 || s.past == deleted })
 }
 
 // A run is what one run left behind.
@@ -157,14 +160,16 @@ func (s *simulation) check(title string, before []emulator.Held, r run) {
 	s.checkOutputs(title, before, after, r)
 	s.checkUntouched(title, before, after)
 	s.checkStatus(title, after, r)
-	if found, _ := s.job.Leaks(r.Result); found != nil { // there need be nothing to look for: every request may have failed
+	// there need be nothing to look for: every request may have failed
+	if found, _ := s.job.Leaks(r.Result); found != nil {
 		s.t.Errorf("%s: leaks: %v", title, found)
 	}
 	if n := s.e.Requests()["get"]; n != 0 {
 		s.t.Errorf("%s: %d values were read", title, n)
 	}
 	for line := range strings.Lines(r.Log) {
-		if command := strings.Trim(line, " \n"); strings.HasPrefix(command, "::") && !allowed.MatchString(command) || strings.Contains(line, "##[") {
+		if command := strings.Trim(line, " \n"); strings.HasPrefix(command, "::") && !allowed.MatchString(command) ||
+			strings.Contains(line, "##[") {
 			s.t.Errorf("%s: the log issues a command that is not the action's: %q", title, line)
 		}
 	}
@@ -174,7 +179,8 @@ func (s *simulation) check(title string, before []emulator.Held, r run) {
 }
 
 // allowed are the commands that the action issues itself.
-var allowed = regexp.MustCompile(`^::(error|warning|notice)( [a-z]+=[^:]*)?::[A-Za-z0-9]|^::(group|endgroup|debug)::|^::add-mask::([0-9a-f]{32}|Secret-\d)$`)
+var allowed = regexp.MustCompile(
+	`^::(error|warning|notice)( [a-z]+=[^:]*)?::[A-Za-z0-9]|^::(group|endgroup|debug)::|^::add-mask::([0-9a-f]{32}|Secret-\d)$`)
 
 // made returns the versions that are in after and not in before, by vault, secret and operation.
 func made(before, after []emulator.Held) map[string][]emulator.Held {
@@ -204,7 +210,8 @@ func (s *simulation) checkOnce(title string, before, after []emulator.Held, r ru
 		if len(versions) > 1 && !s.late() {
 			s.t.Errorf("%s: %d versions of one operation: %s", title, len(versions), key)
 		}
-		if h.Tags["run"] != emulator.DefaultRepository+"/"+r.id+"/1" || h.Tags["generated-by"] != "keyvault-passwords" || h.Tags["operation"] == "" {
+		if h.Tags["run"] != emulator.DefaultRepository+"/"+r.id+"/1" ||
+			h.Tags["generated-by"] != "keyvault-passwords" || h.Tags["operation"] == "" {
 			s.t.Errorf("%s: %s was made by another run: %v", title, key, h.Tags)
 		}
 	}
@@ -220,8 +227,8 @@ func (s *simulation) checkOnce(title string, before, after []emulator.Held, r ru
 	}
 }
 
-// late reports whether the world has a commit that comes after its answer: one that is late, or a slow one that the client
-// gave up on.
+// late reports whether the world has a commit that comes after its answer: one that is late, or a slow one that the
+// client gave up on.
 func (s *simulation) late() bool {
 	return slices.ContainsFunc(s.w.faults, func(f emulator.Fault) bool {
 		return f.Operation == "set" && (f.Kind == emulator.Late || f.Kind == emulator.Slow)
@@ -267,15 +274,16 @@ func (s *simulation) checkOutputs(title string, before, after []emulator.Held, r
 	}
 	reported := fmt.Sprint(slices.Collect(maps.Values(versions)))
 	for key, of := range made(before, after) {
-		inOutputs := slices.ContainsFunc(of, func(h emulator.Held) bool { return strings.Contains(reported, h.Version) })
+		inOutputs := slices.ContainsFunc(of,
+			func(h emulator.Held) bool { return strings.Contains(reported, h.Version) })
 		if !inOutputs && !strings.Contains(r.Log, "whether it was stored is not known") {
 			s.t.Errorf("%s: %s was made and is not in the outputs", title, key)
 		}
 	}
 }
 
-// checkUntouched: what was there is still there and enabled, unless it was ours, superseded, and declared to be disabled;
-// and nothing was added to what is not ours to write.
+// checkUntouched: what was there is still there and enabled, unless it was ours, superseded, and declared to be
+// disabled; and nothing was added to what is not ours to write.
 func (s *simulation) checkUntouched(title string, before, after []emulator.Held) {
 	now := map[string]emulator.Held{}
 	for _, h := range after {
@@ -290,7 +298,8 @@ func (s *simulation) checkUntouched(title string, before, after []emulator.Held)
 		}
 		declared := s.w.secrets[h.Name[len(h.Name)-1]-'0']
 		ownTag := h.Tags["generated-by"] == "keyvault-passwords"
-		if h.Enabled && !is.Enabled && (!declared.disables || !ownTag || s.w.mode == "ensure" || is.Current) && !duplicate(h, before) {
+		if h.Enabled && !is.Enabled && (!declared.disables || !ownTag || s.w.mode == "ensure" || is.Current) &&
+			!duplicate(h, before) {
 			s.t.Errorf("%s: a version of %s (%s, own %t) was disabled", title, h.Name, declared.past, ownTag)
 		}
 	}
@@ -300,7 +309,8 @@ func (s *simulation) checkUntouched(title string, before, after []emulator.Held)
 		case declared.past == managed, declared.past == foreign && !s.w.adopt,
 			declared.past == deleted && !s.w.recover, declared.past == disabled && s.w.mode != "force":
 			s.t.Errorf("%s: %s (%s) was written", title, h.Name, declared.past)
-		case s.w.mode == "ensure" && declared.past != absent && declared.past != deleted && !(declared.past == diverged):
+		case s.w.mode == "ensure" && declared.past != absent && declared.past != deleted &&
+			!(declared.past == diverged):
 			s.t.Errorf("%s: %s (%s) was written in mode ensure", title, h.Name, declared.past)
 		}
 	}
@@ -309,7 +319,8 @@ func (s *simulation) checkUntouched(title string, before, after []emulator.Held)
 // duplicate reports whether h shares its operation with another version of its secret: a late commit.
 func duplicate(h emulator.Held, all []emulator.Held) bool {
 	return slices.ContainsFunc(all, func(o emulator.Held) bool {
-		return o.Version != h.Version && o.Vault == h.Vault && o.Name == h.Name && o.Tags["operation"] == h.Tags["operation"]
+		return o.Version != h.Version && o.Vault == h.Vault && o.Name == h.Name &&
+			o.Tags["operation"] == h.Tags["operation"]
 	})
 }
 
@@ -324,7 +335,8 @@ func (s *simulation) checkStatus(title string, after []emulator.Held, r run) {
 	for _, declared := range s.w.secrets {
 		for _, vault := range declared.vaults {
 			there := slices.ContainsFunc(after, func(h emulator.Held) bool {
-				return h.Vault == vault+".vault.azure.net" && h.Name == declared.name && h.Current && h.Enabled && !h.Deleted
+				return h.Vault == vault+".vault.azure.net" && h.Name == declared.name && h.Current && h.Enabled &&
+					!h.Deleted
 			})
 			if !there {
 				s.t.Errorf("%s: success, and %s is not in %s", title, declared.name, vault)
