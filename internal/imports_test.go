@@ -29,7 +29,7 @@ var arrows = map[string]string{
 	"internal/runner":                      "escape network refusal sensitive",
 	"internal/sensitive":                   "",
 	"internal/test/emulator":               "",
-	"internal/test/job":                    "test/emulator",
+	"internal/test/job":                    "action test/emulator",
 	"examples/local":                       "test/emulator",
 }
 
@@ -54,8 +54,8 @@ func TestImportsAreTheArrowsOfTheDesign(t *testing.T) {
 	}
 }
 
-// Nothing of the tests is linked into the program, and the emulator, which stands in for all others' services, is written
-// with the standard library alone.
+// Nothing of the tests is linked into the program, and the emulator, which stands in for all others' services, is
+// written with the standard library alone.
 func TestWhatMayNotBeReached(t *testing.T) {
 	deps := list(t, "{{.ImportPath}}:{{join .Deps \" \"}}")
 	for place, others := range deps {

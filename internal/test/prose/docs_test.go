@@ -1,6 +1,6 @@
-// Package prose_test holds what people read against what the code does: README, action.yml, the examples, the set-up files
-// and the workflows. What can be parsed is parsed as what it is, what can be run is run, and what is generated is compared
-// with what generates it (go test ./internal/test/prose -update writes it).
+// Package prose_test holds what people read against what the code does: README, action.yml, the examples, the set-up
+// files and the workflows. What can be parsed is parsed as what it is, what can be run is run, and what is generated is
+// compared with what generates it (go test ./internal/test/prose -update writes it).
 package prose_test
 
 import (
@@ -29,8 +29,8 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// files returns the paths that match any of the globs, from the root. A glob that matches nothing fails the test: a check
-// of nothing passes always.
+// files returns the paths that match any of the globs, from the root. A glob that matches nothing fails the test: a
+// check of nothing passes always.
 func files(t *testing.T, globs ...string) []string {
 	t.Helper()
 	var all []string
