@@ -78,7 +78,8 @@ func TestStoppedAtOnce(t *testing.T) {
 		cancel()
 		r, err := newJob(t, e).Run(ctx, network)
 		if err != nil || r.Status != action.StatusFailed || len(e.Holds()) != 0 {
-			t.Errorf("status %d, %v with %d versions; want %d and none", r.Status, err, len(e.Holds()), action.StatusFailed)
+			t.Errorf("status %d, %v with %d versions; want %d and none", r.Status, err, len(e.Holds()),
+				action.StatusFailed)
 		}
 		if !strings.Contains(strings.ToLower(r.Log), "the run was stopped") {
 			t.Errorf("the log does not say that the run was stopped:\n%s", r.Log)
@@ -86,8 +87,8 @@ func TestStoppedAtOnce(t *testing.T) {
 	})
 }
 
-// A run that was stopped fails, also where all that was in flight came to a good end: who stopped it shall not be told that
-// it is done.
+// A run that was stopped fails, also where all that was in flight came to a good end: who stopped it shall not be told
+// that it is done.
 func TestStoppedWhileTheLastSecretIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := emulator.New(emulator.Options{})
@@ -98,7 +99,8 @@ func TestStoppedWhileTheLastSecretIsStored(t *testing.T) {
 		defer cancel()
 		r, err := newJob(t, e).Run(ctx, network)
 		if err != nil || r.Status != action.StatusFailed || len(e.Holds()) != 1 {
-			t.Errorf("status %d, %v with %d versions; want %d and the one in flight", r.Status, err, len(e.Holds()), action.StatusFailed)
+			t.Errorf("status %d, %v with %d versions; want %d and the one in flight", r.Status, err, len(e.Holds()),
+				action.StatusFailed)
 		}
 	})
 }

@@ -49,7 +49,8 @@ const (
 // InputNames returns the inputs in the order of the documentation, for the tests that hold action.yml and the README
 // against the code. OutputNames does the same for the outputs.
 func InputNames() []string {
-	return []string{inputTenantID, inputClientID, inputVault, inputCloud, inputAudience, inputFile, inputSecrets, inputMode,
+	return []string{inputTenantID, inputClientID, inputVault, inputCloud, inputAudience, inputFile, inputSecrets,
+		inputMode,
 		inputDryRun, inputOnly, inputMaskOutputs, inputAdopt, inputRecoverDeleted, inputConcurrency, inputTimeout}
 }
 
@@ -97,7 +98,8 @@ func readInputs(r *runner.Runner) (in inputs, problems []error) {
 		in.cloud = c.cloud(name)
 	}
 	in.audience = r.Input(inputAudience)
-	in.mode = provision.Mode(c.oneOf(inputMode, string(provision.ModeEnsure), string(provision.ModeRotate), string(provision.ModeForce)))
+	in.mode = provision.Mode(c.oneOf(inputMode, string(provision.ModeEnsure), string(provision.ModeRotate),
+		string(provision.ModeForce)))
 	in.masking = masking(c.oneOf(inputMaskOutputs, string(maskAll), string(maskVersions), string(maskNone)))
 	in.dryRun, in.adopt, in.recover = c.boolean(inputDryRun), c.boolean(inputAdopt), c.boolean(inputRecoverDeleted)
 	in.concurrency = c.concurrency()
@@ -224,7 +226,8 @@ func (c *checker) source(in *azure.Cloud) declaration.Source {
 	case file != "" && inline != "":
 		c.problem(inputFile, "both file and secrets are given; expected one of the two")
 	case file == "" && inline == "":
-		c.problem(inputFile, "neither file nor secrets is given; expected one of the two, such as file: .github/passwords.yml")
+		c.problem(inputFile,
+			"neither file nor secrets is given; expected one of the two, such as file: .github/passwords.yml")
 	case inline != "":
 		source.File, source.Inline, source.Text = inputSecrets, true, []byte(c.raw(inputSecrets))
 	default:
@@ -258,7 +261,8 @@ func (c *checker) vault(in *azure.Cloud) string {
 		c.problem(inputVault, "%w", err)
 		return unnamed
 	case in != nil && vault.Cloud != nil && vault.Cloud.Name != in.Name:
-		c.problem(inputVault, "the vault is in %s and the input cloud is %s; expected the same", vault.Cloud.Name, in.Name)
+		c.problem(inputVault, "the vault is in %s and the input cloud is %s; expected the same", vault.Cloud.Name,
+			in.Name)
 	}
 	return text
 }
@@ -289,7 +293,8 @@ func (c *checker) read(file string) ([]byte, error) {
 
 func explainOpen(file string, err error) error {
 	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("there is no %q in the workspace; check the path, and that a step before checks the repository out", file)
+		return fmt.Errorf("there is no %q in the workspace; check the path, and that a step before checks the "+
+			"repository out", file)
 	}
 	if cause, ok := errors.AsType[*os.PathError](err); ok {
 		err = cause.Err

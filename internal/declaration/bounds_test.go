@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf16"
+
+	"keyvault-passwords/internal/declaration/internal/strict"
 )
 
 // hostile texts, each with a part of the refusal it gets.
@@ -22,7 +24,7 @@ var hostile = []struct{ name, text, want string }{
 	{"block lists 10,000 deep", strings.Repeat("- ", 10_000), "max depth"},
 	{"block mappings 1,000 deep", staircase(1000), "max depth"},
 	{"complex keys 10,000 deep", strings.Repeat("? ", 10_000), "max depth"},
-	{"billion laughs", laughs(), "once aliases are replaced"},
+	{"billion laughs", laughs(), "with aliases replaced"},
 	{"an alias in itself", "a: &a [*a]\n", "inside its own anchor"},
 	{"UTF-16, little endian", "\xff\xfe" + utf16Bytes("secrets: {}", 0), "UTF-16"},
 	{"UTF-16, big endian", "\xfe\xff" + utf16Bytes("secrets: {}", 1), "UTF-16"},
@@ -33,21 +35,21 @@ var hostile = []struct{ name, text, want string }{
 	{"a control character", "secrets:\n  a: \x07\n", "control characters"},
 	{"1 MB of line breaks", "a:\n" + strings.Repeat("\n", 1<<20-10), "line breaks and commas"},
 	{"1 MB of commas", "[" + strings.Repeat("a,", 1<<19-2) + "]", "line breaks and commas"},
-	{"secrets up to the bound", "secrets:\n" + numbered("  k%d:\n", maxBreaks-1), "no vault is known"},
-	{"unknown keys up to the bound", numbered("k%d: a\n", maxBreaks), `unknown key "k1"`},
-	{"a key again and again", strings.Repeat("a: b\n", maxBreaks), "stands twice"},
-	{"unknown policies up to the bound", "secrets:\n" + numbered("  k%d: p\n", maxBreaks-1), "unknown policy"},
-	{"list items up to the bound", strings.Repeat("-\n", maxBreaks), "is a list"},
-	{"complex keys up to the bound", strings.Repeat("?\n", maxBreaks), "stands twice"},
-	{"anchors up to the bound", numbered("- &a%d a\n", maxBreaks), "is a list"},
+	{"secrets up to the bound", "secrets:\n" + numbered("  k%d:\n", strict.MaxBreaks-1), "no vault is known"},
+	{"unknown keys up to the bound", numbered("k%d: a\n", strict.MaxBreaks), `unknown key "k1"`},
+	{"a key again and again", strings.Repeat("a: b\n", strict.MaxBreaks), "stands twice"},
+	{"unknown policies up to the bound", "secrets:\n" + numbered("  k%d: p\n", strict.MaxBreaks-1), "unknown policy"},
+	{"list items up to the bound", strings.Repeat("-\n", strict.MaxBreaks), "is a list"},
+	{"complex keys up to the bound", strings.Repeat("?\n", strict.MaxBreaks), "stands twice"},
+	{"anchors up to the bound", numbered("- &a%d a\n", strict.MaxBreaks), "is a list"},
 	{"1 MB of colons", strings.Repeat(":", 1<<20), "unknown key"},
 	{"1 MB of quotes", strings.Repeat("'", 1<<20), "is text"},
 	{"dollars up to the bound", "vault: kv-app\nsecrets: {a: {value: '" + strings.Repeat("$.", maxValue/2) + "'}}", "a single $"},
 	{"unknown parts up to the bound", "vault: kv-app\nsecrets: {a: {value: '" + strings.Repeat("${x}", maxValue/4) + "'}}", "unknown part"},
 	{"spaces up to the bound", "vault: kv-app\nsecrets: {a: {value: '" + strings.Repeat(" ", maxValue-2) + "$.'}}", "a single $"},
 	{"a long value, repeated", "vault: kv-app\nsecrets:\n  k: {value: &v '" + strings.Repeat("${x}", maxValue/4) + "'}\n" +
-		numbered("  k%d: {value: *v}\n", 2000), "once aliases are replaced"},
-	{"unknown parts in many secrets, up to the bound", "vault: kv-app\nsecrets: {" + numbered("k%d: {value: '${x}'}, ", maxBreaks/2) + "}", "unknown part"},
+		numbered("  k%d: {value: *v}\n", 2000), "with aliases replaced"},
+	{"unknown parts in many secrets, up to the bound", "vault: kv-app\nsecrets: {" + numbered("k%d: {value: '${x}'}, ", strict.MaxBreaks/2) + "}", "unknown part"},
 }
 
 func staircase(depth int) string {

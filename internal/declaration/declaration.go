@@ -12,12 +12,10 @@
 package declaration
 
 import (
-	"fmt"
-	"strings"
-	"time"
-
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/declaration/internal/strict"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
 
@@ -35,13 +33,10 @@ type Secret struct {
 	Parts       []Part              // what is generated for it, one or more, in the order of the file
 	Value       *composite.Template // how the parts make the value. Nil: the only part is the value
 	Login       string              // the account the value is for; "" if none. Value may name it
-	Policy      string              // what the version's policy tag says: NAME@FINGERPRINT, inline@..., composite@...
 	ContentType string              // "" if none
 	Tags        map[string]string   // the user's own
-	Expires     time.Duration       // of each new version, from its making. 0: never
-	NotBefore   time.Duration       // likewise. 0: none
-	Rotate      Rotate
-	Superseded  *Superseded // nil: older versions stay as they are
+
+	lifecycle.Terms // how long each version lives, and what becomes of it
 }
 
 // A Vault is where a secret is stored.
@@ -61,62 +56,16 @@ type Part struct {
 	Set    *password.Set   // Rules, compiled
 }
 
-// Rotate says when a secret is due, in mode rotate. The zero value: never by itself.
-type Rotate struct {
-	After          time.Duration // since the current version was made. 0: age does not matter
-	BeforeExpiry   time.Duration // until the current version expires. 0: expiry does not matter
-	OnPolicyChange bool          // when the declared policy is not the one that the current version was made to
-}
+// A Place is a position in the declaration, whose file is named as the user did, or "secrets" for the inline input. The
+// zero Place is nowhere.
+type Place = strict.Place
 
-// Superseded says what becomes of older versions that this action made.
-type Superseded struct {
-	DisableAfter time.Duration // they are disabled once the current version is so old. 0: at once
-}
-
-// A Place is where something stands in the declaration. The zero Place is nowhere.
-type Place struct {
-	File      string // as the user named it, or "secrets" for the inline input
-	Line, Col int    // from 1, columns in characters. 0: the file as a whole
-}
-
-// String returns FILE:LINE:COL, as compilers print it and editors open it.
-func (p Place) String() string {
-	if p.Line == 0 {
-		return p.File
-	}
-	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
-}
-
-// A Problem is one mistake in the declaration.
-type Problem struct {
-	Place Place
-	Text  string // what is wrong, naming the offending text
-	Want  string // what was expected, with the alternatives; "" if Text says it
-}
-
-// Error returns "PLACE: TEXT; WANT".
-func (p Problem) Error() string {
-	text := p.Text
-	if p.Want != "" {
-		text += "; " + p.Want
-	}
-	if p.Place == (Place{}) {
-		return text
-	}
-	return p.Place.String() + ": " + text
-}
+// A Problem is one mistake in the declaration. Its cause names the offending text, its remedy says what was expected, with
+// the alternatives.
+type Problem = strict.Problem
 
 // Problems is every mistake found in one reading, in the order of the file. It never quotes a value.
-type Problems []Problem
-
-// Error returns the problems, one a line.
-func (ps Problems) Error() string {
-	lines := make([]string, len(ps))
-	for i, p := range ps {
-		lines[i] = p.Error()
-	}
-	return strings.Join(lines, "\n")
-}
+type Problems = strict.Problems
 
 // A Source is the text of a declaration and what its context says of it.
 type Source struct {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"keyvault-passwords/internal/declaration/internal/strict"
 )
 
 func TestParseDuration(t *testing.T) {
@@ -37,7 +39,7 @@ func TestParseDuration(t *testing.T) {
 
 // Reading a duration is no way to spend a run: the text is as long as the declaration allows.
 func BenchmarkParseDurationOfDigits(b *testing.B) {
-	text := strings.Repeat("9", maxBytes) + "d"
+	text := strings.Repeat("9", strict.MaxBytes) + "d"
 	for b.Loop() {
 		_, _ = parseDuration(text)
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"keyvault-passwords/internal/declaration/internal/strict"
 )
 
 var update = flag.Bool("update", false, "write the golden files and schema.json anew")
@@ -128,7 +130,7 @@ func TestProblemsSayWhatWasExpected(t *testing.T) {
 // A text with a mistake in every line is not answered with as many.
 func TestProblemsAreBounded(t *testing.T) {
 	_, err := Parse(Source{File: "passwords.yml", Text: []byte("vault: kv-app\nsecrets:\n" + numbered("  k%d: [x]\n", 5000))})
-	if problems, _ := errors.AsType[Problems](err); len(problems) != maxProblems || problems[0].Place.Line != 3 {
-		t.Errorf("got %d problems, want the first %d", len(problems), maxProblems)
+	if problems, _ := errors.AsType[Problems](err); len(problems) != strict.MaxProblems || problems[0].Place.Line != 3 {
+		t.Errorf("got %d problems, want the first %d", len(problems), strict.MaxProblems)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
 
@@ -21,6 +22,11 @@ var equalSets = cmp.Comparer(func(a, b *password.Set) bool {
 
 // ignorePlaces leaves out where things stand.
 var ignorePlaces = cmp.Comparer(func(Place, Place) bool { return true })
+
+// equalTemplates compares templates by their texts.
+var equalTemplates = cmp.Comparer(func(a, b *composite.Template) bool {
+	return a == b || a != nil && b != nil && a.Text() == b.Text()
+})
 
 // goodFiles returns the paths of declarations that must be accepted: the good fixtures and the examples.
 func goodFiles(t *testing.T) []string {
@@ -69,7 +75,7 @@ func TestGoodDeclarations(t *testing.T) {
 			t.Errorf("%s declares nothing", path)
 		}
 		for _, s := range declaration.Secrets {
-			if s.Name == "" || s.Place.File != path || s.Place.Line == 0 || len(s.Vaults) == 0 || len(s.Parts) == 0 || s.Policy == "" {
+			if s.Name == "" || s.Place.File != path || s.Place.Line == 0 || len(s.Vaults) == 0 || len(s.Parts) == 0 || s.PolicyTag == "" {
 				t.Errorf("%s: %s is incomplete", path, s.Name)
 			}
 			for _, part := range s.Parts {
@@ -107,7 +113,9 @@ func TestFullDeclaration(t *testing.T) {
 		rules.Login = login
 		return part("password", name, rules)
 	}
-	tag := func(p Part) string { return p.Policy + "@" + p.Set.Fingerprint() }
+	tag := func(p Part) lifecycle.Terms {
+		return lifecycle.Terms{PolicyTag: lifecycle.NewPolicyTag(p.Policy, p.Set.Fingerprint())}
+	}
 	sql, redis := preset("azure-sql", ""), part("password", "service", service)
 	site := part("password", "inline", password.Policy{Rules: "minlength: 20; required: lower; required: upper, digit; max-consecutive: 2;"})
 	key := part("key", "inline", password.Policy{Passphrase: &password.Passphrase{Words: 8, Separator: " "}})
@@ -115,25 +123,28 @@ func TestFullDeclaration(t *testing.T) {
 	want := &Declaration{
 		Cloud: azure.Public(),
 		Secrets: []Secret{
-			{Name: "sql-admin-password", Vaults: standard, Parts: []Part{sql}, Policy: tag(sql)},
+			{Name: "sql-admin-password", Vaults: standard, Parts: []Part{sql}, Terms: tag(sql)},
 			{
-				Name: "redis-password", Vaults: standard, Parts: []Part{redis}, Policy: tag(redis), ContentType: "password",
-				Tags: map[string]string{"owner": "data-platform"}, Expires: 90 * 24 * time.Hour, NotBefore: time.Hour,
-				Rotate:     Rotate{After: 60 * 24 * time.Hour, BeforeExpiry: 14 * 24 * time.Hour, OnPolicyChange: true},
-				Superseded: &Superseded{DisableAfter: 24 * time.Hour},
+				Name: "redis-password", Vaults: standard, Parts: []Part{redis}, ContentType: "password",
+				Tags: map[string]string{"owner": "data-platform"},
+				Terms: lifecycle.Terms{
+					PolicyTag: tag(redis).PolicyTag, Expires: 90 * 24 * time.Hour, NotBefore: time.Hour,
+					Rotate:     lifecycle.Rotate{After: 60 * 24 * time.Hour, BeforeExpiry: 14 * 24 * time.Hour, OnPolicyChange: true},
+					Superseded: &lifecycle.Superseded{DisableAfter: 24 * time.Hour},
+				},
 			},
-			{Name: "partner-site", Vaults: standard, Parts: []Part{site}, Policy: tag(site)},
+			{Name: "partner-site", Vaults: standard, Parts: []Part{site}, Terms: tag(site)},
 			{
 				Name: "app-login", Vaults: standard, Parts: []Part{preset("default", "app")}, Login: "app",
-				Value: parseTemplate(t, "${login}:${password|url}"), Policy: got.Secrets[3].Policy,
+				Value: parseTemplate(t, "${login}:${password|url}"), Terms: got.Secrets[3].Terms,
 			},
 			{
 				Name: "signing", Vaults: []Vault{{Name: "kv-app-eu", Alias: "eu"}, {Name: "kv-app-us", Alias: "us"}},
-				Parts: []Part{key, salt}, Value: parseTemplate(t, `{"key":"${key|json}","salt":"${salt|json}"}`), Policy: got.Secrets[4].Policy,
+				Parts: []Part{key, salt}, Value: parseTemplate(t, `{"key":"${key|json}","salt":"${salt|json}"}`), Terms: got.Secrets[4].Terms,
 			},
 		},
 	}
-	if diff := cmp.Diff(want, got, equalSets, ignorePlaces); diff != "" {
+	if diff := cmp.Diff(want, got, equalSets, equalTemplates, ignorePlaces); diff != "" {
 		t.Errorf("full.yml is another declaration (-want +got):\n%s", diff)
 	}
 }
@@ -142,15 +153,16 @@ func TestFullDeclaration(t *testing.T) {
 func TestPlaces(t *testing.T) {
 	got := parseFile(t, filepath.Join("testdata", "good", "vaults.yml"))
 	file := filepath.Join("testdata", "good", "vaults.yml")
+	at := func(line, col int) Place { return Place{File: file, Line: line, Col: col} }
 	want := []Secret{
-		{Name: "here", Place: Place{file, 7, 3}, Vaults: []Vault{{Name: "kv-app", Place: Place{file, 1, 8}}}},
-		{Name: "both", Place: Place{file, 8, 3}, Vaults: []Vault{
-			{Name: "kv-east", Alias: "east", TenantID: "11111111-2222-3333-4444-555555555555", Place: Place{file, 8, 19}},
-			{Name: "kv-west", Alias: "west", TenantID: "99999999-8888-7777-6666-555555555555", ClientID: "11111111-2222-3333-4444-555555555555", Place: Place{file, 8, 25}},
+		{Name: "here", Place: at(7, 3), Vaults: []Vault{{Name: "kv-app", Place: at(1, 8)}}},
+		{Name: "both", Place: at(8, 3), Vaults: []Vault{
+			{Name: "kv-east", Alias: "east", TenantID: "11111111-2222-3333-4444-555555555555", Place: at(8, 19)},
+			{Name: "kv-west", Alias: "west", TenantID: "99999999-8888-7777-6666-555555555555", ClientID: "11111111-2222-3333-4444-555555555555", Place: at(8, 25)},
 		}},
 	}
 	for i := range got.Secrets {
-		got.Secrets[i].Parts, got.Secrets[i].Policy = nil, ""
+		got.Secrets[i].Parts, got.Secrets[i].PolicyTag = nil, ""
 	}
 	if diff := cmp.Diff(want, got.Secrets); diff != "" {
 		t.Errorf("vaults.yml (-want +got):\n%s", diff)
@@ -228,13 +240,13 @@ func TestAfterThatNeverComes(t *testing.T) {
 
 // The policy tag changes whenever another declaration would make other values, and only then.
 func TestPolicyTag(t *testing.T) {
-	tag := func(secret string) string {
+	tag := func(secret string) lifecycle.PolicyTag {
 		t.Helper()
 		d, err := Parse(Source{File: "p.yml", Text: []byte("vault: kv-app\npolicies: {service: {length: 40}}\nsecrets: {a: " + secret + "}\n")})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return d.Secrets[0].Policy
+		return d.Secrets[0].PolicyTag
 	}
 	same := [][2]string{
 		{"default", "{policy: default}"},
@@ -247,7 +259,7 @@ func TestPolicyTag(t *testing.T) {
 			t.Errorf("%s has tag %s, and %s has %s", pair[0], tag(pair[0]), pair[1], tag(pair[1]))
 		}
 	}
-	seen := map[string]string{}
+	seen := map[lifecycle.PolicyTag]string{}
 	for _, secret := range []string{
 		"default", "service", "hex-256", "{policy: {length: 40}}", "{policy: {length: 41}}", "{policy: hex-256, login: cafe}",
 		`{value: "a${password}"}`, `{value: "b${password}"}`, `{value: "${password}"}`, `{policy: service, value: "a${password}"}`,

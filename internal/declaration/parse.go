@@ -11,16 +11,17 @@ import (
 	"strconv"
 	"time"
 
-	"go.yaml.in/yaml/v4"
+	"keyvault-passwords/internal/declaration/internal/strict"
 
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
 
 // A spec is a declaration as it was read: what refers to vaults and policies is not looked up yet.
 type spec struct {
-	vault, vaults *yaml.Node
+	vault, vaults *strict.Node
 	policies      map[string]*policyDraft
 	secrets       []*secretSpec
 	misspelt      bool // a key of the top mapping is unknown: what it was meant to say is not missed as well
@@ -36,83 +37,70 @@ const maxValue = 25 * 1024
 // A text of more than 1 MiB or 40,000 lines, or nested deeper than 20 levels, or that grows beyond 300,000 values through
 // aliases, is refused before it costs more than that.
 func Parse(source Source) (*Declaration, error) {
-	top, problem := loadYAML(source.File, source.Text)
+	text, problem := strict.Open(source.File, source.Text)
 	if problem != nil {
 		return nil, Problems{*problem}
 	}
-	r := &reader{file: source.File, cursor: cursor{text: string(source.Text)}}
-	declaration := r.resolve(r.readSpec(top, source.Inline), source)
-	if len(r.problems) > 0 {
-		return nil, ordered(r.problems)
+	r := &reader{Reader: text}
+	declaration := r.resolve(r.readSpec(source.Inline), source)
+	if r.Found() > 0 {
+		return nil, r.Problems()
 	}
 	return declaration, nil
 }
 
-// ordered sorts problems by their place, and leaves one of those that an alias repeats.
-func ordered(problems Problems) Problems {
-	slices.SortStableFunc(problems, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Place.Line, b.Place.Line), cmp.Compare(a.Place.Col, b.Place.Col))
-	})
-	return slices.Compact(problems)
-}
-
 // readSpec reads the whole text: the top mapping, or what the inline input holds of it.
-func (r *reader) readSpec(top *yaml.Node, inline bool) spec {
+func (r *reader) readSpec(inline bool) spec {
 	var s spec
+	top := r.Top()
 	const want = "expected a mapping, with secrets: in it"
 	switch {
-	case top == nil || top.Kind == yaml.ScalarNode && top.Tag == "!!null":
-		r.problem(Place{File: r.file}, "the declaration is empty", "expected a mapping of names to secrets")
+	case top == nil || strict.KindOf(top) == strict.Empty:
+		r.Refuse(r.Whole(), "the declaration is empty", "expected a mapping of names to secrets")
 	case inline:
 		if !r.refuseWhole(top) {
 			s.secrets = r.readSecrets(top, "the declaration")
 		}
 	default:
-		before := r.found
+		before := r.Found()
 		ok := readFields(r, top, "the declaration", want, topFields, &s)
 		s.misspelt = ok && hasUnknown(top, namesOf(topFields))
-		if ok && s.secrets == nil && r.found == before {
-			r.problem(r.place(top), "the declaration has no secrets", want)
+		if ok && s.secrets == nil && r.Found() == before {
+			r.Refuse(r.Place(top), "the declaration has no secrets", want)
 		}
 		if s.misspelt && lacksSecrets(top) {
-			r.problem(r.place(top), "the declaration has no secrets", "expected their names under secrets: and indented")
+			r.Refuse(r.Place(top), "the declaration has no secrets", "expected their names under secrets: and indented")
 		}
 	}
 	return s
 }
 
 // hasUnknown reports whether a mapping has a key that is not known.
-func hasUnknown(mapping *yaml.Node, known []string) bool {
-	for i := 0; i < len(mapping.Content); i += 2 {
-		if !slices.Contains(known, mapping.Content[i].Value) {
-			return true
-		}
-	}
-	return false
+func hasUnknown(mapping *strict.Node, known []string) bool {
+	return slices.ContainsFunc(strict.EntriesOf(mapping), func(e strict.Entry) bool {
+		return !slices.Contains(known, e.Name())
+	})
 }
 
 // lacksSecrets reports whether a mapping has no key secrets, nor one that may be meant to be it: then its other keys may
 // be names of secrets. It looks at the first hundred: searching for what is near costs time.
-func lacksSecrets(mapping *yaml.Node) bool {
-	for i := 0; i < min(len(mapping.Content), 200); i += 2 {
-		if nearest(mapping.Content[i].Value, []string{"secrets"}) != "" {
-			return false
-		}
-	}
-	return true
+func lacksSecrets(mapping *strict.Node) bool {
+	entries := strict.EntriesOf(mapping)
+	return !slices.ContainsFunc(entries[:min(len(entries), 100)], func(e strict.Entry) bool {
+		return strict.Nearest(e.Name(), []string{"secrets"}) != ""
+	})
 }
 
 // refuseWhole notes a whole declaration where the inline input takes only what is under secrets, and reports whether it
 // is one: what else is wrong with it as secrets is no news.
-func (r *reader) refuseWhole(top *yaml.Node) bool {
-	for i := 0; i+1 < len(top.Content); i += 2 {
-		key, value := top.Content[i], deref(top.Content[i+1])
-		if key.Value != "secrets" || value.Kind != yaml.MappingNode || len(value.Content) == 0 {
+func (r *reader) refuseWhole(top *strict.Node) bool {
+	for _, entry := range strict.EntriesOf(top) {
+		within := strict.EntriesOf(entry.Value)
+		if entry.Name() != "secrets" || len(within) == 0 {
 			continue
 		}
-		known := func(f field[secretSpec]) bool { return f.name == value.Content[0].Value }
-		if !slices.ContainsFunc(secretFields, known) {
-			r.problem(r.place(key), "the secrets input holds a whole declaration", "expected what is under secrets: alone; a whole declaration goes into a file")
+		if !slices.Contains(namesOf(secretFields), within[0].Name()) {
+			r.Refuse(r.Place(entry.Key), "the secrets input holds a whole declaration", "expected what is under secrets: alone; a whole declaration goes into a file")
 			return true
 		}
 	}
@@ -144,7 +132,7 @@ func (r *reader) resolve(s spec, source Source) *Declaration {
 	if source.Cloud != "" {
 		known, err := azure.Parse(source.Cloud)
 		if err != nil {
-			r.problem(Place{}, "input cloud: "+err.Error(), "")
+			r.Refuse(Place{}, "input cloud: "+err.Error(), "")
 		}
 		res.cloud = &known
 	}
@@ -167,19 +155,30 @@ func (r *reader) resolve(s spec, source Source) *Declaration {
 func (r *resolver) secret(s *secretSpec) Secret {
 	secret := Secret{
 		Name: s.name, Place: s.place, Vaults: r.vaultsOf(s), Parts: r.parts(s), Value: s.value.value, Login: s.login.value,
-		ContentType: s.contentType, Tags: s.tags, Expires: s.expires.value, NotBefore: s.notBefore.value,
-		Rotate: Rotate{s.rotate.value.after.value, s.rotate.value.beforeExpiry.value, s.rotate.value.onPolicyChange},
-	}
-	if s.superseded.given() {
-		secret.Superseded = &Superseded{s.superseded.value.disableAfter.value}
+		ContentType: s.contentType, Tags: s.tags, Terms: s.terms(),
 	}
 	r.checkLifecycle(s)
 	r.checkTemplate(s, secret)
 	if len(secret.Parts) > 0 && !slices.ContainsFunc(secret.Parts, func(p Part) bool { return p.Set == nil }) {
 		r.checkSize(s, secret)
-		secret.Policy = r.policyTag(secret)
+		secret.PolicyTag = r.policyTag(secret)
 	}
 	return secret
+}
+
+// terms returns what is declared of the secret's life, but for the policy's tag.
+func (s *secretSpec) terms() lifecycle.Terms {
+	rotate := s.rotate.value
+	terms := lifecycle.Terms{
+		Expires: s.expires.value, NotBefore: s.notBefore.value,
+		Rotate: lifecycle.Rotate{
+			After: rotate.after.value, BeforeExpiry: rotate.beforeExpiry.value, OnPolicyChange: rotate.onPolicyChange,
+		},
+	}
+	if s.superseded.given() {
+		terms.Superseded = &lifecycle.Superseded{DisableAfter: s.superseded.value.disableAfter.value}
+	}
+	return terms
 }
 
 // parts compiles what is generated for a secret.
@@ -208,7 +207,7 @@ func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part
 	}
 	draft, ok := r.named[policy]
 	if !ok {
-		r.unknown(at, "policy", policy, "", r.policyNames)
+		r.Unknown(at, "policy", policy, "", r.policyNames)
 	}
 	if !ok || !draft.sound {
 		return Part{Name: name}
@@ -249,7 +248,7 @@ func (r *resolver) compileNamed(name string, policy password.Policy, at Place, s
 			at = s.login.place
 		}
 		for _, p := range problemsOf(err) {
-			r.problem(at, fmt.Sprintf("policy %s with this login: %s", name, p.Text), p.Want)
+			r.Refuse(at, fmt.Sprintf("policy %s with this login: %s", name, p.Text), p.Want)
 		}
 	}
 	return set
@@ -261,7 +260,7 @@ func (r *resolver) checkTemplate(s *secretSpec, secret Secret) {
 	case s.template != nil:
 		r.checkReferences(s, secret.Parts)
 	case len(secret.Parts) > 1 && s.sound:
-		r.problem(s.generate.place, fmt.Sprintf("%d parts and no value", len(secret.Parts)), "expected value, which says how they go together")
+		r.Refuse(s.generate.place, fmt.Sprintf("%d parts and no value", len(secret.Parts)), "expected value, which says how they go together")
 	}
 }
 
@@ -277,7 +276,7 @@ func (r *resolver) checkSize(s *secretSpec, secret Secret) {
 		size, at = secret.Value.MaxLen(func(name string) int { return longest[name] }, secret.Login), s.value.place
 	}
 	if size > maxValue {
-		r.problem(at, fmt.Sprintf("the value may have %d bytes", size), fmt.Sprintf("expected at most %d, which is what Key Vault takes", maxValue))
+		r.Refuse(at, fmt.Sprintf("the value may have %d bytes", size), fmt.Sprintf("expected at most %d, which is what Key Vault takes", maxValue))
 	}
 }
 
@@ -291,7 +290,7 @@ func (r *resolver) checkReferences(s *secretSpec, parts []Part) {
 	if s.login.given() {
 		known = append(known, composite.Login)
 	}
-	unknown := slices.DeleteFunc(composite.Mentions(deref(s.template).Value), func(ref composite.Reference) bool {
+	unknown := slices.DeleteFunc(composite.Mentions(strict.Value(s.template)), func(ref composite.Reference) bool {
 		return slices.Contains(known, ref.Name)
 	})
 	if s.value.given() && len(unknown) == 0 {
@@ -304,7 +303,7 @@ func (r *resolver) checkReferences(s *secretSpec, parts []Part) {
 func (r *resolver) checkLeftOut(s *secretSpec, parts []Part) {
 	for _, part := range parts {
 		if !slices.Contains(s.value.value.Names(), part.Name) {
-			r.problem(s.value.place, fmt.Sprintf("value leaves out part %q", clip(part.Name)), "expected every generated part in it")
+			r.Refuse(s.value.place, fmt.Sprintf("value leaves out part %q", strict.Clip(part.Name)), "expected every generated part in it")
 		}
 	}
 }
@@ -315,12 +314,12 @@ func (r *resolver) unknownReferences(s *secretSpec, unknown []composite.Referenc
 	for _, ref := range unknown {
 		offsets = append(offsets, ref.Offset)
 	}
-	for i, place := range r.placesIn(s.template, offsets) {
+	for i, place := range r.PlacesIn(s.template, offsets) {
 		switch {
 		case unknown[i].Name == composite.Login:
-			r.problem(place, "${login} in a secret without login", "expected the key login in the secret")
+			r.Refuse(place, "${login} in a secret without login", "expected the key login in the secret")
 		case len(known) > 0: // generate names no part: that was said while it was read
-			r.unknown(place, "part", unknown[i].Name, "", known)
+			r.Unknown(place, "part", unknown[i].Name, "", known)
 		}
 	}
 }
@@ -330,7 +329,7 @@ func (r *resolver) checkLifecycle(s *secretSpec) {
 	after, before := s.rotate.value.after, s.rotate.value.beforeExpiry
 	disable := s.superseded.value.disableAfter
 	if before.given() && !s.expires.given() && s.sound {
-		r.problem(before.place, "before-expiry without expires",
+		r.Refuse(before.place, "before-expiry without expires",
 			"expected expires in the secret: a version that never expires has no time before")
 	}
 	r.shorter(before, "before-expiry", s.expires, "expires", "expected less: each new version would be due at once")
@@ -345,7 +344,7 @@ func (r *resolver) checkLifecycle(s *secretSpec) {
 		r.lasting(disable, "disable-after", lasts, reason)
 		r.lasting(s.notBefore, "not-before", lasts, reason)
 		if after.given() && after.value >= lasts && after.value <= s.expires.value {
-			r.problem(after.place, fmt.Sprintf("after %s never comes: before-expiry %s of expires %s comes no later", after.text(),
+			r.Refuse(after.place, fmt.Sprintf("after %s never comes: before-expiry %s of expires %s comes no later", after.text(),
 				before.text(), s.expires.text()), "expected a shorter after or before-expiry, or one of them alone")
 		}
 	}
@@ -354,26 +353,23 @@ func (r *resolver) checkLifecycle(s *secretSpec) {
 // lasting notes a duration that is longer than a version lasts.
 func (r *resolver) lasting(a located[time.Duration], what string, lasts time.Duration, reason string) {
 	if a.given() && a.value > lasts {
-		r.problem(a.place, fmt.Sprintf("%s %s is %s", what, a.text(), reason), "expected at most that: the next version would come first")
+		r.Refuse(a.place, fmt.Sprintf("%s %s is %s", what, a.text(), reason), "expected at most that: the next version would come first")
 	}
 }
 
 // shorter notes a duration that is as long as another, or longer. Durations that are not given contradict none.
 func (r *resolver) shorter(a located[time.Duration], what string, b located[time.Duration], than, want string) {
 	if a.given() && b.given() && a.value >= b.value {
-		r.problem(a.place, fmt.Sprintf("%s %s is not shorter than %s %s", what, a.text(), than, b.text()), want)
+		r.Refuse(a.place, fmt.Sprintf("%s %s is not shorter than %s %s", what, a.text(), than, b.text()), want)
 	}
 }
 
 // within notes a duration that is longer than another.
 func (r *resolver) within(a located[time.Duration], what string, b located[time.Duration], than, want string) {
 	if a.given() && b.given() && a.value > b.value {
-		r.problem(a.place, fmt.Sprintf("%s %s is longer than %s %s", what, a.text(), than, b.text()), want)
+		r.Refuse(a.place, fmt.Sprintf("%s %s is longer than %s %s", what, a.text(), than, b.text()), want)
 	}
 }
-
-// text returns a duration as it was written.
-func (l located[T]) text() string { return deref(l.node).Value }
 
 // fingerprintLen is how many hexadecimal digits of a hash stand for a composite: as many as for a policy.
 const fingerprintLen = 12
@@ -381,9 +377,9 @@ const fingerprintLen = 12
 // policyTag says what a version of the secret was made to: the policy's name and fingerprint, or, where a template makes
 // the value, a fingerprint of all its parts, the template and the login. It differs whenever another declaration would
 // make other values.
-func (r *resolver) policyTag(s Secret) string {
+func (r *resolver) policyTag(s Secret) lifecycle.PolicyTag {
 	if s.Value == nil {
-		return s.Parts[0].Policy + "@" + r.fingerprints[s.Parts[0].Set]
+		return lifecycle.NewPolicyTag(s.Parts[0].Policy, r.fingerprints[s.Parts[0].Set])
 	}
 	hash := sha256.New()
 	write := func(text string) { _, _ = io.WriteString(hash, strconv.Quote(text)) }
@@ -393,5 +389,5 @@ func (r *resolver) policyTag(s Secret) string {
 		write(part.Name)
 		write(r.fingerprints[part.Set])
 	}
-	return "composite@" + hex.EncodeToString(hash.Sum(nil))[:fingerprintLen]
+	return lifecycle.NewPolicyTag("composite", hex.EncodeToString(hash.Sum(nil))[:fingerprintLen])
 }

@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
 
-	"go.yaml.in/yaml/v4"
+	"keyvault-passwords/internal/declaration/internal/strict"
 
 	"keyvault-passwords/internal/password"
 )
@@ -38,56 +35,57 @@ type policyUse struct {
 const policyWant = "expected the name of a preset or of one of policies, or a mapping of rules"
 
 // readPolicyUse reads a policy where it is used. One that was refused has neither name nor draft.
-func (r *reader) readPolicyUse(n *yaml.Node, what string) located[policyUse] {
-	switch v := deref(n); {
-	case v.Kind == yaml.MappingNode:
+func (r *reader) readPolicyUse(n *strict.Node, what string) located[policyUse] {
+	switch kind := strict.KindOf(n); kind {
+	case strict.Mapping:
 		return locate(r, n, policyUse{draft: r.readPolicy(n, inline)})
-	case v.Kind != yaml.ScalarNode || v.Tag != "!!str":
-		r.problem(r.place(n), fmt.Sprintf("%s is %s", what, kindOf(v)), policyWant)
+	case strict.Text:
+	default:
+		r.Refuse(r.Place(n), fmt.Sprintf("%s is %s", what, kind), policyWant)
 		return located[policyUse]{}
 	}
-	name, _ := r.readText(n, what, maxText)
+	name, _ := r.Line(n, what, maxText)
 	return locate(r, n, policyUse{name: name})
 }
 
 // readPolicy reads a mapping of rules.
-func (r *reader) readPolicy(n *yaml.Node, name string) *policyDraft {
-	draft := &policyDraft{name: name, place: r.place(n), places: map[string]Place{}}
-	before := r.found
+func (r *reader) readPolicy(n *strict.Node, name string) *policyDraft {
+	draft := &policyDraft{name: name, place: r.Place(n), places: map[string]Place{}}
+	before := r.Found()
 	readFields(r, n, "a policy", "expected a mapping of rules, such as {length: 32}", policyFields, draft)
-	draft.sound = r.found == before
+	draft.sound = r.Found() == before
 	return draft
 }
 
 // readLength reads a number of characters, or {min, max}.
-func readLength(r *reader, n *yaml.Node, d *policyDraft) {
-	if deref(n).Kind != yaml.MappingNode {
+func readLength(r *reader, n *strict.Node, d *policyDraft) {
+	if strict.KindOf(n) != strict.Mapping {
 		if length, ok := r.readCount(n, "length"); ok {
 			d.policy.Length = password.Length{Min: length, Max: length}
 		}
 		return
 	}
-	before := r.found
+	before := r.Found()
 	readFields(r, n, "length", "expected a number or {min, max}", lengthFields, d)
-	if r.found == before && (d.policy.Length.Min == 0 || d.policy.Length.Max == 0) {
-		r.problem(r.place(n), "length has only one end", "expected both, as in {min: 24, max: 40}, or one number")
+	if r.Found() == before && (d.policy.Length.Min == 0 || d.policy.Length.Max == 0) {
+		r.Refuse(r.Place(n), "length has only one end", "expected both, as in {min: 24, max: 40}, or one number")
 	}
 }
 
 // readCharacters reads the list of character sets.
-func readCharacters(r *reader, n *yaml.Node, d *policyDraft) {
+func readCharacters(r *reader, n *strict.Node, d *policyDraft) {
 	const want = "expected a list of sets, such as [{from: lower, min: 1}]"
-	items, ok := r.items(n, "characters", want)
+	items, ok := r.Items(n, "characters", want)
 	if ok && len(items) == 0 {
-		r.problem(r.place(n), "characters is empty", want)
+		r.Refuse(r.Place(n), "characters is empty", want)
 	}
 	for i, item := range items {
 		path := fmt.Sprintf("characters[%d]", i)
-		d.places[path] = r.place(item)
+		d.places[path] = r.Place(item)
 		set := charsetDraft{path: path, draft: d}
-		before := r.found
+		before := r.Found()
 		readFields(r, item, "a character set", "expected a mapping, such as {from: lower, min: 1}", charsetFields, &set)
-		if r.found == before {
+		if r.Found() == before {
 			r.checkCharset(item, set.charset)
 		}
 		d.policy.Characters = append(d.policy.Characters, set.charset)
@@ -95,13 +93,13 @@ func readCharacters(r *reader, n *yaml.Node, d *policyDraft) {
 }
 
 // checkCharset checks that a character set has one source of characters.
-func (r *reader) checkCharset(n *yaml.Node, set password.Charset) {
+func (r *reader) checkCharset(n *strict.Node, set password.Charset) {
 	const want = "expected {from: CLASS} or {chars: \"...\"}"
 	switch {
 	case set.From == "" && set.Chars == "":
-		r.problem(r.place(n), "a character set with neither from nor chars", want)
+		r.Refuse(r.Place(n), "a character set with neither from nor chars", want)
 	case set.From != "" && set.Chars != "":
-		r.problem(r.place(n), "a character set with both from and chars", want+"; two sets may stand side by side")
+		r.Refuse(r.Place(n), "a character set with both from and chars", want+"; two sets may stand side by side")
 	}
 }
 
@@ -112,26 +110,26 @@ type charsetDraft struct {
 	draft   *policyDraft
 }
 
-func (s *charsetDraft) note(r *reader, n *yaml.Node, key string) {
-	s.draft.places[s.path+"."+key] = r.place(n)
+func (s *charsetDraft) note(r *reader, n *strict.Node, key string) {
+	s.draft.places[s.path+"."+key] = r.Place(n)
 }
 
 // readDictionary reads the name of a dictionary.
-func readDictionary(r *reader, n *yaml.Node, d *policyDraft) {
-	if v := deref(n); v.Kind != yaml.ScalarNode || v.Tag != "!!str" {
-		r.problem(r.place(n), "dictionary is "+kindOf(v), "expected "+strings.Join(password.Dictionaries(), ", "))
+func readDictionary(r *reader, n *strict.Node, d *policyDraft) {
+	if kind := strict.KindOf(n); kind != strict.Text {
+		r.Refuse(r.Place(n), "dictionary is "+kind.String(), "expected "+strings.Join(password.Dictionaries(), ", "))
 		return
 	}
-	d.policy.Dictionary, _ = r.readText(n, "dictionary", maxText)
+	d.policy.Dictionary, _ = r.Line(n, "dictionary", maxText)
 }
 
 // readPassphrase reads {words, separator, capitalize, digit}.
-func readPassphrase(r *reader, n *yaml.Node, d *policyDraft) {
+func readPassphrase(r *reader, n *strict.Node, d *policyDraft) {
 	phrase := password.Passphrase{Separator: "-"}
-	before := r.found
+	before := r.Found()
 	ok := readFields(r, n, "passphrase", "expected a mapping, such as {words: 8}", passphraseFields, &phraseDraft{&phrase, d})
-	if ok && r.found == before && phrase.Words == 0 {
-		r.problem(r.place(n), "passphrase has no words", "expected how many, as in {words: 8}")
+	if ok && r.Found() == before && phrase.Words == 0 {
+		r.Refuse(r.Place(n), "passphrase has no words", "expected how many, as in {words: 8}")
 	}
 	d.policy.Passphrase = &phrase
 }
@@ -142,23 +140,23 @@ type phraseDraft struct {
 	draft *policyDraft
 }
 
-func (p *phraseDraft) note(r *reader, n *yaml.Node, key string) {
-	p.draft.places["passphrase."+key] = r.place(n)
+func (p *phraseDraft) note(r *reader, n *strict.Node, key string) {
+	p.draft.places["passphrase."+key] = r.Place(n)
 }
 
 // readClass reads the name of a character class.
-func (r *reader) readClass(n *yaml.Node, what string) (string, bool) {
-	name, ok := r.readText(n, what, maxText)
+func (r *reader) readClass(n *strict.Node, what string) (string, bool) {
+	name, ok := r.Line(n, what, maxText)
 	if ok && !slices.Contains(password.Classes(), name) {
-		r.unknown(r.place(n), "character class", name, "", password.Classes())
+		r.Unknown(r.Place(n), "character class", name, "", password.Classes())
 		return "", false
 	}
 	return name, ok
 }
 
 // readClasses reads the name of a class, or a list of them.
-func (r *reader) readClasses(n *yaml.Node, what string, d *policyDraft) []string {
-	if deref(n).Kind != yaml.SequenceNode {
+func (r *reader) readClasses(n *strict.Node, what string, d *policyDraft) []string {
+	if strict.KindOf(n) != strict.List {
 		name, _ := r.readClass(n, what)
 		return []string{name}
 	}
@@ -166,22 +164,22 @@ func (r *reader) readClasses(n *yaml.Node, what string, d *policyDraft) []string
 }
 
 // readTexts reads a list of texts.
-func (r *reader) readTexts(n *yaml.Node, what string, d *policyDraft) []string {
-	return readList(r, n, what, d, func(r *reader, n *yaml.Node, what string) (string, bool) {
-		return r.readText(n, what, maxPattern)
+func (r *reader) readTexts(n *strict.Node, what string, d *policyDraft) []string {
+	return readList(r, n, what, d, func(r *reader, n *strict.Node, what string) (string, bool) {
+		return r.Line(n, what, maxPattern)
 	})
 }
 
 // readList reads a list of one item or more, and notes the place of each.
-func readList(r *reader, n *yaml.Node, what string, d *policyDraft, read func(*reader, *yaml.Node, string) (string, bool)) []string {
-	items, ok := r.items(n, what, "expected a list")
+func readList(r *reader, n *strict.Node, what string, d *policyDraft, read func(*reader, *strict.Node, string) (string, bool)) []string {
+	items, ok := r.Items(n, what, "expected a list")
 	if ok && len(items) == 0 {
-		r.problem(r.place(n), what+" is empty", "expected one item or more, or leave the key out")
+		r.Refuse(r.Place(n), what+" is empty", "expected one item or more, or leave the key out")
 	}
 	var list []string
 	for i, item := range items {
 		path := fmt.Sprintf("%s[%d]", what, i)
-		d.places[path] = r.place(item)
+		d.places[path] = r.Place(item)
 		text, _ := read(r, item, path)
 		list = append(list, text)
 	}
@@ -189,49 +187,38 @@ func readList(r *reader, n *yaml.Node, what string, d *policyDraft, read func(*r
 }
 
 // readCount reads a whole number of one or more: for rules that a zero would switch off in silence.
-func (r *reader) readCount(n *yaml.Node, what string) (int, bool) {
-	number, ok := r.readInt(n, what, 1)
+func (r *reader) readCount(n *strict.Node, what string) (int, bool) {
+	number, ok := r.Integer(n, what, 1)
 	if ok && number == 0 {
-		r.problem(r.place(n), what+" is 0", "expected 1 or more, or leave the key out")
+		r.Refuse(r.Place(n), what+" is 0", "expected 1 or more, or leave the key out")
 		return 0, false
 	}
 	return number, ok
 }
 
 // readBits reads min-entropy.
-func readBits(r *reader, n *yaml.Node, d *policyDraft) {
-	v := deref(n)
-	if r.quoted(n, "min-entropy", decimal) {
-		return
-	}
-	bits, err := strconv.ParseFloat(v.Value, 64)
-	if v.Kind != yaml.ScalarNode || v.Style != 0 || !decimal.MatchString(v.Value) || err != nil || bits <= 0 {
-		r.problem(r.place(n), "min-entropy is "+describe(v), "expected a number of bits above 0, such as 100")
-		return
-	}
-	d.policy.MinEntropy = bits
+func readBits(r *reader, n *strict.Node, d *policyDraft) {
+	d.policy.MinEntropy, _ = r.Decimal(n, "min-entropy", "expected a number of bits above 0, such as 100")
 }
 
 // readPolicies reads the mapping under policies.
-func (r *reader) readPolicies(n *yaml.Node) map[string]*policyDraft {
+func (r *reader) readPolicies(n *strict.Node) map[string]*policyDraft {
 	policies := map[string]*policyDraft{}
-	pairs, _ := r.entries(n, "policies", "expected a mapping of names to policies")
-	for _, pair := range pairs {
-		key := deref(pair[0])
-		if _, taken := password.Preset(key.Value); taken || key.Value == inline || key.Value == "composite" {
-			r.problem(r.place(pair[0]), fmt.Sprintf("policy name %q is taken", key.Value), "expected a name that is neither a preset's, inline nor composite")
-		} else if !aliasName.MatchString(key.Value) {
-			r.problem(r.place(pair[0]), fmt.Sprintf("%q is not a policy name", clip(key.Value)), aliasWant)
+	entries, _ := r.Entries(n, "policies", "expected a mapping of names to policies")
+	for _, entry := range entries {
+		name := entry.Name()
+		if _, taken := password.Preset(name); taken || name == inline || name == "composite" {
+			r.Refuse(r.Place(entry.Key), fmt.Sprintf("policy name %q is taken", name), "expected a name that is neither a preset's, inline nor composite")
+		} else if !strict.IsName(name) {
+			r.Refuse(r.Place(entry.Key), fmt.Sprintf("%q is not a policy name", strict.Clip(name)), aliasWant)
 		}
-		policies[key.Value] = r.readPolicy(pair[1], key.Value)
+		policies[name] = r.readPolicy(entry.Value, name)
 	}
 	return policies
 }
 
-// aliasName is what policies and vaults of the declaration may be called. A policy's name is part of a tag of at most
-// 256 characters.
-var aliasName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
-
+// aliasWant says how policies and vaults of the declaration may be called: see [strict.IsName]. A policy's name is part of
+// a tag of at most 256 characters.
 const aliasWant = "expected a letter, then up to 63 letters, digits, hyphens and underscores"
 
 // compiled is what became of a policy.
@@ -267,14 +254,14 @@ func (r *resolver) compileDraft(draft *policyDraft, login string) *password.Set 
 	policy.Login = login
 	text, err := json.Marshal(policy) // equal texts are equal policies: a Policy is plain data
 	if err != nil {
-		r.problem(draft.place, "the policy cannot be compared with others: "+err.Error(), "")
+		r.Refuse(draft.place, "the policy cannot be compared with others: "+err.Error(), "")
 		return nil
 	}
 	set, err := r.compile("inline "+string(text), policy)
 	if err != nil {
 		draft.sound = false
 		for _, p := range problemsOf(err) {
-			r.problem(draft.locate(p.Keys), p.Text, p.Want)
+			r.Refuse(draft.locate(p.Keys), p.Text, p.Want)
 		}
 	}
 	return set
@@ -303,13 +290,9 @@ func (d *policyDraft) locate(keys []string) Place {
 }
 
 // readSeparator reads what stands between words: any printable text, the empty one too.
-func (p *phraseDraft) readSeparator(r *reader, n *yaml.Node) {
-	text, ok := r.scalar(n, "separator")
-	if strings.ContainsFunc(text, unicode.IsControl) {
-		r.control(n, "separator")
-		ok = false
-	}
-	if ok {
+func (p *phraseDraft) readSeparator(r *reader, n *strict.Node) {
+	text, ok := r.Scalar(n, "separator")
+	if ok && r.Printable(n, "separator") {
 		p.Separator = text
 	}
 }

@@ -3,6 +3,7 @@ package declaration
 import (
 	"testing"
 
+	"keyvault-passwords/internal/declaration/internal/strict"
 	"keyvault-passwords/internal/password"
 )
 
@@ -24,12 +25,12 @@ secrets:
       forbid: [one,
         two]
 `
-	top, problem := loadYAML("p.yml", []byte(text))
+	source, problem := strict.Open("p.yml", []byte(text))
 	if problem != nil {
 		t.Fatal(problem)
 	}
-	r := &reader{file: "p.yml", cursor: cursor{text: text}}
-	draft := r.readSpec(top, false).secrets[0].policy.value.draft
+	r := &reader{Reader: source}
+	draft := r.readSpec(false).secrets[0].policy.value.draft
 	for _, tt := range []struct {
 		keys []string
 		line int

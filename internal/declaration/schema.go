@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/declaration/internal/strict"
 	"keyvault-passwords/internal/password"
 )
 
@@ -68,7 +69,7 @@ func definitions() object {
 	text := func(most int) object {
 		return object{"type": "string", "minLength": 1, "maxLength": most, "pattern": "^[^" + controls + "]*$"}
 	}
-	name := object{"type": "string", "pattern": aliasName.String()}
+	name := object{"type": "string", "pattern": strict.NamePattern}
 	taken := append(password.Presets(), inline, "composite")
 	return object{
 		"text":             text(maxText),
@@ -78,7 +79,7 @@ func definitions() object {
 		"name":             name,
 		"policy-name":      object{"allOf": []object{name}, "not": object{"enum": taken}},
 		"part-name":        object{"allOf": []object{name}, "not": object{"const": composite.Login}},
-		"policy-reference": anyOf(object{"enum": password.Presets()}, object{"type": "string", "pattern": aliasName.String()}),
+		"policy-reference": anyOf(object{"enum": password.Presets()}, object{"type": "string", "pattern": strict.NamePattern}),
 		"policy-use":       anyOf(ref("policy-reference"), ref("policy")),
 		"class":            object{"enum": password.Classes()},
 		"classes":          anyOf(ref("class"), object{"type": "array", "minItems": 1, "items": ref("class")}),

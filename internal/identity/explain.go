@@ -35,8 +35,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // A cause is one row of the table of refusals.
 type cause struct {
 	transient bool
-	text    string
-	remedy  func(c Config, presented claims) string
+	text      string
+	remedy    func(c Config, presented claims) string
 }
 
 // The codes and what they mean: https://learn.microsoft.com/entra/identity-platform/reference-error-codes and

@@ -25,6 +25,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"keyvault-passwords/internal/azure"
+	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/sensitive"
 )
 
@@ -192,7 +193,7 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 			return token, nil
 		}
 		failure := c.refused(outer, err)
-		if !failure.Transient || try == len(tokenPauses) || !sleep(ctx, tokenPauses[try]) {
+		if !failure.Transient || try == len(tokenPauses) || !network.Sleep(ctx.Done(), tokenPauses[try]) {
 			if outer.Err() == nil {
 				c.refusal, c.refusedAt = failure, time.Now()
 			}
@@ -228,15 +229,4 @@ func payload(err error) (status int, body []byte) {
 		return failed.RawResponse.StatusCode, nil
 	}
 	return failed.RawResponse.StatusCode, body
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -23,6 +22,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"keyvault-passwords/internal/lifecycle"
+	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
 
@@ -86,8 +87,8 @@ const secretPagesMax = 1000
 // one that is soft-deleted, has none.
 //
 // It needs the data action Microsoft.KeyVault/vaults/secrets/readMetadata/action. Its error is an [*Error].
-func (c *Client) Versions(ctx context.Context, name string) ([]Version, error) {
-	var versions []Version
+func (c *Client) Versions(ctx context.Context, name string) ([]lifecycle.Version, error) {
+	var versions []lifecycle.Version
 	err := c.retrying(ctx, actVersions, name, func(ctx context.Context) error {
 		versions = nil
 		pager := c.secrets.NewListSecretPropertiesVersionsPager(name, nil)
@@ -177,7 +178,7 @@ func (c *Client) Disable(ctx context.Context, name, version string) error {
 	if ctx.Err() != nil {
 		return c.cancelled(actDisable, name)
 	}
-	ctx, cancel := linger(ctx, sendGrace)
+	ctx, cancel := outlive(ctx, sendGrace)
 	defer cancel()
 	return c.retrying(ctx, actDisable, name, func(ctx context.Context) error {
 		_, err := c.secrets.UpdateSecretProperties(ctx, name, version, azsecrets.UpdateSecretPropertiesParameters{
@@ -213,18 +214,20 @@ func (c *Client) Recover(ctx context.Context, name string) error {
 		}
 		if time.Now().Add(pause).After(end) {
 			e := c.newError(actRecover, name)
-			e.Cause = fmt.Sprintf("it was not there again after %s", recoverPatience)
+			e.Cause = fmt.Sprintf("it was not listed again after %s", recoverPatience)
 			e.Remedy = "run the job again in a few minutes"
 			return e
 		}
-		if wait(ctx, pause) != nil {
+		if !network.Sleep(ctx.Done(), pause) {
 			return c.cancelled(actRecover, name)
 		}
 	}
 }
 
-// versionID is how Key Vault writes version IDs.
-var versionID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+// isVersionID reports whether id is what Key Vault gives as the ID of a version: 32 hexadecimal digits in lower case.
+func isVersionID(id string) bool {
+	return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == ""
+}
 
 // errMalformed is an answer that is not Key Vault's, whatever its status; errTooMany one that goes on for ever.
 var (
@@ -259,13 +262,13 @@ func each[P, T any](ctx context.Context, pager *runtime.Pager[P], most int, item
 	return nil
 }
 
-func readVersion(item *azsecrets.SecretProperties) (Version, error) {
+func readVersion(item *azsecrets.SecretProperties) (lifecycle.Version, error) {
 	if item.ID == nil || item.Attributes == nil || item.Attributes.Created == nil ||
-		!versionID.MatchString(item.ID.Version()) {
-		return Version{}, errMalformed
+		!isVersionID(item.ID.Version()) {
+		return lifecycle.Version{}, errMalformed
 	}
 	attributes := item.Attributes
-	return Version{
+	return lifecycle.Version{
 		ID:          item.ID.Version(),
 		Created:     *attributes.Created,
 		Expires:     deref(attributes.Expires),

@@ -18,6 +18,7 @@ import (
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/identity"
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/runner"
 	"keyvault-passwords/internal/sensitive"
@@ -83,8 +84,8 @@ func (b *bench) client(t *testing.T, e *emulator.Emulator, network http.RoundTri
 
 func newVersion(operation string) keyvault.NewVersion {
 	return keyvault.NewVersion{
-		Value: sensitive.New([]byte("value-of-" + operation)), Operation: operation,
-		Tags: map[string]string{keyvault.OperationTag: operation, "generated-by": "keyvault-passwords"},
+		Value: sensitive.New([]byte("value-of-" + operation)),
+		Tags:  map[string]string{lifecycle.TagOperation: operation, "generated-by": "keyvault-passwords"},
 	}
 }
 
@@ -371,6 +372,60 @@ func TestStop(t *testing.T) {
 	})
 }
 
+// A set that waits for its turn, or for a token, is not sent after a stop, though one that was sent would be answered.
+func TestNothingIsSentAfterAStop(t *testing.T) {
+	cancelled := func(t *testing.T, b *bench, ctx context.Context, name string) {
+		t.Helper()
+		before := b.emulator.Requests()["set"]
+		_, err := b.Set(ctx, name, newVersion(name))
+		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != refusal.Cancelled {
+			t.Errorf("Set: %v; want it cancelled", err)
+		}
+		if end, _ := ctx.Deadline(); time.Since(end) > 3*time.Second {
+			t.Errorf("Set went on for %s after the stop; want it to end", time.Since(end))
+		}
+		time.Sleep(time.Minute)
+		if sent := b.emulator.Requests()["set"] - before; sent != 0 || b.count(name) != 0 {
+			t.Errorf("%d requests were sent, and the vault holds %d versions; want none", sent, b.count(name))
+		}
+	}
+	t.Run("while it waits for its turn", func(t *testing.T) {
+		with(t, func(t *testing.T, b *bench) {
+			if _, err := b.Versions(t.Context(), "warm-up"); err != nil {
+				t.Fatal(err)
+			}
+			first := time.Now()
+			for i := range 270 {
+				if _, err := b.Set(t.Context(), fmt.Sprintf("secret-%d", i), newVersion(fmt.Sprint(i))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ctx, cancel := context.WithDeadline(t.Context(), first.Add(9*time.Second)) // a second before its turn
+			defer cancel()
+			cancelled(t, b, ctx, "one-too-many")
+		})
+	})
+	t.Run("while the vault is paused", func(t *testing.T) {
+		with(t, func(t *testing.T, b *bench) {
+			throttled := emulator.Fault{Operation: "versions", Kind: emulator.Status, Status: 429, Code: "Throttled", RetryAfter: "10"}
+			b.emulator.Fault(throttled)
+			go func() { _, _ = b.Versions(t.Context(), "another") }()
+			synctest.Wait()
+			ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+			defer cancel()
+			cancelled(t, b, ctx, "a-secret")
+		})
+	})
+	t.Run("while it waits for a token", func(t *testing.T) {
+		with(t, func(t *testing.T, b *bench) {
+			b.emulator.Fault(emulator.Fault{Operation: "token", Kind: emulator.Slow, Delay: 2 * time.Second})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			cancelled(t, b, ctx, "a-secret")
+		})
+	})
+}
+
 // A name that does not resolve is told at once, not after four tries.
 func TestNoSuchVaultFailsFast(t *testing.T) {
 	withOptions(t, emulator.Options{}, "kv-exmaple", func(t *testing.T, b *bench) {
@@ -404,7 +459,7 @@ func TestNowIsTheVaults(t *testing.T) {
 func TestRefusalsAreExplained(t *testing.T) {
 	for inner, want := range map[string]string{
 		"ForbiddenByRbac": "no role here", "ForbiddenByPolicy": "access policies", "AccessDenied": "access policies",
-		"ForbiddenByFirewall": "firewall", "ForbiddenByConnection": "private endpoints", "ObjectIsDeletedButRecoverable": "soft-deleted",
+		"ForbiddenByFirewall": "firewall", "ForbiddenByConnection": "private endpoint", "ObjectIsDeletedButRecoverable": "soft-deleted",
 		"Unheard": "Azure Policy",
 	} {
 		t.Run(inner, func(t *testing.T) {
@@ -430,6 +485,71 @@ func TestRefusalsAreExplained(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A refusal that may be about permission names the data action that the act needs, whatever the act.
+func TestRefusalsNameTheDataAction(t *testing.T) {
+	ctx := context.Background()
+	for operation, tc := range map[string]struct {
+		ask        func(b *bench) error
+		dataAction string
+	}{
+		"set":          {func(b *bench) error { _, err := b.Set(ctx, "a-secret", newVersion("op1")); return err }, "setSecret"},
+		"versions":     {func(b *bench) error { _, err := b.Versions(ctx, "a-secret"); return err }, "readMetadata"},
+		"list":         {func(b *bench) error { _, _, err := b.Current(ctx, "a-secret"); return err }, "readMetadata"},
+		"list-deleted": {func(b *bench) error { _, err := b.Deleted(ctx); return err }, "readMetadata"},
+		"update":       {func(b *bench) error { return b.Disable(ctx, "a-secret", strings.Repeat("a", 32)) }, "update"},
+		"recover":      {func(b *bench) error { return b.Recover(ctx, "a-secret") }, "recover"},
+	} {
+		for _, inner := range []string{"ForbiddenByRbac", "ForbiddenByPolicy", "AccessDenied", "Unheard", ""} {
+			t.Run(operation+" "+inner, func(t *testing.T) {
+				with(t, func(t *testing.T, b *bench) {
+					b.emulator.Fault(emulator.Fault{Operation: operation, Kind: emulator.Status, Status: 403, Code: "Forbidden",
+						Inner: inner, Times: -1})
+					e, ok := errors.AsType[*keyvault.Error](tc.ask(b))
+					want := "Microsoft.KeyVault/vaults/secrets/" + tc.dataAction + "/action"
+					if !ok || e.Kind != refusal.Forbidden || !strings.Contains(e.Remedy, want) || strings.Contains(e.Remedy, "{") {
+						t.Errorf("got %+v; want a refusal whose remedy names %s", e, want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// What is refused to every secret of the vault is told from what may be refused to one.
+func TestWholeVault(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		fault emulator.Fault
+		whole bool
+	}{
+		{"no answer", emulator.Fault{Operation: "versions", Kind: emulator.Cut, Times: -1}, true},
+		{"no token", emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700016", Times: -1}, true},
+		{"token not accepted", emulator.Fault{Operation: "versions", Kind: emulator.StaleToken, Times: -1}, true},
+		{"forbidden", emulator.Fault{Operation: "versions", Kind: emulator.Status, Status: 403, Inner: "ForbiddenByRbac", Times: -1}, false},
+		{"unavailable", emulator.Fault{Operation: "versions", Kind: emulator.Status, Status: 503, Times: -1}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			with(t, func(t *testing.T, b *bench) {
+				b.emulator.Fault(tc.fault)
+				_, err := b.Versions(t.Context(), "a-secret")
+				if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.WholeVault() != tc.whole {
+					t.Errorf("Versions: %v; want it to concern the whole vault: %t", err, tc.whole)
+				}
+			})
+		})
+	}
+}
+
+// A version without the tag of its operation could not be found again: it is not sent.
+func TestSetNeedsTheOperationsTag(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		_, err := b.Set(t.Context(), "a-secret", keyvault.NewVersion{Value: sensitive.New([]byte("value"))})
+		if err == nil || !strings.Contains(err.Error(), "no tag operation") || b.count("a-secret") != 0 {
+			t.Errorf("Set: %v; want a refusal", err)
+		}
+	})
 }
 
 // Lists are read to their end, over pages of 25 and short pages.

@@ -1,9 +1,10 @@
 package keyvault
 
 import (
-	"context"
 	"sync"
 	"time"
+
+	"keyvault-passwords/internal/network"
 )
 
 // Key Vault's limits per vault in any 10 seconds are 300 creates and 4,000 other transactions:
@@ -28,23 +29,23 @@ func newWindow(slots int) *window {
 	return &window{unused: slots, back: make(chan struct{}, 1)}
 }
 
-// take waits for a slot. It fails only with ctx.
-func (w *window) take(ctx context.Context) error {
+// take waits for a slot. It reports false if stop is closed first.
+func (w *window) take(stop <-chan struct{}) bool {
 	for {
 		ready, ok := w.pop()
 		if !ok {
 			select { // all are in flight: one must come back first
 			case <-w.back:
 				continue
-			case <-ctx.Done():
-				return context.Cause(ctx)
+			case <-stop:
+				return false
 			}
 		}
-		if err := wait(ctx, time.Until(ready)); err != nil {
+		if !network.Sleep(stop, time.Until(ready)) {
 			w.push(ready)
-			return err
+			return false
 		}
-		return nil
+		return true
 	}
 }
 
@@ -101,34 +102,17 @@ func (p *pause) extend(d time.Duration) {
 	}
 }
 
-func (p *pause) wait(ctx context.Context) error {
+// wait waits until the pause is over. It reports false if stop is closed first.
+func (p *pause) wait(stop <-chan struct{}) bool {
 	for {
 		p.mu.Lock()
 		left := time.Until(p.until)
 		p.mu.Unlock()
 		if left <= 0 {
-			return nil
+			return true
 		}
-		if err := wait(ctx, left); err != nil {
-			return err
+		if !network.Sleep(stop, left) {
+			return false
 		}
-	}
-}
-
-// wait waits for d, or until ctx ends, and then returns its cause.
-func wait(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

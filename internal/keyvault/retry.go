@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
+	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
 
@@ -45,15 +46,21 @@ func (r *retry) again(ctx context.Context, c *Client, err error) bool {
 		r.throttled++
 		c.config.Note(fmt.Sprintf("vault %s is throttled (429): waiting %s", c.config.Name, d.Round(time.Millisecond)))
 		c.transport.pause.extend(d)
-		return c.transport.pause.wait(ctx) == nil
-	case answer.StatusCode == http.StatusUnauthorized && !r.renewed && codeAKV(answer) == "":
+		return c.transport.pause.wait(ctx.Done())
+	case answer.StatusCode == http.StatusUnauthorized && !r.renewed && !isOtherTenant(answer):
 		r.renewed = true
 		return c.config.Credential.Renew() == nil
-	case meanings[innerCode(answer)].kind == refusal.BeingDeleted && r.busy < busyMax:
+	case isBusy(answer) && r.busy < busyMax:
 		r.busy++
-		return wait(ctx, time.Second<<(r.busy-1)) == nil
+		return network.Sleep(ctx.Done(), time.Second<<(r.busy-1))
 	}
 	return false
+}
+
+// isBusy reports whether a secret of the name is being deleted or recovered, which ends by itself.
+func isBusy(answer *azcore.ResponseError) bool {
+	m, _ := meaningOf(innerCode(answer))
+	return m.kind == refusal.BeingDeleted
 }
 
 // retryAfter reads how long a 429 asks to wait, in each spelling that Azure uses, and returns otherwise where it does
@@ -100,7 +107,7 @@ func (c *Client) retrying(ctx context.Context, act act, name string, call func(c
 		switch {
 		case r.again(ctx, c, err):
 		case unknown(err) && try < readTries && time.Since(start) < readTime:
-			if wait(ctx, backoff(try)) != nil {
+			if !network.Sleep(ctx.Done(), backoff(try)) {
 				return c.cancelled(act, name)
 			}
 			try++
@@ -122,7 +129,10 @@ func unknown(err error) bool {
 	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
 		return answer.StatusCode == http.StatusRequestTimeout || answer.StatusCode >= 500
 	}
-	if _, ok := errors.AsType[*identityError](err); ok || errors.Is(err, errNotSent) || errors.Is(err, errTooMany) {
+	if _, ok := errors.AsType[*identityError](err); ok {
+		return false
+	}
+	if errors.Is(err, errStopped) || errors.Is(err, errOtherHost) || errors.Is(err, errTooMany) {
 		return false
 	}
 	if lost, ok := errors.AsType[*lostError](err); ok && lost.lasts() {
@@ -175,8 +185,8 @@ const (
 	lookGrace = 5500 * time.Millisecond // one that was not is looked for
 )
 
-// linger returns a context that outlives ctx by grace.
-func linger(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+// outlive returns a context that outlives ctx by grace.
+func outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		timer := time.AfterFunc(grace, func() { cancel(context.Cause(ctx)) })

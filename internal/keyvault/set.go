@@ -12,6 +12,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"keyvault-passwords/internal/lifecycle"
+	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
 
@@ -37,60 +39,69 @@ func (c *Client) Set(ctx context.Context, name string, v NewVersion) (Stored, er
 	if ctx.Err() != nil {
 		return Stored{}, c.cancelled(actSet, name)
 	}
-	sending, cancel := linger(ctx, sendGrace)
+	if v.Tags[lifecycle.TagOperation] == "" {
+		e := c.newError(actSet, name)
+		e.Cause = "the version has no tag " + lifecycle.TagOperation // a mistake of the caller
+		return Stored{}, e
+	}
+	looking, cancel := outlive(ctx, lookGrace)
 	defer cancel()
-	looking, cancel := linger(ctx, lookGrace)
-	defer cancel()
-	s := set{Client: c, ctx: ctx, sending: sending, looking: looking, name: name, version: v}
-	return s.run()
+	s := set{Client: c, name: name, version: v}
+	return s.run(ctx, looking)
 }
 
 // A set is one operation of Set.
 type set struct {
 	*Client
-	ctx, sending, looking context.Context
-	name                  string
-	version               NewVersion
-	doubt                 bool // a send may have been committed, or may be yet
-	retry                 retry
+	name    string
+	version NewVersion
+	doubt   bool // a send may have been committed, or may be yet
+	retry   retry
 }
 
-func (s *set) run() (Stored, error) {
+// operation identifies this set's version among all others.
+func (s *set) operation() string { return s.version.Tags[lifecycle.TagOperation] }
+
+// run sends until the value is stored or cannot be. The context looking, which outlives ctx, is for the looks alone.
+func (s *set) run(ctx, looking context.Context) (Stored, error) {
 	for sends := 1; ; {
-		id, err := s.send()
+		id, err := s.send(ctx)
 		switch {
 		case err == nil:
-			return s.stored(id)
-		case s.retry.again(s.ctx, s.Client, err):
+			return s.stored(ctx, looking, id)
+		case s.retry.again(ctx, s.Client, err):
 			continue
 		case unknown(err) && !unsent(err):
 			s.doubt = true
 		}
-		found, lookErr := s.look()
+		found, lookErr := s.look(looking)
 		if len(found) > 0 {
-			return s.settle(found)
+			return s.settle(ctx, found)
 		}
 		sends++
-		if lookErr != nil || s.ctx.Err() != nil || sends > sendsMax || !unknown(err) || !s.pause(err, sends) {
-			return Stored{}, s.failed(err, lookErr)
+		if lookErr != nil || ctx.Err() != nil || sends > sendsMax || !unknown(err) || !s.pause(ctx, err, sends) {
+			return Stored{}, s.failed(ctx, err, lookErr)
 		}
 	}
 }
 
 // pause waits before a value is sent again that was never out. A value that was is sent again right after the looks.
-func (s *set) pause(err error, sends int) bool {
-	return !unsent(err) || wait(s.ctx, backoff(sends-1)) == nil
+func (s *set) pause(ctx context.Context, err error, sends int) bool {
+	return !unsent(err) || network.Sleep(ctx.Done(), backoff(sends-1))
 }
 
-// send sends the value, and returns the version that Key Vault says it made.
-func (s *set) send() (id string, err error) {
-	ctx := context.WithValue(s.sending, admission{}, s.ctx)
+// send sends the value, and returns the version that Key Vault says it made. Once ctx is done nothing is sent; what is
+// out by then is answered within sendGrace.
+func (s *set) send(ctx context.Context) (id string, err error) {
+	answered, cancel := outlive(ctx, sendGrace)
+	defer cancel()
+	answered = withSendStop(answered, ctx.Done())
 	err = guard(func() error {
-		response, err := s.secrets.SetSecret(ctx, s.name, s.parameters(), nil)
+		response, err := s.secrets.SetSecret(answered, s.name, s.parameters(), nil)
 		if err != nil {
 			return err
 		}
-		if response.ID == nil || !versionID.MatchString(response.ID.Version()) {
+		if response.ID == nil || !isVersionID(response.ID.Version()) {
 			return errMalformed
 		}
 		id = response.ID.Version()
@@ -123,42 +134,43 @@ func (s *set) parameters() azsecrets.SetSecretParameters {
 
 // look returns the versions that carry the operation's tag, newest first, after a send whose end is not known. It looks
 // more than once if it finds none.
-func (s *set) look() (found []Version, err error) {
+func (s *set) look(ctx context.Context) (found []lifecycle.Version, err error) {
 	if !s.doubt {
 		return nil, nil
 	}
 	for i, pause := range lookPauses {
-		if err := wait(s.looking, pause); err != nil {
+		if !network.Sleep(ctx.Done(), pause) {
 			if i > 0 {
 				return nil, nil // looked, though not as long as one would
 			}
-			return nil, err
+			return nil, context.Cause(ctx)
 		}
-		if found, err = s.find(); err != nil || len(found) > 0 {
+		if found, err = s.find(ctx); err != nil || len(found) > 0 {
 			return found, err
 		}
 	}
 	return nil, nil
 }
 
-func (s *set) find() ([]Version, error) {
-	versions, err := s.Versions(s.looking, s.name)
+// find lists the versions that carry the operation's tag, newest first.
+func (s *set) find(ctx context.Context) ([]lifecycle.Version, error) {
+	versions, err := s.Versions(ctx, s.name)
 	if err != nil {
 		return nil, err
 	}
-	versions = slices.DeleteFunc(versions, func(v Version) bool { return v.Tags[OperationTag] != s.version.Operation })
-	slices.SortStableFunc(versions, func(a, b Version) int { return b.Created.Compare(a.Created) })
+	versions = slices.DeleteFunc(versions, func(v lifecycle.Version) bool { return v.Tags[lifecycle.TagOperation] != s.operation() })
+	slices.SortStableFunc(versions, func(a, b lifecycle.Version) int { return b.Created.Compare(a.Created) })
 	return versions, nil
 }
 
 // stored ends a set that Key Vault confirmed. After a doubt the earlier send may have made a version too, before or
 // after this one. Where they share a second the confirmed one counts as the newer.
-func (s *set) stored(id string) (Stored, error) {
+func (s *set) stored(ctx, looking context.Context, id string) (Stored, error) {
 	if !s.doubt {
 		return Stored{Version: id}, nil
 	}
-	found, _ := s.find() // it is confirmed: that the list cannot be had takes nothing from it
-	confirmed := slices.IndexFunc(found, func(v Version) bool { return v.ID == id })
+	found, _ := s.find(looking) // it is confirmed: that the list cannot be had takes nothing from it
+	confirmed := slices.IndexFunc(found, func(v lifecycle.Version) bool { return v.ID == id })
 	if confirmed < 0 { // not listed yet, so that it cannot be told which is newer
 		stored := Stored{Version: id}
 		for _, duplicate := range found {
@@ -169,20 +181,20 @@ func (s *set) stored(id string) (Stored, error) {
 	if found[confirmed].Created.Equal(found[0].Created) {
 		found[0], found[confirmed] = found[confirmed], found[0]
 	}
-	return s.settle(found)
+	return s.settle(ctx, found)
 }
 
 // settle reports the newest of the operation's versions, and disables those that are certainly older, where it may: of
 // two that share a second either may be the one that the name alone stands for, and that one must stay. All hold the same
 // value, so a refusal to disable them does no harm and is left to the report.
-func (s *set) settle(found []Version) (Stored, error) {
+func (s *set) settle(ctx context.Context, found []lifecycle.Version) (Stored, error) {
 	stored := Stored{Version: found[0].ID}
 	for _, duplicate := range found[1:] {
 		stored.Duplicates = append(stored.Duplicates, duplicate.ID)
 		if duplicate.Created.Equal(found[0].Created) {
 			continue
 		}
-		if err := s.Disable(s.ctx, s.name, duplicate.ID); err != nil {
+		if err := s.Disable(ctx, s.name, duplicate.ID); err != nil {
 			s.config.Note(fmt.Sprintf("vault %s: secret %s has a duplicate version %s with the same value, which could not be disabled",
 				s.config.Name, s.name, duplicate.ID))
 		}
@@ -191,12 +203,12 @@ func (s *set) settle(found []Version) (Stored, error) {
 }
 
 // failed says why the set ended without a version.
-func (s *set) failed(err, lookErr error) error {
+func (s *set) failed(ctx context.Context, err, lookErr error) error {
 	e := s.explain(actSet, s.name, err)
 	switch {
 	case s.doubt: // whatever ended the last send: an earlier one may yet be committed
 		return s.ambiguous(e, lookErr)
-	case s.ctx.Err() != nil && passes(err):
+	case ctx.Err() != nil && passes(err):
 		return s.cancelled(actSet, s.name)
 	}
 	return e
@@ -205,16 +217,16 @@ func (s *set) failed(err, lookErr error) error {
 // passes reports whether more patience might have stored it, so that it failed because the run was stopped.
 func passes(err error) bool {
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
-	return unsent(err) || errors.Is(err, errNotSent) || ok && answer.StatusCode == http.StatusTooManyRequests
+	return unsent(err) || errors.Is(err, errStopped) || ok && answer.StatusCode == http.StatusTooManyRequests
 }
 
 func (s *set) ambiguous(e *Error, lookErr error) error {
 	e.Kind = refusal.Ambiguous
-	e.Cause += "; whether it was stored is not known: no version tagged " + OperationTag + "=" + s.version.Operation + " was listed"
+	e.Cause += "; the version may have been stored, but none tagged " + lifecycle.TagOperation + "=" + s.operation() + " is listed"
 	if lookErr != nil {
-		e.Cause += ", since the list could not be had"
+		e.Cause += ", because the list could not be read"
 		e.Err = errors.Join(e.Err, lookErr)
 	}
-	e.Remedy = "run the job again; look at the secret's versions first if a second one would harm"
+	e.Remedy = "run the job again; if a second version would do harm, check the secret's versions first"
 	return e
 }

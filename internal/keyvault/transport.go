@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -24,11 +23,30 @@ const (
 	bodyMax = 2 << 20
 )
 
-// errNotSent marks the failures after which the vault cannot have seen the request.
-var errNotSent = errors.New("the request was not sent")
+// The requests that the transport does not send, and an answer over bodyMax.
+var (
+	errStopped   = errors.New("the run was stopped before the request was sent")
+	errOtherHost = errors.New("an answer pointed to another host")
+	errTooLarge  = errors.New("the answer is too large to be Key Vault's")
+)
 
-// errTooLarge is an answer over bodyMax.
-var errTooLarge = errors.New("the answer is too large to be Key Vault's")
+// sendStop is the key of a request's send stop: see withSendStop.
+type sendStop struct{}
+
+// withSendStop returns a context for a call of the SDK whose requests are not sent any more once stop is closed. One that
+// was sent before is still answered, as long as ctx lasts. A call needs both where its request must not be cut off
+// halfway: see Set. They travel in the context because the SDK gives its transport nothing else of a call.
+func withSendStop(ctx context.Context, stop <-chan struct{}) context.Context {
+	return context.WithValue(ctx, sendStop{}, stop)
+}
+
+// sendStopOf returns the send stop of a request with that context. Without one of its own it is the end of the context.
+func sendStopOf(ctx context.Context) <-chan struct{} {
+	if stop, ok := ctx.Value(sendStop{}).(<-chan struct{}); ok {
+		return stop
+	}
+	return ctx.Done()
+}
 
 // A transport sends the SDK's requests to one vault, and to nothing else: in the vault's pace, each bounded in time and
 // size. It implements the SDK's policy.Transporter.
@@ -45,11 +63,11 @@ type transport struct {
 func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	if !t.isVault(request.URL) {
 		// A nextLink of the answer chooses the URL of the next page, and the SDK would send the access token there.
-		return nil, fmt.Errorf("%w: an answer pointed to another host", errNotSent)
+		return nil, errOtherHost
 	}
-	release, err := t.admit(request)
-	if err != nil {
-		return nil, errors.Join(errNotSent, err)
+	release, ok := t.admit(request.Method, sendStopOf(request.Context()))
+	if !ok {
+		return nil, errStopped
 	}
 	defer release()
 	ctx, cancel := context.WithTimeout(request.Context(), patience)
@@ -74,38 +92,30 @@ func (t *transport) isVault(u *url.URL) bool {
 	return u.Scheme == "https" && u.User == nil && strings.EqualFold(u.Hostname(), t.host) && (u.Port() == "" || u.Port() == "443")
 }
 
-// admission is the key of the context that ends the wait for admission, where that is another than the request's: a
-// set that is out may be answered after the run was stopped, one that waits is not sent any more.
-type admission struct{}
-
-// admit waits until the vault's limits allow the request.
-func (t *transport) admit(request *http.Request) (release func(), err error) {
-	ctx := request.Context()
-	if earlier, ok := ctx.Value(admission{}).(context.Context); ok {
-		ctx = earlier
-	}
+// admit waits until the vault's limits allow a request of that method. It reports false if stop is closed first.
+func (t *transport) admit(method string, stop <-chan struct{}) (release func(), ok bool) {
 	windows := []*window{t.requests}
-	if request.Method == http.MethodPut {
+	if method == http.MethodPut {
 		windows = append(windows, t.sets)
 	}
-	for i, w := range windows {
-		if err := w.take(ctx); err != nil {
-			for _, taken := range windows[:i] {
-				taken.give()
-			}
-			return nil, err
-		}
-	}
+	var taken []*window
 	release = func() {
-		for _, w := range windows {
+		for _, w := range taken {
 			w.give()
 		}
 	}
-	if err := t.pause.wait(ctx); err != nil { // last: a 429 may have come while others were waited for
-		release()
-		return nil, err
+	for _, w := range windows {
+		if !w.take(stop) {
+			release()
+			return nil, false
+		}
+		taken = append(taken, w)
 	}
-	return release, nil
+	if !t.pause.wait(stop) { // last: a 429 may have come while others were waited for
+		release()
+		return nil, false
+	}
+	return release, true
 }
 
 func readAll(body io.ReadCloser) ([]byte, error) {

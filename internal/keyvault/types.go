@@ -7,30 +7,14 @@ import (
 	"keyvault-passwords/internal/sensitive"
 )
 
-// A Version is what Key Vault tells of one version of a secret to an identity that cannot read its value.
-type Version struct {
-	ID          string    // 32 hexadecimal digits
-	Created     time.Time // whole seconds: two versions of one second cannot be ordered by it
-	Expires     time.Time // zero: never
-	NotBefore   time.Time // zero: none
-	Enabled     bool
-	ContentType string
-	Tags        map[string]string
-	Managed     bool // the secret is the shadow of a certificate
-}
-
 // A NewVersion is what Set stores. Nothing of it is inherited from earlier versions: Key Vault inherits nothing.
 type NewVersion struct {
 	Value       sensitive.Value
-	Operation   string // the operation's ID: it stands in Tags too, and tells this version from all others
-	ContentType string // "" if none
-	Tags        map[string]string
-	Expires     time.Time // zero: never
-	NotBefore   time.Time // zero: none
+	ContentType string            // "" if none
+	Tags        map[string]string // with the operation's ID under lifecycle.TagOperation, which no other operation may use
+	Expires     time.Time         // zero: never
+	NotBefore   time.Time         // zero: none
 }
-
-// OperationTag is the tag that holds NewVersion.Operation.
-const OperationTag = "operation"
 
 // Stored is what Set made.
 type Stored struct {
@@ -41,7 +25,7 @@ type Stored struct {
 // Deleted is what Key Vault tells of a soft-deleted secret: of its current version, never the value.
 type Deleted struct {
 	Tags    map[string]string
-	Managed bool // the shadow of a certificate
+	Managed bool // the secret is managed by a Key Vault certificate
 }
 
 // An Error is a refusal of the vault. It holds no value, token, body of an answer or URL query.

@@ -11,22 +11,23 @@ import (
 
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/sensitive"
 )
 
-// Apply does what the plan says, o.Concurrency secrets at once, and returns one Result for each step, in their order. As a
-// step ends, on is called with its Result, by one goroutine at a time; steps that need nothing done end first.
+// Apply does what the plan says, o.Concurrency secrets at once, and returns one Result for each step, in their order.
+// As a step ends, on is called with its Result, by one goroutine at a time; steps that need nothing done end first.
 //
-// Once ctx is done no secret is started. Those in flight go on with ctx, and it is for the vaults to end or to look up what
-// was sent; what was stored is in the results either way.
+// After ctx is done no secret is started. Those in flight go on with ctx, and the vaults end or look up what was sent;
+// what was stored is in the results either way.
 func (p *Plan) Apply(ctx context.Context, vaults map[string]Vault, o Options, on func(Result)) []Result {
 	r := &results{of: make([]Result, len(p.Steps)), at: map[*Step]int{}, on: on}
 	var jobs []job
 	for _, group := range p.groups(r.at) {
 		var work []*Step
 		for _, step := range group {
-			if step.Action.writes() || len(step.Disable) > 0 {
+			if step.Change.writes() || len(step.Disable) > 0 {
 				work = append(work, step)
 				continue
 			}
@@ -45,7 +46,7 @@ func (p *Plan) groups(at map[*Step]int) (groups [][]*Step) {
 	for i := range p.Steps {
 		step := &p.Steps[i]
 		at[step] = i
-		if i > 0 && p.Steps[i-1].Secret == step.Secret {
+		if i > 0 && p.Steps[i-1].secret == step.secret {
 			groups[len(groups)-1] = append(groups[len(groups)-1], step)
 			continue
 		}
@@ -73,10 +74,9 @@ func (r *results) end(result Result) {
 
 // untouched returns the result of a step for which nothing is done.
 func (s *Step) untouched() Result {
-	r := Result{Step: s}
-	r.now(s.Current)
-	if s.Action == Refuse {
-		r.Err = &Error{Reason: s.Reason, Remedy: s.Remedy, Kind: s.kind}
+	r := Result{Step: s, After: s.Before}
+	if s.Change == Refuse {
+		r.Err = s.Refusal
 	}
 	return r
 }
@@ -94,7 +94,7 @@ func carryOut(ctx context.Context, steps []*Step, vaults map[string]Vault, o Opt
 			continue
 		}
 		wg.Go(func() {
-			op.carryOut(ctx, vaults[step.Vault], o, &result)
+			result.Err = op.carryOut(ctx, vaults[step.Vault], o, &result)
 			result.Elapsed = time.Since(start)
 			end(result)
 		})
@@ -112,16 +112,16 @@ type operation struct {
 // newOperation generates what the steps of one secret set, if any of them sets something.
 func newOperation(ctx context.Context, steps []*Step, run string) (op operation, err error) {
 	if ctx.Err() != nil {
-		return op, notStarted()
+		return op, stopped("this secret was started")
 	}
-	if !slices.ContainsFunc(steps, func(s *Step) bool { return s.Action.writes() }) {
+	if !slices.ContainsFunc(steps, func(s *Step) bool { return s.Change.writes() }) {
 		return op, nil
 	}
 	var id [16]byte
 	if _, err := rand.Read(id[:]); err != nil {
 		return op, explain("drawing an operation ID", err)
 	}
-	value, err := generate(steps[0].Secret)
+	value, err := generate(steps[0].secret)
 	if err != nil {
 		return op, explain("generating", err)
 	}
@@ -146,68 +146,61 @@ func generate(s *declaration.Secret) (sensitive.Value, error) {
 
 // carryOut does one step: recover, set, disable. It leaves in r what the vault holds, as far as that is known, whatever
 // fails.
-func (op operation) carryOut(ctx context.Context, v Vault, o Options, r *Result) {
+func (op operation) carryOut(ctx context.Context, v Vault, o Options, r *Result) error {
 	if v == nil {
-		r.Err = explain("starting", errNoVault(r.Step.Vault))
-		return
+		return refusal.Refusal{Act: "starting", Cause: "no vault is given for " + r.Step.Vault}
 	}
-	step, carried, superseded := r.Step, r.Step.carried, r.Step.Disable
-	if step.Action == Recover {
-		f, err := recoverDeleted(ctx, v, o, r)
+	carried, obsolete := r.Step.carried, r.Step.Disable
+	if r.Step.Change == Recover {
+		h, err := recoverDeleted(ctx, v, o, r)
 		if err != nil {
-			r.Err = err
-			return
+			return err
 		}
-		carried, superseded = f.carried(o), f.superseded(o, true)
+		carried, _ = h.carried(o)
+		obsolete = h.obsolete(Recover, o)
 	}
-	if step.Action.writes() {
+	if r.Step.Change.writes() {
 		if err := op.set(ctx, v, carried, r); err != nil {
-			r.Err = err
-			return
+			return err
 		}
 	}
-	disable(ctx, v, superseded, r)
+	return disable(ctx, v, obsolete, r)
 }
 
-// recoverDeleted brings a secret back and looks at it: what the list of deleted secrets told was of its latest version,
-// and what is current now may be another. If this action did not make that, nothing more is done without o.Adopt.
-func recoverDeleted(ctx context.Context, v Vault, o Options, r *Result) (*finding, error) {
-	f := &finding{secret: r.Step.Secret, vault: r.Step.Vault}
-	if err := v.Recover(ctx, f.secret.Name); err != nil {
-		return f, explainPermission("recovering it", recoverAction, err)
+// recoverDeleted recovers a secret and looks at it. The list of deleted secrets told of its latest version; what is
+// current now may be another. If this action did not make that one, nothing more is done without o.Adopt.
+func recoverDeleted(ctx context.Context, v Vault, o Options, r *Result) (*holding, error) {
+	h := &holding{secret: r.Step.secret, vault: r.Step.Vault}
+	if err := v.Recover(ctx, h.secret.Name); err != nil {
+		return h, explain("recovering it", err)
 	}
-	if f.look(ctx, v); f.err != nil {
-		return f, f.err
+	if h.look(ctx, v); h.failure != nil {
+		return h, *h.failure
 	}
-	f.now = v.Now()
-	r.now(f.current)
+	h.now = v.Now()
+	r.After = stateOf(h.secret.Terms, h.current)
 	switch {
-	case f.managed():
-		return f, errManaged()
-	case f.foreign() && !o.Adopt:
-		return f, &Error{Reason: "recovered, but this action did not make the current version", Remedy: adoptRemedy}
+	case h.managed():
+		return h, errManaged
+	case h.foreign() && !o.Adopt:
+		return h, refusal.Refusal{
+			Cause: "recovered, but this action did not make the current version", Remedy: adoptRemedy,
+		}
 	}
-	return f, nil
-}
-
-// now notes that a version is current, none if it is the zero Version.
-func (r *Result) now(current keyvault.Version) {
-	r.Version, r.Expires, r.Next = current.ID, current.Expires, nextRotation(r.Step.Secret, current)
+	return h, nil
 }
 
 // set makes the new version.
 func (op operation) set(ctx context.Context, v Vault, carried map[string]string, r *Result) error {
-	s := r.Step.Secret
-	now := v.Now()
-	next := keyvault.NewVersion{
+	s := r.Step.secret
+	made := s.Made(v.Now())
+	stored, err := v.Set(ctx, s.Name, keyvault.NewVersion{
 		Value:       op.value,
-		Operation:   op.id,
 		ContentType: s.ContentType,
-		Tags:        newTags(s.Policy, s.Tags, carried, op.id, op.run),
-		Expires:     after(now, s.Expires),
-		NotBefore:   after(now, s.NotBefore),
-	}
-	stored, err := v.Set(ctx, s.Name, next)
+		Tags:        lifecycle.NewTags(s.PolicyTag, s.Tags, carried, op.id, op.run),
+		Expires:     made.Expires,
+		NotBefore:   made.NotBefore,
+	})
 	if err != nil {
 		failure := explain("setting it", err)
 		if failure.Kind == refusal.Ambiguous {
@@ -215,27 +208,28 @@ func (op operation) set(ctx context.Context, v Vault, carried map[string]string,
 		}
 		return failure
 	}
-	r.now(keyvault.Version{ID: stored.Version, Created: now, Expires: next.Expires})
+	made.ID = stored.Version
+	r.After = stateOf(s.Terms, made)
 	r.Changed, r.Duplicates = true, stored.Duplicates
 	return nil
 }
 
-// lookAgain corrects what r says the vault holds after a set whose end is not known. If it cannot be looked up, it is not
-// known either.
+// lookAgain corrects what r says that the vault holds after a set whose end is not known. If it cannot be looked up,
+// that is not known either.
 func (op operation) lookAgain(ctx context.Context, v Vault, r *Result) {
-	f := finding{secret: r.Step.Secret, vault: r.Step.Vault}
-	f.look(ctx, v)
-	r.now(f.current)
-	r.Changed = f.live() && f.current.Tags[keyvault.OperationTag] == op.id
+	h := holding{secret: r.Step.secret, vault: r.Step.Vault}
+	h.look(ctx, v)
+	r.After = stateOf(h.secret.Terms, h.current)
+	r.Changed = h.current.Exists() && h.current.Operation() == op.id
 }
 
 // disable disables the superseded versions, up to the first that cannot be.
-func disable(ctx context.Context, v Vault, superseded []string, r *Result) {
+func disable(ctx context.Context, v Vault, superseded []string, r *Result) error {
 	for _, id := range superseded {
-		if err := v.Disable(ctx, r.Step.Secret.Name, id); err != nil {
-			r.Err = explainPermission("disabling superseded version "+id, updateAction, err)
-			return
+		if err := v.Disable(ctx, r.Step.Name, id); err != nil {
+			return explain("disabling superseded version "+id, err)
 		}
 		r.Disabled = append(r.Disabled, id)
 	}
+	return nil
 }

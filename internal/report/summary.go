@@ -46,7 +46,7 @@ func Summary(run Run) string {
 
 // Mistakes returns the summary of a run that did nothing, since its inputs or its declaration have mistakes.
 func Mistakes(lines []string) string {
-	t := newTable("Mistakes", maxSummary/2, "what to mend; nothing was contacted")
+	t := newTable("Mistakes", maxSummary/2, "what to correct; nothing was contacted")
 	for _, line := range lines {
 		t.add(func() []string { return []string{escape.Cell(line)} })
 	}
@@ -71,7 +71,8 @@ type table struct {
 // newTable begins a table that has no more than limit bytes, beside a few for the count of what does not fit.
 func newTable(heading string, limit int, columns ...string) *table {
 	t := &table{limit: limit - 200}
-	fmt.Fprintf(t, "### %s\n\n| %s |\n|%s\n", heading, strings.Join(columns, " | "), strings.Repeat(" --- |", len(columns)))
+	fmt.Fprintf(t, "### %s\n\n| %s |\n|%s\n", heading, strings.Join(columns, " | "),
+		strings.Repeat(" --- |", len(columns)))
 	return t
 }
 
@@ -90,7 +91,8 @@ func (t *table) add(cells func() []string) {
 // end returns the table, and how many rows did not fit.
 func (t *table) end() string {
 	if t.left > 0 {
-		fmt.Fprintf(t, "\n%s not shown: a summary has room for 1 MiB. The log has them all.\n", counted(t.left, "more row"))
+		fmt.Fprintf(t, "\n%s not shown: a summary has room for 1 MiB. The log has them all.\n",
+			Counted(t.left, "more row"))
 	}
 	return t.String() + "\n"
 }
@@ -106,7 +108,7 @@ func problemTable(list []Problem) string {
 			for _, step := range p.Steps {
 				names = append(names, named(step)+" in "+escape.Cell(step.Vault))
 			}
-			return []string{few(names, "<br>"), escape.Cell(p.Reason), paragraph(p.Remedy)}
+			return []string{few(names, "<br>"), escape.Cell(p.Seen()), paragraph(p.Remedy)}
 		})
 	}
 	return t.end()
@@ -138,11 +140,12 @@ func warningTable(all []row) string {
 
 // named returns a secret's name and place. The runner writes *** for the name; the place stays.
 func named(s *provision.Step) string {
-	return escape.Cell(s.Secret.Name) + " (" + escape.Cell(place(s.Secret.Place)) + ")"
+	return escape.Cell(s.Name) + " (" + escape.Cell(place(s.Place)) + ")"
 }
 
 func secretTable(all []row, limit int) string {
-	t := newTable("Secrets", limit, "secret", "vault", "what was done, and why", "version", "policy", "bits", "expires", "next rotation")
+	t := newTable("Secrets", limit, "secret", "vault", "what was done, and why", "version", "policy", "bits", "expires",
+		"next rotation")
 	for _, r := range all {
 		t.add(r.cells)
 	}
@@ -152,13 +155,13 @@ func secretTable(all []row, limit int) string {
 // cells returns the row of the table of secrets.
 func (r row) cells() []string {
 	s, version := r.step, "-"
-	if r.version != "" {
-		version = "`" + escape.Cell(r.version) + "`"
+	if r.state.Version != "" {
+		version = "`" + escape.Cell(r.state.Version) + "`"
 	}
-	policy, _, _ := strings.Cut(orDash(s.Policy), "@") // the fingerprint is in the log
 	return []string{
 		named(s), escape.Cell(s.Vault), r.story(), version,
-		escape.Cell(policy), escape.Cell(strings.ReplaceAll(orDash(s.Entropy), " bits", "")), day(r.expires), day(r.next),
+		escape.Cell(orDash(s.Policy.Name())), // the fingerprint is in the log
+		escape.Cell(orDash(s.Bits)), day(r.state.Expires), day(r.state.Next),
 	}
 }
 
@@ -175,17 +178,18 @@ func (r row) story() string {
 
 // timeline returns a chart of when the versions expire, the first first; "" if none does.
 func timeline(all []row, now time.Time) string {
-	expiring := slices.DeleteFunc(slices.Clone(all), func(r row) bool { return r.expires.IsZero() })
+	expiring := slices.DeleteFunc(slices.Clone(all), func(r row) bool { return r.state.Expires.IsZero() })
 	if len(expiring) == 0 {
 		return ""
 	}
-	slices.SortStableFunc(expiring, func(a, b row) int { return a.expires.Compare(b.expires) })
+	slices.SortStableFunc(expiring, func(a, b row) int { return a.state.Expires.Compare(b.state.Expires) })
 	more := ""
 	if n := len(expiring) - maxChart; n > 0 {
-		more = fmt.Sprintf("\nLater: %s.\n", counted(n, "more secret"))
+		more = fmt.Sprintf("\nLater: %s.\n", Counted(n, "more secret"))
 		expiring = expiring[:maxChart]
 	}
-	slices.SortStableFunc(expiring, func(a, b row) int { return strings.Compare(a.step.Vault, b.step.Vault) }) // a section each
+	// a section each
+	slices.SortStableFunc(expiring, func(a, b row) int { return strings.Compare(a.step.Vault, b.step.Vault) })
 	var b strings.Builder
 	b.WriteString("### What expires when\n\n```mermaid\ngantt\n    dateFormat YYYY-MM-DD\n    axisFormat %Y-%m-%d\n")
 	for i, r := range expiring {
@@ -204,14 +208,15 @@ const soon = 30 * 24 * time.Hour
 // bar returns one line of the chart: from now, or from the expiry where that is past, to the expiry.
 func bar(r row, now time.Time) string {
 	state := "active"
-	if r.expires.Sub(now) < soon {
+	if r.state.Expires.Sub(now) < soon {
 		state = "crit"
 	}
-	from, to := now, r.expires
+	from, to := now, r.state.Expires
 	if from.After(to) {
 		from = to
 	}
-	label := chartText("at " + place(r.step.Secret.Place) + " " + r.step.Secret.Name) // a line that began with a name like title-x could be a statement
+	// a line that began with a name like title-x could be a statement
+	label := chartText("at " + place(r.step.Place) + " " + r.step.Name)
 	return fmt.Sprintf("%s :%s, %s, %s", label, state, day(from), day(cmp.Or(to, now).Add(24*time.Hour)))
 }
 

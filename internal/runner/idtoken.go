@@ -34,7 +34,7 @@ func (r *Runner) IDToken(ctx context.Context, audience string) (sensitive.Value,
 	for try := range tokenTries {
 		if try > 0 {
 			pause := tokenPause << (try - 1)
-			if !sleep(ctx, pause/2+rand.N(pause)) {
+			if !network.Sleep(ctx.Done(), pause/2+rand.N(pause)) {
 				break
 			}
 		}
@@ -104,16 +104,4 @@ func explain(err error) error {
 		r.Cause, r.Remedy = "GitHub's answer is not what its documentation says", "run the job again"
 	}
 	return r
-}
-
-// sleep waits for d and reports whether ctx is still alive.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

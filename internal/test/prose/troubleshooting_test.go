@@ -65,12 +65,12 @@ var troubles = map[string]trouble{
 		e.Revoke("", "", emulator.SetSecret)
 	}},
 	"the vault's firewall does not admit the runner's address": {world: vault(emulator.VaultOptions{Firewall: true})},
-	"the vault admits private endpoints only": {world: vault(
+	"the vault accepts private endpoint connections only": {world: vault(
 		emulator.VaultOptions{PublicAccessDisabled: true})},
 	"there is no host": {inputs: map[string]string{"vault": "kv-exampel"}},
-	"a policy forbids it: the vault's access policies lack the secret permission set, or an Azure Policy wants an expiry or a content type": {
+	"a policy forbids it: the vault's access policies lack the secret permission set, or an Azure Policy requires an expiry or a content type": {
 		world: vault(emulator.VaultOptions{RequireExpiry: true})},
-	"it is soft-deleted, which keeps its name taken": {world: func(e *emulator.Emulator) {
+	"it is soft-deleted, so its name is taken": {world: func(e *emulator.Emulator) {
 		plant(e, map[string]string{"generated-by": "keyvault-passwords"})
 		if err := e.Remove(emulator.DefaultVault, "app-password"); err != nil {
 			panic(err)
@@ -78,16 +78,16 @@ var troubles = map[string]trouble{
 	}},
 	"but this action did not make the current version": {
 		inputs: map[string]string{"mode": "force"}, world: func(e *emulator.Emulator) { plant(e, nil) }},
-	"run with mode rotate: it gives all of them one new value": {
+	"run with mode: rotate, which gives all its vaults one new value": {
 		file: "vaults:\n  eu: {name: kv-example}\n  us: {name: kv-us}\nsecrets:\n  app-password: {vaults: [eu, us]}\n",
 		world: func(e *emulator.Emulator) {
 			e.AddVault(emulator.VaultOptions{Name: "kv-us"})
 			plant(e, map[string]string{"generated-by": "keyvault-passwords", "operation": "one"})
 		}},
-	"whether it was stored is not known": {world: func(e *emulator.Emulator) {
+	"the version may have been stored": {world: func(e *emulator.Emulator) {
 		e.Fault(emulator.Fault{Operation: "set", Kind: emulator.Cut, Times: -1})
 	}},
-	"the vault is throttled and stayed so": {world: func(e *emulator.Emulator) {
+	"the vault is still throttled after all retries": {world: func(e *emulator.Emulator) {
 		e.Fault(emulator.Fault{
 			Operation: "set",
 			Kind:      emulator.Status,

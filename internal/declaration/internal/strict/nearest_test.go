@@ -1,16 +1,15 @@
-package declaration
+package strict
 
 import (
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
-
-	"keyvault-passwords/internal/password"
 )
 
 func TestNearest(t *testing.T) {
-	keys := namesOf(policyFields)
+	keys := []string{"length", "characters", "exclude", "max-run", "max-sequence", "forbid", "forbid-patterns", "min-entropy"}
+	names := []string{"upper", "digit", "symbol", "azure-sql", "azure-postgresql", "hex-256"}
 	for _, tt := range []struct {
 		word  string
 		known []string
@@ -27,17 +26,17 @@ func TestNearest(t *testing.T) {
 		{"x", keys, ""},
 		{"", keys, ""},
 		{strings.Repeat("length", 20), keys, ""},
-		{"azuresql", password.Presets(), "azure-sql"},
-		{"azure-postgres", password.Presets(), "azure-postgresql"},
-		{"postgresql", password.Presets(), "azure-postgresql"},
-		{"hex256", password.Presets(), "hex-256"},
-		{"uper", password.Classes(), "upper"},
-		{"digits", password.Classes(), "digit"},
-		{"symbols", password.Classes(), "symbol"},
+		{"azuresql", names, "azure-sql"},
+		{"azure-postgres", names, "azure-postgresql"},
+		{"postgresql", names, "azure-postgresql"},
+		{"hex256", names, "hex-256"},
+		{"uper", names, "upper"},
+		{"digits", names, "digit"},
+		{"symbols", names, "symbol"},
 		{"eu", nil, ""},
 	} {
-		if got := nearest(tt.word, tt.known); got != tt.want {
-			t.Errorf("nearest(%q) = %q, want %q", tt.word, got, tt.want)
+		if got := Nearest(tt.word, tt.known); got != tt.want {
+			t.Errorf("Nearest(%q) = %q, want %q", tt.word, got, tt.want)
 		}
 	}
 }
