@@ -46,7 +46,8 @@ func sources(t *testing.T, files *token.FileSet) []source {
 		case entry.IsDir() || path.Ext(name) != ".go":
 			return nil
 		}
-		file, err := parser.ParseFile(files, filepath.Join("..", name), nil, parser.ParseComments|parser.SkipObjectResolution)
+		file, err := parser.ParseFile(files, filepath.Join("..", name), nil,
+			parser.ParseComments|parser.SkipObjectResolution)
 		all = append(all, source{path: name, file: file})
 		return err
 	})
@@ -65,6 +66,8 @@ type checked struct {
 	files  *token.FileSet
 	syntax []*ast.File
 	uses   map[*ast.Ident]types.Object
+	values map[ast.Expr]types.TypeAndValue
+	scope  *types.Scope
 }
 
 // place returns where a node stands: its file, from the folder internal.
@@ -107,7 +110,12 @@ func check(t *testing.T) []checked {
 	config := types.Config{Importer: importer.ForCompiler(files, "gc", look)}
 	var all []checked
 	for _, l := range own {
-		c := checked{path: l.ImportPath, files: files, uses: map[*ast.Ident]types.Object{}}
+		c := checked{
+			path:   l.ImportPath,
+			files:  files,
+			uses:   map[*ast.Ident]types.Object{},
+			values: map[ast.Expr]types.TypeAndValue{},
+		}
 		for _, name := range l.GoFiles {
 			file, err := parser.ParseFile(files, filepath.Join(l.Dir, name), nil, parser.SkipObjectResolution)
 			if err != nil {
@@ -115,9 +123,11 @@ func check(t *testing.T) []checked {
 			}
 			c.syntax = append(c.syntax, file)
 		}
-		if _, err := config.Check(l.ImportPath, files, c.syntax, &types.Info{Uses: c.uses}); err != nil {
+		its, err := config.Check(l.ImportPath, files, c.syntax, &types.Info{Uses: c.uses, Types: c.values})
+		if err != nil {
 			t.Fatal(err)
 		}
+		c.scope = its.Scope()
 		all = append(all, c)
 	}
 	return all
