@@ -53,8 +53,8 @@ func declarations(file *ast.File) (all []documented) {
 
 var firstWord = regexp.MustCompile(`^(?:(?:A|An|The) )?([\pL_][\pL\d_]*)`)
 
-// misplaced says how a comment fails to document its declaration: it has to begin with its name, after an article if need
-// be. What a test shows is told in a sentence; that one may not begin with the name of another test.
+// misplaced says how a comment fails to document its declaration: it has to begin with its name, after an article if
+// need be. What a test shows is told in a sentence; that one may not begin with the name of another test.
 func misplaced(d documented, test bool) string {
 	words := firstWord.FindStringSubmatch(d.doc.Text())
 	if words != nil && slices.Contains(d.names, words[1]) {

@@ -28,11 +28,6 @@ type source struct {
 	file *ast.File
 }
 
-// isTest reports whether the file is a test or of a package that only tests use.
-func (s source) isTest() bool {
-	return strings.HasSuffix(s.path, "_test.go") || strings.HasPrefix(s.path, "internal/test/")
-}
-
 // sources parses every Go file of the module. What is parsed is the file and not the build: other systems' files too.
 func sources(t *testing.T, files *token.FileSet) []source {
 	t.Helper()

@@ -57,8 +57,9 @@ var names = []struct {
 		kinds: []string{anInput, aKey},
 	},
 	{
-		form:  regexp.MustCompile(`\b[Dd]eclare ([a-z][a-z-]*):`),
-		kinds: []string{aKey},
+		form:   regexp.MustCompile(`\b[Dd]eclare ([a-z][a-z-]*)`),
+		kinds:  []string{aKey},
+		others: "a an another each it one the them",
 	},
 	{
 		form:   regexp.MustCompile(`\bmodes? ([a-z]+)`),

@@ -9,9 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// reads are all places outside of tests at which a value is read or made: each call of Reveal, which gives the bytes of a
-// value, of Inspect and Derive, which hand them to a function, and of a generator's Draw, which makes a new one. Whoever
-// reviews where a password can go reads these lines.
+// reads are all places outside of tests at which a value is read or made: each call of Reveal, which gives the bytes of
+// a value, of Inspect and Derive, which hand them to a function, and of a generator's Draw, which makes a new one.
+// Whoever reviews where a password can go reads these lines.
 var reads = []string{
 	"internal/composite/composite.go: Derive", // a connection string, computed when it is revealed
 	"internal/identity/claims.go: Inspect",    // the ID token's claims
@@ -20,8 +20,8 @@ var reads = []string{
 	"internal/provision/apply.go: Draw",       // a new password
 }
 
-// TestWhoReadsAValue compares the list with the program. It finds what an identifier means, so a method that is taken as
-// a value, or called through an embedded field, an alias or an interface of one's own, is found too. Through package
+// TestWhoReadsAValue compares the list with the program. It finds what an identifier means, so a method that is taken
+// as a value, or called through an embedded field, an alias or an interface of one's own, is found too. Through package
 // reflect a method could be called unseen: no package of the program imports it.
 func TestWhoReadsAValue(t *testing.T) {
 	var got []string

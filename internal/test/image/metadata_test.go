@@ -1,6 +1,6 @@
-// Package image holds no code, only tests: of action.yml as a text, and, where a container engine and an image are to be
-// had, of the image started the way runners start it and of the examples' workflows run by act. `bash .ci/run` provides
-// all of it and fails where a test would skip; `go test` alone checks the text.
+// Package image holds no code, only tests: of action.yml as a text, and, where a container engine and an image are to
+// be had, of the image started the way runners start it and of the examples' workflows run by act. `bash .ci/run`
+// provides all of it and fails where a test would skip; `go test` alone checks the text.
 package image
 
 import (

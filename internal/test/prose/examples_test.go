@@ -103,8 +103,8 @@ func TestPins(t *testing.T) {
 	}
 }
 
-// The bases of the image are pinned by tag and digest, and any engine builds it, with or without BuildKit. What the image
-// then says of itself, TestImageConfig holds.
+// The bases of the image are pinned by tag and digest, and any engine builds it, with or without BuildKit. What the
+// image then says of itself, TestImageConfig holds.
 func TestDockerfile(t *testing.T) {
 	text := read(t, "Dockerfile")
 	from := regexp.MustCompile(`(?m)^FROM +(.*)$`).FindAllStringSubmatch(text, -1)
