@@ -1,6 +1,6 @@
 // Package escape makes text from outside fit for where a person reads it: a line of the job's log, a cell of the job
-// summary. An error's words, a tag's name or a branch may be hostile; nothing that passes [Line] can be a workflow command,
-// and nothing that passes [Cell] is markup.
+// summary. An error's words, a tag's name or a branch may be hostile; nothing that passes [Line] can be a workflow
+// command, and nothing that passes [Cell] is markup.
 package escape
 
 import (
@@ -18,7 +18,8 @@ const maxForeign = 2000
 // start, spaces aside (ActionCommand.cs of https://github.com/actions/runner). A line of which no part is from outside
 // and which has neither stays as it is.
 //
-// Characters that are not seen go too: a comparison by culture, as the runner's language makes by default, overlooks them.
+// Characters that are not seen go too: a comparison by culture, as the runner's language makes by default, overlooks
+// them.
 func Line(text string) string {
 	text = visible(text)
 	text = strings.ReplaceAll(text, "##[", "# #[")
@@ -46,14 +47,15 @@ func visible(text string) string {
 	return string([]rune(text)[:maxForeign-1]) + "…"
 }
 
-// Cell returns text for a cell of a Markdown table: one line, without markup, link, or anything that ends the cell. What
-// has a meaning in GitHub's Markdown is written as a character reference, which is plain text once it is rendered.
+// Cell returns text for a cell of a Markdown table: one line, without markup, link, or anything that ends the cell.
+// What has a meaning in GitHub's Markdown is written as a character reference, which is plain text once it is rendered.
 // https://github.github.com/gfm/
 func Cell(text string) string {
 	var b strings.Builder
 	text = strings.TrimSpace(visible(text))
 	for i, c := range text {
-		link := c == ':' && strings.HasPrefix(text[i:], "://") || c == '.' && strings.HasSuffix(strings.ToLower(text[:i]), "www")
+		link := c == ':' && strings.HasPrefix(text[i:], "://") ||
+			c == '.' && strings.HasSuffix(strings.ToLower(text[:i]), "www")
 		if link || strings.ContainsRune("&<>|`*_[]~\\#!@$", c) {
 			fmt.Fprintf(&b, "&#%d;", c)
 			continue

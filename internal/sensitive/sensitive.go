@@ -1,16 +1,14 @@
 // Package sensitive holds a value that cannot be printed.
 //
-// A [Value] carries the bytes of a secret from the place that makes them to the line that hands them to the network.
-// No verb of fmt, no encoder and no logger shows them: not bare, not in a field, and not in an unexported field of
-// another struct, where fmt cannot call methods. What protects them there is that the bytes are captured by a closure:
+// A [Value] carries the bytes of a secret from the place that makes them to the line that hands them to the network. No
+// verb of fmt, no encoder and no logger shows them: not bare, not in a field, and not in an unexported field of another
+// struct, where fmt cannot call methods. What protects them there is that the bytes are captured by a closure:
 // reflection sees the address of a function, never what it closes over. The methods below only make that readable.
 //
-// The one way out for the bytes is [Value.Reveal]. Every call of it outside tests stands on the line that sends the value
-// to the service it is for, so that
-//
-//	grep -rnE 'Reveal\(\)|sensitive\.Inspect' --include='*.go' . | grep -v _test.go
-//
-// is the whole audit. What is computed from values ([Derive]) is computed inside Reveal and exists no earlier.
+// The way out for the bytes is [Value.Reveal], which belongs on the line that sends the value to the service it is for;
+// [Inspect] and [Derive] hand them to a function. Each call of the three outside of tests is in the list of
+// internal/values_test.go, which is compared with the program. What is computed by Derive is computed inside Reveal and
+// exists no earlier.
 //
 // The package does not wipe memory and does not claim to: the Azure SDK takes a value as a *string, which cannot be
 // wiped.

@@ -23,7 +23,7 @@ const (
 	Truncated  Kind = "truncated"   // the connection ends in the middle of the body
 	BigBody    Kind = "big-body"    // Size bytes of white space before the body
 	BigHeaders Kind = "big-headers" // a header of Size bytes
-	// a vault's 401 with a WWW-Authenticate that is Message; "" is one that cannot be parsed
+	// BadChallenge is a vault's 401 with a WWW-Authenticate that is Message; "" is one that cannot be parsed.
 	BadChallenge Kind = "bad-challenge"
 	Empty        Kind = "empty"        // 200 with {}
 	EmptyValue   Kind = "empty-value"  // 200 with a token that is ""

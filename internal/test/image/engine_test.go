@@ -80,7 +80,7 @@ func (e engine) run(t testing.TB, arguments ...string) string {
 	return string(out)
 }
 
-// program copies the program out of an image, of whatever architecture, and returns its path.
+// extract copies the program out of an image, of whatever architecture, and returns its path.
 func (e engine) extract(t testing.TB, image string) string {
 	t.Helper()
 	id := strings.TrimSpace(e.run(t, "create", "--pull=never", image))

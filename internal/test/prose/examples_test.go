@@ -121,7 +121,7 @@ func TestDockerfile(t *testing.T) {
 		"a parser directive":            `\A# *(syntax|escape|check) *=`,
 		"what only BuildKit builds":     `(?m)^[A-Z].*(--(mount|chmod|platform|link|parents|exclude|network|security)\b|<<)`,
 		"no place in this image":        `(?m)^(ADD|HEALTHCHECK|ONBUILD|SHELL|STOPSIGNAL) `,
-		"no user but root, see above":   `(?m)^USER `,
+		"only root may write the files": `(?m)^USER `,
 		"no entrypoint through a shell": `(?m)^ENTRYPOINT [^\[]`,
 	} {
 		if found := regexp.MustCompile(pattern).FindString(text); found != "" {

@@ -11,6 +11,8 @@ import (
 
 // The scripts of the release workflow are run as they stand, against a repository of the test's own. What needs GitHub
 // (the registry, the attestations, the release itself) is not.
+
+// digest is that of the image in the tests.
 const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 // A release is a clone to release from, and the repository it is pushed to.
