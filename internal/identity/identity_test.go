@@ -113,7 +113,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 		{"Entra silent", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Slow, Delay: time.Hour, Times: -1}, 0, []string{"there was no answer in time"}},
 		{"discovery silent", emulator.Options{}, emulator.Fault{Operation: "tenant-discovery", Kind: emulator.Slow, Delay: time.Hour, Times: -1}, 0, []string{"there was no answer in time"}},
 		{"Entra wants a minute", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Status, Status: 429, RetryAfter: "60", Times: -1}, 90033, []string{"out of order"}},
-		{"Entra floods", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.BigBody, Size: 3 << 20, Times: -1}, 0, []string{"what came was no HTTP answer"}},
+		{"Entra floods", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.BigBody, Size: 3 << 20, Times: -1}, 0, []string{"the answer was not HTTP"}},
 		{"GitHub down", emulator.Options{}, emulator.Fault{Operation: "oidc", Kind: emulator.Status, Status: 500, Times: -1}, 0, []string{"GitHub answered with status 500"}},
 		{"GitHub refuses", emulator.Options{}, emulator.Fault{Operation: "oidc", Kind: emulator.Status, Status: 401, Times: -1}, 0, []string{"GitHub answered with status 401"}},
 		{"GitHub empty", emulator.Options{}, emulator.Fault{Operation: "oidc", Kind: emulator.EmptyValue, Times: -1}, 0, []string{"GitHub answered without a token"}},
