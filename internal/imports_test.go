@@ -13,7 +13,7 @@ import (
 var arrows = map[string]string{
 	".":                      "action",
 	"internal/action":        "azure declaration identity keyvault network provision refusal report runner",
-	"internal/azure":         "",
+	"internal/azure":         "refusal",
 	"internal/composite":     "sensitive",
 	"internal/declaration":   "azure composite password",
 	"internal/escape":        "",
