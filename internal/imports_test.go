@@ -13,9 +13,9 @@ import (
 var arrows = map[string]string{
 	".":                                    "action",
 	"internal/action":                      "azure declaration identity keyvault network provision refusal report runner",
-	"internal/azure":                       "",
+	"internal/azure":                       "refusal",
 	"internal/composite":                   "refusal sensitive",
-	"internal/declaration":                 "azure composite declaration/internal/strict password",
+	"internal/declaration":                 "azure composite declaration/internal/strict password refusal",
 	"internal/declaration/internal/strict": "refusal",
 	"internal/escape":                      "",
 	"internal/identity":                    "azure network refusal sensitive",

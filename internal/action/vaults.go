@@ -100,7 +100,7 @@ func (r *run) credential(p principal) (*timed, error) {
 		audience = r.cloud.Audience
 	}
 	credential, err := identity.New(identity.Config{
-		Cloud: *r.cloud, TenantID: p.tenantID, ClientID: p.clientID, Audience: audience, IDToken: r.runner.IDToken, HTTP: r.client,
+		Cloud: r.cloud, TenantID: p.tenantID, ClientID: p.clientID, Audience: audience, IDToken: r.runner.IDToken, HTTP: r.client,
 	})
 	if err != nil {
 		return nil, err

@@ -1,34 +1,45 @@
-// Package azure knows the Azure clouds: which Entra authority, which Key Vault domain and which token audience go
-// together, and how a vault is spelt. It refuses a vault whose host is not in one of the domains it knows, so that a
-// declaration cannot send a value, or a token, anywhere else.
+// Package azure knows the Azure clouds: which Entra authority, Key Vault domain and token audience belong together, and
+// how vaults and IDs are spelt. It refuses a vault whose host is not in one of the domains it knows, so that a declaration
+// cannot send a value, or a token, anywhere else. Its errors are of type [refusal.Refusal].
 package azure
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
+
+	"keyvault-passwords/internal/refusal"
 )
 
-// A Cloud is one of Azure's: the endpoints that belong together.
+// A Cloud is an Azure cloud: the endpoints that belong together.
 type Cloud struct {
 	Name        string // as the az command line spells it: AzureCloud
 	Authority   string // Entra's URL, with the final slash: https://login.microsoftonline.com/
 	VaultDomain string // what follows the vault's name in its host: vault.azure.net
-	Audience    string // what Entra expects as the audience of GitHub's token: api://AzureADTokenExchange
+	Audience    string // of GitHub's token, as Entra expects it: api://AzureADTokenExchange
 }
 
 // The clouds, as https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates (domains) and
 // https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
 // (audiences) list them.
 var clouds = [...]Cloud{
-	{"AzureCloud", "https://login.microsoftonline.com/", "vault.azure.net", "api://AzureADTokenExchange"},
-	{"AzureUSGovernment", "https://login.microsoftonline.us/", "vault.usgovcloudapi.net", "api://AzureADTokenExchangeUSGov"},
-	{"AzureChinaCloud", "https://login.chinacloudapi.cn/", "vault.azure.cn", "api://AzureADTokenExchangeChina"},
+	{
+		Name: "AzureCloud", Authority: "https://login.microsoftonline.com/",
+		VaultDomain: "vault.azure.net", Audience: "api://AzureADTokenExchange",
+	},
+	{
+		Name: "AzureUSGovernment", Authority: "https://login.microsoftonline.us/",
+		VaultDomain: "vault.usgovcloudapi.net", Audience: "api://AzureADTokenExchangeUSGov",
+	},
+	{
+		Name: "AzureChinaCloud", Authority: "https://login.chinacloudapi.cn/",
+		VaultDomain: "vault.azure.cn", Audience: "api://AzureADTokenExchangeChina",
+	},
 }
 
-// Public is the cloud where nothing names another: AzureCloud.
+// Public returns the cloud that applies where no other is named: AzureCloud.
 func Public() Cloud { return clouds[0] }
 
 // Parse returns the cloud of that name, in any letter case.
@@ -38,50 +49,98 @@ func Parse(name string) (Cloud, error) {
 			return c, nil
 		}
 	}
-	return Cloud{}, fmt.Errorf("unknown cloud %q; expected one of %s", name, list(func(c Cloud) string { return c.Name }))
+	return Cloud{}, refuse(fmt.Sprintf("unknown cloud %q", name),
+		"expected one of "+list(func(c Cloud) string { return c.Name }))
 }
 
-// A Vault is a vault's name and, where its spelling told it, the cloud it is in.
+func refuse(cause, remedy string) error { return refusal.Refusal{Cause: cause, Remedy: remedy} }
+
+// IDPattern is a regular expression for the GUIDs by which Entra identifies tenants and applications.
+const IDPattern = `^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`
+
+var id = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(IDPattern) })
+
+// IsID reports whether text is a GUID, as the ID of a tenant or an application must be. azidentity checks a tenant ID
+// loosely and a client ID not at all.
+func IsID(text string) bool { return id().MatchString(text) }
+
+// CheckID returns an error unless text is an ID: see [IsID].
+func CheckID(text string) error {
+	if !IsID(text) {
+		return refuse(fmt.Sprintf("%q is not a GUID", text), "expected the form 00000000-0000-0000-0000-000000000000")
+	}
+	return nil
+}
+
+// A Vault is a vault's name, and its cloud if the vault was spelt as a URL.
 type Vault struct {
 	Name  string // in lower case: kv-app-prod
-	Cloud *Cloud // nil: the spelling was a bare name
+	Cloud *Cloud // nil: the vault was spelt as a bare name
 }
 
-// vaultName is what Azure accepts: 3 to 24 letters, digits and single hyphens, a letter first, no hyphen last.
+// VaultNamePattern is a regular expression, without anchors, for the name of a vault of at most [MaxVaultName] characters:
+// letters, digits and single hyphens, a letter first, no hyphen last.
 // https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault
-var vaultName = regexp.MustCompile(`^[A-Za-z](-?[A-Za-z0-9]){2,23}$`)
+const (
+	VaultNamePattern = `[A-Za-z](-?[A-Za-z0-9]){2,23}`
+	MaxVaultName     = 24
+)
+
+const vaultNameForm = "expected 3 to 24 letters, digits and single hyphens, a letter first"
+
+var vaultName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("^" + VaultNamePattern + "$") })
+
+func isVaultName(text string) bool { return len(text) <= MaxVaultName && vaultName().MatchString(text) }
+
+// VaultURLPattern returns a regular expression for the usual spelling of a vault's URL, in any of the clouds.
+func VaultURLPattern() string {
+	var domains []string
+	for _, c := range clouds {
+		domains = append(domains, regexp.QuoteMeta(c.VaultDomain))
+	}
+	return "^https://" + VaultNamePattern + `\.(` + strings.Join(domains, "|") + ")/?$"
+}
 
 // ParseVault reads a vault as users spell it: its name (kv-app-prod) or its URL (https://kv-app-prod.vault.azure.net/).
-// It refuses a name that Azure would not accept and a URL that is not https, has a port, a user, a path or a query, or
-// is outside the domains of the clouds.
+// It refuses a name that Azure does not accept, and a URL that is not https, has a port, a user, a path or a query, or is
+// outside the domains of the clouds.
 func ParseVault(text string) (Vault, error) {
+	urlForm := "https://NAME." + clouds[0].VaultDomain + "/"
 	if !strings.Contains(text, "://") {
-		if len(text) > 24 || !vaultName.MatchString(text) {
-			return Vault{}, fmt.Errorf("vault %q is neither a vault name nor a vault URL; "+
-				"expected 3 to 24 letters, digits and single hyphens, a letter first, or https://NAME.%s/", text, clouds[0].VaultDomain)
+		if !isVaultName(text) {
+			return Vault{}, refuse(fmt.Sprintf("vault %q is neither a vault name nor a vault URL", text),
+				vaultNameForm+", or "+urlForm)
 		}
 		return Vault{Name: strings.ToLower(text)}, nil
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return Vault{}, errors.New("the vault URL cannot be parsed; expected https://NAME." + clouds[0].VaultDomain + "/")
+		return Vault{}, refuse("the vault URL cannot be parsed", "expected "+urlForm)
 	}
-	if u.Scheme != "https" || u.User != nil || u.Port() != "" || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
-		return Vault{}, fmt.Errorf("the vault URL of %q is more than a vault's address; expected https://NAME.%s/ and nothing else", u.Hostname(), clouds[0].VaultDomain)
+	if !isAddress(u) {
+		return Vault{}, refuse(fmt.Sprintf("the vault URL of %q is not the address of a vault", u.Hostname()),
+			"expected "+urlForm+" and nothing else")
 	}
 	name, domain, _ := strings.Cut(strings.ToLower(u.Hostname()), ".")
 	for i := range clouds {
 		if domain == clouds[i].VaultDomain {
-			if len(name) > 24 || !vaultName.MatchString(name) {
-				return Vault{}, fmt.Errorf("vault name %q is not one that Azure accepts; expected 3 to 24 letters, digits and single hyphens, a letter first", name)
+			if !isVaultName(name) {
+				return Vault{}, refuse(fmt.Sprintf("Azure accepts no vault name %q", name), vaultNameForm)
 			}
 			return Vault{Name: name, Cloud: &clouds[i]}, nil
 		}
 	}
-	return Vault{}, fmt.Errorf("vault host %q is in no known Azure cloud; expected a name in %s", u.Hostname(), list(func(c Cloud) string { return c.VaultDomain }))
+	return Vault{}, refuse(fmt.Sprintf("vault host %q is in no known Azure cloud", u.Hostname()),
+		"expected a name in "+list(func(c Cloud) string { return c.VaultDomain }))
 }
 
-// list returns what tells each cloud, for messages.
+// isAddress reports whether a URL is https, and consists of nothing but a host.
+func isAddress(u *url.URL) bool {
+	return u.Scheme == "https" && u.User == nil && u.Port() == "" && u.RawQuery == "" && u.Fragment == "" &&
+		strings.Trim(u.Path, "/") == ""
+}
+
+// list returns one property of each cloud, for messages.
 func list(of func(Cloud) string) string {
 	var texts []string
 	for _, c := range clouds {

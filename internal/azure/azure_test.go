@@ -1,6 +1,7 @@
 package azure_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -58,6 +59,34 @@ func TestParseVaultRefuses(t *testing.T) {
 	} {
 		if v, err := azure.ParseVault(text); err == nil {
 			t.Errorf("ParseVault(%q) accepts %q", text, v.Name)
+		}
+	}
+}
+
+func TestCheckID(t *testing.T) {
+	const good = "01234567-89ab-cdef-ABCD-EF0123456789"
+	if err := azure.CheckID(good); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []string{"", "contoso.onmicrosoft.com", good + "0", "../" + good[3:], good + "\n"} {
+		if azure.CheckID(bad) == nil {
+			t.Errorf("CheckID(%q) accepts what is no GUID", bad)
+		}
+	}
+}
+
+// The pattern for editors accepts no URL that is refused.
+func TestVaultURLPattern(t *testing.T) {
+	pattern := regexp.MustCompile(azure.VaultURLPattern())
+	for text, want := range map[string]bool{
+		"https://kv-app.vault.azure.net": true, "https://kv-app.vault.usgovcloudapi.net/": true, "https://kv-app.vault.azure.cn/": true,
+		"https://kv-app.vaultXazure.net": false, "https://kv-app.vault.azure.net/x": false, "http://kv-app.vault.azure.net": false,
+	} {
+		if pattern.MatchString(text) != want {
+			t.Errorf("%q matches: %v, want %v", text, !want, want)
+		}
+		if _, err := azure.ParseVault(text); (err == nil) != want {
+			t.Errorf("ParseVault(%q): %v", text, err)
 		}
 	}
 }

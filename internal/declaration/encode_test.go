@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/password"
 )
 
@@ -219,11 +220,11 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func inlineVault(isInline bool) string {
+func inlineVault(isInline bool) *azure.Vault {
 	if isInline {
-		return "kv-input"
+		return &azure.Vault{Name: "kv-input"}
 	}
-	return ""
+	return nil
 }
 
 // checkProblems fails unless the error is Problems that can be printed, a line each, and lie in the text.

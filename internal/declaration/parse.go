@@ -123,18 +123,12 @@ type resolver struct {
 // resolve looks up every reference. Its result is of use only if there are no problems.
 func (r *reader) resolve(s spec, source Source) *Declaration {
 	res := &resolver{
-		reader: r, policies: s.policies, named: presets(), aliases: map[string]Vault{}, vaultRefused: s.misspelt,
+		reader: r, policies: s.policies, named: presets(), aliases: map[string]Vault{},
+		vaultRefused: s.misspelt || source.VaultRefused, cloud: source.Cloud,
 		compiled: map[string]compiled{}, fingerprints: map[*password.Set]string{},
 	}
 	maps.Copy(res.named, s.policies)
 	res.policyNames = slices.Concat(slices.Sorted(maps.Keys(s.policies)), password.Presets())
-	if source.Cloud != "" {
-		known, err := azure.Parse(source.Cloud)
-		if err != nil {
-			r.Refuse(Place{}, "input cloud: "+err.Error(), "")
-		}
-		res.cloud = &known
-	}
 	res.readDefault(s.vault, source.Vault)
 	if s.vaults != nil {
 		res.readAliases(s.vaults)

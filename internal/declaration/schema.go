@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
 	"keyvault-passwords/internal/declaration/internal/strict"
 	"keyvault-passwords/internal/password"
@@ -83,7 +84,7 @@ func definitions() object {
 		"policy-use":       anyOf(ref("policy-reference"), ref("policy")),
 		"class":            object{"enum": password.Classes()},
 		"classes":          anyOf(ref("class"), object{"type": "array", "minItems": 1, "items": ref("class")}),
-		"guid":             object{"type": "string", "pattern": guid.String()},
+		"guid":             object{"type": "string", "pattern": azure.IDPattern},
 		"vault-address":    vaultAddress(),
 		"tags": object{
 			"type": "object", "maxProperties": maxTags, "propertyNames": tagName(text(maxTag)),
@@ -102,12 +103,11 @@ func duration(digit string) object {
 	}}
 }
 
-// vaultAddress returns the schema of a vault's name or URL; see package cloud.
+// vaultAddress returns the schema of a vault's name or URL.
 func vaultAddress() object {
-	const name = "[A-Za-z](-?[A-Za-z0-9]){2,23}"
 	return anyOf(
-		object{"type": "string", "pattern": "^" + name + "$", "maxLength": 24},
-		object{"type": "string", "pattern": "^https://" + name + `\.vault\.(azure\.net|usgovcloudapi\.net|azure\.cn)/?$`},
+		object{"type": "string", "pattern": "^" + azure.VaultNamePattern + "$", "maxLength": azure.MaxVaultName},
+		object{"type": "string", "pattern": azure.VaultURLPattern()},
 	)
 }
 

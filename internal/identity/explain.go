@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 
+	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
@@ -35,8 +36,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // A cause is one row of the table of refusals.
 type cause struct {
 	transient bool
-	text    string
-	remedy  func(c Config, presented claims) string
+	text      string
+	remedy    func(c Config, presented claims) string
 }
 
 // The codes and what they mean: https://learn.microsoft.com/entra/identity-platform/reference-error-codes and
@@ -132,7 +133,7 @@ func (c *Credential) refused(ctx context.Context, err error) *Error {
 	e.Status = status
 	if json.Unmarshal(body, &answer) == nil && len(answer.Codes) > 0 {
 		e.Code = answer.Codes[0]
-		if guid.MatchString(answer.Correlation) {
+		if azure.IsID(answer.Correlation) {
 			e.Trace = "correlation ID " + answer.Correlation
 		}
 	}
@@ -182,7 +183,7 @@ func (c *Credential) unanswered() *Error {
 
 // wrongTenant is the refusal that needs no request: the vault's challenge names its tenant.
 func (c *Credential) wrongTenant(vaults string) *Error {
-	if !guid.MatchString(vaults) {
+	if !azure.IsID(vaults) {
 		return newError("the vault asks for a token of a tenant that is not well-formed",
 			"check what stands between the runner and the vault")
 	}

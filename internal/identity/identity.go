@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -31,22 +30,11 @@ import (
 // Config says who the job is to be, and where. Every field is required.
 type Config struct {
 	Cloud    azure.Cloud
-	TenantID string // a GUID: see CheckID
+	TenantID string // a GUID: see azure.CheckID
 	ClientID string // likewise: of an app registration or a user-assigned managed identity
 	Audience string // of GitHub's token: usually Cloud.Audience
 	IDToken  func(ctx context.Context, audience string) (sensitive.Value, error)
 	HTTP     *http.Client
-}
-
-// guid is how Entra writes tenant and client IDs.
-var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-
-// CheckID returns an error unless id is a GUID. azidentity checks a tenant ID loosely and a client ID not at all.
-func CheckID(id string) error {
-	if !guid.MatchString(id) {
-		return fmt.Errorf("%q is not a GUID; expected the form 00000000-0000-0000-0000-000000000000", id)
-	}
-	return nil
 }
 
 // A Credential is an [azcore.TokenCredential] that is safe for concurrent use. Callers that ask at once share one
