@@ -116,7 +116,7 @@ type resolver struct {
 	vault        *Vault // of secrets that name none; nil if there is none
 	vaultRefused bool   // that there is none has been said
 	cloud        *azure.Cloud
-	compiled     map[string]compiled
+	compiled     map[policyKey]compiled
 	fingerprints map[*password.Set]string
 }
 
@@ -125,7 +125,7 @@ func (r *reader) resolve(s spec, source Source) *Declaration {
 	res := &resolver{
 		reader: r, policies: s.policies, named: presets(), aliases: map[string]Vault{},
 		vaultRefused: s.misspelt || source.VaultRefused, cloud: source.Cloud,
-		compiled: map[string]compiled{}, fingerprints: map[*password.Set]string{},
+		compiled: map[policyKey]compiled{}, fingerprints: map[*password.Set]string{},
 	}
 	maps.Copy(res.named, s.policies)
 	res.policyNames = slices.Concat(slices.Sorted(maps.Keys(s.policies)), password.Presets())
@@ -179,7 +179,10 @@ func (r *resolver) parts(s *secretSpec) []Part {
 func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part {
 	switch draft := use.value.draft; {
 	case draft != nil && draft.sound:
-		return Part{name, inline, withLogin(draft.policy, s.login.value), r.compileInline(draft, s)}
+		return Part{
+			Name: name, Policy: inline, Set: r.compileInline(draft, s),
+			Rules: withLogin(draft.policy, s.login.value),
+		}
 	case use.given() && use.value.name == "":
 		return Part{Name: name} // what is wrong was said while it was read
 	}
@@ -194,8 +197,10 @@ func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part
 	if !ok || !draft.sound {
 		return Part{Name: name}
 	}
-	rules := withLogin(draft.policy, s.login.value)
-	return Part{name, policy, rules, r.compileNamed(policy, rules, at, s)}
+	return Part{
+		Name: name, Policy: policy, Set: r.compileNamed(draft, at, s),
+		Rules: withLogin(draft.policy, s.login.value),
+	}
 }
 
 // presets returns the presets as if they stood under policies.
@@ -203,7 +208,7 @@ func presets() map[string]*policyDraft {
 	drafts := map[string]*policyDraft{}
 	for _, name := range password.Presets() {
 		policy, ok := password.Preset(name)
-		drafts[name] = &policyDraft{name: name, policy: policy, sound: ok}
+		drafts[name] = &policyDraft{name: name, source: name, policy: policy, sound: ok}
 	}
 	return drafts
 }
@@ -223,14 +228,14 @@ func (r *resolver) compileInline(draft *policyDraft, s *secretSpec) *password.Se
 
 // compileNamed compiles a policy that stands elsewhere, with the secret's login: what is wrong is wrong here, since the
 // policy alone has been found sound.
-func (r *resolver) compileNamed(name string, policy password.Policy, at Place, s *secretSpec) *password.Set {
-	set, err := r.compile("named "+name+" "+policy.Login, policy)
+func (r *resolver) compileNamed(draft *policyDraft, at Place, s *secretSpec) *password.Set {
+	set, err := r.compile(draft, s.login.value)
 	if err != nil {
 		if s.login.given() {
 			at = s.login.place
 		}
 		for _, p := range problemsOf(err) {
-			r.Refuse(at, fmt.Sprintf("policy %s with this login: %s", name, p.Text), p.Want)
+			r.Refuse(at, fmt.Sprintf("policy %s with this login: %s", draft.name, p.Text), p.Want)
 		}
 	}
 	return set

@@ -1,7 +1,6 @@
 package declaration
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,6 +17,7 @@ type policyDraft struct {
 	name   string // under policies; "inline" elsewhere
 	place  Place
 	policy password.Policy
+	source string           // identifies the policy: a preset's name, or the content of the mapping
 	places map[string]Place // of values by their path, as password.Problem names them: "characters[2].min"
 	sound  bool             // nothing was wrong while it was read
 }
@@ -50,7 +50,7 @@ func (r *reader) readPolicyUse(n *strict.Node, what string) located[policyUse] {
 
 // readPolicy reads a mapping of rules.
 func (r *reader) readPolicy(n *strict.Node, name string) *policyDraft {
-	draft := &policyDraft{name: name, place: r.Place(n), places: map[string]Place{}}
+	draft := &policyDraft{name: name, place: r.Place(n), source: strict.Content(n), places: map[string]Place{}}
 	before := r.Found()
 	readFields(r, n, "a policy", "expected a mapping of rules, such as {length: 32}", policyFields, draft)
 	draft.sound = r.Found() == before
@@ -221,17 +221,22 @@ func (r *reader) readPolicies(n *strict.Node) map[string]*policyDraft {
 // a tag of at most 256 characters.
 const aliasWant = "expected a letter, then up to 63 letters, digits, hyphens and underscores"
 
-// compiled is what became of a policy.
+// A policyKey identifies a policy with a login.
+type policyKey struct{ source, login string }
+
+// compiled is the result of compiling a policy.
 type compiled struct {
 	set *password.Set
 	err error
 }
 
-// compile compiles a policy once for all secrets that use it. The key stands for the policy and its login.
-func (r *resolver) compile(key string, policy password.Policy) (*password.Set, error) {
+// compile compiles a policy with a login, once for all secrets that have both. A policy written out in many secrets is
+// one too.
+func (r *resolver) compile(draft *policyDraft, login string) (*password.Set, error) {
+	key := policyKey{source: draft.source, login: login}
 	done, ok := r.compiled[key]
 	if !ok {
-		if done.set, done.err = password.Compile(policy); done.err == nil {
+		if done.set, done.err = password.Compile(withLogin(draft.policy, login)); done.err == nil {
 			r.fingerprints[done.set] = done.set.Fingerprint()
 		}
 		r.compiled[key] = done
@@ -250,14 +255,7 @@ func (r *resolver) checkPolicies() {
 
 // compileDraft compiles a policy with a login, and notes what is wrong at the keys concerned.
 func (r *resolver) compileDraft(draft *policyDraft, login string) *password.Set {
-	policy := draft.policy
-	policy.Login = login
-	text, err := json.Marshal(policy) // equal texts are equal policies: a Policy is plain data
-	if err != nil {
-		r.Refuse(draft.place, "the policy cannot be compared with others: "+err.Error(), "")
-		return nil
-	}
-	set, err := r.compile("inline "+string(text), policy)
+	set, err := r.compile(draft, login)
 	if err != nil {
 		draft.sound = false
 		for _, p := range problemsOf(err) {
