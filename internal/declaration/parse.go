@@ -376,5 +376,5 @@ func (r *resolver) policyTag(s Secret) string {
 		write(part.Name)
 		write(r.fingerprints[part.Set])
 	}
-	return "composite@" + hex.EncodeToString(hash.Sum(nil))[:fingerprintLen]
+	return compositeTag + "@" + hex.EncodeToString(hash.Sum(nil))[:fingerprintLen]
 }

@@ -22,9 +22,11 @@ type policyDraft struct {
 	sound  bool             // nothing was wrong while it was read
 }
 
-// inline is the name of a policy that has none. No policy under policies may be called so, or composite: the policy tag
-// of a version tells them apart by it.
-const inline = "inline"
+// Names in a policy tag of what has no name under policies. No policy there may have one of them.
+const (
+	inline       = "inline"
+	compositeTag = "composite"
+)
 
 // A policyUse is a policy where it is used: by name, or inline.
 type policyUse struct {
@@ -57,6 +59,13 @@ func (r *reader) readPolicy(n *strict.Node, name string) *policyDraft {
 	return draft
 }
 
+func (d *policyDraft) note(key string, at Place) { d.places[key] = at }
+
+// A lengthDraft is a length while it is read.
+type lengthDraft struct{ *policyDraft }
+
+func (l *lengthDraft) note(key string, at Place) { l.places["length."+key] = at }
+
 // readLength reads a number of characters, or {min, max}.
 func readLength(r *reader, n *strict.Node, d *policyDraft) {
 	if strict.KindOf(n) != strict.Mapping {
@@ -66,7 +75,7 @@ func readLength(r *reader, n *strict.Node, d *policyDraft) {
 		return
 	}
 	before := r.Found()
-	readFields(r, n, "length", "expected a number or {min, max}", lengthFields, d)
+	readFields(r, n, "length", "expected a number or {min, max}", lengthFields, &lengthDraft{d})
 	if r.Found() == before && (d.policy.Length.Min == 0 || d.policy.Length.Max == 0) {
 		r.Refuse(r.Place(n), "length has only one end", "expected both, as in {min: 24, max: 40}, or one number")
 	}
@@ -110,9 +119,7 @@ type charsetDraft struct {
 	draft   *policyDraft
 }
 
-func (s *charsetDraft) note(r *reader, n *strict.Node, key string) {
-	s.draft.places[s.path+"."+key] = r.Place(n)
-}
+func (s *charsetDraft) note(key string, at Place) { s.draft.places[s.path+"."+key] = at }
 
 // readDictionary reads the name of a dictionary.
 func readDictionary(r *reader, n *strict.Node, d *policyDraft) {
@@ -140,9 +147,7 @@ type phraseDraft struct {
 	draft *policyDraft
 }
 
-func (p *phraseDraft) note(r *reader, n *strict.Node, key string) {
-	p.draft.places["passphrase."+key] = r.Place(n)
-}
+func (p *phraseDraft) note(key string, at Place) { p.draft.places["passphrase."+key] = at }
 
 // readClass reads the name of a character class.
 func (r *reader) readClass(n *strict.Node, what string) (string, bool) {
@@ -196,18 +201,13 @@ func (r *reader) readCount(n *strict.Node, what string) (int, bool) {
 	return number, ok
 }
 
-// readBits reads min-entropy.
-func readBits(r *reader, n *strict.Node, d *policyDraft) {
-	d.policy.MinEntropy, _ = r.Decimal(n, "min-entropy", "expected a number of bits above 0, such as 100")
-}
-
 // readPolicies reads the mapping under policies.
 func (r *reader) readPolicies(n *strict.Node) map[string]*policyDraft {
 	policies := map[string]*policyDraft{}
 	entries, _ := r.Entries(n, "policies", "expected a mapping of names to policies")
 	for _, entry := range entries {
 		name := entry.Name()
-		if _, taken := password.Preset(name); taken || name == inline || name == "composite" {
+		if _, taken := password.Preset(name); taken || name == inline || name == compositeTag {
 			r.Refuse(r.Place(entry.Key), fmt.Sprintf("policy name %q is taken", name), "expected a name that is neither a preset's, inline nor composite")
 		} else if !strict.IsName(name) {
 			r.Refuse(r.Place(entry.Key), fmt.Sprintf("%q is not a policy name", strict.Clip(name)), aliasWant)

@@ -3,6 +3,7 @@ package declaration
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -150,6 +151,20 @@ func TestSchemaHasTheKeysOfTheGrammar(t *testing.T) {
 	}
 	for key := range described {
 		t.Errorf("the grammar does not have %s", key)
+	}
+}
+
+// The numbers and names that the documentation of a key repeats are those that hold.
+func TestDocumentedBounds(t *testing.T) {
+	for key, want := range map[string]string{
+		"content-type": fmt.Sprintf("at most %d characters", maxType),
+		"tags": fmt.Sprintf("At most %d tags, with names and values of at most %d characters. The action's own tags are refused: %s.",
+			maxTags, maxTag, quoted(ownTags[:])),
+	} {
+		i := slices.IndexFunc(secretFields, func(f field[secretSpec]) bool { return f.name == key })
+		if doc := secretFields[i].doc; !strings.Contains(doc, want) {
+			t.Errorf("%s: %q does not say %q", key, doc, want)
+		}
 	}
 }
 
