@@ -63,7 +63,7 @@ func asJSON(text []byte) (any, error) {
 	return jsonschema.UnmarshalJSON(bytes.NewReader(encoded))
 }
 
-// beyondSchema are the bad fixtures that are valid by any schema: what is wrong with them is a reference, a name that is
+// beyondSchema are the bad declarations that are valid by any schema: what is wrong with them is a reference, a name that is
 // there twice, an arithmetic, or in the way the text is written.
 var beyondSchema = []string{
 	"after-beyond-expires", "after-never", "before-expiry-long", "disable-after-beyond-expiry", "disable-after-long", "not-before-beyond-expiry",
@@ -77,21 +77,22 @@ var beyondSchema = []string{
 	"yaml-merge", "yaml-tag",
 }
 
-// Each bad fixture that a schema can express is refused by it too, and the others are known by name.
+// Each bad declaration that a schema can express is refused by it too, and the others are known by name.
 func TestSchemaRefusesBadDeclarations(t *testing.T) {
 	schema := compileSchema(t)
-	for _, name := range fixtures(t, "bad", ".yml", 60) {
-		value, err := asJSON(readFile(t, "testdata", "bad", name+".yml"))
+	cases := badCases(t)
+	for _, bad := range cases {
+		value, err := asJSON(bad.text)
 		if err != nil {
 			continue // no value to hold a schema against
 		}
-		refused, beyond := schema.Validate(value) != nil, slices.Contains(beyondSchema, name)
+		refused, beyond := schema.Validate(value) != nil, slices.Contains(beyondSchema, bad.name)
 		if refused == beyond {
-			t.Errorf("%s: refused by the schema: %v; listed as beyond it: %v", name, refused, beyond)
+			t.Errorf("%s: refused by the schema: %v; listed as beyond it: %v", bad.name, refused, beyond)
 		}
 	}
 	for _, name := range beyondSchema {
-		if !slices.Contains(fixtures(t, "bad", ".yml", 60), name) {
+		if !slices.ContainsFunc(cases, func(bad badCase) bool { return bad.name == name }) {
 			t.Errorf("%s is listed as beyond the schema, and is no fixture", name)
 		}
 	}
