@@ -22,7 +22,7 @@ type ledger struct {
 	keys    []string // of the steps, in their order: NAME, or VAULT/NAME where the steps are in several vaults
 	steps   map[*provision.Step]int
 	version []string // the current version of each; "" if none or not known
-	changed []bool
+	changed []bool   // that version was made by this workflow run, whichever attempt
 	file    *runner.Outputs
 	timer   *time.Timer // of the next rewrite; nil if nothing has changed since the last one
 }
@@ -36,7 +36,7 @@ func newLedger(plan *provision.Plan, file *runner.Outputs) *ledger {
 	}
 	for i := range plan.Steps {
 		l.steps[&plan.Steps[i]] = i
-		l.version[i] = plan.Steps[i].Before.Version
+		l.version[i], l.changed[i] = plan.Steps[i].Before.Version, plan.Steps[i].OfRun
 	}
 	return l
 }
@@ -61,7 +61,7 @@ func (l *ledger) record(result provision.Result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := l.steps[result.Step]
-	l.version[i], l.changed[i] = result.After.Version, result.Changed
+	l.version[i], l.changed[i] = result.After.Version, result.OfRun
 	if l.timer == nil {
 		l.timer = time.AfterFunc(flushEvery, l.flush)
 	}

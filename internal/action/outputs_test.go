@@ -98,7 +98,8 @@ func TestOutputsThatCannotBeWrittenAreLogged(t *testing.T) {
 	}
 	l := newLedger(plan, outputs)
 	stored := strings.Repeat("5", 32)
-	results := []provision.Result{{Step: &plan.Steps[0], After: provision.State{Version: stored}, Changed: true}}
+	results := []provision.Result{{Step: &plan.Steps[0], After: provision.State{Version: stored}, Changed: true,
+		OfRun: true}}
 	l.record(results[0])
 	step := &run{runner: r}
 	if failed := step.deliver(plan, results, l); !failed {

@@ -69,7 +69,7 @@ func (r *run) apply(ctx context.Context, plan *provision.Plan, vaults map[string
 	lines := report.NewLines(plan)
 	start := time.Now()
 	progress, next, done := report.Progress{Total: len(plan.Steps)}, start.Add(progressEvery), 0
-	return plan.Apply(ctx, vaults, r.options(), func(result provision.Result) {
+	ended := func(result provision.Result) {
 		done++
 		l.record(result)
 		r.runner.PrintLines(lines.Result(result))
@@ -77,7 +77,8 @@ func (r *run) apply(ctx context.Context, plan *provision.Plan, vaults map[string
 			r.runner.Print(progress.Line(done, now.Sub(start)))
 			next = now.Add(progressEvery)
 		}
-	})
+	}
+	return plan.Apply(ctx, vaults, r.options(), provision.Observer{Stored: l.record, Ended: ended})
 }
 
 // finish reports: log, outputs, summary, and masks last, so that the log above stays readable.

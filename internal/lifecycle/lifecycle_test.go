@@ -52,9 +52,9 @@ func TestNewest(t *testing.T) {
 		want     []string
 	}{
 		{"none", nil, nil},
-		{"none enabled", []lifecycle.Version{disabled(made("a", day))}, nil},
+		{"one, disabled", []lifecycle.Version{disabled(made("a", day))}, []string{"a"}},
 		{"the later of two", []lifecycle.Version{made("a", day), made("b", hour)}, []string{"b"}},
-		{"the later is disabled", []lifecycle.Version{made("a", day), disabled(made("b", hour))}, []string{"a"}},
+		{"the later is disabled", []lifecycle.Version{made("a", day), disabled(made("b", hour))}, []string{"b"}},
 		{"two of one second, by ID", []lifecycle.Version{made("c", hour), made("a", day), made("b", hour)},
 			[]string{"b", "c"}},
 	} {
@@ -78,11 +78,12 @@ func TestSettle(t *testing.T) {
 		{"the list shows the second", []lifecycle.Version{a, b}, b.Tags, "b"},
 		{"two of one operation", []lifecycle.Version{a, b, again}, b.Tags, "b"},
 		{"the list shows neither", []lifecycle.Version{a, b}, map[string]string{"x": "y"}, ""},
-		{"the list shows one that is disabled", []lifecycle.Version{a, b, disabled(again)}, b.Tags, ""},
+		{"one operation in two states", []lifecycle.Version{a, b, disabled(again)}, b.Tags, ""},
+		{"the list shows one that is disabled", []lifecycle.Version{a, disabled(b)}, b.Tags, "b"},
 		{"an older one with these tags does not count", []lifecycle.Version{a, b, made("a0", day)}, a.Tags, "a"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			current, ok := lifecycle.Settle(tc.versions, lifecycle.Newest(tc.versions), tc.tags)
+			current, ok := lifecycle.Settle(lifecycle.Newest(tc.versions), tc.tags)
 			if ok != (tc.want != "") || current.ID != tc.want {
 				t.Errorf("Settle = %q, %t; want %q", current.ID, ok, tc.want)
 			}
@@ -117,8 +118,20 @@ func TestDue(t *testing.T) {
 			now.Add(-16 * day)},
 		{
 			"made before an expiry was declared", before14d, made("a", 77*day), false,
-			"expiry: has no expiry, made 77d ago, declared to expire after 90d, rotate 14d before", now.Add(-day),
+			"expiry: made 77d ago, declared to expire after 90d, rotate 14d before", now.Add(-day),
 		},
+		{
+			"its expiry was put off by years", before14d, expiring(made("a", 77*day), 3000*day), false,
+			"expiry: made 77d ago, declared to expire after 90d, rotate 14d before", now.Add(-day),
+		},
+		{"its expiry was put off, young", before14d, expiring(made("a", 10*day), 3000*day), false, "",
+			now.Add(66 * day)},
+		{
+			"it expires before it should", before14d, expiring(made("a", 10*day), 5*day), false,
+			"expiry: expires in 5d, rotate 14d before", now.Add(-9 * day),
+		},
+		{"it expires within the hour", before14d, expiring(made("a", 89*day), 20*time.Minute), false,
+			"expiry: expires in 20m, rotate 14d before", now.Add(20*time.Minute - 14*day)},
 		{"another policy", onChange, made("a", day), false, "policy: policy changed: default@1 -> default@2",
 			time.Time{}},
 		{"theirs", onChange, theirs("a", day), false, "", time.Time{}},
@@ -138,6 +151,55 @@ func TestDue(t *testing.T) {
 				t.Errorf("Next = %s; want %s", next, tc.next)
 			}
 		})
+	}
+}
+
+func TestExpiryDrift(t *testing.T) {
+	terms := lifecycle.Terms{Expires: 90 * day}
+	for _, tc := range []struct {
+		name    string
+		terms   lifecycle.Terms
+		expires time.Duration // after its making; 0: never
+		want    string
+	}{
+		{"as declared", terms, 90 * day, ""},
+		{"a throttled vault was waited for", terms, 90*day - 10*time.Minute, ""},
+		{"never, as declared", lifecycle.Terms{}, 0, ""},
+		{"never", terms, 0, "declared to expire after 90d, but it never expires"},
+		{"later", terms, 3010 * day, "declared to expire after 90d, but it expires 3010d after it was made"},
+		{"earlier", terms, 5 * day, "declared to expire after 90d, but it expires 5d after it was made"},
+		{"not declared", lifecycle.Terms{}, 5 * day, "declared to expire never, but it expires 5d after it was made"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			v := made("a", day)
+			if tc.expires > 0 {
+				v.Expires = v.Created.Add(tc.expires)
+			}
+			if got := tc.terms.ExpiryDrift(v); got != tc.want {
+				t.Errorf("ExpiryDrift = %q; want %q", got, tc.want)
+			}
+		})
+	}
+	if drift := terms.ExpiryDrift(lifecycle.Version{}); drift != "" {
+		t.Errorf("where there is no version: %q", drift)
+	}
+}
+
+func TestSameRun(t *testing.T) {
+	for _, tc := range []struct {
+		a, b string
+		want bool
+	}{
+		{"o/r/7/1", "o/r/7/2", true},
+		{"o/r/7/1", "o/r/7/1", true},
+		{"o/r/7/1", "o/r/8/1", false},
+		{"o/r/7/1", "o/s/7/1", false},
+		{"local", "local", false},
+		{"", "", false},
+	} {
+		if got := lifecycle.SameRun(tc.a, tc.b); got != tc.want {
+			t.Errorf("SameRun(%q, %q) = %t", tc.a, tc.b, got)
+		}
 	}
 }
 
@@ -236,5 +298,18 @@ func TestAge(t *testing.T) {
 		if got := lifecycle.Age(d); got != want {
 			t.Errorf("Age(%s) = %s; want %s", d, got, want)
 		}
+	}
+}
+
+// Every duration has words, down to nothing.
+func TestAgeOfAll(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := time.Duration(rapid.Int64().Draw(t, "duration"))
+		if got := lifecycle.Age(d); got == "" || got[0] == '-' {
+			t.Fatalf("Age(%d) = %q", d, got)
+		}
+	})
+	if got := lifecycle.Age(time.Second / 2); got != "0s" {
+		t.Errorf("Age of half a second = %q", got)
 	}
 }

@@ -52,6 +52,13 @@ func (t PolicyTag) Name() string {
 	return name
 }
 
+// SameRun reports whether two run tags, OWNER/REPO/RUN_ID/ATTEMPT, are of one workflow run, whichever its attempts. A
+// run outside GitHub cannot be told from another: its tag is of no run.
+func SameRun(a, b string) bool {
+	of := func(tag string) string { return tag[:max(strings.LastIndexByte(tag, '/'), 0)] }
+	return of(a) != "" && of(a) == of(b)
+}
+
 // NewTags returns the tags of a new version: those carried over from the version it follows, the declared ones, and the
 // action's own, which win over both. An empty run is left out.
 func NewTags(policy PolicyTag, declared, carried map[string]string, operation, run string) map[string]string {

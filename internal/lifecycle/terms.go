@@ -72,8 +72,8 @@ func (t Terms) dueByExpiry(current Version, now time.Time) string {
 	unit := unitOf(t.Rotate.BeforeExpiry)
 	before := unit.count(t.Rotate.BeforeExpiry)
 	switch left := expires.Sub(now); {
-	case current.Expires.IsZero():
-		return fmt.Sprintf("has no expiry, made %s ago, declared to expire after %s, rotate %s before",
+	case !expires.Equal(current.Expires):
+		return fmt.Sprintf("made %s ago, declared to expire after %s, rotate %s before",
 			unit.count(now.Sub(current.Created)), unit.count(t.Expires), before)
 	case left < 0:
 		return fmt.Sprintf("expired %s ago, rotate %s before", unit.count(-left), before)
@@ -82,13 +82,39 @@ func (t Terms) dueByExpiry(current Version, now time.Time) string {
 	}
 }
 
-// ExpiryOf returns when a version expires, zero if never. Where one without an expiry was made before the declaration
-// had one, the declared expiry counts from its making: otherwise it would never be due.
+// ExpiryOf returns when a version expires, for rotation: the earlier of its own expiry and of the declared one, which
+// counts from its making. Zero: never. So nobody who may only update attributes can put a rotation off.
 func (t Terms) ExpiryOf(v Version) time.Time {
-	if v.Expires.IsZero() && t.Expires > 0 {
-		return v.Created.Add(t.Expires)
+	if t.Expires == 0 {
+		return v.Expires
+	}
+	declared := v.Created.Add(t.Expires)
+	if v.Expires.IsZero() || v.Expires.After(declared.Add(driftTolerance)) {
+		return declared
 	}
 	return v.Expires
+}
+
+// driftTolerance is how far a version's expiry may be from the declared one, for the same declaration: the expiry is
+// computed before the version is sent, and a throttled vault may be waited for in between.
+const driftTolerance = time.Hour
+
+// ExpiryDrift returns how the expiry of a version differs from the declared one; "" if it does not.
+func (t Terms) ExpiryDrift(v Version) string {
+	var actual time.Duration
+	if !v.Expires.IsZero() {
+		actual = v.Expires.Sub(v.Created)
+	}
+	switch {
+	case !v.Exists() || (actual-t.Expires).Abs() < driftTolerance:
+		return ""
+	case v.Expires.IsZero():
+		return "declared to expire after " + unitOf(t.Expires).count(t.Expires) + ", but it never expires"
+	case t.Expires == 0:
+		return "declared to expire never, but it expires " + Age(actual) + " after it was made"
+	}
+	return fmt.Sprintf("declared to expire after %s, but it expires %s after it was made",
+		unitOf(t.Expires).count(t.Expires), Age(actual))
 }
 
 // Next returns when a version is due by age or expiry, whichever comes first. Zero: never, or there is no version.

@@ -37,12 +37,12 @@ func (v Version) Operation() string { return v.Tags[TagOperation] }
 // Policy returns the policy that v was made to, as its tag says; "" if it has no such tag.
 func (v Version) Policy() PolicyTag { return PolicyTag(v.Tags[TagPolicy]) }
 
-// Newest returns the enabled versions of the latest second that has any, by ID: none, one, or several that Key Vault's
-// whole-second timestamps cannot order.
+// Newest returns the versions of the latest second that has any, in any state, by ID: none, one, or several that Key
+// Vault's whole-second timestamps cannot order. The current version is among them: it is the newest one, as it is for
+// Key Vault and for a reader who names no version, also where it is disabled.
 func Newest(versions []Version) (newest []Version) {
 	for _, v := range versions {
 		switch {
-		case !v.Enabled:
 		case len(newest) == 0 || v.Created.After(newest[0].Created):
 			newest = []Version{v}
 		case v.Created.Equal(newest[0].Created):
@@ -53,26 +53,23 @@ func Newest(versions []Version) (newest []Version) {
 	return newest
 }
 
-// SameOperation reports whether versions, one or more, were made by one operation. Then they hold one value, and any of
-// them may stand for all.
-func SameOperation(versions []Version) bool {
+// Alike reports whether versions, one or more, were made by one operation and are in one state. They hold one value
+// then, and any of them may stand for all.
+func Alike(versions []Version) bool {
+	first := versions[0]
 	for _, v := range versions[1:] {
-		if v.Operation() == "" || v.Operation() != versions[0].Operation() {
+		if v.Operation() == "" || v.Operation() != first.Operation() || v.Enabled != first.Enabled {
 			return false
 		}
 	}
 	return true
 }
 
-// Settle returns which of versions is current where [Newest] returned several, by the tags that the vault's own list of
-// secrets shows for the current version. It reports false if they do not decide.
-func Settle(versions, newest []Version, tags map[string]string) (current Version, ok bool) {
-	shown := slices.DeleteFunc(slices.Clone(versions), func(v Version) bool {
-		return v.Created.Before(newest[0].Created) || !maps.Equal(v.Tags, tags)
-	})
-	// The list can show a disabled version. Then it says nothing of the enabled ones.
-	disabled := slices.ContainsFunc(shown, func(v Version) bool { return !v.Enabled })
-	if len(shown) == 0 || disabled || !SameOperation(shown) {
+// Settle returns which of the newest versions is current where there are several, by the tags that the vault's own list
+// of secrets shows for the current version. It reports false if they do not decide.
+func Settle(newest []Version, tags map[string]string) (current Version, ok bool) {
+	shown := slices.DeleteFunc(slices.Clone(newest), func(v Version) bool { return !maps.Equal(v.Tags, tags) })
+	if len(shown) == 0 || !Alike(shown) {
 		return Version{}, false
 	}
 	return shown[0], true

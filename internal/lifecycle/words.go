@@ -31,8 +31,13 @@ func unitOf(d time.Duration) unit {
 	return seconds
 }
 
-// count returns how many whole units d has: "61d".
-func (u unit) count(d time.Duration) string { return fmt.Sprintf("%d%s", d/u.size, u.name) }
+// count returns how many whole units d has: "61d". What is less than one is counted in a smaller unit.
+func (u unit) count(d time.Duration) string {
+	if d > 0 && d < u.size && u != seconds {
+		return Age(d)
+	}
+	return fmt.Sprintf("%d%s", d/u.size, u.name)
+}
 
 // Age returns a duration as people say it, in whole units: "61d", "36h", "5m". A negative one is "0s".
 func Age(d time.Duration) string {

@@ -16,13 +16,18 @@ import (
 	"keyvault-passwords/internal/sensitive"
 )
 
+// An Observer is told of a plan that is carried out. Its functions are called by one goroutine at a time; either may be
+// nil. Stored comes as soon as a vault holds a new version, which is before the step has ended where more is to be
+// done; Ended comes once for each step.
+type Observer struct{ Stored, Ended func(Result) }
+
 // Apply does what the plan says, o.Concurrency secrets at once, and returns one Result for each step, in their order.
-// As a step ends, on is called with its Result, by one goroutine at a time; steps that need nothing done end first.
+// Steps that need nothing done end first.
 //
 // After ctx is done no secret is started. Those in flight go on with ctx, and the vaults end or look up what was sent;
 // what was stored is in the results either way.
-func (p *Plan) Apply(ctx context.Context, vaults map[string]Vault, o Options, on func(Result)) []Result {
-	r := &results{of: make([]Result, len(p.Steps)), at: map[*Step]int{}, on: on}
+func (p *Plan) Apply(ctx context.Context, vaults map[string]Vault, o Options, observer Observer) []Result {
+	r := &results{of: make([]Result, len(p.Steps)), at: map[*Step]int{}, observer: observer}
 	var jobs []job
 	for _, group := range p.groups(r.at) {
 		var work []*Step
@@ -34,7 +39,7 @@ func (p *Plan) Apply(ctx context.Context, vaults map[string]Vault, o Options, on
 			r.end(step.untouched())
 		}
 		if len(work) > 0 {
-			jobs = append(jobs, job{vaultsOf(work), func() { carryOut(ctx, work, vaults, o, r.end) }})
+			jobs = append(jobs, job{vaultsOf(work), func() { carryOut(ctx, work, vaults, o, r) }})
 		}
 	}
 	runAll(o.workers(), jobs)
@@ -57,47 +62,82 @@ func (p *Plan) groups(at map[*Step]int) (groups [][]*Step) {
 
 // results collects how steps end.
 type results struct {
-	mu sync.Mutex
-	of []Result
-	at map[*Step]int
-	on func(Result)
+	mu       sync.Mutex
+	of       []Result
+	at       map[*Step]int
+	observer Observer
+}
+
+func (r *results) stored(result Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.observer.Stored != nil {
+		r.observer.Stored(result)
+	}
 }
 
 func (r *results) end(result Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.of[r.at[result.Step]] = result
-	if r.on != nil {
-		r.on(result)
+	if r.observer.Ended != nil {
+		r.observer.Ended(result)
 	}
 }
 
 // untouched returns the result of a step for which nothing is done.
 func (s *Step) untouched() Result {
-	r := Result{Step: s, After: s.Before}
+	r := Result{Step: s, After: s.Before, OfRun: s.OfRun}
 	if s.Change == Refuse {
 		r.Err = s.Refusal
 	}
 	return r
 }
 
-// carryOut does the steps of one secret, its vaults in parallel. The value exists from here to the end of the last set.
-func carryOut(ctx context.Context, steps []*Step, vaults map[string]Vault, o Options, end func(Result)) {
+// carryOut does the steps of one secret: its vaults get the value in parallel, and once all of them have it, superseded
+// versions are disabled. Before that they may be the only value that all vaults hold.
+func carryOut(ctx context.Context, steps []*Step, vaults map[string]Vault, o Options, all *results) {
 	start := time.Now()
+	work := make([]*delivery, len(steps))
+	for i, step := range steps {
+		work[i] = &delivery{Result: step.untouched(), carried: step.carried, obsolete: step.Disable}
+	}
 	op, err := newOperation(ctx, steps, o.Run)
-	var wg sync.WaitGroup
-	for _, step := range steps {
-		result := step.untouched()
-		if err != nil {
-			result.Err = err
-			end(result)
-			continue
+	each(work, func(d *delivery) {
+		if d.Err = err; err == nil {
+			d.Err = op.deliver(ctx, vaults[d.Step.Vault], o, d)
 		}
-		wg.Go(func() {
-			result.Err = op.carryOut(ctx, vaults[step.Vault], o, &result)
-			result.Elapsed = time.Since(start)
-			end(result)
-		})
+		if d.Changed {
+			all.stored(d.Result)
+		}
+	})
+	lacking := slices.IndexFunc(work, func(d *delivery) bool { return d.Err != nil })
+	each(work, func(d *delivery) {
+		switch {
+		case lacking < 0:
+			d.Err = disable(ctx, vaults[d.Step.Vault], d.obsolete, &d.Result)
+		case d.Err == nil && len(d.obsolete) > 0:
+			d.Lacking = work[lacking].Step.Vault
+		}
+		if err == nil {
+			d.Elapsed = time.Since(start)
+		}
+		all.end(d.Result)
+	})
+}
+
+// A delivery is a step that is carried out.
+type delivery struct {
+	Result
+	carried  map[string]string // the tags that the new version keeps
+	obsolete []string          // the versions to disable then
+}
+
+// each calls f with each of work at once, and waits.
+func each(work []*delivery, f func(*delivery)) {
+	var wg sync.WaitGroup
+	for _, d := range work {
+		wg.Go(func() { f(d) })
 	}
 	wg.Wait()
 }
@@ -144,31 +184,28 @@ func generate(s *declaration.Secret) (sensitive.Value, error) {
 	return s.Value.Render(parts, s.Login), nil
 }
 
-// carryOut does one step: recover, set, disable. It leaves in r what the vault holds, as far as that is known, whatever
-// fails.
-func (op operation) carryOut(ctx context.Context, v Vault, o Options, r *Result) error {
+// deliver brings the value to one vault: it recovers the secret first where that is planned. It leaves in d what the
+// vault holds, as far as that is known, whatever fails.
+func (op operation) deliver(ctx context.Context, v Vault, o Options, d *delivery) error {
 	if v == nil {
-		return refusal.Refusal{Act: "starting", Cause: "no vault is given for " + r.Step.Vault}
+		return refusal.Refusal{Act: "starting", Cause: "no vault is given for " + d.Step.Vault}
 	}
-	carried, obsolete := r.Step.carried, r.Step.Disable
-	if r.Step.Change == Recover {
-		h, err := recoverDeleted(ctx, v, o, r)
+	if d.Step.Change == Recover {
+		h, err := recoverDeleted(ctx, v, o, &d.Result)
 		if err != nil {
 			return err
 		}
-		carried, _ = h.carried(o)
-		obsolete = h.obsolete(Recover, o)
+		d.carried, _ = h.carried(o)
+		d.obsolete = h.obsolete(Recover, o)
 	}
-	if r.Step.Change.writes() {
-		if err := op.set(ctx, v, carried, r); err != nil {
-			return err
-		}
+	if d.Step.Change.writes() {
+		return op.set(ctx, v, d.carried, &d.Result)
 	}
-	return disable(ctx, v, obsolete, r)
+	return nil
 }
 
 // recoverDeleted recovers a secret and looks at it. The list of deleted secrets told of its latest version; what is
-// current now may be another. If this action did not make that one, nothing more is done without o.Adopt.
+// current now may be another. Nothing more is done if that one is disabled, or, without o.Adopt, not of this action.
 func recoverDeleted(ctx context.Context, v Vault, o Options, r *Result) (*holding, error) {
 	h := &holding{secret: r.Step.secret, vault: r.Step.Vault}
 	if err := v.Recover(ctx, h.secret.Name); err != nil {
@@ -179,13 +216,12 @@ func recoverDeleted(ctx context.Context, v Vault, o Options, r *Result) (*holdin
 	}
 	h.now = v.Now()
 	r.After = stateOf(h.secret.Terms, h.current)
-	switch {
-	case h.managed():
-		return h, errManaged
-	case h.foreign() && !o.Adopt:
-		return h, refusal.Refusal{
-			Cause: "recovered, but this action did not make the current version", Remedy: adoptRemedy,
-		}
+	obstacle := h.obstacle(o)
+	if obstacle == nil && h.foreign() && !o.Adopt {
+		obstacle = &refusal.Refusal{Cause: "this action did not make the current version", Remedy: adoptRemedy}
+	}
+	if obstacle != nil {
+		return h, obstacle.During("recovered, but not set")
 	}
 	return h, nil
 }
@@ -210,7 +246,7 @@ func (op operation) set(ctx context.Context, v Vault, carried map[string]string,
 	}
 	made.ID = stored.Version
 	r.After = stateOf(s.Terms, made)
-	r.Changed, r.Duplicates = true, stored.Duplicates
+	r.Changed, r.OfRun, r.Duplicates = true, true, stored.Duplicates
 	return nil
 }
 
@@ -221,6 +257,7 @@ func (op operation) lookAgain(ctx context.Context, v Vault, r *Result) {
 	h.look(ctx, v)
 	r.After = stateOf(h.secret.Terms, h.current)
 	r.Changed = h.current.Exists() && h.current.Operation() == op.id
+	r.OfRun = r.Changed || h.madeByRun(Options{Run: op.run})
 }
 
 // disable disables the superseded versions, up to the first that cannot be.

@@ -26,7 +26,7 @@ import (
 func apply(t testing.TB, secrets []declaration.Secret, vaults map[string]provision.Vault,
 	o provision.Options) []provision.Result {
 	t.Helper()
-	return mustPlan(t, secrets, vaults, o).Apply(t.Context(), vaults, o, nil)
+	return mustPlan(t, secrets, vaults, o).Apply(t.Context(), vaults, o, provision.Observer{})
 }
 
 func TestCreate(t *testing.T) {
@@ -302,9 +302,9 @@ func TestKeptAndRefused(t *testing.T) {
 		provision.Options{Mode: rotate})
 	calls := kv.calls["versions"]
 	results := plan.Apply(t.Context(), map[string]provision.Vault{"kv": kv}, provision.Options{Mode: rotate},
-		func(r provision.Result) {
+		provision.Observer{Ended: func(r provision.Result) {
 			ended = append(ended, r.Step.Name)
-		})
+		}})
 	if results[1].After.Version != kept.ID || results[1].Changed || results[1].Err != nil ||
 		!results[1].After.Expires.Equal(today.Add(day)) {
 		t.Errorf("kept: %+v", results[1])
@@ -331,7 +331,7 @@ func TestApplyAfterAStop(t *testing.T) {
 	plan := mustPlan(t, []declaration.Secret{s, secret("new"), secret("kept")}, vaults, provision.Options{Mode: rotate})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	results := plan.Apply(ctx, vaults, provision.Options{Mode: rotate}, nil)
+	results := plan.Apply(ctx, vaults, provision.Options{Mode: rotate}, provision.Observer{})
 	for i, want := range []string{old.ID, "", kept.ID} {
 		stopped := results[i].Err != nil &&
 			results[i].Err.Error() == "the run was stopped before this secret was started; run the job again"
@@ -359,7 +359,7 @@ func TestStopInFlight(t *testing.T) {
 		secrets = append(secrets, s)
 	}
 	o := provision.Options{Mode: force, Concurrency: 1}
-	results := mustPlan(t, secrets, vaults, o).Apply(ctx, vaults, o, nil)
+	results := mustPlan(t, secrets, vaults, o).Apply(ctx, vaults, o, provision.Observer{})
 	if !results[0].Changed || results[0].After.Version != current(kv.holds("s0")).ID || len(results[0].Disabled) > 0 ||
 		results[0].Err == nil {
 		t.Errorf("in flight: %+v", results[0])
@@ -404,17 +404,18 @@ func TestConcurrency(t *testing.T) {
 		vaults := map[string]provision.Vault{"kv": kv}
 		o := provision.Options{Mode: ensure, Concurrency: 5}
 		told := 0
-		mustPlan(t, secrets, vaults, o).Apply(t.Context(), vaults, o, func(r provision.Result) {
-			if telling.Add(1) != 1 {
-				t.Error("two results at once")
-			}
-			runtime.Gosched()
-			telling.Add(-1)
-			told++
-			if r.Elapsed < time.Second {
-				t.Errorf("%s took %s", r.Step.Name, r.Elapsed)
-			}
-		})
+		mustPlan(t, secrets, vaults, o).Apply(t.Context(), vaults, o,
+			provision.Observer{Ended: func(r provision.Result) {
+				if telling.Add(1) != 1 {
+					t.Error("two results at once")
+				}
+				runtime.Gosched()
+				telling.Add(-1)
+				told++
+				if r.Elapsed < time.Second {
+					t.Errorf("%s took %s", r.Step.Name, r.Elapsed)
+				}
+			}})
 		if most.Load() != 5 || told != 50 {
 			t.Errorf("%d in flight, %d told; want 5, 50", most.Load(), told)
 		}
@@ -447,13 +448,88 @@ func TestASlowVaultHoldsUpItsOwn(t *testing.T) {
 		vaults := map[string]provision.Vault{"slow": slow, "quick": quick}
 		o := provision.Options{Mode: ensure, Concurrency: 8}
 		start, last := time.Now(), time.Duration(0)
-		mustPlan(t, secrets, vaults, o).Apply(t.Context(), vaults, o, func(r provision.Result) {
-			if r.Step.Vault == "quick" {
-				last = time.Since(start)
-			}
-		})
+		mustPlan(t, secrets, vaults, o).Apply(t.Context(), vaults, o,
+			provision.Observer{Ended: func(r provision.Result) {
+				if r.Step.Vault == "quick" {
+					last = time.Since(start)
+				}
+			}})
 		if last > 10*time.Second {
 			t.Errorf("the quick vault's 40 secrets of 1 s each were done after %s, want 10 s", last)
 		}
 	})
+}
+
+// The old versions of a secret stay enabled in all of its vaults until all of them have the new one: before, they may
+// be the only value that all vaults hold.
+func TestAGroupDisablesTogether(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		eu, us := newVault("eu", atToday), newVault("us", atToday)
+		s := secret("db", "eu", "us")
+		s.Superseded = &lifecycle.Superseded{}
+		for _, kv := range []*vault{eu, us} {
+			kv.put("db", made(9*day, "a"))
+		}
+		us.before = func(_ context.Context, operation, name string) error {
+			if operation == "set" && fails {
+				return us.refusal(operation, name, refusal.Other)
+			}
+			return nil
+		}
+		vaults := map[string]provision.Vault{"eu": eu, "us": us}
+		got := apply(t, []declaration.Secret{s}, vaults, provision.Options{Mode: force})
+		want, lacking := 1, ""
+		if fails {
+			want, lacking = 0, "us"
+		}
+		if len(got[0].Disabled) != want || !got[0].Changed || got[0].Lacking != lacking || got[1].Changed == fails {
+			t.Errorf("us fails: %t: %+v", fails, got)
+		}
+	}
+}
+
+// What an earlier attempt of the same run made is of the run, also where this attempt fails or stops early.
+func TestOfTheRun(t *testing.T) {
+	kv := newVault("kv", atToday)
+	for _, name := range []string{"kept", "failing"} {
+		kv.put(name, tagged(made(time.Hour, name), "run", "o/r/7/1"))
+	}
+	kv.put("old", made(day, "x"))
+	secrets := []declaration.Secret{secret("kept"), secret("failing"), secret("old"), secret("new")}
+	secrets[1].Rotate.After = time.Hour
+	kv.before = func(_ context.Context, operation, name string) error {
+		if operation == "set" && name == "failing" {
+			return kv.refusal(operation, name, refusal.Other)
+		}
+		return nil
+	}
+	results := apply(t, secrets, map[string]provision.Vault{"kv": kv}, provision.Options{Mode: rotate, Run: "o/r/7/2"})
+	for i, want := range []struct{ changed, ofRun bool }{{false, true}, {false, true}, {false, false}, {true, true}} {
+		if results[i].Changed != want.changed || results[i].OfRun != want.ofRun {
+			t.Errorf("%s: %+v; want %+v", results[i].Step.Name, results[i], want)
+		}
+	}
+}
+
+// A version is told as soon as it is stored, before what follows it has ended.
+func TestStoredIsToldAtOnce(t *testing.T) {
+	kv := newVault("kv", atToday)
+	s := secret("db")
+	s.Superseded = &lifecycle.Superseded{}
+	kv.put("db", made(9*day, "a"))
+	var order []string
+	kv.before = func(_ context.Context, operation, _ string) error {
+		order = append(order, operation)
+		return nil
+	}
+	vaults := map[string]provision.Vault{"kv": kv}
+	o := provision.Options{Mode: force}
+	mustPlan(t, []declaration.Secret{s}, vaults, o).Apply(t.Context(), vaults, o, provision.Observer{
+		Stored: func(r provision.Result) { order = append(order, "stored "+r.After.Version[:4]) },
+		Ended:  func(provision.Result) { order = append(order, "ended") },
+	})
+	want := []string{"versions", "set", "stored " + current(kv.holds("db")).ID[:4], "disable", "ended"}
+	if diff := cmp.Diff(want, order); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
 }

@@ -20,7 +20,7 @@ type holding struct {
 	vault    string
 	now      time.Time // by the vault's clock, once everything is looked up
 	versions []lifecycle.Version
-	current  lifecycle.Version // zero: no version is enabled
+	current  lifecycle.Version // the newest, in any state. Zero: there is no version
 	deleted  *keyvault.Deleted // nil: it is not soft-deleted
 	failure  *refusal.Refusal  // the look-up failed: nothing else is known
 	shared   bool              // so will that of any other secret in this vault
@@ -45,18 +45,15 @@ func (h *holding) policy() lifecycle.PolicyTag {
 	return h.current.Policy()
 }
 
+// madeByRun reports whether an attempt of this workflow run made the current version.
+func (h *holding) madeByRun(o Options) bool {
+	return h.current.Ours() && lifecycle.SameRun(h.current.Tags[lifecycle.TagRun], o.Run)
+}
+
 // carried returns which tags a new version keeps of the one it follows, and which do not fit.
 func (h *holding) carried(o Options) (carried map[string]string, left []string) {
 	next := lifecycle.NewTags(h.secret.PolicyTag, h.secret.Tags, nil, "", o.Run)
 	return lifecycle.Carry(h.tags(), next)
-}
-
-// newerDisabled reports whether a disabled version is newer than the current one. A reader who names no version is
-// given that one by Key Vault, which means a refusal.
-func (h *holding) newerDisabled() bool {
-	return slices.ContainsFunc(h.versions, func(v lifecycle.Version) bool {
-		return !v.Enabled && v.Created.After(h.current.Created)
-	})
 }
 
 // managed reports whether the secret is managed by a Key Vault certificate.
@@ -65,16 +62,13 @@ func (h *holding) managed() bool {
 		slices.ContainsFunc(h.versions, func(v lifecycle.Version) bool { return v.Managed })
 }
 
-// foreign reports whether this action did not make the version that a new one would follow: the current one; if none is
-// enabled, any of them; if the secret is soft-deleted, the one that a recovery brings back.
+// foreign reports whether this action did not make the version that a new one would follow: the current one; if the
+// secret is soft-deleted, the one that a recovery brings back.
 func (h *holding) foreign() bool {
-	switch {
-	case h.deleted != nil:
+	if h.deleted != nil {
 		return !lifecycle.Ours(h.deleted.Tags)
-	case h.current.Exists():
-		return !h.current.Ours()
 	}
-	return slices.ContainsFunc(h.versions, func(v lifecycle.Version) bool { return !v.Ours() })
+	return h.current.Exists() && !h.current.Ours()
 }
 
 // lookUp looks every secret up in each of its vaults, in the order of the declaration, the vaults of a secret together.
@@ -169,8 +163,8 @@ func matchDeleted(ctx context.Context, v Vault, missing []*holding) {
 	}
 }
 
-// currentOf returns the current version: the newest enabled one, and of several of one second the one whose tags the
-// vault's own list shows. It returns the zero Version if none is enabled, and an error if the vault cannot tell.
+// currentOf returns the current version: the newest one, and of several of one second the one whose tags the vault's
+// own list shows. It returns the zero Version if there is none, and an error if the vault cannot tell.
 func currentOf(
 	ctx context.Context, v Vault, name string, versions []lifecycle.Version,
 ) (current lifecycle.Version, err error) {
@@ -178,14 +172,14 @@ func currentOf(
 	if len(newest) == 0 {
 		return current, nil
 	}
-	if lifecycle.SameOperation(newest) {
+	if lifecycle.Alike(newest) {
 		return newest[0], nil
 	}
 	tags, listed, err := v.Current(ctx, name)
 	if err != nil {
 		return current, err
 	}
-	if current, ok := lifecycle.Settle(versions, newest, tags); ok && listed {
+	if current, ok := lifecycle.Settle(newest, tags); ok && listed {
 		return current, nil
 	}
 	var ids []string
@@ -194,8 +188,7 @@ func currentOf(
 	}
 	return current, refusal.Refusal{
 		Cause: fmt.Sprintf("versions %s were made in the same second, and the vault's list does not show which is "+
-			"current",
-			strings.Join(ids, " and ")),
-		Remedy: "disable all but one of them, then run the job again",
+			"current", strings.Join(ids, " and ")),
+		Remedy: "give one of them another tag, which the list then shows or does not, and run the job again",
 	}
 }

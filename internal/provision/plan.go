@@ -109,10 +109,10 @@ func (h *holding) obstacle(o Options) *refusal.Refusal {
 			Cause: "it is soft-deleted, and this action did not make it", Kind: refusal.SoftDeleted,
 			Remedy: adoptRemedy,
 		}
-	case !h.current.Exists() && len(h.versions) > 0 && o.Mode != ModeForce:
+	case h.current.Exists() && !h.current.Enabled && o.Mode != ModeForce:
 		return &refusal.Refusal{
-			Cause:  fmt.Sprintf("it exists, but none of its versions (%d) is enabled", len(h.versions)),
-			Remedy: "enable one of them, or run with mode: force for a new version",
+			Cause:  "its newest version is disabled, so somebody has blocked it",
+			Remedy: "enable that version, or run with mode: force for a new one",
 		}
 	}
 	return nil
@@ -227,8 +227,11 @@ func (h *holding) write(n need) decision {
 // keep decides that nothing is written, and says what there is and when it is due.
 func (h *holding) keep(o Options) decision {
 	age := "made " + lifecycle.Age(h.now.Sub(h.current.Created)) + " ago"
-	if h.foreign() {
+	switch {
+	case h.foreign():
 		age += ", not by this action"
+	case h.madeByRun(o):
+		age += " by this run"
 	}
 	reason := ""
 	trigger, why := h.secret.Due(h.current, h.now, o.Adopt)
@@ -249,6 +252,9 @@ func (h *holding) keep(o Options) decision {
 	if made != "" && made != h.secret.PolicyTag && trigger != lifecycle.TriggerPolicy {
 		reason += "; the declared policy is now " + string(h.secret.PolicyTag)
 	}
+	if drift := h.secret.ExpiryDrift(h.current); drift != "" {
+		reason += "; " + drift
+	}
 	return decision{change: Keep, reason: reason}
 }
 
@@ -259,7 +265,8 @@ func newStep(h *holding, d decision, o Options) Step {
 		Name: s.Name, Place: s.Place, Vault: h.vault,
 		Change: d.change, Trigger: d.trigger, Reason: d.reason, Refusal: d.refusal,
 		Before: stateOf(s.Terms, h.current), After: stateOf(s.Terms, h.current),
-		Foreign: h.current.Exists() && h.foreign(), Versions: len(h.versions), Policy: h.policy(),
+		Foreign: h.current.Exists() && h.foreign(), OfRun: h.madeByRun(o),
+		Versions: len(h.versions), Policy: h.policy(),
 		secret: s, current: h.current,
 	}
 	versions := step.Versions
@@ -280,10 +287,6 @@ func newStep(h *holding, d decision, o Options) Step {
 		step.Disable = h.obsolete(d.change, o)
 		step.warnOfDates(h.now)
 	}
-	if d.change == Keep && h.newerDisabled() {
-		step.warn("a newer version is disabled, so a reader who names no version is refused; " +
-			"enable it, or run with mode: force for a new one")
-	}
 	if versions >= manyVersions {
 		step.warn("%d of %d versions: Key Vault backs up no more and cannot delete single versions; plan for a new "+
 			"name",
@@ -295,14 +298,22 @@ func newStep(h *holding, d decision, o Options) Step {
 // latestExpiry is the last second of a 32-bit time, which is what Key Vault's interface declares an expiry to be.
 var latestExpiry = time.Unix(1<<31-1, 0)
 
+// soon is how long before an expiry that no rotation precedes a plan warns of it. Key Vault's own event comes 30 days
+// before: https://learn.microsoft.com/azure/event-grid/event-schema-key-vault
+const soon = 30 * 24 * time.Hour
+
 func (s *Step) warnOfDates(now time.Time) {
-	expires := s.After.Expires
+	expires, next := s.After.Expires, s.After.Next
+	unrotated := s.Change == Keep && !expires.IsZero() && (next.IsZero() || next.After(expires))
 	switch {
 	case expires.After(latestExpiry):
 		s.warn("expires after 2038-01-19, the last date that Key Vault's interface is declared for")
-	case s.Change == Keep && !expires.IsZero() && expires.Before(now):
+	case s.Change == Keep && !expires.IsZero() && !expires.After(now):
 		s.warn("expired %s ago; declare rotate and run with mode: rotate, or run with mode: force for a new version",
 			lifecycle.Age(now.Sub(expires)))
+	case unrotated && expires.Sub(now) < soon:
+		s.warn("expires in %s, before any declared rotation; declare rotate.before-expiry, or run with mode: force "+
+			"for a new version", lifecycle.Age(expires.Sub(now)))
 	}
 }
 
@@ -313,7 +324,7 @@ func (s *Step) warn(format string, args ...any) {
 // obsolete returns the versions to disable, after the set if there is one. Mode ensure disables nothing.
 func (h *holding) obsolete(c Change, o Options) []string {
 	switch {
-	case o.Mode == ModeEnsure || !h.current.Exists():
+	case o.Mode == ModeEnsure:
 		return nil
 	case c.writes():
 		return h.secret.ObsoleteOnceReplaced(h.versions, h.current, h.now)

@@ -121,10 +121,12 @@ func says(s provision.Step) string {
 }
 
 const (
-	ensure = provision.ModeEnsure
-	rotate = provision.ModeRotate
-	force  = provision.ModeForce
-	adopt  = " -> to replace it, set the input adopt: true; otherwise declare another name"
+	ensure  = provision.ModeEnsure
+	rotate  = provision.ModeRotate
+	force   = provision.ModeForce
+	blocked = "refuse: its newest version is disabled, so somebody has blocked it -> " +
+		"enable that version, or run with mode: force for a new one"
+	adopt = " -> to replace it, set the input adopt: true; otherwise declare another name"
 )
 
 func TestOneSecretInOneVault(t *testing.T) {
@@ -165,7 +167,8 @@ func TestOneSecretInOneVault(t *testing.T) {
 			"rotate (age): made 37h ago, rotate after 36h"},
 		{"it expires later", before14d, past(expiring(made(1*day, "a"), 14*day+time.Second)), false,
 			provision.Options{Mode: rotate},
-			"keep: made 24h ago, not due before 2026-03-01 12:00Z"},
+			"keep: made 24h ago, not due before 2026-03-01 12:00Z; " +
+				"declared to expire after 90d, but it expires 15d after it was made"},
 		{"it expires soon", before14d, past(expiring(made(1*day, "a"), 13*day+time.Hour)), false,
 			provision.Options{Mode: rotate},
 			"rotate (expiry): expires in 13d, rotate 14d before"},
@@ -176,10 +179,10 @@ func TestOneSecretInOneVault(t *testing.T) {
 			"rotate (expiry): expired 2d ago, rotate 14d before"},
 		{"it was made before an expiry was declared", before14d, past(made(75*day, "a")), false,
 			provision.Options{Mode: rotate},
-			"keep: made 75d ago, not due before 2026-03-02 12:00Z"},
+			"keep: made 75d ago, not due before 2026-03-02 12:00Z; declared to expire after 90d, but it never expires"},
 		{"it was made long before an expiry was declared", before14d, past(made(77*day, "a")), false,
 			provision.Options{Mode: rotate},
-			"rotate (expiry): has no expiry, made 77d ago, declared to expire after 90d, rotate 14d before"},
+			"rotate (expiry): made 77d ago, declared to expire after 90d, rotate 14d before"},
 		{"the policy is the same", onChange, past(made(9*day, "a")), false, provision.Options{Mode: rotate},
 			"keep: made 9d ago, no rotation by time is declared"},
 		{"the policy changed", onChange, past(tagged(made(9*day, "a"), "policy", "pin@ff")), false,
@@ -232,18 +235,21 @@ func TestOneSecretInOneVault(t *testing.T) {
 				"certificate itself"},
 
 		{"the newest is disabled", nil, past(made(9*day, "a"), disabled(made(8*day, "b"))), false,
-			provision.Options{Mode: ensure}, "keep: exists, made 9d ago"},
-		{"all are disabled", nil, past(disabled(made(9*day, "a"))), false, provision.Options{Mode: ensure},
-			"refuse: it exists, but none of its versions (1) is enabled -> enable one of them, or run with mode: " +
-				"force for a new version"},
-		{"all are disabled", after60d, past(disabled(made(61*day, "a"))), false, provision.Options{Mode: rotate},
-			"refuse: it exists, but none of its versions (1) is enabled -> enable one of them, or run with mode: " +
-				"force for a new version"},
-		{"all are disabled", nil, past(disabled(made(9*day, "a"))), false, provision.Options{Mode: force},
-			"rotate (forced): forced"},
-		{"all are disabled, one foreign", nil, past(disabled(made(9*day, "a")), disabled(theirs(10*day))), false,
-			provision.Options{Mode: force},
-			"refuse: forced, but this action did not make the current version" + adopt},
+			provision.Options{Mode: ensure}, blocked},
+		{"the newest is disabled, overdue", after60d, past(made(90*day, "a"), disabled(made(80*day, "b"))), false,
+			provision.Options{Mode: rotate}, blocked},
+		{"the newest is disabled", nil, past(made(9*day, "a"), disabled(made(8*day, "b"))), false,
+			provision.Options{Mode: force}, "rotate (forced): forced"},
+		{"the newest is disabled and foreign", nil, past(made(9*day, "a"), disabled(theirs(8*day))), false,
+			provision.Options{Mode: force}, "refuse: forced, but this action did not make the current version" + adopt},
+		{"the newest is disabled and foreign, adopted", nil, past(made(9*day, "a"), disabled(theirs(8*day))), false,
+			provision.Options{Mode: force, Adopt: true}, "rotate (forced): forced"},
+		{"an older one is disabled", nil, past(disabled(made(9*day, "a")), made(8*day, "b")), false,
+			provision.Options{Mode: ensure}, "keep: exists, made 8d ago"},
+		{"an earlier attempt made it", nil, past(tagged(made(time.Hour, "a"), "run", "o/r/7/1")), false,
+			provision.Options{Mode: ensure, Run: "o/r/7/2"}, "keep: exists, made 60m ago by this run"},
+		{"another run made it", nil, past(tagged(made(time.Hour, "a"), "run", "o/r/6/1")), false,
+			provision.Options{Mode: ensure, Run: "o/r/7/2"}, "keep: exists, made 60m ago"},
 
 		{"it is deleted", nil, past(made(9*day, "a")), true, provision.Options{Mode: ensure},
 			"refuse: it is soft-deleted, so its name is taken -> set the input recover-deleted: true, or have it " +
@@ -380,12 +386,11 @@ func TestTieOfOneSecond(t *testing.T) {
 		{"ours and theirs, and an older one tagged alike",
 			[]lifecycle.Version{theirs(2 * day), made(day, "a"), theirs(day)}, 2, true},
 		{"theirs twice, alike", []lifecycle.Version{theirs(day), theirs(day)}, -1, true},
-		{"one disabled", []lifecycle.Version{made(day, "a"), disabled(made(day, "b"))}, 0, false},
+		{"the first is disabled", []lifecycle.Version{disabled(made(day, "a")), made(day, "b")}, 1, true},
+		{"one operation, the first disabled", []lifecycle.Version{disabled(made(day, "a")), made(day, "a")}, -1, true},
 		{"an older second", []lifecycle.Version{made(day+time.Second, "a"), made(day, "b")}, 1, false},
 		{"the vault's current is disabled and tagged like one",
 			[]lifecycle.Version{made(day, "a"), theirs(day), disabled(made(day, "a"))}, -1, true},
-		{"the vault's current is another, disabled",
-			[]lifecycle.Version{made(day, "a"), made(day, "b"), disabled(made(0, "c"))}, -1, true},
 	} {
 		t.Run(test.when, func(t *testing.T) {
 			kv := newVault("kv", atToday)
@@ -695,21 +700,25 @@ func TestDatesAndWarnings(t *testing.T) {
 
 	s.Rotate.BeforeExpiry = 45 * day
 	early := mustPlan(t, []declaration.Secret{s}, vaults, provision.Options{Mode: ensure}).Steps[0]
-	if !early.After.Next.Equal(today.Add(4 * day)) {
+	if !early.After.Next.Equal(today.Add(-6 * day)) { // 45 days before the declared expiry, which is the earlier one
 		t.Errorf("expiry before age: next %s", early.After.Next)
 	}
 
-	old := secret("old")
+	old, soon, later := secret("old"), secret("soon"), secret("later")
+	kv.put("soon", expiring(made(100*day, "x"), 5*day))
+	kv.put("later", expiring(made(100*day, "x"), 31*day))
 	kv.put("old", expiring(made(100*day, "x"), -10*day))
 	far := secret("far")
 	far.Expires = 13 * 365 * day
-	plan := mustPlan(t, []declaration.Secret{old, far}, vaults, provision.Options{Mode: rotate})
+	plan := mustPlan(t, []declaration.Secret{old, soon, later, far}, vaults, provision.Options{Mode: rotate})
 	var got []string
 	for _, step := range plan.Steps {
 		got = append(got, step.Warnings...)
 	}
 	want := []string{"expired 10d ago; declare rotate and run with mode: rotate, or run with mode: force for a new " +
-		"version", "expires after 2038-01-19, the last date that Key Vault's interface is declared for"}
+		"version", "expires in 5d, before any declared rotation; declare rotate.before-expiry, or run with mode: " +
+		"force " +
+		"for a new version", "expires after 2038-01-19, the last date that Key Vault's interface is declared for"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -754,23 +763,5 @@ func TestPolicyOfWhatIsKept(t *testing.T) {
 		provision.Options{Mode: ensure}).Steps[0]
 	if step.Policy != policy || step.Bits != "192.84" {
 		t.Errorf("created: policy %q of %q", step.Policy, step.Bits)
-	}
-}
-
-func TestNewerVersionDisabled(t *testing.T) {
-	for name, test := range map[string]struct {
-		age  time.Duration
-		want int
-	}{"newer": {day, 1}, "older": {3 * day, 0}} {
-		kv := newVault("kv", atToday)
-		kv.put("db", made(2*day, "a"))
-		disabled := made(test.age, "b")
-		disabled.Enabled = false
-		kv.put("db", disabled)
-		step := mustPlan(t, []declaration.Secret{secret("db")}, map[string]provision.Vault{"kv": kv},
-			provision.Options{Mode: ensure}).Steps[0]
-		if len(step.Warnings) != test.want {
-			t.Errorf("a disabled version is %s: warnings %q; want %d", name, step.Warnings, test.want)
-		}
 	}
 }

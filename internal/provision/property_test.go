@@ -149,6 +149,8 @@ func (s *scene) checkWrites(t *rapid.T, past map[string][]held, results []provis
 			t.Fatalf("%s in %s: ensure wrote to what is there", name, v.name)
 		case wrote && len(before) > 0 && !o.Adopt && foreign(before):
 			t.Fatalf("%s in %s: written without adopt", name, v.name)
+		case wrote && len(before) > 0 && o.Mode != force && !current(before).Enabled:
+			t.Fatalf("%s in %s: written though its newest version is disabled", name, v.name)
 		case r.Step.Change == provision.Refuse && (wrote || r.Err == nil):
 			t.Fatalf("%s in %s: refused, and yet %+v", name, v.name, r)
 		case len(r.Disabled) > 0 && o.Mode == ensure:
@@ -160,13 +162,8 @@ func (s *scene) checkWrites(t *rapid.T, past map[string][]held, results []provis
 	}
 }
 
-// foreign reports whether the current version, or any if none is enabled, is not this action's.
-func foreign(versions []held) bool {
-	if c := current(versions); c.ID != "" {
-		return c.Tags["generated-by"] == ""
-	}
-	return slices.ContainsFunc(versions, func(h held) bool { return h.Tags["generated-by"] == "" })
-}
+// foreign reports whether the current version is not this action's.
+func foreign(versions []held) bool { return current(versions).Tags["generated-by"] == "" }
 
 // checkEnd holds the promises about how a run without faults ends.
 func (s *scene) checkEnd(t *rapid.T, results []provision.Result) {
@@ -250,12 +247,12 @@ func (s *scene) plan(t *rapid.T, o provision.Options) *provision.Plan {
 func (s *scene) run(t *rapid.T, o provision.Options) []provision.Result {
 	plan := s.plan(t, o)
 	told := map[*provision.Step]provision.Result{}
-	results := plan.Apply(context.Background(), s.vaults, o, func(r provision.Result) {
+	results := plan.Apply(context.Background(), s.vaults, o, provision.Observer{Ended: func(r provision.Result) {
 		if _, again := told[r.Step]; again {
 			t.Fatalf("%s in %s is told twice", r.Step.Name, r.Step.Vault)
 		}
 		told[r.Step] = r
-	})
+	}})
 	for i := range results {
 		if results[i].Step != &plan.Steps[i] || !reflect.DeepEqual(told[results[i].Step], results[i]) {
 			t.Fatalf("result %d is not of step %d, or was told otherwise", i, i)

@@ -10,9 +10,10 @@
 //     secret, and the others go on.
 //   - A secret whose current version this action did not make is written with [Options.Adopt] only. One that is managed
 //     by a Key Vault certificate is never written.
-//   - The current version is the newest enabled one by its whole-second timestamp. A tie is settled by the tags that
-//     the vault's own list shows for the current version. If these cannot settle it, the secret is refused, never
-//     guessed.
+//   - The current version is the newest one by its whole-second timestamp, in whatever state. A tie is settled by the
+//     tags that the vault's own list shows for the current version. If these cannot settle it, the secret is refused,
+//     never guessed. Where the current version is disabled, somebody has blocked the secret: only mode force replaces
+//     it.
 //   - A secret that is in several vaults has one value. It is generated once and goes to all of them under one
 //     operation, or, if one of them must be refused before anything is written, to none.
 //   - A version is disabled only where the declaration asks for it, in modes rotate and force, and never the current
@@ -129,6 +130,7 @@ type Step struct {
 	Before  State // what the vault holds before the step
 	After   State // what it would hold after it; the ID of a new version is not known yet
 	Foreign bool  // this action did not make the current version
+	OfRun   bool  // an earlier attempt of this workflow run made it
 
 	Disable  []string            // superseded versions to disable; after the set where there is one
 	Versions int                 // how many there are before the step, disabled ones included
@@ -143,10 +145,13 @@ type Step struct {
 
 // A Result is how a step ended.
 type Result struct {
-	Step       *Step
-	After      State         // what the vault holds after the step
-	Changed    bool          // this step made After.Version
-	Disabled   []string      // versions that the step disabled
+	Step     *Step
+	After    State    // what the vault holds after the step
+	Changed  bool     // this step made After.Version
+	OfRun    bool     // this step did, or an earlier attempt of the same workflow run
+	Disabled []string // versions that the step disabled
+	// a vault of the secret that lacks the value, so that superseded versions stay enabled here
+	Lacking    string
 	Duplicates []string      // versions that the service made besides After.Version, of the same operation and value
 	Err        error         // a [refusal.Refusal]: why the step did not end as declared. Nil: it did
 	Elapsed    time.Duration // from the step's start. 0: nothing was sent for it

@@ -83,10 +83,10 @@ func (v *vault) holds(name string) []held {
 	return slices.Clone(v.secrets[strings.ToLower(name)])
 }
 
-// current returns the newest enabled version, and of several of one second the one made last.
+// current returns the newest version, in any state, and of several of one second the one made last.
 func current(versions []held) (newest held) {
 	for _, h := range versions {
-		if h.Enabled && !h.Created.Before(newest.Created) {
+		if !h.Created.Before(newest.Created) {
 			newest = h
 		}
 	}

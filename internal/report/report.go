@@ -89,6 +89,9 @@ func ended(result provision.Result) row {
 	if len(result.Disabled) > 0 {
 		r.why += "; disabled " + Counted(len(result.Disabled), "superseded version")
 	}
+	if result.Lacking != "" {
+		r.why += fmt.Sprintf("; superseded versions stay enabled until %s has the new value too", result.Lacking)
+	}
 	if len(result.Duplicates) > 0 {
 		r.why += fmt.Sprintf("; the service made %s with the same value: %s",
 			Counted(len(result.Duplicates), "further version"), strings.Join(result.Duplicates, ", "))
@@ -122,7 +125,7 @@ func (p Problem) Text() string {
 }
 
 // Problems returns what went wrong, or, where results is nil, what the plan refuses: in the order of the declaration,
-// equal ones together.
+// equal ones together, with the first one's trace.
 func Problems(plan *provision.Plan, results []provision.Result) []Problem {
 	return problems(rows(plan, results))
 }
@@ -133,10 +136,12 @@ func problems(rows []row) (list []Problem) {
 		if r.problem == nil {
 			continue
 		}
-		i, known := at[*r.problem]
+		key := *r.problem
+		key.Trace = "" // one of each request: the first stands for all
+		i, known := at[key]
 		if !known {
 			i = len(list)
-			at[*r.problem] = i
+			at[key] = i
 			list = append(list, Problem{Refusal: *r.problem})
 		}
 		list[i].Steps = append(list[i].Steps, r.step)

@@ -168,11 +168,14 @@ func TestOneProblemOfMany(t *testing.T) {
 	plan := &provision.Plan{}
 	for i := range 9 {
 		refused := step(i, fmt.Sprintf("s%d", i), "kv", provision.Refuse, "")
-		refused.Refusal = refusal.Refusal{Act: "looking it up", Cause: "there is no host"}
+		refused.Refusal = refusal.Refusal{
+			Act: "looking it up", Cause: "there is no host", Trace: fmt.Sprintf("request ID %d", i),
+		}
 		plan.Steps = append(plan.Steps, refused)
 	}
 	problems := report.Problems(plan, nil)
-	want := "s0 in kv, s1 in kv, s2 in kv, s3 in kv, s4 in kv, and 4 more: looking it up: there is no host"
+	want := "s0 in kv, s1 in kv, s2 in kv, s3 in kv, s4 in kv, and 4 more: looking it up: there is no host (request " +
+		"ID 0)"
 	if len(problems) != 1 || problems[0].Text() != want || len(problems[0].Steps) != 9 {
 		t.Errorf("got %v", problems)
 	}
@@ -330,5 +333,30 @@ func TestProgress(t *testing.T) {
 		if got := p.Line(test.done, test.at); got != test.want {
 			t.Errorf("%d at %s: got %q, want %q", test.done, test.at, got, test.want)
 		}
+	}
+}
+
+// Expiries that no clock reaches leave the chart readable: a bar is cut, and beside near ones far ones are counted.
+func TestTimelineOfOddExpiries(t *testing.T) {
+	far := []time.Time{
+		time.Date(2199, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(253402300799, 0), time.Unix(253402303861, 0),
+		time.Unix(1797552000000, 0),
+	}
+	plan := &provision.Plan{}
+	for i, expires := range far {
+		s := step(i+1, fmt.Sprintf("far-%d", i), "kv", provision.Keep, "exists")
+		s.After.Expires = expires
+		plan.Steps = append(plan.Steps, s)
+	}
+	alone := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Now: today})
+	if n := strings.Count(alone, " (later than ten years) :active, 2026-03-01, 2036-02-28\n"); n != len(far) {
+		t.Errorf("%d bars of %d are cut:\n%s", n, len(far), alone)
+	}
+	near := step(9, "near", "kv", provision.Keep, "exists")
+	near.After.Expires = today.Add(40 * day)
+	plan.Steps = append(plan.Steps, near)
+	both := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Now: today})
+	if strings.Count(both, ":active,") != 1 || !strings.Contains(both, "After more than two years: 4 more secrets.") {
+		t.Errorf("far ones are drawn beside a near one:\n%s", both)
 	}
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -183,11 +182,14 @@ func timeline(all []row, now time.Time) string {
 		return ""
 	}
 	slices.SortStableFunc(expiring, func(a, b row) int { return a.state.Expires.Compare(b.state.Expires) })
-	more := ""
-	if n := len(expiring) - maxChart; n > 0 {
-		more = fmt.Sprintf("\nLater: %s.\n", Counted(n, "more secret"))
-		expiring = expiring[:maxChart]
+	beyond := 0 // far ones, which would squeeze the near ones: the axis is common to all
+	if far := slices.IndexFunc(expiring, func(r row) bool { return r.state.Expires.Sub(now) > farthest }); far > 0 &&
+		expiring[0].state.Expires.Sub(now) < nearest {
+		beyond = len(expiring) - far
+		expiring = expiring[:far]
 	}
+	later := max(0, len(expiring)-maxChart)
+	expiring = expiring[:len(expiring)-later]
 	// a section each
 	slices.SortStableFunc(expiring, func(a, b row) int { return strings.Compare(a.step.Vault, b.step.Vault) })
 	var b strings.Builder
@@ -198,26 +200,43 @@ func timeline(all []row, now time.Time) string {
 		}
 		fmt.Fprintf(&b, "    %s\n", bar(r, now))
 	}
-	return b.String() + "```\n" + more + "\n"
+	b.WriteString("```\n")
+	if later > 0 {
+		fmt.Fprintf(&b, "\nLater: %s.\n", Counted(later, "more secret"))
+	}
+	if beyond > 0 {
+		fmt.Fprintf(&b, "\nAfter more than two years: %s.\n", Counted(beyond, "more secret"))
+	}
+	return b.String() + "\n"
 }
 
-// soon is from when on a version is near its expiry. Key Vault's own event comes 30 days before:
-// https://learn.microsoft.com/azure/event-grid/event-schema-key-vault
-const soon = 30 * 24 * time.Hour
+const (
+	year = 365 * 24 * time.Hour
+	// soon is from when on a version is near its expiry. Key Vault's own event comes 30 days before:
+	// https://learn.microsoft.com/azure/event-grid/event-schema-key-vault
+	soon = 30 * 24 * time.Hour
+	// nearest and farthest keep a chart readable: with a bar below the one, those above the other are only counted.
+	nearest, farthest = year, 2 * year
+	// longest is where a bar is cut: expiries of the years 9999 and 58932 exist, and Mermaid reads years of four
+	// digits.
+	longest = 10 * year
+)
 
 // bar returns one line of the chart: from now, or from the expiry where that is past, to the expiry.
 func bar(r row, now time.Time) string {
-	state := "active"
-	if r.state.Expires.Sub(now) < soon {
+	state, from, to, cut := "active", now, r.state.Expires, ""
+	if to.Sub(now) < soon {
 		state = "crit"
 	}
-	from, to := now, r.state.Expires
+	if to.Sub(now) > longest {
+		to, cut = now.Add(longest), " (later than ten years)"
+	}
 	if from.After(to) {
 		from = to
 	}
 	// a line that began with a name like title-x could be a statement
-	label := chartText("at " + place(r.step.Place) + " " + r.step.Name)
-	return fmt.Sprintf("%s :%s, %s, %s", label, state, day(from), day(cmp.Or(to, now).Add(24*time.Hour)))
+	label := chartText("at " + place(r.step.Place) + " " + r.step.Name + cut)
+	return fmt.Sprintf("%s :%s, %s, %s", label, state, day(from), day(to.Add(24*time.Hour)))
 }
 
 // chartText returns text that Mermaid takes for a name: what is its syntax becomes a space.

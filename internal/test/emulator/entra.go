@@ -187,15 +187,18 @@ func (d *directory) application(c *call, tenant, client string) ([]Credential, *
 	if !found {
 		return refuse("invalid_request", 90002,
 			fmt.Sprintf("Tenant '%s' not found. Check to make sure you have the correct "+
-				"tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen "+
+				"tenant ID and are signing into the correct cloud. Check with your subscription administrator, this "+
+				"may happen "+
 				"if there are no active subscriptions for the tenant.", tenant))
 	}
 	credentials, found := applications[strings.ToLower(client)]
 	if client != "" && !found {
 		return refuse("unauthorized_client", 700016,
 			fmt.Sprintf("Application with identifier '%s' was not found in the "+
-				"directory '%s'. This can happen if the application has not been installed by the administrator of the tenant or "+
-				"consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant.", client, tenant))
+				"directory '%s'. This can happen if the application has not been installed by the administrator of "+
+				"the tenant or "+
+				"consented to by any user in the tenant. You may have sent your authentication request to the wrong "+
+				"tenant.", client, tenant))
 	}
 	return slices.Clone(credentials), nil
 }

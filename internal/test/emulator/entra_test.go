@@ -69,7 +69,8 @@ func TestEntraRefuses(t *testing.T) {
 			status: 401,
 			oauth:  "invalid_client",
 			code:   700213,
-			start:  "AADSTS700213: No matching federated identity record found for presented assertion subject 'repo:octo-org/octo-repo:ref:refs/heads/main'."},
+			start: "AADSTS700213: No matching federated identity record found for presented assertion subject " +
+				"'repo:octo-org/octo-repo:ref:refs/heads/main'."},
 		{name: "a subject in another case",
 			trust:  &emulator.Credential{Subject: "repo:Octo-Org/octo-repo:ref:refs/heads/main"},
 			status: 401,
@@ -82,10 +83,12 @@ func TestEntraRefuses(t *testing.T) {
 			status: 401,
 			oauth:  "invalid_client",
 			code:   700211,
-			start:  "AADSTS700211: No matching federated identity record found for presented assertion issuer 'https://token.actions.githubusercontent.com'."},
+			start: "AADSTS700211: No matching federated identity record found for presented assertion issuer " +
+				"'https://token.actions.githubusercontent.com'."},
 		{name: "another audience", trust: &emulator.Credential{Audience: "api://other"}, status: 401,
 			oauth: "invalid_client", code: 700212,
-			start: "AADSTS700212: No matching federated identity record found for presented assertion audience 'api://AzureADTokenExchange'."},
+			start: "AADSTS700212: No matching federated identity record found for presented assertion audience " +
+				"'api://AzureADTokenExchange'."},
 		{name: "an audience in another case", trust: &own, audience: "api://azureadtokenexchange", status: 401,
 			oauth: "invalid_client", code: 700212},
 		{name: "the audience of another cloud", authority: usgov, trust: &own, status: 401, oauth: "invalid_client",
@@ -93,15 +96,19 @@ func TestEntraRefuses(t *testing.T) {
 		{name: "no credential at all", status: 401, oauth: "invalid_client", code: 70025},
 		{name: "another application", trust: &own, client: "99999999-9999-4999-8999-999999999999", status: 400,
 			oauth: "unauthorized_client", code: 700016,
-			start: "AADSTS700016: Application with identifier '99999999-9999-4999-8999-999999999999' was not found in the directory '"},
+			start: "AADSTS700016: Application with identifier '99999999-9999-4999-8999-999999999999' was not found " +
+				"in the directory '"},
 		{name: "a tenant that is not there", trust: &own, tenant: "99999999-9999-4999-8999-999999999999", status: 400,
 			oauth: "invalid_request", code: 90002},
 		{name: "a tenant that is none", trust: &own, tenant: "my_tenant", status: 400, oauth: "invalid_request",
-			code:  900023,
-			start: "AADSTS900023: Specified tenant identifier 'my_tenant' is neither a valid DNS name, nor a valid external domain."},
+			code: 900023,
+			start: "AADSTS900023: Specified tenant identifier 'my_tenant' is neither a valid DNS name, nor a valid " +
+				"external domain."},
 		{name: "a token too old", trust: &own, wait: 5 * time.Minute, status: 401, oauth: "invalid_client",
-			code:  700024,
-			start: "AADSTS700024: Client assertion is not within its valid time range. Current time: 2000-01-01T00:05:00.0000000Z, assertion valid from 1999-12-31T23:50:00.0000000Z, expiry time of assertion 2000-01-01T00:05:00.0000000Z."},
+			code: 700024,
+			start: "AADSTS700024: Client assertion is not within its valid time range. Current time: " +
+				"2000-01-01T00:05:00.0000000Z, assertion valid from 1999-12-31T23:50:00.0000000Z, expiry time of " +
+				"assertion 2000-01-01T00:05:00.0000000Z."},
 		{name: "a token just in time", trust: &own, wait: 5*time.Minute - time.Second, status: 200},
 		{name: "a signature of nobody", trust: &own,
 			tamper: func(s string) string { return s[:strings.LastIndex(s, ".")+1] + "AAAA" }, status: 401,

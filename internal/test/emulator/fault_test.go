@@ -369,9 +369,13 @@ func TestLateAnswersARefusalAtOnce(t *testing.T) {
 // TestFlakes are Entra's refusals of what is right, in its own words.
 func TestFlakes(t *testing.T) {
 	for code, want := range map[string]string{
-		"AADSTS700213": "AADSTS700213: No matching federated identity record found for presented assertion subject 'repo:octo-org/octo-repo:ref:refs/heads/main'.",
-		"700211":       "AADSTS700211: No matching federated identity record found for presented assertion issuer 'https://token.actions.githubusercontent.com'.",
-		"AADSTS70021":  "AADSTS70021: No matching federated identity record found for presented assertion. Assertion Issuer: 'https://token.actions.githubusercontent.com'. Assertion Subject: 'repo:octo-org/octo-repo:ref:refs/heads/main'. Assertion Audience: 'api://AzureADTokenExchange'.",
+		"AADSTS700213": "AADSTS700213: No matching federated identity record found for presented assertion subject " +
+			"'repo:octo-org/octo-repo:ref:refs/heads/main'.",
+		"700211": "AADSTS700211: No matching federated identity record found for presented assertion issuer " +
+			"'https://token.actions.githubusercontent.com'.",
+		"AADSTS70021": "AADSTS70021: No matching federated identity record found for presented assertion. Assertion " +
+			"Issuer: 'https://token.actions.githubusercontent.com'. Assertion Subject: " +
+			"'repo:octo-org/octo-repo:ref:refs/heads/main'. Assertion Audience: 'api://AzureADTokenExchange'.",
 	} {
 		h := newHarness(t, emulator.Options{})
 		h.Fault(emulator.Fault{Operation: "token", Kind: emulator.Status, Code: code})

@@ -65,9 +65,10 @@ func TestIDTokenVerifies(t *testing.T) {
 			"sub":              "repo:octo-org/octo-repo:ref:refs/heads/main",
 			"repository":       "octo-org/octo-repo",
 			"repository_owner": "octo-org",
-			"ref":              "refs/heads/main", "ref_type": "branch", "event_name": "push", "runner_environment": "github-hosted",
-			"job_workflow_ref": "octo-org/octo-repo/.github/workflows/passwords.yml@refs/heads/main",
-			"exp":              float64(d.Now().Add(5 * time.Minute).Unix()), "iat": float64(d.Now().Unix()),
+			"ref":              "refs/heads/main", "ref_type": "branch", "event_name": "push",
+			"runner_environment": "github-hosted",
+			"job_workflow_ref":   "octo-org/octo-repo/.github/workflows/passwords.yml@refs/heads/main",
+			"exp":                float64(d.Now().Add(5 * time.Minute).Unix()), "iat": float64(d.Now().Unix()),
 		} {
 			if claims[name] != want {
 				t.Errorf("claim %s is %v, want %v", name, claims[name], want)

@@ -102,11 +102,13 @@ func (c *call) authorize(t accessToken) *refusal {
 	if v.options.AccessPolicy {
 		return forbidden("AccessDenied",
 			fmt.Sprintf("The user, group or application '%s' does not have secrets %s permission "+
-				"on key vault '%s'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287",
+				"on key vault '%s'. For help resolving this issue, please see "+
+				"https://go.microsoft.com/fwlink/?linkid=2125287",
 				caller, need.permission, place))
 	}
 	return forbidden("ForbiddenByRbac", "Caller is not authorized to perform action on resource.\r\n"+
-		"If role assignments, deny assignments or role definitions were changed recently, please observe propagation time.\r\n"+
+		"If role assignments, deny assignments or role definitions were changed recently, please observe propagation "+
+		"time.\r\n"+
 		"Caller: "+caller+"\r\nAction: 'Microsoft.KeyVault/vaults/secrets/"+need.action+"'\r\n"+
 		"Resource: '"+v.resource(c.name)+"'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\n"+
 		"DecisionReason: 'DeniedWithNoValidRBAC' \r\nVault: "+place+"\r\n")

@@ -150,7 +150,8 @@ func (c *call) admit(token accessToken) *refusal {
 	}
 	if !limited.take(c.now) {
 		return &refusal{status: http.StatusTooManyRequests, code: "Throttled",
-			message: "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached"}
+			message: "Request was not processed because too many requests were received. Reason: " +
+				"VaultRequestTypeLimitReached"}
 	}
 	switch {
 	case c.operation == "other":

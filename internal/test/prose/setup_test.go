@@ -30,7 +30,8 @@ func TestSetupsAgree(t *testing.T) {
 		"api://AzureADTokenExchange",
 		"Microsoft.KeyVault/vaults/secrets/update/action",
 		"Microsoft.KeyVault/vaults/secrets/recover/action",
-		"((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR (@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '",
+		"((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR " +
+			"(@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '",
 		"2.0",
 		"ServicePrincipal",
 		"Key Vault Secret Writer (write-only) $",

@@ -170,7 +170,8 @@ func TestApplyHidesThePassword(t *testing.T) {
 	dir := t.TempDir()
 	program(t, dir, "az", "#!/bin/sh\necho \"az $*\" >> \"$CALLS\"\nprintf '%s\\n' \"$VALUE\"\n")
 	program(t, dir, "psql",
-		"#!/bin/sh\necho \"psql $*\" >> \"$CALLS\"\necho \"new=$NEW_PASSWORD as=$PGPASSWORD\" >> \"$SEEN\"\ncase \"$*\" in *--command*) ;; *) cat >> \"$CALLS\" ;; esac\n")
+		"#!/bin/sh\necho \"psql $*\" >> \"$CALLS\"\necho \"new=$NEW_PASSWORD as=$PGPASSWORD\" >> \"$SEEN\"\ncase "+
+			"\"$*\" in *--command*) ;; *) cat >> \"$CALLS\" ;; esac\n")
 	calls, seen := filepath.Join(dir, "calls"), filepath.Join(dir, "seen")
 	out, err := bash(t, script(t, "examples/use-the-password/workflow.yml", "Apply it"), dir,
 		"PATH="+dir+":"+os.Getenv("PATH"),
