@@ -13,7 +13,7 @@ import (
 var arrows = map[string]string{
 	".":                                    "action",
 	"internal/action":                      "azure declaration identity keyvault network provision report runner",
-	"internal/azure":                       "",
+	"internal/azure":                       "refusal",
 	"internal/composite":                   "refusal sensitive",
 	"internal/declaration":                 "azure composite declaration/internal/strict lifecycle password",
 	"internal/declaration/internal/strict": "refusal",

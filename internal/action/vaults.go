@@ -14,6 +14,7 @@ import (
 	"keyvault-passwords/internal/identity"
 	"keyvault-passwords/internal/keyvault"
 	"keyvault-passwords/internal/provision"
+	"keyvault-passwords/internal/runner"
 )
 
 // A principal is who the run is in a vault.
@@ -105,8 +106,9 @@ func (r *run) credential(p principal) (*identity.Credential, error) {
 		audience = r.cloud.Audience
 	}
 	return identity.New(identity.Config{
-		Cloud: *r.cloud, TenantID: p.tenantID, ClientID: p.clientID, Audience: audience, IDToken: r.runner.IDToken,
-		HTTP: r.client,
+		Cloud: *r.cloud, TenantID: p.tenantID, ClientID: p.clientID, Audience: audience, HTTP: r.client,
+		IDToken: r.runner.IDToken,
+		Advice:  func(c identity.Claims) string { return runner.TrustAdvice(runner.Claims(c), p.clientID) },
 	})
 }
 

@@ -23,12 +23,36 @@ type act struct {
 }
 
 var (
-	actSet      = act{text: "setting secret", dataAction: "setSecret/action", permission: "set"}
-	actVersions = act{text: "listing the versions of secret", dataAction: "readMetadata/action", permission: "list"}
-	actList     = act{text: "looking up the current version of secret", dataAction: "readMetadata/action", permission: "list"}
-	actDeleted  = act{text: "listing the soft-deleted secrets", dataAction: "readMetadata/action", permission: "list"}
-	actDisable  = act{text: "disabling a superseded version of secret", dataAction: "update/action", permission: "set"}
-	actRecover  = act{text: "recovering secret", dataAction: "recover/action", permission: "recover"}
+	actSet = act{
+		text:       "setting secret",
+		dataAction: "setSecret/action",
+		permission: "set",
+	}
+	actVersions = act{
+		text:       "listing the versions of secret",
+		dataAction: "readMetadata/action",
+		permission: "list",
+	}
+	actCurrent = act{
+		text:       "looking up the current version of secret",
+		dataAction: "readMetadata/action",
+		permission: "list",
+	}
+	actDeleted = act{
+		text:       "listing the soft-deleted secrets",
+		dataAction: "readMetadata/action",
+		permission: "list",
+	}
+	actDisable = act{
+		text:       "disabling a superseded version of secret",
+		dataAction: "update/action",
+		permission: "set",
+	}
+	actRecover = act{
+		text:       "recovering secret",
+		dataAction: "recover/action",
+		permission: "recover",
+	}
 )
 
 // newError returns the refusal of an act on a secret. If secret is "", the act is on the vault.
@@ -98,7 +122,8 @@ func (c *Client) explainLost(e *Error, lost *lostError) {
 	switch {
 	case lost.noHost:
 		e.Cause = fmt.Sprintf("there is no host %s", c.transport.host)
-		e.Remedy = "check the vault's name and cloud; a vault behind a private endpoint resolves only inside its network"
+		e.Remedy = "check the vault's name and cloud; " +
+			"a vault behind a private endpoint resolves only inside its network"
 	case lost.refused:
 		e.Cause = fmt.Sprintf("the proxy refused to connect to %s (%s)", c.transport.host, lost)
 		e.Remedy = "check the vault's name and cloud, and the proxy's rules"
@@ -107,7 +132,8 @@ func (c *Client) explainLost(e *Error, lost *lostError) {
 		e.Remedy = "if a proxy terminates TLS, set SSL_CERT_FILE to a file with its root certificate"
 	default:
 		e.Cause = fmt.Sprintf("no answer from %s: %s", c.transport.host, lost)
-		e.Remedy = "run the job again; if it fails again, check the runner's network, the proxy and the vault's firewall"
+		e.Remedy = "run the job again; " +
+			"if it fails again, check the runner's network, the proxy and the vault's firewall"
 	}
 }
 
@@ -121,14 +147,14 @@ type meaning struct {
 // What the identity lacks: a role, in a vault that uses roles, or a permission of the vault's access policies. Each
 // remedy names what to add.
 const (
-	needsRole = "assign the identity a role with the data action Microsoft.KeyVault/vaults/secrets/{action} at the vault; " +
-		"a new assignment takes effect within 10 minutes"
+	needsRole = "assign the identity a role with the data action Microsoft.KeyVault/vaults/secrets/{action} " +
+		"at the vault; a new assignment takes effect within 10 minutes"
 	needsPermission = "az keyvault set-policy --name {vault} --spn CLIENT_ID --secret-permissions {permissions}; " +
 		"a vault that uses roles needs the data action Microsoft.KeyVault/vaults/secrets/{action} instead"
 )
 
-// meaningOf returns what an inner code means. It tells one 403 or 409 from another: their outer code is always Forbidden
-// or Conflict. https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
+// meaningOf returns what an inner code means. It tells one 403 or 409 from another: their outer code is always
+// Forbidden or Conflict. https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 func meaningOf(inner string) (m meaning, known bool) {
 	switch inner {
 	case "ForbiddenByRbac":
@@ -142,7 +168,8 @@ func meaningOf(inner string) (m meaning, known bool) {
 			kind: refusal.Forbidden,
 			cause: "a policy forbids it: the vault's access policies lack the secret permission {permission}, " +
 				"or an Azure Policy requires an expiry or a content type",
-			remedy: "declare expires and content-type as the Azure Policy requires, or add the permission: " + needsPermission,
+			remedy: "declare expires and content-type as the Azure Policy requires, " +
+				"or add the permission: " + needsPermission,
 		}, true
 	case "AccessDenied":
 		return meaning{
@@ -154,7 +181,8 @@ func meaningOf(inner string) (m meaning, known bool) {
 		return meaning{
 			kind:  refusal.Forbidden,
 			cause: "the vault's firewall does not admit the runner's address",
-			remedy: "run the job on a runner inside the vault's network, or allow the runner's address while the job runs; " +
+			remedy: "run the job on a runner inside the vault's network, " +
+				"or allow the runner's address while the job runs; " +
 				"GitHub's runners are not among the firewall's trusted services",
 		}, true
 	case "ForbiddenByConnection":
@@ -225,10 +253,12 @@ func (c *Client) meaningOfStatus(status int, a act, otherTenant bool) meaning {
 		}
 	case status == http.StatusForbidden && a == actSet:
 		return meaning{
-			kind:  refusal.Forbidden,
-			cause: "the vault refuses the secret, perhaps because of an Azure Policy on expiry, content type or validity",
-			remedy: "see the vault's Policy compliance in the portal, and declare expires and content-type as the policy requires; " +
-				"setting a secret also needs the data action Microsoft.KeyVault/vaults/secrets/{action}",
+			kind: refusal.Forbidden,
+			cause: "the vault refuses the secret, " +
+				"perhaps because of an Azure Policy on expiry, content type or validity",
+			remedy: "declare expires and content-type as the policy requires; " +
+				"the vault's Policy compliance in the portal shows it. " +
+				"Setting a secret also needs the data action Microsoft.KeyVault/vaults/secrets/{action}",
 		}
 	case status == http.StatusForbidden:
 		return meaning{kind: refusal.Forbidden, cause: "the vault refuses it", remedy: needsRole}

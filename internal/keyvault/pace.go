@@ -15,18 +15,19 @@ const (
 	requestsMax = 3600
 )
 
-// A window lets at most so many requests through in any [period]. A request takes a slot before it is sent and gives it
-// back when it has been answered, and the slot is free again a period later. So the service, which counts a request
-// somewhere between the two, never counts more than there are slots in any period, whatever the network does.
+// A window lets a fixed number of requests through in any [period]: its slots. A request takes a slot before it is
+// sent and returns it when it has been answered; a period later the slot can be taken again. The service counts a
+// request at some moment between the two. So it never counts more requests in a period than there are slots, however
+// long requests take on their way.
 type window struct {
-	mu     sync.Mutex
-	unused int           // slots that no request has taken yet
-	free   []time.Time   // when each of the others that are free may be used; they come back in the order of these times
-	back   chan struct{} // a slot came back
+	mu       sync.Mutex
+	unused   int           // slots that were never taken
+	reusable []time.Time   // when each returned slot may be taken again, earliest first
+	returned chan struct{} // signals that reusable may hold a slot
 }
 
 func newWindow(slots int) *window {
-	return &window{unused: slots, back: make(chan struct{}, 1)}
+	return &window{unused: slots, returned: make(chan struct{}, 1)}
 }
 
 // take waits for a slot. It reports false if stop is closed first.
@@ -34,8 +35,8 @@ func (w *window) take(stop <-chan struct{}) bool {
 	for {
 		ready, ok := w.pop()
 		if !ok {
-			select { // all are in flight: one must come back first
-			case <-w.back:
+			select { // every slot is taken: one must be returned first
+			case <-w.returned:
 				continue
 			case <-stop:
 				return false
@@ -49,46 +50,47 @@ func (w *window) take(stop <-chan struct{}) bool {
 	}
 }
 
-// give brings back a slot whose request was answered, or never sent, now.
-func (w *window) give() {
-	// The margin keeps the slot's next request outside a period that is closed at both ends.
+// giveBack returns a slot whose request was answered now, or never sent.
+func (w *window) giveBack() {
+	// The margin counts for the case that the service's period includes both of its ends.
 	w.push(time.Now().Add(period + 20*time.Millisecond))
 }
 
-func (w *window) pop() (time.Time, bool) {
+// pop takes the slot that is ready first, if there is one.
+func (w *window) pop() (ready time.Time, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.unused > 0 {
 		w.unused--
 		return time.Time{}, true
 	}
-	if len(w.free) == 0 {
+	if len(w.reusable) == 0 {
 		return time.Time{}, false
 	}
-	ready := w.free[0]
-	w.free = w.free[1:]
-	w.signal() // for another that waits: one signal may stand for several slots
+	ready = w.reusable[0]
+	w.reusable = w.reusable[1:]
+	w.signal() // the signal that woke this caller may have been for several slots
 	return ready, true
 }
 
 func (w *window) push(ready time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.free = append(w.free, ready)
+	w.reusable = append(w.reusable, ready)
 	w.signal()
 }
 
 func (w *window) signal() {
-	if len(w.free) == 0 {
+	if len(w.reusable) == 0 {
 		return
 	}
 	select {
-	case w.back <- struct{}{}:
+	case w.returned <- struct{}{}:
 	default:
 	}
 }
 
-// A pause is what a 429 asks for: until then, nothing is sent to the vault.
+// A pause is the wait that a 429 asks for. Until it is over, nothing is sent to the vault.
 type pause struct {
 	mu    sync.Mutex
 	until time.Time

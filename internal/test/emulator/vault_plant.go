@@ -17,7 +17,7 @@ type Plant struct {
 	Expires     time.Time
 	NotBefore   time.Time
 	Disabled    bool
-	Managed     bool // by a Key Vault certificate
+	Managed     bool // the secret is managed by a Key Vault certificate
 	ContentType string
 	Tags        map[string]string
 }

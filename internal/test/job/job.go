@@ -26,7 +26,8 @@ import (
 // CommandFiles are the variables that name a file through which a step answers the runner.
 var CommandFiles = []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH"}
 
-// A Job is one step that uses the action. Its runs share workspace, command files and environment.
+// A Job is one step that uses the action. Its runs share workspace, command files and environment; each is a workflow
+// run of its own unless GITHUB_RUN_ID is set.
 type Job struct {
 	// Env is the step's environment, and nothing else is in it. What a test needs otherwise it changes here.
 	Env map[string]string
@@ -34,7 +35,8 @@ type Job struct {
 	Stdout io.Writer
 
 	emulator *emulator.Emulator
-	given    map[string]string // what the emulator's environment was
+	runs     int
+	given    map[string]string // what the emulator's environment and the run's ID were
 }
 
 // New returns a job that may sign in to e: it has the tenant and the client of e in its variables, the workspace dir,
@@ -43,7 +45,6 @@ func New(e *emulator.Emulator, dir string) *Job {
 	env := map[string]string{
 		"GITHUB_WORKSPACE":   dir,
 		"GITHUB_REPOSITORY":  emulator.DefaultRepository,
-		"GITHUB_RUN_ID":      "1",
 		"GITHUB_RUN_ATTEMPT": "1",
 		"AZURE_TENANT_ID":    emulator.DefaultTenant,
 		"AZURE_CLIENT_ID":    emulator.DefaultClient,
@@ -56,9 +57,14 @@ func New(e *emulator.Emulator, dir string) *Job {
 	return j
 }
 
-// renew takes the emulator's environment anew: its request token changes with time. What a test changed of it stays.
+// firstRun is above the IDs that tests set themselves, so that one of those is never taken for one of these.
+const firstRun = 1000
+
+// renew takes the emulator's environment anew, since its request token changes with time, and the ID of another workflow
+// run. What a test changed of it stays.
 func (j *Job) renew() {
-	for _, variable := range j.emulator.Environ() {
+	j.runs++
+	for _, variable := range append(j.emulator.Environ(), fmt.Sprint("GITHUB_RUN_ID=", firstRun+j.runs)) {
 		name, value, _ := strings.Cut(variable, "=")
 		if j.Env[name] == j.given[name] {
 			j.Env[name] = value

@@ -39,18 +39,15 @@ func trust(c func(e *emulator.Emulator) emulator.Credential) func(*emulator.Emul
 
 // troubles are the headings of README's troubleshooting, and how to have the action say each.
 var troubles = map[string]trouble{
-	"the job may not request an ID token": {job: map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "",
-		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""}},
-	"no federated credential is for the subject of the job's ID token": {world: trust(
-		func(*emulator.Emulator) emulator.Credential {
-			return emulator.Credential{Subject: "repo:octo-org/octo-repo:environment:prod"}
-		})},
-	"no federated credential is for the issuer of the job's ID token": {world: trust(
-		func(*emulator.Emulator) emulator.Credential {
-			return emulator.Credential{Issuer: emulator.DefaultIssuer + "/octo-enterprise"}
-		})},
-	"no federated credential is for the audience of the job's ID token": {inputs: map[string]string{"audience": "api://SomethingElse"}},
-	"a federated credential matches the subject of the job's ID token except for letter case, which counts": {
+	"the job may not request an ID token": {job: map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""}},
+	"no federated credential matches the subject of the job's ID token": {world: trust(func(*emulator.Emulator) emulator.Credential {
+		return emulator.Credential{Subject: "repo:octo-org/octo-repo:environment:prod"}
+	})},
+	"no federated credential matches the issuer of the job's ID token": {world: trust(func(*emulator.Emulator) emulator.Credential {
+		return emulator.Credential{Issuer: emulator.DefaultIssuer + "/octo-enterprise"}
+	})},
+	"no federated credential matches the audience of the job's ID token": {inputs: map[string]string{"audience": "api://SomethingElse"}},
+	"a federated credential matches the subject of the job's ID token except for letter case": {
 		world: trust(func(e *emulator.Emulator) emulator.Credential {
 			return emulator.Credential{Subject: strings.ToUpper(e.Subject())}
 		})},

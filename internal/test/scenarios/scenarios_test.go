@@ -112,10 +112,10 @@ func setUp(env *testscript.Env) error {
 	return nil
 }
 
-// job is a job whose command files are the runner's.
+// job is a job of a workflow run of its own, whose command files are the runner's.
 func (w *world) job() *job.Job {
 	j := job.New(w.emulator, w.dir)
-	j.Set("PATH="+os.Getenv("PATH"), "HOME="+w.dir, "GITHUB_RUN_ID=42")
+	j.Set("PATH="+os.Getenv("PATH"), "HOME="+w.dir, fmt.Sprint("GITHUB_RUN_ID=", 42+len(w.runs)))
 	return j
 }
 
