@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -126,6 +127,26 @@ func code(cell string) (string, bool) {
 	}
 	inner, ok = strings.CutSuffix(inner, "`")
 	return inner, ok && !strings.Contains(inner, "`")
+}
+
+// Lines have at most 120 columns, as in the code. What has no place to be broken at has none: a row of a table, a
+// heading, an address, a code span. What is generated is as wide as its source has it.
+func TestWidth(t *testing.T) {
+	generated := regexp.MustCompile(`(?s)<!-- [a-z ]+: begin -->.*?<!-- [a-z ]+: end -->`)
+	blank := func(part string) string { return strings.Repeat("\n", strings.Count(part, "\n")) }
+	unbroken := regexp.MustCompile("^\\s*([|#]|`[^`]+`\\S*|\\S+)")
+	for _, file := range append(texts(t), "action.yml") {
+		text := generated.ReplaceAllStringFunc(read(t, file), blank)
+		for i, line := range strings.Split(text, "\n") {
+			if utf8.RuneCountInString(line) <= 120 {
+				continue
+			}
+			start := unbroken.FindString(line)
+			if bare := strings.TrimSpace(start); bare != "|" && bare != "#" && start != line {
+				t.Errorf("%s:%d has %d columns; expected at most 120", file, i+1, utf8.RuneCountInString(line))
+			}
+		}
+	}
 }
 
 // A mapping is a YAML mapping in the order of its text.
