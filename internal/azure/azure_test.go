@@ -10,17 +10,20 @@ import (
 
 func TestParse(t *testing.T) {
 	for text, domain := range map[string]string{
-		"AzureCloud": "vault.azure.net", "azureusgovernment": "vault.usgovcloudapi.net", "AZURECHINACLOUD": "vault.azure.cn",
+		"AzureCloud": "vault.azure.net", "azureusgovernment": "vault.usgovcloudapi.net",
+		"AZURECHINACLOUD": "vault.azure.cn",
 	} {
 		c, err := azure.Parse(text)
 		if err != nil || c.VaultDomain != domain {
 			t.Errorf("Parse(%q) = %q, %v; want %q", text, c.VaultDomain, err, domain)
 		}
-		if !strings.HasPrefix(c.Authority, "https://login.") || !strings.HasSuffix(c.Authority, "/") || !strings.HasPrefix(c.Audience, "api://AzureADTokenExchange") {
+		authority := strings.HasPrefix(c.Authority, "https://login.") && strings.HasSuffix(c.Authority, "/")
+		if !authority || !strings.HasPrefix(c.Audience, "api://AzureADTokenExchange") {
 			t.Errorf("Parse(%q) has authority %q and audience %q", text, c.Authority, c.Audience)
 		}
 	}
-	if _, err := azure.Parse("AzureGermanCloud"); err == nil || !strings.Contains(err.Error(), "expected one of AzureCloud, AzureUSGovernment, AzureChinaCloud") {
+	const want = "expected one of AzureCloud, AzureUSGovernment, AzureChinaCloud"
+	if _, err := azure.Parse("AzureGermanCloud"); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("Parse of an unknown cloud: %v", err)
 	}
 }
@@ -52,9 +55,12 @@ func TestParseVaultRefuses(t *testing.T) {
 	for _, text := range []string{
 		"", "ab", "1kv", "kv-", "kv--app", "kv_app", "kv.app", "a234567890123456789012345", "kv app", "kv/x", "kv:443",
 		"http://kv-app.vault.azure.net", "https://kv-app.vault.azure.net:8443", "https://user@kv-app.vault.azure.net",
-		"https://kv-app.vault.azure.net/secrets", "https://kv-app.vault.azure.net/?x=y", "https://kv-app.vault.azure.net/#x",
-		"https://kv-app.vault.azure.net.example.com", "https://vault.azure.net", "https://.vault.azure.net", "https://a.b.vault.azure.net",
-		"https://kv-app.example.com", "https://evil.com/kv-app.vault.azure.net", "https://kv-app%2evault.azure.net", "https://kv--app.vault.azure.net",
+		"https://kv-app.vault.azure.net/secrets", "https://kv-app.vault.azure.net/?x=y",
+		"https://kv-app.vault.azure.net/#x",
+		"https://kv-app.vault.azure.net.example.com", "https://vault.azure.net", "https://.vault.azure.net",
+		"https://a.b.vault.azure.net",
+		"https://kv-app.example.com", "https://evil.com/kv-app.vault.azure.net", "https://kv-app%2evault.azure.net",
+		"https://kv--app.vault.azure.net",
 		"https://127.0.0.1", "ftp://kv-app.vault.azure.net", "://", "https://%zz",
 	} {
 		if v, err := azure.ParseVault(text); err == nil {
@@ -79,8 +85,10 @@ func TestCheckID(t *testing.T) {
 func TestVaultURLPattern(t *testing.T) {
 	pattern := regexp.MustCompile(azure.VaultURLPattern())
 	for text, want := range map[string]bool{
-		"https://kv-app.vault.azure.net": true, "https://kv-app.vault.usgovcloudapi.net/": true, "https://kv-app.vault.azure.cn/": true,
-		"https://kv-app.vaultXazure.net": false, "https://kv-app.vault.azure.net/x": false, "http://kv-app.vault.azure.net": false,
+		"https://kv-app.vault.azure.net": true, "https://kv-app.vault.usgovcloudapi.net/": true,
+		"https://kv-app.vault.azure.cn/": true,
+		"https://kv-app.vaultXazure.net": false, "https://kv-app.vault.azure.net/x": false,
+		"http://kv-app.vault.azure.net": false,
 	} {
 		if pattern.MatchString(text) != want {
 			t.Errorf("%q matches: %v, want %v", text, !want, want)

@@ -122,7 +122,8 @@ func TestMentions(t *testing.T) {
 func TestIsName(t *testing.T) {
 	for text, want := range map[string]bool{
 		"password": true, "a": true, "A-b_9": true, strings.Repeat("a", 64): true, "Login": true,
-		"": false, "login": false, "9a": false, "a b": false, "a|b": false, "-a": false, "ä": false, strings.Repeat("a", 65): false, "a\n": false,
+		"": false, "login": false, "9a": false, "a b": false, "a|b": false, "-a": false, "ä": false,
+		strings.Repeat("a", 65): false, "a\n": false,
 	} {
 		if IsName(text) != want {
 			t.Errorf("IsName(%q) = %v, want %v", text, !want, want)
@@ -141,7 +142,9 @@ func TestRenderIsLazyAndDoesNotPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %q %x", value, value, value, value, value, value), fmt.Sprintf("%v %+v %#v", template, template, *template), string(encoded)} {
+	printed := fmt.Sprintf("%[1]v %+[1]v %#[1]v %[1]s %[1]q %[1]x", value)
+	printed += fmt.Sprintf("%v %+v %#v", template, template, *template)
+	for _, text := range []string{printed, string(encoded)} {
 		if strings.Contains(text, canary) {
 			t.Error("a rendered value, or its template, prints a part")
 		}
@@ -187,7 +190,9 @@ func TestMaxLenBoundsEveryValue(t *testing.T) {
 
 // The bound is reached by some text: it is no loose guess.
 func TestMaxLenIsReached(t *testing.T) {
-	worst := map[string]string{"url": "@", "json": "\x01", "xml": `"`, "base64": "a", "base64url": "a", "odbc": "}", "ado": `"`, "shell": "'"}
+	worst := map[string]string{
+		"url": "@", "json": "\x01", "xml": `"`, "base64": "a", "base64url": "a", "odbc": "}", "ado": `"`, "shell": "'",
+	}
 	for _, name := range Filters() {
 		part := strings.Repeat(worst[name], 6)
 		template := mustParse(t, "${password|"+name+"}")
@@ -223,7 +228,9 @@ func drawFilters(t *rapid.T) string {
 
 // Every text is refused with problems inside it, or read into a template whose fixed text and references are all of it.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"", "$", "$$", "${", "${a}", "${a|url}", "${a|url|x}$", "ü${b}$$", "${login}:${password|url}", "\xff${a}"} {
+	for _, seed := range []string{
+		"", "$", "$$", "${", "${a}", "${a|url}", "${a|url|x}$", "ü${b}$$", "${login}:${password|url}", "\xff${a}",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -58,7 +58,8 @@ var readers = []struct {
 	{"xml", `<add password='${password|xml}'/>`, readXMLAttribute},
 	{"base64", "${password|base64}", readBase64(base64.StdEncoding.Strict())},
 	{"base64url", "${password|base64url}", readBase64(base64.RawURLEncoding.Strict())},
-	{"odbc", "Driver={ODBC Driver 18 for SQL Server};Server=db;UID=${login|odbc};PWD=${password|odbc};Encrypt=yes", readODBC},
+	{"odbc", "Driver={ODBC Driver 18 for SQL Server};Server=db;UID=${login|odbc};PWD=${password|odbc};Encrypt=yes",
+		readODBC},
 	{"ado", "Server=db;User ID=${login|ado};Password=${password|ado};Encrypt=True", readADO},
 	{"ado", "Server=db;Password=${password|ado}", readADO},
 }

@@ -37,20 +37,25 @@ var hostile = []struct{ name, text, want string }{
 	{"1 MB of commas", "[" + strings.Repeat("a,", 1<<19-2) + "]", "line breaks and commas"},
 	{"secrets up to the bound", "secrets:\n" + numbered("  k%d:\n", strict.MaxBreaks-1), "no vault is known"},
 	{"unknown keys up to the bound", numbered("k%d: a\n", strict.MaxBreaks), `unknown key "k1"`},
-	{"a key again and again", strings.Repeat("a: b\n", strict.MaxBreaks), "stands twice"},
+	{"a key again and again", strings.Repeat("a: b\n", strict.MaxBreaks), "twice, first at"},
 	{"unknown policies up to the bound", "secrets:\n" + numbered("  k%d: p\n", strict.MaxBreaks-1), "unknown policy"},
 	{"list items up to the bound", strings.Repeat("-\n", strict.MaxBreaks), "is a list"},
-	{"complex keys up to the bound", strings.Repeat("?\n", strict.MaxBreaks), "stands twice"},
+	{"complex keys up to the bound", strings.Repeat("?\n", strict.MaxBreaks), "twice, first at"},
 	{"anchors up to the bound", numbered("- &a%d a\n", strict.MaxBreaks), "is a list"},
 	{"1 MB of colons", strings.Repeat(":", 1<<20), "unknown key"},
 	{"1 MB of quotes", strings.Repeat("'", 1<<20), "is text"},
-	{"dollars up to the bound", "vault: kv-app\nsecrets: {a: {value: '" + strings.Repeat("$.", maxValue/2) + "'}}", "a single $"},
-	{"unknown parts up to the bound", "vault: kv-app\nsecrets: {a: {value: '" + strings.Repeat("${x}", maxValue/4) + "'}}", "unknown part"},
-	{"spaces up to the bound", "vault: kv-app\nsecrets: {a: {value: '" + strings.Repeat(" ", maxValue-2) + "$.'}}", "a single $"},
-	{"a long value, repeated", "vault: kv-app\nsecrets:\n  k: {value: &v '" + strings.Repeat("${x}", maxValue/4) + "'}\n" +
+	{"dollars up to the bound", withValue(strings.Repeat("$.", maxValue/2)), "a single $"},
+	{"unknown parts up to the bound", withValue(strings.Repeat("${x}", maxValue/4)), "unknown part"},
+	{"spaces up to the bound", withValue(strings.Repeat(" ", maxValue-2) + "$."), "a single $"},
+	{"a long value, repeated", "vault: kv-app\nsecrets:\n" +
+		"  k: {value: &v '" + strings.Repeat("${x}", maxValue/4) + "'}\n" +
 		numbered("  k%d: {value: *v}\n", 2000), "with aliases replaced"},
-	{"unknown parts in many secrets, up to the bound", "vault: kv-app\nsecrets: {" + numbered("k%d: {value: '${x}'}, ", strict.MaxBreaks/2) + "}", "unknown part"},
+	{"unknown parts in many secrets, up to the bound", "vault: kv-app\nsecrets: {" +
+		numbered("k%d: {value: '${x}'}, ", strict.MaxBreaks/2) + "}", "unknown part"},
 }
+
+// withValue declares a secret with a value, which is put in quotes.
+func withValue(text string) string { return "vault: kv-app\nsecrets: {a: {value: '" + text + "'}}" }
 
 func staircase(depth int) string {
 	var text strings.Builder
@@ -64,7 +69,8 @@ func laughs() string {
 	var text strings.Builder
 	text.WriteString("a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]\n")
 	for i := 1; i < 10; i++ {
-		fmt.Fprintf(&text, "a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
+		aliases := strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10)
+		fmt.Fprintf(&text, "a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(aliases, ", "))
 	}
 	return text.String()
 }

@@ -19,8 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files and schema.json anew")
 
-// fixtures returns the base names of the files DIR/*EXT of testdata, which must be at least so many: a glob that matches
-// nothing is no passing test.
+// fixtures returns the base names of the files DIR/*EXT of testdata, which must be at least so many: a glob that
+// matches nothing is no passing test.
 func fixtures(t testing.TB, dir, ext string, least int) []string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join("testdata", dir, "*"+ext))
@@ -69,7 +69,7 @@ func badTopics(t testing.TB) []badTopic {
 		for i := 0; i < len(archive.Files); i += 2 {
 			name, ok := strings.CutSuffix(archive.Files[i].Name, ".yml")
 			if !ok || i+1 == len(archive.Files) || archive.Files[i+1].Name != name+".txt" || seen[name] {
-				t.Fatalf("%s: %s and what follows are no new pair of NAME.yml and NAME.txt", path, archive.Files[i].Name)
+				t.Fatalf("%s: %s does not begin a new pair of NAME.yml and NAME.txt", path, archive.Files[i].Name)
 			}
 			seen[name] = true
 			cases = append(cases, badCase{name: name, text: archive.Files[i].Data, want: &archive.Files[i+1]})
@@ -185,7 +185,8 @@ func TestProblemsSayWhatWasExpected(t *testing.T) {
 
 // A text with a mistake in every line is not answered with as many.
 func TestProblemsAreBounded(t *testing.T) {
-	_, err := Parse(Source{File: "passwords.yml", Text: []byte("vault: kv-app\nsecrets:\n" + numbered("  k%d: [x]\n", 5000))})
+	text := "vault: kv-app\nsecrets:\n" + numbered("  k%d: [x]\n", 5000)
+	_, err := Parse(Source{File: "passwords.yml", Text: []byte(text)})
 	if problems, _ := errors.AsType[Problems](err); len(problems) != strict.MaxProblems || problems[0].Place.Line != 3 {
 		t.Errorf("got %d problems, want the first %d", len(problems), strict.MaxProblems)
 	}

@@ -65,8 +65,9 @@ func TestPassphraseDefaults(t *testing.T) {
 		`{words: 6, separator: " ", digit: true}`:    {Words: 6, Separator: " ", Digit: true},
 		"{words: 6, capitalize: true, digit: false}": {Words: 6, Separator: "-", Capitalize: true},
 	} {
-		d, err := Parse(Source{File: "p.yml", Text: []byte("vault: kv-app\nsecrets: {a: {policy: {passphrase: " + text + "}}}\n")})
-		if err != nil || *d.Secrets[0].Parts[0].Rules.Passphrase != want {
+		declared := "vault: kv-app\nsecrets: {a: {policy: {passphrase: " + text + "}}}\n"
+		d, err := Parse(Source{File: "p.yml", Text: []byte(declared)})
+		if err != nil || *d.Secrets[0].Parts[0].rules.Passphrase != want {
 			t.Errorf("passphrase %s: got %+v and error %v, want %+v", text, d, err, want)
 		}
 	}
@@ -80,7 +81,8 @@ func TestByteOrderMarkAndLineEnds(t *testing.T) {
 		"a byte order mark": "\ufeff" + text,
 		"CR LF":             "vault: kv-app\r\nsecrets:\r\n  a:\r\n    value: \"${x}\"\r\n",
 	} {
-		if _, err := Parse(Source{File: "p.yml", Text: []byte(other)}); want == nil || err == nil || err.Error() != want.Error() {
+		_, err := Parse(Source{File: "p.yml", Text: []byte(other)})
+		if want == nil || err == nil || err.Error() != want.Error() {
 			t.Errorf("with %s: got error %v, want %v", name, err, want)
 		}
 	}

@@ -14,8 +14,8 @@ import (
 	"keyvault-passwords/internal/password"
 )
 
-// Schema returns the JSON Schema of a declaration, for editors, made from the tables of the grammar. The file schema.json
-// beside this one holds it. It is of draft 7, which editors support best.
+// Schema returns the JSON Schema of a declaration, for editors, made from the tables of the grammar. The file
+// schema.json beside this one holds it. It is of draft 7, which editors support best.
 //
 // It refuses most of what Parse refuses. It cannot find references to what is not declared, policies that nothing
 // satisfies, and durations that contradict each other.

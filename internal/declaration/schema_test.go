@@ -63,17 +63,20 @@ func asJSON(text []byte) (any, error) {
 	return jsonschema.UnmarshalJSON(bytes.NewReader(encoded))
 }
 
-// beyondSchema are the bad declarations that are valid by any schema: what is wrong with them is a reference, a name that is
-// there twice, an arithmetic, or in the way the text is written.
+// beyondSchema are the bad declarations that are valid by any schema: what is wrong with them is a reference, a name
+// that is there twice, an arithmetic, or in the way the text is written.
 var beyondSchema = []string{
-	"after-beyond-expires", "after-never", "before-expiry-long", "disable-after-beyond-expiry", "disable-after-long", "not-before-beyond-expiry",
+	"after-beyond-expires", "after-never", "before-expiry-long", "disable-after-beyond-expiry", "disable-after-long",
+	"not-before-beyond-expiry",
 	"not-before-beyond-after", "not-before-beyond-disable", "not-before-beyond-expires",
-	"compile-chars-umlaut", "compile-entropy", "compile-exclude-default", "compile-login", "compile-max-of-set", "compile-minimums",
+	"compile-chars-umlaut", "compile-entropy", "compile-exclude-default", "compile-login", "compile-max-of-set",
+	"compile-minimums",
 	"compile-own-entropy", "compile-passphrase-words", "compile-pattern", "compile-rules", "compile-rules-entropy",
 	"duplicate-secret-case", "duplicate-vault", "expires-long",
 	"unknown-part", "unknown-policy", "unknown-policy-generate", "unknown-policy-key", "unknown-policy-own",
 	"unknown-vault", "unknown-vault-none",
-	"value-folded", "value-misspelt-part", "value-part-unused", "value-plain-lines", "value-too-long", "vault-clouds", "vault-none",
+	"value-folded", "value-misspelt-part", "value-part-unused", "value-plain-lines", "value-too-long", "vault-clouds",
+	"vault-none",
 	"yaml-merge", "yaml-tag",
 }
 
@@ -126,7 +129,8 @@ func TestGoodDeclarationsUseEveryKey(t *testing.T) {
 	}
 }
 
-// The schema has a mapping for each of the grammar, with its keys and no other, and says of each what the reference says.
+// The schema has a mapping for each of the grammar, with its keys and no other, and says of each what the reference
+// says.
 func TestSchemaHasTheKeysOfTheGrammar(t *testing.T) {
 	var schema struct {
 		Properties  map[string]struct{ Description string }
@@ -159,7 +163,8 @@ func TestSchemaHasTheKeysOfTheGrammar(t *testing.T) {
 func TestDocumentedBounds(t *testing.T) {
 	for key, want := range map[string]string{
 		"content-type": fmt.Sprintf("at most %d characters", maxType),
-		"tags": fmt.Sprintf("At most %d tags, with names and values of at most %d characters. The action's own tags are refused: %s.",
+		"tags": fmt.Sprintf("At most %d tags, with names and values of at most %d characters. "+
+			"The action's own tags are refused: %s.",
 			maxTags, maxTag, quoted(ownTags[:])),
 	} {
 		i := slices.IndexFunc(secretFields, func(f field[secretSpec]) bool { return f.name == key })
@@ -196,7 +201,8 @@ func TestReferenceNamesEverything(t *testing.T) {
 			t.Errorf("the reference lacks %s", mapping.Title)
 		}
 		for _, key := range mapping.Keys {
-			if key.Doc == "" || !strings.Contains(text, "| `"+key.Name+"` | "+key.Takes+" | "+strings.ReplaceAll(key.Doc, "|", `\|`)+" |\n") {
+			row := "| `" + key.Name + "` | " + key.Takes + " | " + strings.ReplaceAll(key.Doc, "|", `\|`) + " |\n"
+			if key.Doc == "" || !strings.Contains(text, row) {
 				t.Errorf("the reference lacks %s of %s", key.Name, mapping.Title)
 			}
 		}
@@ -207,7 +213,8 @@ func TestReferenceNamesEverything(t *testing.T) {
 		}
 	}
 	for _, line := range strings.Split(text, "\n") {
-		if cells := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|"); strings.HasPrefix(line, "|") && cells != 3 && cells != 4 {
+		cells := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|")
+		if strings.HasPrefix(line, "|") && cells != 3 && cells != 4 {
 			t.Errorf("a row of the reference does not have two or three cells: %s", line)
 		}
 	}
