@@ -50,7 +50,7 @@ func TestParseVault(t *testing.T) {
 	}
 }
 
-// A vault is at a host of Azure's and nowhere else: what is refused here gets neither a token nor a value.
+// A vault is at a host of Azure and nowhere else: what is refused here gets neither a token nor a value.
 func TestParseVaultRefuses(t *testing.T) {
 	for _, text := range []string{
 		"", "ab", "1kv", "kv-", "kv--app", "kv_app", "kv.app", "a234567890123456789012345", "kv app", "kv/x", "kv:443",
@@ -76,7 +76,7 @@ func TestCheckID(t *testing.T) {
 	}
 	for _, bad := range []string{"", "contoso.onmicrosoft.com", good + "0", "../" + good[3:], good + "\n"} {
 		if azure.CheckID(bad) == nil {
-			t.Errorf("CheckID(%q) accepts what is no GUID", bad)
+			t.Errorf("CheckID(%q) accepts it", bad)
 		}
 	}
 }

@@ -2,8 +2,8 @@ package declaration
 
 import "testing"
 
-// BenchmarkParse reads 2,000 secrets: of presets and an own policy; and each with a login, whose policy is another for
-// each.
+// BenchmarkParse reads 2,000 secrets: once with one policy for all, and once with a login each, which makes the policy
+// of each a different one.
 func BenchmarkParse(b *testing.B) {
 	const head = "vault: kv-app\n" +
 		"policies:\n  service: {length: 40, characters: [{from: letter}, {from: digit, min: 2}]}\n" +

@@ -10,7 +10,7 @@ import (
 	"keyvault-passwords/internal/declaration/internal/strict"
 )
 
-// hostile texts, each with a part of the refusal it gets.
+// hostile are hostile texts, each with a part of its refusal.
 var hostile = []struct{ name, text, want string }{
 	{"empty", "", "is empty"},
 	{"only white space", " \n\n  \n", "is empty"},
@@ -88,7 +88,7 @@ func utf16Bytes(text string, high int) string {
 	return b.String()
 }
 
-// numbered repeats a format with a counter.
+// numbered repeats a format, with a counter as its argument.
 func numbered(format string, times int) string {
 	var text strings.Builder
 	for i := range times {
@@ -98,8 +98,8 @@ func numbered(format string, times int) string {
 }
 
 func TestHostileTextsAreRefusedWithinBounds(t *testing.T) {
-	// Bytes allocated in all, which is never less than what is in use at once. What comes up to the bounds is no mishap
-	// but a declaration of tens of thousands of secrets, and may take more.
+	// The total of allocated bytes is an upper bound of the bytes in use. A text up to the bounds may be a declaration
+	// of tens of thousands of secrets, and may take more.
 	const most, mostAtBounds = 64 << 20, 160 << 20
 	for _, tt := range hostile {
 		t.Run(tt.name, func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestHostileTextsAreRefusedWithinBounds(t *testing.T) {
 	}
 }
 
-// BenchmarkHostile states the time that each takes; the bound is 100 ms.
+// BenchmarkHostile measures the time of each. Expected are at most 100 ms.
 func BenchmarkHostile(b *testing.B) {
 	for _, tt := range hostile {
 		b.Run(tt.name, func(b *testing.B) {

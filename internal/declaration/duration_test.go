@@ -40,7 +40,7 @@ func TestParseDuration(t *testing.T) {
 	}
 }
 
-// Reading a duration is no way to spend a run: the text is as long as the declaration allows.
+// BenchmarkParseDurationOfDigits reads a duration as long as the declaration may be: it must not take long.
 func BenchmarkParseDurationOfDigits(b *testing.B) {
 	text := strings.Repeat("9", strict.MaxBytes) + "d"
 	for b.Loop() {

@@ -16,8 +16,8 @@ import (
 	"keyvault-passwords/internal/password"
 )
 
-// encodeDeclaration writes a declaration as YAML that declares the same: what is not in it (unused policies and vaults,
-// comments, spelling) is left out. It writes JSON, which YAML holds, so that it shares no code with what reads.
+// encodeDeclaration writes a declaration as YAML that declares the same, without unused policies and vaults, comments
+// and spelling. It writes JSON, a subset of YAML, and shares no code with the reader.
 func encodeDeclaration(d *Declaration) []byte {
 	policies, vaults := map[string]string{}, map[string]string{}
 	var secrets []string
@@ -122,7 +122,7 @@ func encodePolicy(p password.Policy) string {
 	return mappingOf(pairs...)
 }
 
-// quote writes a text in double quotes, with everything but letters and digits escaped, as YAML does it.
+// quote writes a text in double quotes and escapes everything except letters and digits, as YAML does.
 func quote(text string) string {
 	var b strings.Builder
 	for _, c := range text {
@@ -207,8 +207,8 @@ func TestGoodDeclarationsReadTheSameAgain(t *testing.T) {
 	}
 }
 
-// No text makes Parse panic. What is refused says why, on one line each, in order; what is accepted reads the same
-// again.
+// FuzzParse: no text makes Parse panic; a refusal has one line for each problem, in order; an accepted declaration,
+// written and read again, is equal.
 func FuzzParse(f *testing.F) {
 	var texts [][]byte
 	for _, name := range fixtures(f, "good", ".yml", 8) {
@@ -239,7 +239,7 @@ func inlineVault(isInline bool) *azure.Vault {
 	return nil
 }
 
-// checkProblems fails unless the error is Problems that can be printed, a line each, and lie in the text.
+// checkProblems fails unless the error is Problems, in order, each of which prints as one line and is inside the text.
 func checkProblems(t *testing.T, err error, text string) {
 	t.Helper()
 	problems, ok := errors.AsType[Problems](err)
@@ -254,7 +254,7 @@ func checkProblems(t *testing.T, err error, text string) {
 	}
 	for i, p := range problems {
 		if p.Cause == "" || strings.ContainsFunc(p.Error(), func(c rune) bool { return c < ' ' || c == 0x7f }) {
-			t.Fatalf("%q says nothing, or holds a control character", p.Error())
+			t.Fatalf("%q says nothing, or contains a control character", p.Error())
 		}
 		if p.Place.Line > lines+1 || (p.Place.Line == 0) != (p.Place.Col == 0) {
 			t.Fatalf("%q is nowhere in a text of %d lines", p.Error(), lines)

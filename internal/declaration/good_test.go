@@ -19,7 +19,7 @@ var equalSets = cmp.Comparer(func(a, b *password.Set) bool {
 	return a == b || a != nil && b != nil && a.Fingerprint() == b.Fingerprint()
 })
 
-// ignorePlaces leaves out where things stand.
+// ignorePlaces treats all places as equal.
 var ignorePlaces = cmp.Comparer(func(Place, Place) bool { return true })
 
 // equalTemplates compares templates by their texts.
@@ -27,7 +27,7 @@ var equalTemplates = cmp.Comparer(func(a, b *composite.Template) bool {
 	return a == b || a != nil && b != nil && a.Text() == b.Text()
 })
 
-// sameDeclaration compares what was declared, wherever it is.
+// sameDeclaration compares declarations without their places.
 var sameDeclaration = cmp.Options{equalSets, equalTemplates, ignorePlaces, cmp.AllowUnexported(Part{})}
 
 // goodFiles returns the paths of declarations that must be accepted: the good fixtures and the examples.
@@ -53,7 +53,7 @@ func parseFile(t *testing.T, path string) *Declaration {
 	return declaration
 }
 
-// inputVault is the input that an example leaves to its workflow; fixtures name their vaults themselves.
+// inputVault returns the vault input. The examples leave it to their workflows; the fixtures name their vaults.
 func inputVault(path string) *azure.Vault {
 	if filepath.Dir(path) == filepath.Join("testdata", "good") {
 		return nil
@@ -90,7 +90,7 @@ func TestGoodDeclarations(t *testing.T) {
 	}
 }
 
-// The whole of what the design's own example declares.
+// The long example has every field as declared.
 func TestFullDeclaration(t *testing.T) {
 	got := parseFile(t, filepath.Join("testdata", "good", "full.yml"))
 	standard := []Vault{{Name: "kv-app-prod"}}
@@ -154,7 +154,7 @@ func TestFullDeclaration(t *testing.T) {
 	}
 }
 
-// What stands where, and that it is the author's spelling that is kept.
+// Secrets and vaults have their places, and names their spelling.
 func TestPlaces(t *testing.T) {
 	got := parseFile(t, filepath.Join("testdata", "good", "vaults.yml"))
 	file := filepath.Join("testdata", "good", "vaults.yml")
@@ -220,7 +220,7 @@ func TestInputsOverrideTheDeclaration(t *testing.T) {
 	}
 }
 
-// A vault input that was refused is no missing vault, and hides no other mistake.
+// A refused vault input is not reported again as a missing vault, and hides no other mistake.
 func TestVaultRefused(t *testing.T) {
 	parse := func(secrets string, refused bool) error {
 		_, err := Parse(Source{File: "p.yml", Text: []byte("secrets: {a: " + secrets + "}\n"), VaultRefused: refused})
@@ -259,7 +259,7 @@ func TestInlineInput(t *testing.T) {
 	}
 }
 
-// A whole declaration in the input is one mistake: what it holds is not read as secrets.
+// A whole declaration in the secrets input is one mistake: its keys are not read as secrets.
 func TestWholeDeclarationInline(t *testing.T) {
 	text := "vault: kv-app\npolicies: {p: {length: 40}}\nsecrets: {a: p, b: {login: app}}\n"
 	_, err := Parse(Source{File: "secrets", Text: []byte(text), Inline: true})
@@ -268,7 +268,7 @@ func TestWholeDeclarationInline(t *testing.T) {
 	}
 }
 
-// Before the expiry that before-expiry waits for, after has its time; at it or behind it, it never has.
+// after has an effect only if it ends earlier than expires minus before-expiry.
 func TestAfterThatNeverComes(t *testing.T) {
 	for after, want := range map[string]bool{"75d": true, "76d": false, "90d": false} {
 		text := "a: {expires: 90d, rotate: {after: " + after + ", before-expiry: 14d}}\n"
@@ -279,7 +279,7 @@ func TestAfterThatNeverComes(t *testing.T) {
 	}
 }
 
-// The policy tag changes whenever another declaration would make other values, and only then.
+// Two declarations have the same policy tag exactly if they make the same values.
 func TestPolicyTag(t *testing.T) {
 	tag := func(secret string) string {
 		t.Helper()
@@ -321,7 +321,7 @@ func TestPolicyTag(t *testing.T) {
 	}
 }
 
-// The example that others begin with names the schema in its first line, for editors, by a path that leads to it.
+// The first line of the first example is the path of the schema, for editors.
 func TestExampleNamesTheSchema(t *testing.T) {
 	const example, schema = "../../examples/bootstrap/passwords.yml", "../../internal/declaration/schema.json"
 	want := "# yaml-language-server: $schema=" + schema + "\n"

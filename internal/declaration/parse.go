@@ -363,7 +363,7 @@ func (r *resolver) checkBeforeExpiry(s *secretSpec, spans ...span) {
 	}
 }
 
-// A span is a duration and the key that it is told by.
+// A span is a duration and its key, for messages.
 type span struct {
 	located[time.Duration]
 	key string

@@ -7,7 +7,7 @@ import (
 	"keyvault-passwords/internal/password"
 )
 
-// A refusal is placed at the first of its keys that stands in the policy, or at what stands around it.
+// A problem is placed at the first of its keys that is in the policy, or at the nearest key around it.
 func TestProblemsOfPoliciesArePlaced(t *testing.T) {
 	text := `vault: kv-app
 secrets:
@@ -73,7 +73,7 @@ func TestPassphraseDefaults(t *testing.T) {
 	}
 }
 
-// What editors of other systems do to a file changes nothing of what it says, or of where.
+// A byte order mark and the line ends of Windows change neither a declaration nor its places.
 func TestByteOrderMarkAndLineEnds(t *testing.T) {
 	const text = "vault: kv-app\nsecrets:\n  a:\n    value: \"${x}\"\n"
 	_, want := Parse(Source{File: "p.yml", Text: []byte(text)})

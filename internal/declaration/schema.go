@@ -94,7 +94,7 @@ func definitions() object {
 		"rotate":     mapping(rotateFields, anyOf(required("after"), required("before-expiry"), onPolicyChange())),
 		"secrets": withOne(object{
 			"type":                 "object",
-			"propertyNames":        object{"pattern": secretNamePattern},
+			"propertyNames":        object{"pattern": keyVaultNamePattern},
 			"additionalProperties": anyOf(object{"type": "null"}, ref("policy-reference"), ref("secret")),
 		}),
 

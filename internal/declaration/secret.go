@@ -49,11 +49,11 @@ type rotateSpec struct {
 
 type supersededSpec struct{ disableAfter located[time.Duration] }
 
-// secretNamePattern is what Key Vault accepts:
+// keyVaultNamePattern is what Key Vault accepts:
 // https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates
-const secretNamePattern = `^[0-9a-zA-Z-]{1,127}$`
+const keyVaultNamePattern = `^[0-9a-zA-Z-]{1,127}$`
 
-var secretName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(secretNamePattern) })
+var secretName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(keyVaultNamePattern) })
 
 const secretRemedy = "expected a policy's name, or a mapping such as {policy: azure-sql, expires: 90d}"
 
