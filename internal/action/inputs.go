@@ -240,7 +240,7 @@ func (c *checker) raw(input string) string {
 	return c.runner.Getenv("INPUT_" + strings.ToUpper(input))
 }
 
-// vault reads the default vault, which must be in the cloud of the input. It is nil where none is given or it is refused.
+// vault reads the default vault, which must be in the input's cloud. It is nil if the input is not given or refused.
 func (c *checker) vault(in *azure.Cloud) (vault *azure.Vault, refused bool) {
 	text := c.runner.Input(inputVault)
 	if text == "" {
@@ -251,7 +251,8 @@ func (c *checker) vault(in *azure.Cloud) (vault *azure.Vault, refused bool) {
 	case err != nil:
 		c.problem(inputVault, "%w", err)
 	case in != nil && found.Cloud != nil && found.Cloud.Name != in.Name:
-		c.problem(inputVault, "the vault is in %s and the input cloud is %s; expected the same", found.Cloud.Name, in.Name)
+		c.problem(inputVault, "the vault is in %s and the input cloud is %s; expected the same",
+			found.Cloud.Name, in.Name)
 	default:
 		return &found, false
 	}

@@ -1,6 +1,6 @@
 // Package azure knows the Azure clouds: which Entra authority, Key Vault domain and token audience belong together, and
-// how vaults and IDs are spelt. It refuses a vault whose host is not in one of the domains it knows, so that a declaration
-// cannot send a value, or a token, anywhere else. Its errors are of type [refusal.Refusal].
+// how vaults and IDs are spelt. It refuses a vault whose host is not in one of the domains it knows, so that a
+// declaration cannot send a value, or a token, anywhere else. Its errors are of type [refusal.Refusal].
 package azure
 
 import (
@@ -78,8 +78,8 @@ type Vault struct {
 	Cloud *Cloud // nil: the vault was spelt as a bare name
 }
 
-// VaultNamePattern is a regular expression, without anchors, for the name of a vault of at most [MaxVaultName] characters:
-// letters, digits and single hyphens, a letter first, no hyphen last.
+// VaultNamePattern is a regular expression, without anchors, for the name of a vault of at most [MaxVaultName]
+// characters: letters, digits and single hyphens, a letter first, no hyphen last.
 // https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftkeyvault
 const (
 	VaultNamePattern = `[A-Za-z](-?[A-Za-z0-9]){2,23}`
@@ -102,8 +102,8 @@ func VaultURLPattern() string {
 }
 
 // ParseVault reads a vault as users spell it: its name (kv-app-prod) or its URL (https://kv-app-prod.vault.azure.net/).
-// It refuses a name that Azure does not accept, and a URL that is not https, has a port, a user, a path or a query, or is
-// outside the domains of the clouds.
+// It refuses a name that Azure does not accept, and a URL that is not https, has a port, a user, a path or a query, or
+// is outside the domains of the clouds.
 func ParseVault(text string) (Vault, error) {
 	urlForm := "https://NAME." + clouds[0].VaultDomain + "/"
 	if !strings.Contains(text, "://") {

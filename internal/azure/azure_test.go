@@ -53,7 +53,7 @@ func TestParseVault(t *testing.T) {
 	}
 }
 
-// A vault is at a host of Azure's and nowhere else: what is refused here gets neither a token nor a value.
+// A vault is at a host of Azure and nowhere else: what is refused here gets neither a token nor a value.
 func TestParseVaultRefuses(t *testing.T) {
 	for _, text := range []string{
 		"", "ab", "1kv", "kv-", "kv--app", "kv_app", "kv.app", "a234567890123456789012345", "kv app", "kv/x", "kv:443",
@@ -114,7 +114,7 @@ func TestCheckID(t *testing.T) {
 	}
 	for _, bad := range []string{"", "contoso.onmicrosoft.com", good + "0", "../" + good[3:], good + "\n"} {
 		if azure.CheckID(bad) == nil {
-			t.Errorf("CheckID(%q) accepts what is no GUID", bad)
+			t.Errorf("CheckID(%q) accepts it", bad)
 		}
 	}
 }
@@ -123,8 +123,10 @@ func TestCheckID(t *testing.T) {
 func TestVaultURLPattern(t *testing.T) {
 	pattern := regexp.MustCompile(azure.VaultURLPattern())
 	for text, want := range map[string]bool{
-		"https://kv-app.vault.azure.net": true, "https://kv-app.vault.usgovcloudapi.net/": true, "https://kv-app.vault.azure.cn/": true,
-		"https://kv-app.vaultXazure.net": false, "https://kv-app.vault.azure.net/x": false, "http://kv-app.vault.azure.net": false,
+		"https://kv-app.vault.azure.net": true, "https://kv-app.vault.usgovcloudapi.net/": true,
+		"https://kv-app.vault.azure.cn/": true,
+		"https://kv-app.vaultXazure.net": false, "https://kv-app.vault.azure.net/x": false,
+		"http://kv-app.vault.azure.net": false,
 	} {
 		if pattern.MatchString(text) != want {
 			t.Errorf("%q matches: %v, want %v", text, !want, want)

@@ -4,12 +4,12 @@
 //
 // A template is text with references. ${NAME} is replaced by a generated part, or by the login if NAME is "login".
 // ${NAME|FILTER} is replaced by the part as FILTER writes it. Filters may be chained and apply from left to right:
-// ${password|json|base64}. $$ is a dollar. Any other dollar is refused, so that a typing error is found when the template
-// is read and not when a login fails.
+// ${password|json|base64}. $$ is a dollar. Any other dollar is refused, so that a typing error is found when the
+// template is read and not when a login fails.
 //
-// Every filter is injective: two different parts never become the same text, so a value has all the entropy of each part
-// that its template refers to. Nothing here prints a part: [Template.Render] returns a value that is computed when it is
-// revealed, and not before.
+// Every filter is injective: two different parts never become the same text, so a value has all the entropy of each
+// part that its template refers to. Nothing here prints a part: [Template.Render] returns a value that is computed when
+// it is revealed, and not before.
 package composite
 
 import (
@@ -79,9 +79,9 @@ func (t *Template) Names() []string {
 	return names
 }
 
-// Render returns the value that the template makes of parts and login. It is computed each time it is revealed. parts must
-// have every name that the template refers to, except "login". Render panics if one is missing: that is a fault of the
-// caller, and an incomplete value must never be stored.
+// Render returns the value that the template makes of parts and login. It is computed each time it is revealed. parts
+// must have every name that the template refers to, except "login". Render panics if one is missing: that is a fault of
+// the caller, and an incomplete value must never be stored.
 func (t *Template) Render(parts map[string]sensitive.Value, login string) sensitive.Value {
 	names := t.Names()
 	values := make([]sensitive.Value, len(names))
@@ -158,8 +158,8 @@ func Parse(text string) (*Template, []Problem) {
 	return &Template{text: text, pieces: p.pieces}, nil
 }
 
-// Mentions returns the references in a text, in order, also if the text has mistakes: a mistake in one reference does not
-// hide the others.
+// Mentions returns the references in a text, in order, also if the text has mistakes: a mistake in one reference does
+// not hide the others.
 func Mentions(text string) []Reference {
 	template := Template{pieces: parse(text).pieces}
 	return template.References()

@@ -22,7 +22,7 @@ func mustParse(t interface{ Fatalf(string, ...any) }, text string) *Template {
 	return template
 }
 
-// values makes parts of texts that are no secrets.
+// values makes parts of texts.
 func values(texts map[string]string) map[string]sensitive.Value {
 	parts := map[string]sensitive.Value{}
 	for name, text := range texts {
@@ -106,12 +106,12 @@ func TestReferences(t *testing.T) {
 	}
 	for _, r := range template.References() {
 		if !strings.HasPrefix(template.Text()[r.Offset:], r.Name) {
-			t.Errorf("%s does not stand at offset %d", r.Name, r.Offset)
+			t.Errorf("%s is not at offset %d", r.Name, r.Offset)
 		}
 	}
 }
 
-// A mistake in one reference hides none of the others.
+// A mistake in one reference does not hide the others.
 func TestMentions(t *testing.T) {
 	want := []Reference{{"b", 4}, {"a", 13}, {"login", 23}}
 	if diff := cmp.Diff(want, Mentions("$ ${b|nope}${a|url}$$${login} ${")); diff != "" {
@@ -122,7 +122,8 @@ func TestMentions(t *testing.T) {
 func TestIsName(t *testing.T) {
 	for text, want := range map[string]bool{
 		"password": true, "a": true, "A-b_9": true, strings.Repeat("a", 64): true, "Login": true,
-		"": false, "login": false, "9a": false, "a b": false, "a|b": false, "-a": false, "ä": false, strings.Repeat("a", 65): false, "a\n": false,
+		"": false, "login": false, "9a": false, "a b": false, "a|b": false, "-a": false, "ä": false,
+		strings.Repeat("a", 65): false, "a\n": false,
 	} {
 		if IsName(text) != want {
 			t.Errorf("IsName(%q) = %v, want %v", text, !want, want)
@@ -130,7 +131,7 @@ func TestIsName(t *testing.T) {
 	}
 }
 
-// A value is not there before it is revealed, and the template keeps nothing of it.
+// A value is computed when it is revealed and not before, and the template keeps no part.
 func TestRenderIsLazyAndDoesNotPrint(t *testing.T) {
 	const canary = "canary-7351"
 	computed := 0
@@ -141,7 +142,9 @@ func TestRenderIsLazyAndDoesNotPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %q %x", value, value, value, value, value, value), fmt.Sprintf("%v %+v %#v", template, template, *template), string(encoded)} {
+	printed := fmt.Sprintf("%[1]v %+[1]v %#[1]v %[1]s %[1]q %[1]x", value)
+	printed += fmt.Sprintf("%v %+v %#v", template, template, *template)
+	for _, text := range []string{printed, string(encoded)} {
 		if strings.Contains(text, canary) {
 			t.Error("a rendered value, or its template, prints a part")
 		}
@@ -154,7 +157,7 @@ func TestRenderIsLazyAndDoesNotPrint(t *testing.T) {
 	}
 }
 
-// A value with a hole in it must not come into being: it would be stored, and be guessed.
+// A value with a missing part would be stored, and could be guessed: rendering it panics.
 func TestRenderRefusesAMissingPart(t *testing.T) {
 	defer func() {
 		if recover() == nil {
@@ -164,7 +167,7 @@ func TestRenderRefusesAMissingPart(t *testing.T) {
 	mustParse(t, "${a}${b}").Render(values(map[string]string{"a": "x"}), "")
 }
 
-// No template, filter or text makes a value longer than MaxLen says, and without parts it is exact.
+// No value is longer than MaxLen, and without parts MaxLen is exact.
 func TestMaxLenBoundsEveryValue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		part := rapid.SliceOfN(rapid.Byte(), 0, 30).Draw(t, "part")
@@ -185,9 +188,11 @@ func TestMaxLenBoundsEveryValue(t *testing.T) {
 	}
 }
 
-// The bound is reached by some text: it is no loose guess.
+// Some text reaches the bound of each filter.
 func TestMaxLenIsReached(t *testing.T) {
-	worst := map[string]string{"url": "@", "json": "\x01", "xml": `"`, "base64": "a", "base64url": "a", "odbc": "}", "ado": `"`, "shell": "'"}
+	worst := map[string]string{
+		"url": "@", "json": "\x01", "xml": `"`, "base64": "a", "base64url": "a", "odbc": "}", "ado": `"`, "shell": "'",
+	}
 	for _, name := range Filters() {
 		part := strings.Repeat(worst[name], 6)
 		template := mustParse(t, "${password|"+name+"}")
@@ -221,9 +226,12 @@ func drawFilters(t *rapid.T) string {
 	return text.String()
 }
 
-// Every text is refused with problems inside it, or read into a template whose fixed text and references are all of it.
+// FuzzParse: every text is refused with problems inside it, or is a template that consists of its fixed text and
+// references.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"", "$", "$$", "${", "${a}", "${a|url}", "${a|url|x}$", "ü${b}$$", "${login}:${password|url}", "\xff${a}"} {
+	for _, seed := range []string{
+		"", "$", "$$", "${", "${a}", "${a|url}", "${a|url|x}$", "ü${b}$$", "${login}:${password|url}", "\xff${a}",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

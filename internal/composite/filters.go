@@ -69,8 +69,8 @@ func FilterDoc(name string) string {
 	return ""
 }
 
-// writeURL keeps the unreserved characters and encodes all others, the space as %20, so that it fits user information, a
-// path segment and a query component. https://www.rfc-editor.org/rfc/rfc3986#section-2.3
+// writeURL keeps the unreserved characters and encodes all others, the space as %20, so that it fits user information,
+// a path segment and a query component. https://www.rfc-editor.org/rfc/rfc3986#section-2.3
 func writeURL(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for _, b := range text {
@@ -127,8 +127,8 @@ func writeODBC(text []byte) []byte { return quote(text, '{', '}', "}}") }
 // https://learn.microsoft.com/dotnet/api/system.data.common.dbconnection.connectionstring#remarks
 func writeADO(text []byte) []byte { return quote(text, '"', '"', `""`) }
 
-// writeShell puts the value in single quotes, where only the quote itself is special: each one ends the quotation, follows
-// escaped, and begins a new quotation.
+// writeShell puts the value in single quotes, where only the quote itself is special: each one ends the quotation,
+// follows escaped, and begins a new quotation.
 // https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_02_02
 func writeShell(text []byte) []byte { return quote(text, '\'', '\'', `'\''`) }
 

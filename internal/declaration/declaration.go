@@ -1,14 +1,15 @@
 // Package declaration reads what the user declared: which secrets, made to which policy, kept in which vaults, for how
-// long. [Parse] turns YAML into checked structs, and finds every mistake of a text in one run, each with its place, what is
-// wrong and what was expected. What it returns needs no further check: every name, policy, duration and reference in it is
-// sound, and every policy is compiled.
+// long. [Parse] turns YAML into checked structs. It finds every mistake of a text in one run, each with its place, its
+// cause and what was expected. What it returns needs no further check: every name, policy, duration and reference is
+// valid, and every policy is compiled.
 //
-// It refuses what it does not understand: an unknown key is a mistake, and so is a key that stands twice, a number where
-// text belongs, a policy that nothing satisfies, and durations that contradict each other. It knows neither the network
-// nor any value: what a message quotes is the declaration's own text.
+// It refuses what it does not understand: an unknown key, a key that is there twice, a number instead of text, a policy
+// that no password satisfies, and durations that contradict each other. It knows neither the network nor any value: its
+// messages quote only the text of the declaration.
 //
-// The grammar is a table for each kind of mapping, in grammar.go. The reader, the JSON Schema for editors ([Schema], kept
-// in schema.json) and the reference ([Reference]) are made from these tables, so none can say what another does not.
+// The grammar is a table for each kind of mapping, in grammar.go. The reader, the JSON Schema for editors ([Schema], in
+// schema.json) and the reference ([Reference]) are all made from these tables. Package strict, below this one, reads
+// YAML with places and knows nothing of declarations.
 package declaration
 
 import (
@@ -19,20 +20,20 @@ import (
 	"keyvault-passwords/internal/password"
 )
 
-// A Declaration is what the user declared, checked: every name, policy, duration and reference in it is sound.
+// A Declaration is what the user declared. Every name, policy, duration and reference in it is valid.
 type Declaration struct {
 	Secrets []Secret    // in the order of the file
-	Cloud   azure.Cloud // of all its vaults: the input's, else the one a vault URL names, else the public cloud
+	Cloud   azure.Cloud // of all vaults: the input's, or the one that a vault URL names, or the public cloud
 }
 
 // A Secret is one declared secret.
 type Secret struct {
 	Name        string              // as declared; Key Vault ignores letter case
 	Place       Place               // of its name in the declaration
-	Vaults      []Vault             // where it is stored: one or more, no vault twice
-	Parts       []Part              // what is generated for it, one or more, in the order of the file
-	Value       *composite.Template // how the parts make the value. Nil: the only part is the value
-	Login       string              // the account the value is for; "" if none. Value may name it
+	Vaults      []Vault             // one or more, no vault twice
+	Parts       []Part              // the generated parts, one or more, in the order of the file
+	Value       *composite.Template // makes the value of the parts. Nil: the only part is the value
+	Login       string              // the account that the value is for; "" if none. Value may refer to it
 	ContentType string              // "" if none
 	Tags        map[string]string   // the user's own
 
@@ -42,26 +43,26 @@ type Secret struct {
 // A Vault is where a secret is stored.
 type Vault struct {
 	Name     string // the vault's real name in lower case: kv-app-prod
-	Alias    string // its name in `vaults`; "" where it is the default vault
-	TenantID string // "" where the run's applies
-	ClientID string // likewise
-	Place    Place  // where the declaration names it; zero where an input does
+	Alias    string // its name under `vaults`; "" for the default vault
+	TenantID string // "": the run's
+	ClientID string // "": the run's
+	Place    Place  // of the reference to it in the declaration; zero if an input names it
 }
 
-// A Part is one generated piece of a value.
+// A Part is a generated part of a value.
 type Part struct {
-	Name   string          // "password" where the secret is no composite of several
-	Policy string          // the policy's name, or "inline"
-	Rules  password.Policy // the policy itself, with the secret's login
-	Set    *password.Set   // Rules, compiled
+	Name   string        // "password" if the secret does not name its parts
+	Policy string        // the policy's name, or "inline"
+	Set    *password.Set // the policy with the secret's login, compiled
+
+	rules password.Policy // the same before it was compiled
 }
 
 // A Place is a position in the declaration, whose file is named as the user did, or "secrets" for the inline input. The
 // zero Place is nowhere.
 type Place = strict.Place
 
-// A Problem is one mistake in the declaration. Its cause names the offending text, its remedy says what was expected, with
-// the alternatives.
+// A Problem is one mistake in the declaration. Its cause names the offending text; its remedy says what was expected.
 type Problem = strict.Problem
 
 // Problems is every mistake found in one reading, in the order of the file. It never quotes a value.
@@ -76,8 +77,8 @@ type Source struct {
 	Text   []byte
 	Inline bool // Text is the `secrets` input: only the mapping under `secrets:`, and File is "secrets"
 
-	// The `vault` input, which overrides the declaration's own `vault`. Nil: not given, or refused. Its cloud, if it has one,
-	// must be Cloud, if that is given.
+	// The `vault` input, which overrides the declaration's own `vault`. Nil: not given, or refused. Its cloud, if it
+	// has one, must be Cloud, if that is given.
 	Vault        *azure.Vault
 	VaultRefused bool // the input was given and refused: that no vault is known is then not reported
 

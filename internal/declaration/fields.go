@@ -28,7 +28,8 @@ func locate[T any](r *reader, n *strict.Node, value T) located[T] {
 	return located[T]{value: value, place: r.Place(n), node: n}
 }
 
-// A field is one key of a mapping that is read into a T: how it is read, and what the reference and the schema say of it.
+// A field is one key of a mapping that is read into a T: how it is read, and what the reference and the schema say of
+// it.
 type field[T any] struct {
 	name    string
 	takes   string   // its value, for the reference: "text", "list of text"
@@ -51,7 +52,7 @@ func readFields[T any](r *reader, n *strict.Node, what, remedy string, fields []
 			r.Unknown(r.Place(entry.Key), "key", entry.Name(), " in "+what, namesOf(fields))
 		case strict.KindOf(entry.Value) == strict.Empty:
 			r.Refuse(r.Place(entry.Key), fmt.Sprintf("%s has no value", entry.Name()),
-				"expected "+fields[i].takes+", or leave the key out")
+				"set it ("+fields[i].takes+") or remove the key")
 		default:
 			if d, ok := any(into).(noter); ok {
 				d.note(entry.Name(), r.Place(entry.Value))

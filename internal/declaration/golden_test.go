@@ -19,8 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files and schema.json anew")
 
-// fixtures returns the base names of the files DIR/*EXT of testdata, which must be at least so many: a glob that matches
-// nothing is no passing test.
+// fixtures returns the base names of the files DIR/*EXT of testdata. It fails if they are fewer than least: a glob that
+// matches nothing must not pass.
 func fixtures(t testing.TB, dir, ext string, least int) []string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join("testdata", dir, "*"+ext))
@@ -43,7 +43,7 @@ func readFile(t testing.TB, path ...string) []byte {
 	return text
 }
 
-// A badCase is a declaration that is refused, and the error: the files NAME.yml and NAME.txt of an archive.
+// A badCase is a declaration that is refused, and its error: the files NAME.yml and NAME.txt of an archive.
 type badCase struct {
 	name string
 	text []byte
@@ -57,7 +57,7 @@ type badTopic struct {
 	cases   []badCase
 }
 
-// badTopics returns the archives of testdata/bad. All that is in them must be pairs, and no name may be there twice.
+// badTopics returns the archives of testdata/bad. Their files must be pairs, and no name may be there twice.
 func badTopics(t testing.TB) []badTopic {
 	t.Helper()
 	var topics []badTopic
@@ -69,7 +69,7 @@ func badTopics(t testing.TB) []badTopic {
 		for i := 0; i < len(archive.Files); i += 2 {
 			name, ok := strings.CutSuffix(archive.Files[i].Name, ".yml")
 			if !ok || i+1 == len(archive.Files) || archive.Files[i+1].Name != name+".txt" || seen[name] {
-				t.Fatalf("%s: %s and what follows are no new pair of NAME.yml and NAME.txt", path, archive.Files[i].Name)
+				t.Fatalf("%s: %s does not begin a new pair of NAME.yml and NAME.txt", path, archive.Files[i].Name)
 			}
 			seen[name] = true
 			cases = append(cases, badCase{name: name, text: archive.Files[i].Data, want: &archive.Files[i+1]})
@@ -127,7 +127,7 @@ func checkBad(t *testing.T, bad badCase) {
 	}
 }
 
-// linesOf returns the lines that have problems. A file as a whole has no line.
+// linesOf returns the lines with problems. The file as a whole has no line.
 func linesOf(problems Problems) []int {
 	var lines []int
 	for _, p := range problems {
@@ -140,8 +140,8 @@ func linesOf(problems Problems) []int {
 
 var mark = regexp.MustCompile(`# wrong(?:: (\d+))?$`)
 
-// marked returns the lines that end in "# wrong", and those named by a line "# wrong: LINE", which is for text that can
-// hold no comment.
+// marked returns the lines that end in "# wrong", and those that a line "# wrong: LINE" names, for a text that cannot
+// have a comment.
 func marked(text []byte) []int {
 	var lines []int
 	for i, line := range strings.Split(string(text), "\n") {
@@ -183,9 +183,10 @@ func TestProblemsSayWhatWasExpected(t *testing.T) {
 	}
 }
 
-// A text with a mistake in every line is not answered with as many.
+// The number of problems is bounded, also for a text with a mistake in every line.
 func TestProblemsAreBounded(t *testing.T) {
-	_, err := Parse(Source{File: "passwords.yml", Text: []byte("vault: kv-app\nsecrets:\n" + numbered("  k%d: [x]\n", 5000))})
+	text := "vault: kv-app\nsecrets:\n" + numbered("  k%d: [x]\n", 5000)
+	_, err := Parse(Source{File: "passwords.yml", Text: []byte(text)})
 	if problems, _ := errors.AsType[Problems](err); len(problems) != strict.MaxProblems || problems[0].Place.Line != 3 {
 		t.Errorf("got %d problems, want the first %d", len(problems), strict.MaxProblems)
 	}

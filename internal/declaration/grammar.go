@@ -2,8 +2,8 @@ package declaration
 
 import "keyvault-passwords/internal/declaration/internal/strict"
 
-// The grammar: a table for each kind of mapping. A row has a key, what the reference and the JSON Schema say of it, and how
-// it is read, so that none of the three knows a key that another does not.
+// The grammar: a table for each kind of mapping. A row has a key, what the reference and the JSON Schema say of it, and
+// how it is read, so that none of the three knows a key that another does not.
 
 // Bounds on texts, in characters. The documentation of a key that has a bound of its own names it.
 const (
@@ -240,7 +240,8 @@ var policyFields = []field[policyDraft]{
 	},
 	{
 		name: "rules", takes: "text", schema: "long-text", notWith: notWithPhrase,
-		doc:  "A `passwordrules` text, as Apple and browsers define it. It replaces the rules from `length` to `max-run`.",
+		doc: "A `passwordrules` text, as Apple and browsers define it. " +
+			"It replaces the rules from `length` to `max-run`.",
 		read: func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Rules, _ = r.Line(n, "rules", maxPattern) },
 	},
 }

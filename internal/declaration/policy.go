@@ -12,17 +12,17 @@ import (
 	"keyvault-passwords/internal/password"
 )
 
-// A policyDraft is a policy as it was read: not compiled yet, with the places of its keys.
+// A policyDraft is a policy as it was read, before it is compiled, with the places of its keys.
 type policyDraft struct {
 	name   string // under policies; "inline" elsewhere
 	place  Place
 	policy password.Policy
 	source string           // identifies the policy: a preset's name, or the content of the mapping
 	places map[string]Place // of values by their path, as password.Problem names them: "characters[2].min"
-	sound  bool             // nothing was wrong while it was read
+	sound  bool             // no problem was found in it
 }
 
-// Names in a policy tag of what has no name under policies. No policy there may have one of them.
+// The names in the policy tags of secrets whose policy has no name. They are reserved.
 const (
 	inline       = "inline"
 	compositeTag = "composite"
@@ -34,16 +34,16 @@ type policyUse struct {
 	draft *policyDraft
 }
 
-const policyWant = "expected the name of a preset or of one of policies, or a mapping of rules"
+const policyRemedy = "expected the name of a preset, the name of one of policies, or a mapping of rules"
 
-// readPolicyUse reads a policy where it is used. One that was refused has neither name nor draft.
+// readPolicyUse reads a policy where it is used. A policy that was refused has neither name nor draft.
 func (r *reader) readPolicyUse(n *strict.Node, what string) located[policyUse] {
 	switch kind := strict.KindOf(n); kind {
 	case strict.Mapping:
 		return locate(r, n, policyUse{draft: r.readPolicy(n, inline)})
 	case strict.Text:
 	default:
-		r.Refuse(r.Place(n), fmt.Sprintf("%s is %s", what, kind), policyWant)
+		r.Refuse(r.Place(n), fmt.Sprintf("%s is %s", what, kind), policyRemedy)
 		return located[policyUse]{}
 	}
 	name, _ := r.Line(n, what, maxText)
@@ -77,23 +77,25 @@ func readLength(r *reader, n *strict.Node, d *policyDraft) {
 	before := r.Found()
 	readFields(r, n, "length", "expected a number or {min, max}", lengthFields, &lengthDraft{d})
 	if r.Found() == before && (d.policy.Length.Min == 0 || d.policy.Length.Max == 0) {
-		r.Refuse(r.Place(n), "length has only one end", "expected both, as in {min: 24, max: 40}, or one number")
+		r.Refuse(r.Place(n), "length has only one of min and max",
+			"expected both, as in {min: 24, max: 40}, or a number")
 	}
 }
 
 // readCharacters reads the list of character sets.
 func readCharacters(r *reader, n *strict.Node, d *policyDraft) {
-	const want = "expected a list of sets, such as [{from: lower, min: 1}]"
-	items, ok := r.Items(n, "characters", want)
+	const remedy = "expected a list of sets, such as [{from: lower, min: 1}]"
+	items, ok := r.Items(n, "characters", remedy)
 	if ok && len(items) == 0 {
-		r.Refuse(r.Place(n), "characters is empty", want)
+		r.Refuse(r.Place(n), "characters is empty", remedy)
 	}
 	for i, item := range items {
 		path := fmt.Sprintf("characters[%d]", i)
 		d.places[path] = r.Place(item)
 		set := charsetDraft{path: path, draft: d}
 		before := r.Found()
-		readFields(r, item, "a character set", "expected a mapping, such as {from: lower, min: 1}", charsetFields, &set)
+		const remedy = "expected a mapping, such as {from: lower, min: 1}"
+		readFields(r, item, "a character set", remedy, charsetFields, &set)
 		if r.Found() == before {
 			r.checkCharset(item, set.charset)
 		}
@@ -101,14 +103,14 @@ func readCharacters(r *reader, n *strict.Node, d *policyDraft) {
 	}
 }
 
-// checkCharset checks that a character set has one source of characters.
+// checkCharset checks that a character set has exactly one of from and chars.
 func (r *reader) checkCharset(n *strict.Node, set password.Charset) {
-	const want = "expected {from: CLASS} or {chars: \"...\"}"
+	const remedy = "expected {from: CLASS} or {chars: \"...\"}"
 	switch {
 	case set.From == "" && set.Chars == "":
-		r.Refuse(r.Place(n), "a character set with neither from nor chars", want)
+		r.Refuse(r.Place(n), "a character set has neither from nor chars", remedy)
 	case set.From != "" && set.Chars != "":
-		r.Refuse(r.Place(n), "a character set with both from and chars", want+"; two sets may stand side by side")
+		r.Refuse(r.Place(n), "a character set has both from and chars", remedy+"; to use both, declare two sets")
 	}
 }
 
@@ -134,9 +136,10 @@ func readDictionary(r *reader, n *strict.Node, d *policyDraft) {
 func readPassphrase(r *reader, n *strict.Node, d *policyDraft) {
 	phrase := password.Passphrase{Separator: "-"}
 	before := r.Found()
-	ok := readFields(r, n, "passphrase", "expected a mapping, such as {words: 8}", passphraseFields, &phraseDraft{&phrase, d})
+	const remedy = "expected a mapping, such as {words: 8}"
+	ok := readFields(r, n, "passphrase", remedy, passphraseFields, &phraseDraft{Passphrase: &phrase, draft: d})
 	if ok && r.Found() == before && phrase.Words == 0 {
-		r.Refuse(r.Place(n), "passphrase has no words", "expected how many, as in {words: 8}")
+		r.Refuse(r.Place(n), "passphrase has no words", "expected their number, as in {words: 8}")
 	}
 	d.policy.Passphrase = &phrase
 }
@@ -175,11 +178,13 @@ func (r *reader) readTexts(n *strict.Node, what string, d *policyDraft) []string
 	})
 }
 
-// readList reads a list of one item or more, and notes the place of each.
-func readList(r *reader, n *strict.Node, what string, d *policyDraft, read func(*reader, *strict.Node, string) (string, bool)) []string {
+// readList reads a list of at least one item, and notes the place of each.
+func readList(
+	r *reader, n *strict.Node, what string, d *policyDraft, read func(*reader, *strict.Node, string) (string, bool),
+) []string {
 	items, ok := r.Items(n, what, "expected a list")
 	if ok && len(items) == 0 {
-		r.Refuse(r.Place(n), what+" is empty", "expected one item or more, or leave the key out")
+		r.Refuse(r.Place(n), what+" is empty", "expected at least one item; otherwise remove the key")
 	}
 	var list []string
 	for i, item := range items {
@@ -191,11 +196,11 @@ func readList(r *reader, n *strict.Node, what string, d *policyDraft, read func(
 	return list
 }
 
-// readCount reads a whole number of one or more: for rules that a zero would switch off in silence.
+// readCount reads a whole number of at least 1, for rules that 0 would turn off without a word.
 func (r *reader) readCount(n *strict.Node, what string) (int, bool) {
 	number, ok := r.Integer(n, what, 1)
 	if ok && number == 0 {
-		r.Refuse(r.Place(n), what+" is 0", "expected 1 or more, or leave the key out")
+		r.Refuse(r.Place(n), what+" is 0", "expected 1 or more; otherwise remove the key")
 		return 0, false
 	}
 	return number, ok
@@ -208,18 +213,19 @@ func (r *reader) readPolicies(n *strict.Node) map[string]*policyDraft {
 	for _, entry := range entries {
 		name := entry.Name()
 		if _, taken := password.Preset(name); taken || name == inline || name == compositeTag {
-			r.Refuse(r.Place(entry.Key), fmt.Sprintf("policy name %q is taken", name), "expected a name that is neither a preset's, inline nor composite")
+			r.Refuse(r.Place(entry.Key), fmt.Sprintf("the policy name %q is reserved", name),
+				"expected a name other than inline, composite and the presets' names")
 		} else if !strict.IsName(name) {
-			r.Refuse(r.Place(entry.Key), fmt.Sprintf("%q is not a policy name", strict.Clip(name)), aliasWant)
+			r.Refuse(r.Place(entry.Key), fmt.Sprintf("%q is not a policy name", strict.Clip(name)), nameRemedy)
 		}
 		policies[name] = r.readPolicy(entry.Value, name)
 	}
 	return policies
 }
 
-// aliasWant says how policies and vaults of the declaration may be called: see [strict.IsName]. A policy's name is part of
-// a tag of at most 256 characters.
-const aliasWant = "expected a letter, then up to 63 letters, digits, hyphens and underscores"
+// nameRemedy says what [strict.IsName] accepts: the names of policies, vaults and parts. A policy's name is part of a
+// tag of at most 256 characters.
+const nameRemedy = "expected a letter, followed by up to 63 letters, digits, hyphens and underscores"
 
 // A policyKey identifies a policy with a login.
 type policyKey struct{ source, login string }
@@ -244,7 +250,7 @@ func (r *resolver) compile(draft *policyDraft, login string) (*password.Set, err
 	return done.set, done.err
 }
 
-// checkPolicies compiles every policy under policies, the unused too, and marks those that are refused.
+// checkPolicies compiles every policy under policies, including unused ones, and marks those that are refused.
 func (r *resolver) checkPolicies() {
 	for _, name := range slices.Sorted(maps.Keys(r.policies)) {
 		if draft := r.policies[name]; draft.sound {
@@ -253,7 +259,7 @@ func (r *resolver) checkPolicies() {
 	}
 }
 
-// compileDraft compiles a policy with a login, and notes what is wrong at the keys concerned.
+// compileDraft compiles a policy with a login, and notes each problem at the key concerned.
 func (r *resolver) compileDraft(draft *policyDraft, login string) *password.Set {
 	set, err := r.compile(draft, login)
 	if err != nil {
@@ -273,8 +279,8 @@ func problemsOf(err error) []password.Problem {
 	return []password.Problem{{Text: "the policy is refused: " + err.Error()}}
 }
 
-// locate returns the place of the first of the keys that stands in the policy, or of the nearest key around it, or of
-// the policy.
+// locate returns the place of the first of the keys that is in the policy, or of the nearest key around it; if there is
+// none, of the policy.
 func (d *policyDraft) locate(keys []string) Place {
 	for _, key := range keys {
 		for key != "" {
@@ -287,7 +293,7 @@ func (d *policyDraft) locate(keys []string) Place {
 	return d.place
 }
 
-// readSeparator reads what stands between words: any printable text, the empty one too.
+// readSeparator reads the text between words: any printable text, including the empty one.
 func (p *phraseDraft) readSeparator(r *reader, n *strict.Node) {
 	text, ok := r.Scalar(n, "separator")
 	if ok && r.Printable(n, "separator") {

@@ -15,8 +15,8 @@ import (
 	"keyvault-passwords/internal/password"
 )
 
-// Schema returns the JSON Schema of a declaration, for editors, made from the tables of the grammar. The file schema.json
-// beside this one holds it. It is of draft 7, which editors support best.
+// Schema returns the JSON Schema of a declaration, for editors, made from the tables of the grammar. The file
+// schema.json beside this one holds it. It is of draft 7, which editors support best.
 //
 // It refuses most of what Parse refuses. It cannot find references to what is not declared, policies that nothing
 // satisfies, and durations that contradict each other.
@@ -95,7 +95,7 @@ func definitions() object {
 		"rotate":     mapping(rotateFields, anyOf(required("after"), required("before-expiry"), onPolicyChange())),
 		"secrets": withOne(object{
 			"type":                 "object",
-			"propertyNames":        object{"pattern": secretNamePattern},
+			"propertyNames":        object{"pattern": keyVaultNamePattern},
 			"additionalProperties": anyOf(object{"type": "null"}, ref("policy-reference"), ref("secret")),
 		}),
 

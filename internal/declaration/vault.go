@@ -40,39 +40,40 @@ func (r *reader) readVault(n *strict.Node, what string) (azure.Vault, bool) {
 	return vault, err == nil
 }
 
-// readAliases reads the mapping under vaults. No two names are of one vault: it would have two identities.
+// readAliases reads the mapping under vaults. A vault has only one name there, since it would otherwise have two
+// identities.
 func (r *resolver) readAliases(n *strict.Node) {
 	entries, _ := r.Entries(n, "vaults", "expected a mapping of names to vaults, such as {eu: {name: kv-app-eu}}")
 	aliasOf := map[string]string{}
 	for _, entry := range entries {
 		alias := entry.Name()
 		if !strict.IsName(alias) {
-			r.Refuse(r.Place(entry.Key), fmt.Sprintf("%q is not a name for a vault", strict.Clip(alias)), aliasWant)
+			r.Refuse(r.Place(entry.Key), fmt.Sprintf("%q is not a name for a vault", strict.Clip(alias)), nameRemedy)
 		}
 		vault := r.readAlias(alias, entry.Value)
 		if other, ok := aliasOf[vault.Name]; ok && vault.Name != "" {
-			r.Refuse(r.Place(entry.Key), fmt.Sprintf("vault %s is already called %q", vault.Name, other), "expected one name for each vault")
+			r.Refuse(r.Place(entry.Key), fmt.Sprintf("vault %s already has the name %q", vault.Name, other),
+				"expected one name for each vault")
 		}
 		aliasOf[vault.Name] = alias
 		r.aliases[alias] = vault
 	}
 }
 
-// readAlias reads one entry of vaults. A vault without a name is one that was refused.
+// readAlias reads one entry of vaults. If it is refused, the vault has no name.
 func (r *resolver) readAlias(alias string, n *strict.Node) Vault {
-	const want = "expected a mapping, such as {name: kv-app-eu}"
+	const remedy = "expected a mapping, such as {name: kv-app-eu}"
 	var a aliasSpec
 	before := r.Found()
-	ok := readFields(r.reader, n, "a vault", want, vaultFields, &a)
+	ok := readFields(r.reader, n, "a vault", remedy, vaultFields, &a)
 	if ok && r.Found() == before && a.vault.Name == "" {
-		r.Refuse(r.Place(n), "a vault without a name", want)
+		r.Refuse(r.Place(n), "the vault has no name", remedy)
 	}
 	r.oneCloud(a.vault, r.Place(n))
 	return Vault{Name: a.vault.Name, Alias: alias, TenantID: a.tenant, ClientID: a.client}
 }
 
-// readDefault finds the vault of secrets that name none: the input's, else the declaration's own, which is checked in
-// any case.
+// readDefault finds the default vault: the input's, or else the declaration's own, which is checked in any case.
 func (r *resolver) readDefault(n *strict.Node, input *azure.Vault) {
 	if input != nil {
 		r.vault = &Vault{Name: input.Name}
@@ -91,24 +92,26 @@ func (r *resolver) readDefault(n *strict.Node, input *azure.Vault) {
 	r.vaultRefused = r.vaultRefused || !ok
 }
 
-// oneCloud notes a vault that is in another cloud than what came before it.
+// oneCloud notes a vault that is in another cloud than the input or the vaults before it.
 func (r *resolver) oneCloud(vault azure.Vault, at Place) {
 	switch {
 	case vault.Cloud == nil:
 	case r.cloud == nil:
 		r.cloud = vault.Cloud
 	case r.cloud.Name != vault.Cloud.Name:
-		r.Refuse(at, fmt.Sprintf("vault %s is in %s, and the run is in %s", vault.Name, vault.Cloud.Name, r.cloud.Name), "expected all vaults of a run in one cloud")
+		cause := fmt.Sprintf("vault %s is in %s, and the run is in %s", vault.Name, vault.Cloud.Name, r.cloud.Name)
+		r.Refuse(at, cause, "expected all vaults of a run in one cloud")
 	}
 }
 
-// unknownVault notes a name that does not stand under vaults.
+// unknownVault notes a name that is not under vaults.
 func (r *resolver) unknownVault(name located[string]) {
-	want := "expected vaults in the declaration, which names them"
+	remedy := "add it to vaults in the declaration"
 	if len(r.aliases) > 0 {
-		want = strict.Alternatives(name.value, slices.Sorted(maps.Keys(r.aliases))) + ", the names under vaults"
+		known := slices.Sorted(maps.Keys(r.aliases))
+		remedy = strict.Alternatives(name.value, known) + ", from the declaration's vaults"
 	}
-	r.Refuse(name.place, fmt.Sprintf("unknown vault %q", strict.Clip(name.value)), want)
+	r.Refuse(name.place, fmt.Sprintf("unknown vault %q", strict.Clip(name.value)), remedy)
 }
 
 // vaultsOf returns the vaults of a secret.
@@ -118,8 +121,9 @@ func (r *resolver) vaultsOf(s *secretSpec) []Vault {
 			return []Vault{*r.vault}
 		}
 		if !r.vaultRefused {
-			r.vaultRefused = true // once is enough: every secret without vaults lacks it
-			r.Refuse(s.place, fmt.Sprintf("no vault is known for secret %q", strict.Clip(s.name)), "expected the vault input, or vault in the declaration, or vaults in the secret")
+			r.vaultRefused = true // reported once, although every secret without vaults lacks it
+			r.Refuse(s.place, fmt.Sprintf("no vault is known for secret %q", strict.Clip(s.name)),
+				"set the input vault, or add vault to the declaration or vaults to the secret")
 		}
 		return nil
 	}
@@ -131,7 +135,7 @@ func (r *resolver) vaultsOf(s *secretSpec) []Vault {
 			continue
 		}
 		if slices.ContainsFunc(list, func(v Vault) bool { return v.Alias == vault.Alias }) {
-			r.Refuse(name.place, fmt.Sprintf("vault %q stands twice", name.value), "expected it once")
+			r.Refuse(name.place, fmt.Sprintf("vault %q is listed twice", name.value), "remove one of them")
 			continue
 		}
 		vault.Place = name.place

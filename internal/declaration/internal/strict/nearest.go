@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Alternatives says what was expected in place of a word: the nearest known word, if one is near, and all of them. known
-// must not be empty.
+// Alternatives says what was expected in place of a word: the nearest known word, if one is near, and all of them.
+// known must not be empty.
 func Alternatives(word string, known []string) string {
 	list := "expected one of " + enumerate(known)
 	if len(known) == 1 {
@@ -37,9 +37,9 @@ func enumerate(words []string) string {
 	return text
 }
 
-// Nearest returns the known word that is the fewest slips away from word, letter case ignored: at most one slip for each
-// three characters. If none is so near, it returns the first that word is a part of, or that is a part of word. "" if
-// there is none either.
+// Nearest returns the known word that is the fewest slips away from word, letter case ignored: at most one slip for
+// each three characters. If none is so near, it returns the first that word is a part of, or that is a part of word. ""
+// if there is none either.
 func Nearest(word string, known []string) string {
 	const most = 64 // characters: a longer word is no slip of a known one
 	if len(word) > most {
@@ -67,8 +67,8 @@ func overlap(a, b string) bool {
 	return len(a) >= 3 && len(b) >= 3 && (strings.Contains(a, b) || strings.Contains(b, a))
 }
 
-// distance counts the slips between two words: a letter too many, too few or wrong, or two neighbours exchanged (optimal
-// string alignment, https://en.wikipedia.org/wiki/Damerau%E2%80%93Levenshtein_distance).
+// distance counts the slips between two words: a letter too many, too few or wrong, or two neighbours exchanged
+// (optimal string alignment, https://en.wikipedia.org/wiki/Damerau%E2%80%93Levenshtein_distance).
 func distance(a, b string) int {
 	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {

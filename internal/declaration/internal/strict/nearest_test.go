@@ -8,7 +8,9 @@ import (
 )
 
 func TestNearest(t *testing.T) {
-	keys := []string{"length", "characters", "exclude", "max-run", "max-sequence", "forbid", "forbid-patterns", "min-entropy"}
+	keys := []string{
+		"length", "characters", "exclude", "max-run", "max-sequence", "forbid", "forbid-patterns", "min-entropy",
+	}
 	names := []string{"upper", "digit", "symbol", "azure-sql", "azure-postgresql", "hex-256"}
 	for _, tt := range []struct {
 		word  string
@@ -46,7 +48,8 @@ func TestDistance(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"", "", 0}, {"", "abc", 3}, {"abc", "abc", 0}, {"abc", "acb", 1}, {"abc", "ab", 1}, {"abc", "abxc", 1}, {"abc", "axc", 1},
+		{"", "", 0}, {"", "abc", 3}, {"abc", "abc", 0}, {"abc", "acb", 1}, {"abc", "ab", 1}, {"abc", "abxc", 1},
+		{"abc", "axc", 1},
 		{"kitten", "sitting", 3}, {"ca", "abc", 3}, {"vualt", "vault", 1},
 	} {
 		if got := distance(tt.a, tt.b); got != tt.want {
@@ -71,7 +74,8 @@ func TestEnumerateIsBounded(t *testing.T) {
 }
 
 func TestEnumerateQuotesWhatIsNoName(t *testing.T) {
-	if got := enumerate([]string{"eu", "e\nu", strings.Repeat("x", 100)}); got != `eu, "e\nu", "`+strings.Repeat("x", 60)+`..."` {
+	got := enumerate([]string{"eu", "e\nu", strings.Repeat("x", 100)})
+	if got != `eu, "e\nu", "`+strings.Repeat("x", 60)+`..."` {
 		t.Errorf("got %s", got)
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// A Kind is what a node is, as far as a strict reader tells. An alias is what it stands for.
+// A Kind is what a node is. An alias has the kind of what it refers to.
 type Kind int
 
-// The kinds. What has a YAML tag in the text is Tagged, whatever it is otherwise.
+// The kinds. A node that has a YAML tag in the text is Tagged, whatever else it is.
 const (
 	Text Kind = iota
 	Empty
@@ -111,8 +111,8 @@ type Entry struct{ Key, Value *Node }
 // Name returns the text of the key.
 func (e Entry) Name() string { return Value(e.Key) }
 
-// Entries returns the entries of a mapping, in order. Keys are texts, each of which stands once; any other is noted and
-// left out. what names the mapping in messages, remedy says what was expected if it is none.
+// Entries returns the entries of a mapping, in order. A key must be text, and be there once; any other is noted and
+// left out. what names the mapping in messages, and remedy says what was expected if it is none.
 func (r *Reader) Entries(n *Node, what, remedy string) (entries []Entry, ok bool) {
 	if kind := KindOf(n); kind != Mapping {
 		r.Refuse(r.Place(n), fmt.Sprintf("%s is %s", what, kind), remedy)
@@ -127,8 +127,8 @@ func (r *Reader) Entries(n *Node, what, remedy string) (entries []Entry, ok bool
 		case kind >= Tagged:
 			r.Refuse(r.Place(key), fmt.Sprintf("a key of %s is %s", what, kind), "expected text")
 		case first[name] != nil:
-			cause := fmt.Sprintf("key %q stands twice in %s, first at %s", Clip(name), what, r.Place(first[name]))
-			r.Refuse(r.Place(key), cause, "expected it once")
+			cause := fmt.Sprintf("key %q is in %s twice, first at %s", Clip(name), what, r.Place(first[name]))
+			r.Refuse(r.Place(key), cause, "remove one of them")
 		default:
 			first[name] = key
 			entries = append(entries, entry)
@@ -166,7 +166,7 @@ func (r *Reader) Line(n *Node, what string, most int) (string, bool) {
 	case !ok:
 		return "", false
 	case count == 0:
-		r.Refuse(r.Place(n), what+" is empty", "expected text, or leave the key out")
+		r.Refuse(r.Place(n), what+" is empty", "expected text; otherwise remove the key")
 	case count > most:
 		r.Refuse(r.Place(n), fmt.Sprintf("%s has %d characters", what, count), fmt.Sprintf("expected at most %d", most))
 	case !r.Printable(n, what):

@@ -2,8 +2,9 @@
 // place (file, line, column), and goes on reading, so that one run finds every mistake of a text.
 //
 // [Open] parses the text within bounds on its size, its depth and its aliases. A [Reader] then turns nodes into values:
-// a number must be a number, text that looks like a number needs quotes, a key stands once, and YAML tags and merge keys
-// are refused. [Reader.PlacesIn] finds the place of a byte inside a text value, past quotes, escapes and folded lines.
+// a number must be a number, text that looks like a number needs quotes, a key must not be there twice, and YAML tags
+// and merge keys are refused. [Reader.PlacesIn] finds the place of a byte inside a text value, past quotes, escapes and
+// folded lines.
 //
 // The package knows nothing of what is declared. It quotes the text that it reads, so the text must hold no secret.
 package strict
@@ -61,8 +62,8 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// MaxProblems is how many problems a [Reader] keeps: a person corrects a few and reads again, and a hostile text has one
-// in every byte.
+// MaxProblems is how many problems a [Reader] keeps: a person corrects a few and reads again, and a hostile text has
+// one in every byte.
 const MaxProblems = 1000
 
 // A Node is one value of the text, or a key.
@@ -97,7 +98,7 @@ const byteOrderMark = "\ufeff"
 // Top returns the top node of the document; nil if the text holds none.
 func (r *Reader) Top() *Node { return r.top }
 
-// Place returns the place of a node: of an alias itself, not of what it stands for.
+// Place returns the place of a node; of an alias, its own and not that of what it refers to.
 func (r *Reader) Place(n *Node) Place { return Place{File: r.file, Line: n.Line, Col: n.Column} }
 
 // Whole returns the place of the file as a whole.

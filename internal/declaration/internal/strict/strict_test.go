@@ -36,10 +36,11 @@ func TestValues(t *testing.T) {
 		{"abc", line, ""},
 		{"2001-01-01", scalar, ""},
 		{`""`, scalar, ""},
-		{`""`, line, "key is empty; expected text, or leave the key out"},
+		{`""`, line, "key is empty; expected text; otherwise remove the key"},
 		{"äöüäö", line, ""},
 		{"äöüäöü", line, "key has 6 characters; expected at most 5"},
-		{`"a\tb"`, line, `key contains a control character; expected printable text on one line; in double quotes, write a backslash as \\`},
+		{`"a\tb"`, line, "key contains a control character; expected printable text on one line; " +
+			`in double quotes, write a backslash as \\`},
 		{"|\n  a\n", line, "key contains a control character; expected printable text on one line"},
 		{"12", line, "key is a number; expected text; put it in quotes"},
 		{"1.5", scalar, "key is a number; expected text; put it in quotes"},
@@ -138,7 +139,7 @@ func TestEntries(t *testing.T) {
 	})
 	want := strings.Join([]string{
 		`f.yml:1:8: unknown key "y" inside; did you mean "x"? expected x`,
-		`f.yml:2:1: key "b" stands twice in the text, first at f.yml:1:1; expected it once`,
+		`f.yml:2:1: key "b" is in the text twice, first at f.yml:1:1; remove one of them`,
 		"f.yml:3:1: merge key << is not supported; expected the keys themselves",
 		"f.yml:4:1: a key of the text is a list; expected text",
 		"f.yml:5:1: a key of the text is a value with a YAML tag; expected text",
@@ -165,7 +166,8 @@ func TestProblemsAreBounded(t *testing.T) {
 func TestIsName(t *testing.T) {
 	for text, want := range map[string]bool{
 		"a": true, "A-b_9": true, strings.Repeat("a", 64): true,
-		"": false, "9a": false, "-a": false, "a b": false, "ä": false, "aä": false, "a\n": false, strings.Repeat("a", 65): false,
+		"": false, "9a": false, "-a": false, "a b": false, "ä": false, "aä": false, "a\n": false,
+		strings.Repeat("a", 65): false,
 	} {
 		if IsName(text) != want {
 			t.Errorf("IsName(%q) = %v, want %v", text, !want, want)
@@ -176,7 +178,8 @@ func TestIsName(t *testing.T) {
 // Nodes of one content say the same, and no others do.
 func TestContent(t *testing.T) {
 	r, problem := Open("f.yml", []byte("- &a {a: b, c: [1, '2']}\n- *a\n- a: \"b\" # comment\n  c:\n  - 1\n  - \"2\"\n"+
-		"- {a: b, c: [1, 2]}\n- {c: [1, '2'], a: b}\n- {a: b, c: [1], '2': x}\n- {a: b, c: ['1', '2']}\n- [a, b]\n- [[a], b]\n- [a, [b]]\n- ab\n"))
+		"- {a: b, c: [1, 2]}\n- {c: [1, '2'], a: b}\n- {a: b, c: [1], '2': x}\n"+
+		"- {a: b, c: ['1', '2']}\n- [a, b]\n- [[a], b]\n- [a, [b]]\n- ab\n"))
 	if problem != nil {
 		t.Fatal(problem)
 	}

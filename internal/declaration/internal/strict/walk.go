@@ -7,9 +7,9 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// PlacesIn returns the places of bytes of a scalar's text, whose offsets are in ascending order. It goes along the source
-// and the text together, past what only the source has: anchor, quotes, escapes, indentation and folded line breaks. An
-// offset that cannot be found so has the place of the scalar, and so have those after it.
+// PlacesIn returns the places of bytes of a scalar's text. The offsets must be in ascending order. It follows the source
+// and the text together, past what only the source has: anchor, quotes, escapes, indentation and folded line breaks. If
+// the two do not match at an offset, that offset and all after it have the place of the scalar.
 func (r *Reader) PlacesIn(n *Node, offsets []int) []Place {
 	v := deref(n)
 	w := walk{source: r.cursor.at(v.Line, v.Column), at: r.Place(v), style: v.Style}
@@ -74,8 +74,8 @@ type walk struct {
 	at     Place
 	style  yaml.Style
 
-	// flat saves folded from looking at a long run of white space again at each of its characters: until only so many bytes
-	// of the source are left, it holds no line break. 0: nothing is known.
+	// flat saves folded from scanning a long run of white space at each of its characters: the source is known to have no
+	// line break in white space until it has only flat bytes left. 0: nothing is known.
 	flat int
 }
 
@@ -154,7 +154,8 @@ func (w *walk) enter() {
 // align passes what is in the source before a character of the text and is not part of the text: an escaped line break,
 // and indentation.
 func (w *walk) align(char rune) {
-	if w.style&yaml.DoubleQuotedStyle != 0 && (strings.HasPrefix(w.source, "\\\n") || strings.HasPrefix(w.source, "\\\r")) {
+	escaped := strings.HasPrefix(w.source, "\\\n") || strings.HasPrefix(w.source, "\\\r")
+	if escaped && w.style&yaml.DoubleQuotedStyle != 0 {
 		w.step()
 		w.skip(w.blank())
 	}

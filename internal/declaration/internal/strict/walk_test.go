@@ -72,8 +72,10 @@ func at(text string, offset int) Place { return placeOf("f.yml", []byte(text), o
 // A double-quoted scalar made of pieces: every piece of the text is found where its source is.
 func TestPlacesInDoubleQuotes(t *testing.T) {
 	pieces := [][2]string{ // source, text
-		{"a", "a"}, {"ä", "ä"}, {"🔑", "🔑"}, {" b", " b"}, {`\n`, "\n"}, {`\"`, `"`}, {`\\`, `\`}, {`\x41`, "A"}, {`\u00e4`, "ä"},
-		{`\U0001F511`, "🔑"}, {"'", "'"}, {"$", "$"}, {"\\\n  x", "x"}, {"c\n  d", "c d"}, {"c\n\n  d", "c\nd"}, {"c \r\n  d", "c d"},
+		{"a", "a"}, {"ä", "ä"}, {"🔑", "🔑"}, {" b", " b"}, {`\n`, "\n"}, {`\"`, `"`}, {`\\`, `\`}, {`\x41`, "A"},
+		{`\u00e4`, "ä"},
+		{`\U0001F511`, "🔑"}, {"'", "'"}, {"$", "$"}, {"\\\n  x", "x"}, {"c\n  d", "c d"}, {"c\n\n  d", "c\nd"},
+		{"c \r\n  d", "c d"},
 		{"c\t\n\td", "c d"}, {"c\td", "c\td"}, {"\\\n\tx", "x"},
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -117,13 +119,15 @@ func TestPlacesInAnyOrder(t *testing.T) {
 	}
 }
 
-// No text makes Open or PlacesIn panic. Each place of a byte of a scalar lies inside the text and points at the source of
-// that byte: the character itself, an escape, white space that is folded, or, where the two cannot be matched, the place
-// of the scalar.
+// No text makes Open or PlacesIn panic. Each place of a byte of a scalar lies inside the text and points at the source
+// of that byte: the character itself, an escape, white space that is folded, or, where the two cannot be matched, the
+// place of the scalar.
 func FuzzPlaces(f *testing.F) {
 	for _, seed := range []string{
-		"a: b\n", "'it''s'", `"\t\u00e4 \` + "\n  b\"", "- |2-\n     a\n  b\n- >\n  a\n  b\n\n    c\n", "&a 'x\n\n  y'", "a\r\n  b\r\n  c",
-		"[a, 'b', \"c\", {d: *e}]", "- &e ä 🔑\n- *e\n", "\ufeffa: \"b\\x41\"\n", "a: |  # c\n\n  b\n \n  c\n", "? 'a b\n\n  c'\n: !!str d\n",
+		"a: b\n", "'it''s'", `"\t\u00e4 \` + "\n  b\"", "- |2-\n     a\n  b\n- >\n  a\n  b\n\n    c\n", "&a 'x\n\n  y'",
+		"a\r\n  b\r\n  c",
+		"[a, 'b', \"c\", {d: *e}]", "- &e ä 🔑\n- *e\n", "\ufeffa: \"b\\x41\"\n", "a: |  # c\n\n  b\n \n  c\n",
+		"? 'a b\n\n  c'\n: !!str d\n",
 	} {
 		f.Add(seed)
 	}

@@ -41,7 +41,7 @@ func load(file string, text []byte) (*Node, *Problem) {
 	}
 	if err := loader.Load(&next); err == nil {
 		at := Place{File: file, Line: next.Line, Col: next.Column}
-		return nil, new(newProblem(at, "a second YAML document", "expected one; remove the --- and what follows it"))
+		return nil, new(newProblem(at, "a second YAML document", "remove the --- and what follows it"))
 	} else if !errors.Is(err, io.EOF) {
 		return nil, syntaxProblem(file, text, err)
 	}
@@ -54,7 +54,8 @@ func checkBytes(file string, text []byte) *Problem {
 	whole := Place{File: file}
 	refuse := func(at Place, cause, remedy string) *Problem { return new(newProblem(at, cause, remedy)) }
 	if len(text) > MaxBytes {
-		return refuse(whole, fmt.Sprintf("the text has %d bytes", len(text)), fmt.Sprintf("expected at most %d", MaxBytes))
+		cause := fmt.Sprintf("the text has %d bytes", len(text))
+		return refuse(whole, cause, fmt.Sprintf("expected at most %d", MaxBytes))
 	}
 	if n := bytes.Count(text, []byte("\n")) + bytes.Count(text, []byte(",")); n > MaxBreaks {
 		cause := fmt.Sprintf("the text has %d line breaks and commas", n)
@@ -137,7 +138,7 @@ func syntaxProblem(file string, text []byte, err error) *Problem {
 }
 
 // checkAliases refuses a node that contains itself, and a top node that weighs more than maxWeight once each alias is
-// replaced by what it stands for.
+// replaced by what it refers to.
 func checkAliases(file string, top *Node) *Problem {
 	w := weigher{file: file, weights: map[*Node]int{}}
 	w.weigh(top)
@@ -158,7 +159,8 @@ func (w *weigher) weigh(n *Node) int {
 	if n.Kind == yaml.AliasNode {
 		total += w.weights[n.Alias]
 		if w.weights[n.Alias] == open {
-			w.refuse(n, fmt.Sprintf("alias *%s is inside its own anchor", n.Value), "expected an alias of a value that ends before it")
+			cause := fmt.Sprintf("alias *%s is inside its own anchor", n.Value)
+			w.refuse(n, cause, "expected an alias of a value that ends before it")
 		}
 	}
 	w.weights[n] = open
@@ -166,7 +168,8 @@ func (w *weigher) weigh(n *Node) int {
 		total = min(total+w.weigh(child), maxWeight+1)
 	}
 	if total > maxWeight {
-		w.refuse(n, fmt.Sprintf("more than %d values, with aliases replaced", maxWeight), "expected fewer; use fewer aliases")
+		cause := fmt.Sprintf("more than %d values, with aliases replaced", maxWeight)
+		w.refuse(n, cause, "expected fewer; use fewer aliases")
 	}
 	w.weights[n] = total
 	return total
@@ -178,7 +181,7 @@ func (w *weigher) refuse(n *Node, cause, remedy string) {
 	}
 }
 
-// deref returns what an alias stands for.
+// deref returns what an alias refers to, and any other node as it is.
 func deref(n *Node) *Node {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
