@@ -80,11 +80,13 @@ var errTimeout = errors.New("the run's timeout is over")
 // carryOut is the run: it checks what was asked, and hands over to the mode.
 func (r *run) carryOut(ctx context.Context) error {
 	r.warnOfBranch()
-	if err := r.declare(ctx); err != nil {
-		return err
-	}
+	in, mistakes := readInputs(r.runner)
+	r.inputs = in
 	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errTimeout)
 	defer cancel()
+	if err := r.declare(ctx, mistakes); err != nil {
+		return err
+	}
 	return r.provision(ctx)
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,4 +105,29 @@ func TestStoppedWhileTheLastSecretIsStored(t *testing.T) {
 				action.StatusFailed)
 		}
 	})
+}
+
+// The timeout is the whole run's: a file that does not end, or a declaration that takes long to compile, ends with it, and
+// the outputs are those of a run that did nothing.
+func TestTimeoutWhileTheDeclarationIsRead(t *testing.T) {
+	e := emulator.New(emulator.Options{})
+	j := newJob(t, e)
+	fifo := filepath.Join(j.Env["GITHUB_WORKSPACE"], "endless.yml")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Skip("no named pipes here: ", err)
+	}
+	j.Input("secrets=", "file=endless.yml", "timeout=100ms")
+	r, err := j.Run(t.Context(), nil)
+	if err != nil || r.Status != action.StatusFailed {
+		t.Errorf("status %d, %v", r.Status, err)
+	}
+	const want = "reading the declaration: the run's timeout is over; check that the input file is a declaration"
+	if !strings.Contains(r.Log, want) || r.Outputs.Get("names") != "[]" {
+		t.Errorf("the log lacks %q, or the outputs are not empty: %v\n%s", want, r.Outputs, r.Log)
+	}
+	writer, err := os.OpenFile(fifo, os.O_WRONLY, 0) // ends the reading that was given up
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = writer.Close()
 }

@@ -4,48 +4,115 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/provision"
+	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/report"
 	"keyvault-passwords/internal/runner"
 )
 
-// declare reads the inputs and the declaration, until ctx ends: a declaration may take seconds to compile, or be a file
-// without an end. It contacts nothing.
-func (r *run) declare(ctx context.Context) error {
-	declared := make(chan error, 1)
-	go func() { declared <- r.readAll() }()
+// declare reads the declaration and checks it, and reports every mistake in it and in the inputs at once. It contacts
+// nothing. When ctx ends it gives up: a declaration may take seconds to compile, or be a file without an end.
+func (r *run) declare(ctx context.Context, mistakes []error) error {
+	done := make(chan reading, 1)
+	go func() { done <- r.source.read(r.runner.Getenv("GITHUB_WORKSPACE")) }()
+	var read reading
 	select {
-	case err := <-declared:
-		return err
+	case read = <-done:
 	case <-ctx.Done():
-		return errors.New("the run was stopped while inputs and declaration were read; nothing was contacted")
+		mistakes = append(mistakes, stoppedEarly(context.Cause(ctx)))
 	}
-}
-
-// readAll reads the inputs and the declaration, and reports every mistake in them at once.
-func (r *run) readAll() error {
-	in, mistakes := readInputs(r.runner)
-	r.inputs = in
-	var problems declaration.Problems
-	if in.source.Text != nil {
-		declared, err := declaration.Parse(in.source)
-		switch {
-		case errors.As(err, &problems):
-		case err != nil:
-			mistakes = append(mistakes, err)
-		default:
-			mistakes = append(mistakes, r.choose(declared)...)
-		}
+	mistakes = append(mistakes, read.mistakes...)
+	if read.declaration != nil {
+		mistakes = append(mistakes, r.choose(read.declaration)...)
 	}
-	if len(mistakes)+len(problems) == 0 {
+	if len(mistakes)+len(read.problems) == 0 {
 		return nil
 	}
-	r.showMistakes(mistakes, problems)
-	return r.endEmpty(mistakes, problems)
+	r.showMistakes(mistakes, read.problems)
+	return r.endEmpty(mistakes, read.problems)
+}
+
+func stoppedEarly(cause error) error {
+	r := refusal.Refusal{
+		Act: "reading the declaration", Cause: "the run was stopped", Remedy: "run the job again", Kind: refusal.Cancelled,
+	}
+	if errors.Is(cause, errTimeout) {
+		r.Cause = "the run's timeout is over"
+		r.Remedy = "check that the input file is a declaration, or set the input timeout to more"
+	}
+	return r
+}
+
+// A reading is what came of a declaration's text: a declaration, or what is wrong with it.
+type reading struct {
+	declaration *declaration.Declaration
+	mistakes    []error // about the input that names it
+	problems    declaration.Problems
+}
+
+// read reads a source's text, if it is in a file of the workspace, and parses it.
+func (s source) read(workspace string) (r reading) {
+	if s.file != "" {
+		text, err := readFile(workspace, s.file)
+		if err != nil {
+			r.mistakes = append(r.mistakes, mistake(inputFile, "%w", err))
+			return r
+		}
+		s.Text = text
+	}
+	if s.Text == nil {
+		return r // neither input is given: that is said already
+	}
+	declared, err := declaration.Parse(s.Source)
+	switch {
+	case errors.As(err, &r.problems):
+	case err != nil:
+		r.mistakes = append(r.mistakes, err)
+	default:
+		r.declaration = declared
+	}
+	return r
+}
+
+// readFile returns the declaration at that path of the workspace. It leaves the workspace by no path and no link.
+func readFile(workspace, file string) ([]byte, error) {
+	if workspace == "" {
+		workspace = "."
+	}
+	if filepath.IsAbs(file) {
+		within, err := filepath.Rel(workspace, file)
+		if err != nil || !filepath.IsLocal(within) {
+			return nil, fmt.Errorf("%q is outside the workspace; expected a path in the repository", file)
+		}
+		file = within
+	}
+	f, err := os.OpenInRoot(workspace, filepath.Clean(file))
+	if err != nil {
+		return nil, explainOpen(file, err)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, declaration.MaxBytes+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, explainOpen(file, err)
+	}
+	return text, nil // a byte too many is refused by the declaration
+}
+
+func explainOpen(file string, err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no %q in the workspace; check the path, and that a step before this one checks "+
+			"the repository out", file)
+	}
+	if cause, ok := errors.AsType[*os.PathError](err); ok {
+		err = cause.Err
+	}
+	return fmt.Errorf("reading %q: %w; expected a file in the workspace", file, err)
 }
 
 // endEmpty ends a run that did nothing: the outputs say so, for steps that run always, and the summary says why.
