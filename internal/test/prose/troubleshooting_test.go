@@ -100,7 +100,7 @@ var troubles = map[string]trouble{
 	"cannot be certified":               {inputs: map[string]string{"secrets": "app-password: {policy: {forbid-patterns: ['a.{14}b']}}"}},
 	"below the min-entropy of":          {inputs: map[string]string{"secrets": "app-password: {policy: {length: 8}}"}},
 	"neither file nor secrets is given": {inputs: map[string]string{"secrets": ""}},
-	"in the workspace; check the path, and that a step before checks the repository out": {
+	"in the workspace; check the path, and that a step before this one checks the repository out": {
 		inputs: map[string]string{"secrets": "", "file": ".github/passwords.yml"}},
 }
 
