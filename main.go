@@ -1,5 +1,6 @@
-// The action's program: it hands the process over to package action and exits with what that returns. README.md says
-// what the action does, and action.yml what it takes.
+// Command keyvault-passwords is the action's program. It runs package action with the process's environment, standard
+// output and signals, and exits with the status that this returns. README.md says what the action does, and action.yml
+// what its inputs are.
 package main
 
 import (
@@ -17,14 +18,14 @@ import (
 )
 
 func main() {
-	// What the job's environment could switch on in the SDK: another authority, and logging of requests.
-	// A failure of Unsetenv is one of an invalid name, and this one is valid.
+	// The job's environment could make the SDK use another authority and log requests. Unsetenv fails only if the name
+	// is invalid, and this one is valid.
 	_ = os.Unsetenv("AZURE_REGIONAL_AUTHORITY_NAME")
 	azlog.SetListener(nil)
-	// net/http tells the standard logger what a peer sent unasked, which may be a value that it echoes.
+	// If a peer sends something unasked, net/http logs it, and it may be a value that the peer echoes.
 	log.SetOutput(io.Discard)
 
-	// A run lives for a second on a runner that it shares: half the garbage is worth the little time that takes.
+	// The action shares its runner, and a run is short: half the garbage is worth the little time that it takes.
 	debug.SetGCPercent(50)
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

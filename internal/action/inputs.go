@@ -48,7 +48,8 @@ const (
 // InputNames returns the inputs in the order of the documentation, for the tests that hold action.yml and the README
 // against the code. OutputNames does the same for the outputs.
 func InputNames() []string {
-	return []string{inputTenantID, inputClientID, inputVault, inputCloud, inputAudience, inputFile, inputSecrets, inputMode,
+	return []string{inputTenantID, inputClientID, inputVault, inputCloud, inputAudience, inputFile, inputSecrets,
+		inputMode,
 		inputDryRun, inputOnly, inputMaskOutputs, inputAdopt, inputRecoverDeleted, inputConcurrency, inputTimeout}
 }
 
@@ -89,7 +90,8 @@ func readInputs(r *runner.Runner) (in inputs, problems []error) {
 	in.clientID = c.id(inputClientID, "AZURE_CLIENT_ID")
 	cloud := c.cloud()
 	in.audience = r.Input(inputAudience)
-	in.mode = provision.Mode(c.oneOf(inputMode, string(provision.ModeEnsure), string(provision.ModeRotate), string(provision.ModeForce)))
+	in.mode = provision.Mode(c.oneOf(inputMode, string(provision.ModeEnsure), string(provision.ModeRotate),
+		string(provision.ModeForce)))
 	in.masking = masking(c.oneOf(inputMaskOutputs, string(maskAll), string(maskVersions), string(maskNone)))
 	in.dryRun, in.adopt, in.recover = c.boolean(inputDryRun), c.boolean(inputAdopt), c.boolean(inputRecoverDeleted)
 	in.concurrency = c.concurrency()
@@ -218,7 +220,8 @@ func (c *checker) source(cloud *azure.Cloud) declaration.Source {
 	case file != "" && inline != "":
 		c.problem(inputFile, "both file and secrets are given; expected one of the two")
 	case file == "" && inline == "":
-		c.problem(inputFile, "neither file nor secrets is given; expected one of the two, such as file: .github/passwords.yml")
+		c.problem(inputFile,
+			"neither file nor secrets is given; expected one of the two, such as file: .github/passwords.yml")
 	case inline != "":
 		source.File, source.Inline, source.Text = inputSecrets, true, []byte(c.raw(inputSecrets))
 	default:
@@ -282,7 +285,8 @@ func (c *checker) read(file string) ([]byte, error) {
 
 func explainOpen(file string, err error) error {
 	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("there is no %q in the workspace; check the path, and that a step before checks the repository out", file)
+		return fmt.Errorf("there is no %q in the workspace; check the path, and that a step before checks the "+
+			"repository out", file)
 	}
 	if cause, ok := errors.AsType[*os.PathError](err); ok {
 		err = cause.Err

@@ -1,6 +1,6 @@
-// Package escape makes text from outside fit for where a person reads it: a line of the job's log, a cell of the job
-// summary. An error's words, a tag's name or a branch may be hostile; nothing that passes [Line] can be a workflow command,
-// and nothing that passes [Cell] is markup.
+// Package escape makes text from outside safe to show: in a line of the job's log, and in a cell of the job summary.
+// The words of an error, the name of a tag or a branch may be hostile. What [Line] returns is never a workflow
+// command, and what [Cell] returns is never markup.
 package escape
 
 import (
@@ -10,15 +10,16 @@ import (
 	"unicode/utf8"
 )
 
-// maxForeign is how many characters of one text reach the log or a cell: enough for a sentence and its remedy.
-const maxForeign = 2000
+// maxLength is how many characters of one text are shown. It is enough for a sentence and its remedy.
+const maxLength = 2000
 
-// Line returns text as one line that the runner cannot take for a workflow command, that a terminal cannot take for a
-// control sequence, and that is cut after 2,000 characters. The runner finds "##[" anywhere in a line and "::" at its
-// start, spaces aside (ActionCommand.cs of https://github.com/actions/runner). A line of which no part is from outside
-// and which has neither stays as it is.
+// Line returns text as one line of at most 2,000 characters, the rest cut off. The runner cannot take it for a
+// workflow command, and a terminal cannot take it for a control sequence. The runner finds "##[" anywhere in a line
+// and "::" at its start, after spaces (ActionCommand.cs of https://github.com/actions/runner). A printable line with
+// neither stays as it is.
 //
-// Characters that are not seen go too: a comparison by culture, as the runner's language makes by default, overlooks them.
+// Line also replaces invisible characters. The runner may overlook them when it compares, because comparisons in its
+// language depend on the culture by default.
 func Line(text string) string {
 	text = visible(text)
 	text = strings.ReplaceAll(text, "##[", "# #[")
@@ -28,7 +29,8 @@ func Line(text string) string {
 	return text
 }
 
-// visible returns text with each line break or other space as a space, and each character that is not seen as U+FFFD.
+// visible returns text in one line: every line break and other white space becomes a space, every invisible character
+// becomes U+FFFD. It cuts the text after maxLength characters.
 func visible(text string) string {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\r\n", " ")
 	text = strings.Map(func(c rune) rune {
@@ -40,21 +42,22 @@ func visible(text string) string {
 		}
 		return c
 	}, text)
-	if utf8.RuneCountInString(text) <= maxForeign {
+	if utf8.RuneCountInString(text) <= maxLength {
 		return text
 	}
-	return string([]rune(text)[:maxForeign-1]) + "…"
+	return string([]rune(text)[:maxLength-1]) + "…"
 }
 
-// Cell returns text for a cell of a Markdown table: one line, without markup, link, or anything that ends the cell. What
-// has a meaning in GitHub's Markdown is written as a character reference, which is plain text once it is rendered.
+// Cell returns text for a cell of a Markdown table: one line without markup or links, which cannot end the cell. It
+// writes each character that has a meaning in GitHub's Markdown as a character reference, which renders as plain text.
 // https://github.github.com/gfm/
 func Cell(text string) string {
 	var b strings.Builder
 	text = strings.TrimSpace(visible(text))
 	for i, c := range text {
-		link := c == ':' && strings.HasPrefix(text[i:], "://") || c == '.' && strings.HasSuffix(strings.ToLower(text[:i]), "www")
-		if link || strings.ContainsRune("&<>|`*_[]~\\#!@$", c) {
+		scheme := c == ':' && strings.HasPrefix(text[i:], "://")
+		host := c == '.' && strings.HasSuffix(strings.ToLower(text[:i]), "www")
+		if scheme || host || strings.ContainsRune("&<>|`*_[]~\\#!@$", c) {
 			fmt.Fprintf(&b, "&#%d;", c)
 			continue
 		}

@@ -8,15 +8,16 @@ import (
 	"keyvault-passwords/internal/sensitive"
 )
 
-// claims are what a federated credential is matched by. They are no secret: anyone may read them off the workflow.
-type claims struct {
+// Claims are what Entra compares with a federated credential. They are not secret: the workflow shows them to anyone.
+type Claims struct {
 	Issuer   string `json:"iss"`
 	Subject  string `json:"sub"`
 	Audience string `json:"aud"`
 }
 
-// readClaims reads the claims of an ID token, unverified: Entra verifies them. What cannot be read is left empty.
-func readClaims(token sensitive.Value) (c claims) {
+// readClaims reads the claims of an ID token without verifying it, which is Entra's task. If the token cannot be read,
+// the claims are empty.
+func readClaims(token sensitive.Value) (c Claims) {
 	sensitive.Inspect(token, func(text []byte) {
 		_, rest, _ := strings.Cut(string(text), ".")
 		payload, _, _ := strings.Cut(rest, ".")
@@ -25,7 +26,7 @@ func readClaims(token sensitive.Value) (c claims) {
 			return
 		}
 		if json.Unmarshal(decoded, &c) != nil {
-			c = claims{}
+			c = Claims{}
 		}
 	})
 	return c

@@ -1,11 +1,13 @@
-// Package identity proves to Entra who the job is: GitHub's ID token in, an access token out, no stored credential.
+// Package identity proves to Entra who the job is: it exchanges the job's ID token for an access token, without a
+// stored credential.
 //
-// A [Credential] asks GitHub for a new ID token at each token request, since the token is good for five minutes only
-// and a run may last for hours. It asks again where Entra is known to refuse what is right, and explains a refusal that
-// stays in one sentence with what to do, naming the issuer, subject and audience that were presented.
+// A [Credential] requests a new ID token for each token request, because an ID token lasts for minutes and a run may
+// last for hours. It tries again where Entra is known to refuse what is right. A refusal that stays says what was seen
+// and what to do, with the issuer, subject and audience that were presented. What to do about these is the advice of
+// whoever issued the ID token: see [Config].
 //
-// The package refuses to take anything from the environment: not the authority, not a stored credential, not another
-// identity. It never prints a token.
+// The package takes nothing from the environment: no authority, no stored credential, no other identity. It never
+// prints a token.
 package identity
 
 import (
@@ -24,36 +26,38 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"keyvault-passwords/internal/azure"
+	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/sensitive"
 )
 
-// Config says who the job is to be, and where. Every field is required.
+// Config says who the job is to be, and where. Every field but Advice is required.
 type Config struct {
 	Cloud    azure.Cloud
 	TenantID string // a GUID: see azure.CheckID
-	ClientID string // likewise: of an app registration or a user-assigned managed identity
-	Audience string // of GitHub's token: usually Cloud.Audience
+	ClientID string // likewise, of an app registration or a user-assigned managed identity
+	Audience string // of the ID token: usually Cloud.Audience
 	IDToken  func(ctx context.Context, audience string) (sensitive.Value, error)
+	Advice   func(presented Claims) string // how to make Entra trust these claims; may have several lines
 	HTTP     *http.Client
 }
 
-// A Credential is an [azcore.TokenCredential] that is safe for concurrent use. Callers that ask at once share one
-// request to Entra.
+// A Credential is an [azcore.TokenCredential] that is safe for concurrent use. Concurrent callers share one request to
+// Entra.
 type Credential struct {
 	config    Config
-	turn      chan struct{} // holds one; taken while a token is asked for, so that N first requests make one
+	turn      chan struct{} // a lock that a context can give up waiting for; it guards what follows
 	inner     *azidentity.ClientAssertionCredential
-	renewed   time.Time // by Renew; zero: never
-	refusal   *Error    // what lasted at the latest try
+	renewed   time.Time // when Renew last did something; zero: never
+	refusal   *Error    // the latest refusal that stayed after all tries
 	refusedAt time.Time // when that was
 	last      attempt
 }
 
 // An attempt is what became of the latest token request.
 type attempt struct {
-	claims    claims // what was presented
+	claims    Claims // what was presented
 	assertion error  // why there was nothing to present
-	status    int    // of the last answer of the authority; 0: none
+	status    int    // of the authority's last answer; 0: none
 	transport error  // why there was none
 }
 
@@ -66,30 +70,30 @@ func New(c Config) (*Credential, error) {
 	return credential, nil
 }
 
-// Renew forgets every token obtained so far. A token that MSAL thinks good but the vault refuses is otherwise handed
-// out again until it expires: only a new credential object gets a new one.
-// Requests in flight are refused together, so a renewal within the last few seconds counts as this one.
+// Renew forgets every token obtained so far, because the vault does not accept it. MSAL would otherwise return the
+// same token until it expires; only a new credential object gets a new one. The vault refuses all requests in flight
+// at once, so a second renewal within 10 seconds does nothing.
 func (c *Credential) Renew() error {
 	c.turn <- struct{}{}
 	defer func() { <-c.turn }()
-	if time.Since(c.renewed) < renewalsApart {
+	if time.Since(c.renewed) < renewalInterval {
 		return nil
 	}
 	c.renewed = time.Now()
 	return c.renew()
 }
 
-// renewalsApart is how long a renewal counts: longer than one request may take.
-const renewalsApart = 10 * time.Second
+// renewalInterval is the least time between two renewals. It is longer than one request may take.
+const renewalInterval = 10 * time.Second
 
 func (c *Credential) renew() error {
 	inner, err := azidentity.NewClientAssertionCredential(c.config.TenantID, c.config.ClientID, c.assertion,
 		&azidentity.ClientAssertionCredentialOptions{ClientOptions: azcore.ClientOptions{
-			// Explicit, since AZURE_AUTHORITY_HOST of the job would otherwise choose who gets the assertion.
+			// Explicit, because the job's AZURE_AUTHORITY_HOST would otherwise choose who gets the assertion.
 			Cloud:     azcloud.Configuration{ActiveDirectoryAuthorityHost: c.config.Cloud.Authority},
 			Transport: authority{c},
 			Telemetry: policy.TelemetryOptions{ApplicationID: "keyvault-passwords"},
-			// A longer Retry-After is no longer waited for: the SDK gives up then, and the job is run again.
+			// If Entra asks for a longer wait, the SDK gives up.
 			Retry: policy.RetryOptions{MaxRetryDelay: 5 * time.Second},
 		}})
 	if err != nil {
@@ -99,13 +103,13 @@ func (c *Credential) renew() error {
 	return nil
 }
 
-// authority sends azidentity's requests, and notes how the last one ended: azidentity's error does not tell a lost
-// connection from an empty answer. It runs within GetToken, in its turn.
+// authority sends azidentity's requests, and notes how the last one ended, because azidentity's error does not tell a
+// lost connection from an empty answer. It runs while GetToken holds the lock.
 type authority struct{ *Credential }
 
 // Do implements [policy.Transporter].
 func (a authority) Do(request *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(request.Context(), patience)
+	ctx, cancel := context.WithTimeout(request.Context(), requestTimeout)
 	defer cancel()
 	response, err := a.config.HTTP.Do(request.WithContext(ctx))
 	if err == nil {
@@ -120,17 +124,17 @@ func (a authority) Do(request *http.Request) (*http.Response, error) {
 }
 
 const (
-	// patience bounds one request, from its start to the last byte of its answer, and overall all of a token's: a refusal
-	// is to be explained within 30 s.
-	patience = 8 * time.Second
-	overall  = 24 * time.Second
-	// answerMax bounds an answer. A token has a few kilobytes, and a discovery document too.
+	// requestTimeout bounds one request, from its start to the last byte of its answer. tokenTimeout bounds all
+	// requests for one token: a refusal is to be explained within 30 s.
+	requestTimeout = 8 * time.Second
+	tokenTimeout   = 24 * time.Second
+	// answerMax bounds an answer, in bytes. Tokens and discovery documents have a few thousand.
 	answerMax = 1 << 20
 )
 
-// readAll reads the whole answer, so that the bound on time holds for the body too.
+// readAll reads the whole answer, so that the timeout covers the body too.
 func (authority) readAll(response *http.Response) error {
-	defer func() { _ = response.Body.Close() }() // read to its end, or given up: closing can lose nothing
+	defer func() { _ = response.Body.Close() }() // its error would say nothing about the content, which was read
 	body, err := io.ReadAll(io.LimitReader(response.Body, answerMax+1))
 	if err == nil && len(body) > answerMax {
 		err = errors.New("the answer is too large to be Entra's")
@@ -139,7 +143,7 @@ func (authority) readAll(response *http.Response) error {
 	return err
 }
 
-// assertion is azidentity's callback: a new ID token at each call. It runs within GetToken, in its turn.
+// assertion is azidentity's callback. It returns a new ID token each time. It runs while GetToken holds the lock.
 func (c *Credential) assertion(ctx context.Context) (string, error) {
 	token, err := c.config.IDToken(ctx, c.config.Audience)
 	if err != nil {
@@ -147,16 +151,16 @@ func (c *Credential) assertion(ctx context.Context) (string, error) {
 		return "", err
 	}
 	c.last.claims = readClaims(token)
-	return token.Reveal(), nil // goes to Entra's token endpoint as client_assertion
+	return token.Reveal(), nil // to Entra's token endpoint, as client_assertion
 }
 
-// tokenPauses are the waits before Entra is asked again, each time with a new ID token. Of right requests on stable
-// credentials 2.2 % have been seen refused (https://github.com/kedacore/keda/issues/8152).
+// tokenPauses are the waits before further tries, each with a new ID token. Entra has been seen to refuse 2.2 % of
+// right requests, with credentials that had not changed for long (https://github.com/kedacore/keda/issues/8152).
 var tokenPauses = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
 
-// GetToken returns an access token for the vault that challenged. Its error is an [*Error]. A refusal that stayed is the
-// answer to all who ask within half a minute, or until Renew: several vaults would otherwise wait for the same, one after
-// the other.
+// GetToken returns an access token for the vault that sent the challenge. Its error is an [*Error]. After a refusal
+// that stayed, all callers get the same refusal for 30 seconds, or until Renew: several vaults would otherwise wait
+// for it one after the other.
 func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	select {
 	case c.turn <- struct{}{}:
@@ -167,20 +171,20 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 	if options.TenantID != "" && !sameID(options.TenantID, c.config.TenantID) {
 		return azcore.AccessToken{}, c.wrongTenant(options.TenantID)
 	}
-	if c.refusal != nil && time.Since(c.refusedAt) < refusalCounts {
+	if c.refusal != nil && time.Since(c.refusedAt) < refusalLifetime {
 		return azcore.AccessToken{}, c.refusal
 	}
 	outer := ctx
-	ctx, cancel := context.WithTimeout(ctx, overall)
+	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
 	for try := 0; ; try++ {
 		c.last = attempt{}
-		token, err := c.ask(ctx, options)
+		token, err := c.requestToken(ctx, options)
 		if err == nil {
 			return token, nil
 		}
 		failure := c.refused(outer, err)
-		if !failure.Transient || try == len(tokenPauses) || !sleep(ctx, tokenPauses[try]) {
+		if !failure.Transient || try == len(tokenPauses) || !network.Sleep(ctx.Done(), tokenPauses[try]) {
 			if outer.Err() == nil {
 				c.refusal, c.refusedAt = failure, time.Now()
 			}
@@ -189,12 +193,14 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 	}
 }
 
-// refusalCounts is how long a refusal is told to others without another request: those who waited for the same get it at
-// once, and a long run outlives an hour in which Entra is out of order.
-const refusalCounts = 30 * time.Second
+// refusalLifetime is how long a refusal is returned without another request. It is short, so that a long run survives
+// a time in which Entra is unavailable.
+const refusalLifetime = 30 * time.Second
 
-// ask makes one token request. A panic in a dependency becomes an error.
-func (c *Credential) ask(ctx context.Context, options policy.TokenRequestOptions) (token azcore.AccessToken, err error) {
+// requestToken makes one token request. A panic in a dependency becomes an error.
+func (c *Credential) requestToken(
+	ctx context.Context, options policy.TokenRequestOptions,
+) (token azcore.AccessToken, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = errPanic
@@ -205,7 +211,8 @@ func (c *Credential) ask(ctx context.Context, options policy.TokenRequestOptions
 
 var errPanic = errors.New("Entra's answer could not be understood")
 
-// payload returns the body of Entra's answer, if there was one. It is read for its codes, never printed.
+// payload returns status and body of Entra's answer; 0 if there was none. The body is for its codes, never for
+// printing.
 func payload(err error) (status int, body []byte) {
 	failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
 	if !ok || failed.RawResponse == nil {
@@ -216,15 +223,4 @@ func payload(err error) (status int, body []byte) {
 		return failed.RawResponse.StatusCode, nil
 	}
 	return failed.RawResponse.StatusCode, body
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

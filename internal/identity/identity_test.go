@@ -2,7 +2,7 @@ package identity_test
 
 import (
 	"errors"
-	"net/http"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +13,7 @@ import (
 
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/identity"
+	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/runner"
 	"keyvault-passwords/internal/test/emulator"
 	"keyvault-passwords/internal/test/job"
@@ -23,17 +24,22 @@ func with(t *testing.T, o emulator.Options, f func(t *testing.T, e *emulator.Emu
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		e := emulator.New(o)
-		network := job.NewNetwork(e)
-		defer network.Close()
-		client := &http.Client{Transport: network, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		transport := job.NewNetwork(e)
+		defer transport.Close()
+		client := network.NewClient(transport, nil)
 		job := map[string]string{}
 		for _, pair := range e.Environ() {
 			name, value, _ := strings.Cut(pair, "=")
 			job[name] = value
 		}
 		r := runner.New(func(name string) string { return job[name] }, t.Output(), client)
-		c, err := identity.New(identity.Config{Cloud: azure.Public(), TenantID: emulator.DefaultTenant, ClientID: emulator.DefaultClient,
-			Audience: azure.Public().Audience, IDToken: r.IDToken, HTTP: client})
+		c, err := identity.New(identity.Config{
+			Cloud: azure.Public(), TenantID: emulator.DefaultTenant, ClientID: emulator.DefaultClient,
+			Audience: azure.Public().Audience, HTTP: client, IDToken: r.IDToken,
+			Advice: func(c identity.Claims) string {
+				return fmt.Sprintf("advice for %s, %s, %s", c.Issuer, c.Subject, c.Audience)
+			},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,10 +47,32 @@ func with(t *testing.T, o emulator.Options, f func(t *testing.T, e *emulator.Emu
 	})
 }
 
-var vault = policy.TokenRequestOptions{Scopes: []string{"https://vault.azure.net/.default"}, TenantID: emulator.DefaultTenant, EnableCAE: true}
+var vault = policy.TokenRequestOptions{
+	Scopes: []string{"https://vault.azure.net/.default"}, TenantID: emulator.DefaultTenant, EnableCAE: true,
+}
 
-// What passes by itself is waited out, each time with a new ID token where one is presented.
-func TestPassingFaultsAreSurvived(t *testing.T) {
+// aadsts is Entra's refusal with that code, as often as given.
+func aadsts(code string, times int) emulator.Fault {
+	return emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS" + code, Times: times}
+}
+
+// always is a fault at every request of that operation.
+func always(operation string, kind emulator.Kind) emulator.Fault {
+	return emulator.Fault{Operation: operation, Kind: kind, Times: -1}
+}
+
+// silent is a service that does not answer within an hour.
+func silent(operation string) emulator.Fault {
+	return emulator.Fault{Operation: operation, Kind: emulator.Slow, Delay: time.Hour, Times: -1}
+}
+
+// status is an answer with that status at every request of that operation.
+func status(operation string, status int) emulator.Fault {
+	return emulator.Fault{Operation: operation, Kind: emulator.Status, Status: status, Times: -1}
+}
+
+// Transient faults are waited out, each time with a new ID token where one is presented.
+func TestTransientFaultsAreSurvived(t *testing.T) {
 	for _, tc := range []struct {
 		name      string
 		fault     emulator.Fault
@@ -52,11 +80,11 @@ func TestPassingFaultsAreSurvived(t *testing.T) {
 		tokenPost int
 	}{
 		{"nothing", emulator.Fault{}, 1, 1},
-		{"federated credential missed once", emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700213"}, 2, 2},
-		{"and three times", emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700213", Times: 3}, 4, 4},
-		{"issuer missed", emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700211"}, 2, 2},
-		{"older wording", emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS70021"}, 2, 2},
-		{"assertion expired", emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700024"}, 2, 2},
+		{"federated credential missed once", aadsts("700213", 1), 2, 2},
+		{"and three times", aadsts("700213", 3), 4, 4},
+		{"issuer missed", aadsts("700211", 1), 2, 2},
+		{"older wording", aadsts("70021", 1), 2, 2},
+		{"assertion expired", aadsts("700024", 1), 2, 2},
 		{"empty answer", emulator.Fault{Operation: "token", Kind: emulator.Empty}, 2, 2},
 		{"503 of Entra", emulator.Fault{Operation: "token", Kind: emulator.Status, Status: 503}, 1, 2},
 		{"429 of Entra", emulator.Fault{Operation: "token", Kind: emulator.Status, Status: 429, RetryAfter: "3"}, 1, 2},
@@ -75,17 +103,26 @@ func TestPassingFaultsAreSurvived(t *testing.T) {
 				if err != nil || token.Token == "" {
 					t.Fatalf("GetToken: %v; want a token", err)
 				}
-				if got := e.Requests(); got["oidc"] != tc.oidc || got["token"] != tc.tokenPost {
-					t.Errorf("%d ID tokens and %d token requests; want %d and %d", got["oidc"], got["token"], tc.oidc, tc.tokenPost)
+				oidc, tokenPost := e.Requests()["oidc"], e.Requests()["token"]
+				if oidc != tc.oidc || tokenPost != tc.tokenPost {
+					t.Errorf("%d ID tokens, %d token requests; want %d, %d", oidc, tokenPost, tc.oidc, tc.tokenPost)
 				}
 			})
 		})
 	}
 }
 
-// What lasts is explained within 30 s, in words that hold no token.
+// What stays is explained within 30 s, in words that hold no token.
 func TestRefusalsAreExplained(t *testing.T) {
-	const sub = "subject  repo:octo-org/octo-repo:ref:refs/heads/main"
+	const (
+		issuer   = "https://token.actions.githubusercontent.com"
+		subject  = "repo:octo-org/octo-repo:ref:refs/heads/main"
+		audience = "api://AzureADTokenExchange"
+		shown    = "subject  " + subject
+	)
+	flood, minute := always("token", emulator.BigBody), status("token", 429)
+	flood.Size, minute.RetryAfter = 3<<20, "60"
+	plain, immutable := emulator.Options{}, emulator.Options{ImmutableSubject: true}
 	for _, tc := range []struct {
 		name  string
 		o     emulator.Options
@@ -93,31 +130,34 @@ func TestRefusalsAreExplained(t *testing.T) {
 		code  int
 		want  []string
 	}{
-		{"no federated credential", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700213", Times: -1}, 700213,
-			[]string{sub, "issuer   https://token.actions.githubusercontent.com", "audience api://AzureADTokenExchange", "az identity federated-credential create",
-				"az ad app federated-credential create --id " + emulator.DefaultClient, "this one is the plain form", "AADSTS700213"}},
-		{"immutable subject", emulator.Options{ImmutableSubject: true}, emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700213", Times: -1}, 700213,
-			[]string{"subject  repo:octo-org@", "this one is the immutable form"}},
-		{"letter case", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS7002138", Times: -1}, 7002138,
-			[]string{"except for letter case", sub}},
-		{"issuer", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700211", Times: -1}, 700211, []string{"for the issuer", sub}},
-		{"audience", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700212", Times: -1}, 700212, []string{"for the audience", sub}},
-		{"application", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700016", Times: -1}, 700016, []string{"no such application", "client-id"}},
-		{"enterprise claim", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS7002381", Times: -1}, 7002381, []string{"enterprise claim"}},
-		{"clock", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700024", Times: -1}, 700024, []string{"clock of the runner"}},
-		{"unknown code", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS12345", Times: -1}, 12345, []string{"refused with status 401", "login.microsoftonline.com/error"}},
-		{"empty for ever", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Empty, Times: -1}, 0, []string{"Entra answered without a token"}},
-		{"Entra down", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Status, Status: 503, Times: -1}, 90033, []string{"out of order for the moment"}},
-		{"Entra cut off", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Cut, Times: -1}, 0, []string{"cannot be reached"}},
-		{"redirected", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Redirect, Times: -1}, 0, []string{"refused with status 307"}},
-		{"Entra silent", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Slow, Delay: time.Hour, Times: -1}, 0, []string{"there was no answer in time"}},
-		{"discovery silent", emulator.Options{}, emulator.Fault{Operation: "tenant-discovery", Kind: emulator.Slow, Delay: time.Hour, Times: -1}, 0, []string{"there was no answer in time"}},
-		{"Entra wants a minute", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.Status, Status: 429, RetryAfter: "60", Times: -1}, 90033, []string{"out of order"}},
-		{"Entra floods", emulator.Options{}, emulator.Fault{Operation: "token", Kind: emulator.BigBody, Size: 3 << 20, Times: -1}, 0, []string{"what came was no HTTP answer"}},
-		{"GitHub down", emulator.Options{}, emulator.Fault{Operation: "oidc", Kind: emulator.Status, Status: 500, Times: -1}, 0, []string{"GitHub answered with status 500"}},
-		{"GitHub refuses", emulator.Options{}, emulator.Fault{Operation: "oidc", Kind: emulator.Status, Status: 401, Times: -1}, 0, []string{"GitHub answered with status 401"}},
-		{"GitHub empty", emulator.Options{}, emulator.Fault{Operation: "oidc", Kind: emulator.EmptyValue, Times: -1}, 0, []string{"GitHub answered without a token"}},
-		{"GitHub cut off", emulator.Options{}, emulator.Fault{Operation: "oidc", Kind: emulator.Cut, Times: -1}, 0, []string{"token service cannot be reached"}},
+		{"no federated credential", plain, aadsts("700213", -1), 700213,
+			[]string{
+				"AADSTS700213", "issuer   " + issuer, shown, "audience " + audience,
+				"to client ID " + emulator.DefaultClient,
+				"advice for " + issuer + ", " + subject + ", " + audience,
+			}},
+		{"immutable subject", immutable, aadsts("700213", -1), 700213,
+			[]string{"subject  repo:octo-org@", "advice for "}},
+		{"letter case", plain, aadsts("7002138", -1), 7002138,
+			[]string{"except for letter case", shown}},
+		{"issuer", plain, aadsts("700211", -1), 700211, []string{"matches the issuer", shown}},
+		{"audience", plain, aadsts("700212", -1), 700212, []string{"matches the audience", shown}},
+		{"application", plain, aadsts("700016", -1), 700016, []string{"no such application", "client-id"}},
+		{"enterprise claim", plain, aadsts("7002381", -1), 7002381, []string{"enterprise claim"}},
+		{"clock", plain, aadsts("700024", -1), 700024, []string{"the runner's clock"}},
+		{"unknown code", plain, aadsts("12345", -1), 12345, []string{"with status 401", "microsoftonline.com/error"}},
+		{"empty for ever", plain, always("token", emulator.Empty), 0, []string{"Entra answered without a token"}},
+		{"Entra down", plain, status("token", 503), 90033, []string{"Entra is temporarily unavailable"}},
+		{"Entra cut off", plain, always("token", emulator.Cut), 0, []string{"cannot be reached"}},
+		{"redirected", plain, always("token", emulator.Redirect), 0, []string{"refused with status 307"}},
+		{"Entra silent", plain, silent("token"), 0, []string{"there was no answer in time"}},
+		{"discovery silent", plain, silent("tenant-discovery"), 0, []string{"there was no answer in time"}},
+		{"Entra asks for a minute", plain, minute, 90033, []string{"temporarily unavailable"}},
+		{"Entra floods", plain, flood, 0, []string{"the answer was not HTTP"}},
+		{"GitHub down", plain, status("oidc", 500), 0, []string{"GitHub answered with status 500"}},
+		{"GitHub refuses", plain, status("oidc", 401), 0, []string{"GitHub answered with status 401"}},
+		{"GitHub empty", plain, always("oidc", emulator.EmptyValue), 0, []string{"GitHub answered without a token"}},
+		{"GitHub cut off", plain, always("oidc", emulator.Cut), 0, []string{"token service cannot be reached"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			with(t, tc.o, func(t *testing.T, e *emulator.Emulator, c *identity.Credential) {
@@ -190,8 +230,9 @@ func TestAnotherTenantsVault(t *testing.T) {
 		options := vault
 		options.TenantID = "99999999-0000-4000-8000-000000000000"
 		_, err := c.GetToken(t.Context(), options)
-		if err == nil || !strings.Contains(err.Error(), "the vault belongs to tenant 99999999-0000-4000-8000-000000000000") || e.Requests()["token"] != 0 {
-			t.Errorf("GetToken: %v after %d requests; want a refusal and none", err, e.Requests()["token"])
+		requests, want := e.Requests()["token"], "the vault belongs to tenant "+options.TenantID
+		if err == nil || !strings.Contains(err.Error(), want) || requests != 0 {
+			t.Errorf("GetToken: %v after %d requests; want a refusal and none", err, requests)
 		}
 		options.TenantID = "::error::x"
 		if _, err := c.GetToken(t.Context(), options); err == nil || strings.Contains(err.Error(), "::error") {
@@ -203,7 +244,7 @@ func TestAnotherTenantsVault(t *testing.T) {
 // A refusal that stayed is told to all who ask, and asked for once: eight vaults do not wait eight times.
 func TestOneRefusalForAll(t *testing.T) {
 	with(t, emulator.Options{}, func(t *testing.T, e *emulator.Emulator, c *identity.Credential) {
-		e.Fault(emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700213", Times: -1})
+		e.Fault(aadsts("700213", -1))
 		start := time.Now()
 		texts := make(chan string, 8)
 		var wg sync.WaitGroup

@@ -1,11 +1,11 @@
-// Package keyvault is one Azure Key Vault as an identity sees it that may write secrets and never read one.
+// Package keyvault is one Azure Key Vault, for an identity that may write secrets but not read them.
 //
-// A [Client] sets a secret once: one operation makes one version, also when an answer is lost or a server error follows
-// the commit. It lists versions and their metadata, disables superseded versions, and recovers soft-deleted secrets. It
-// stays within the service's limits by construction, and explains a refusal in one sentence with what to do.
+// A [Client] sets a secret once: one operation makes one version, even if an answer is lost or a server error follows
+// the commit. It lists versions and their metadata, disables superseded versions, and recovers soft-deleted secrets.
+// It stays within the service's limits. Each refusal says in one sentence what was seen and in another what to do.
 //
 // The package has no method that reads a value, and makes no request that needs getSecret. Its errors hold neither a
-// value nor an answer's body.
+// value nor the body of an answer.
 package keyvault
 
 import (
@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -23,32 +22,34 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"keyvault-passwords/internal/lifecycle"
+	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
 
-// A Credential gets access tokens, and forgets those it has when told that the vault refuses them.
+// A Credential gets access tokens. Renew makes it forget those that it has, because the vault does not accept them.
 type Credential interface {
 	azcore.TokenCredential
 	Renew() error
 }
 
-// Config says which vault, and as whom. Note may be nil; the other fields are required.
+// Config says which vault, and as whom. Every field but Note is required.
 type Config struct {
 	Name       string // of the vault: kv-app-prod
 	Domain     string // of the cloud's vaults: vault.azure.net
 	Credential Credential
 	HTTP       *http.Client
-	Note       func(text string) // is told, now and then, why the client waits
+	Note       func(text string) // is called with what the log should say, such as why the client waits
 }
 
-// A Client is one vault. It is safe for concurrent use. The first request of a client costs an extra round trip, and
-// so does each that starts before the first has ended: make one before fanning out.
+// A Client is one vault. It is safe for concurrent use. Its first request costs an extra round trip, and so does every
+// request that starts before the first one has ended. So make one request before the others start.
 type Client struct {
 	config    Config
 	transport *transport
 	secrets   *azsecrets.Client
 
-	listing chan struct{} // holds one; taken while the soft-deleted are listed, so that they are listed once
+	listing chan struct{} // a lock that a context can give up waiting for; it guards deleted
 	deleted map[string]Deleted
 }
 
@@ -63,7 +64,7 @@ func New(c Config) (*Client, error) {
 		ClientOptions: azcore.ClientOptions{
 			Transport: t,
 			Telemetry: policy.TelemetryOptions{ApplicationID: "keyvault-passwords"},
-			// The SDK's own retry sends a PUT again after a lost answer, and so stores two versions.
+			// The SDK's own retry would send a PUT again after a lost answer, and so store two versions.
 			Retry: policy.RetryOptions{MaxRetries: -1},
 		}})
 	if err != nil {
@@ -72,48 +73,52 @@ func New(c Config) (*Client, error) {
 	return &Client{config: c, transport: t, secrets: secrets, listing: make(chan struct{}, 1)}, nil
 }
 
-// Now is the vault's clock, as its latest answer told it; the machine's until then, and where they agree.
+// Now returns the time by the vault's clock, as its latest answer had it. Before the first answer, and if the clocks
+// agree to within 2 seconds, it is the machine's.
 func (c *Client) Now() time.Time { return c.transport.now() }
 
-// pagesMax bounds a listing of versions: 100 pages of 25. Above 500 versions a secret cannot be backed up, and above
-// 20,000 a listing takes minutes (https://github.com/Azure/azure-sdk-for-python/issues/35923).
-const pagesMax = 100
+const (
+	// versionPagesMax bounds the list of a secret's versions, in pages of 25. Above 500 versions a secret cannot be
+	// backed up, and 20,000 take minutes to list (https://github.com/Azure/azure-sdk-for-python/issues/35923).
+	versionPagesMax = 100
+	// secretPagesMax bounds the list of a vault's secrets, in pages of 25.
+	secretPagesMax = 1000
+)
 
-// secretPagesMax bounds a listing of all secrets of a vault: 1,000 pages of 25.
-const secretPagesMax = 1000
-
-// Versions returns every version of the secret, in no order: Key Vault lists them by ID. A secret that is not there, and
-// one that is soft-deleted, has none.
+// Versions returns every version of the secret, in the order of their IDs, which says nothing of their age. A secret
+// that does not exist, or is soft-deleted, has none.
 //
 // It needs the data action Microsoft.KeyVault/vaults/secrets/readMetadata/action. Its error is an [*Error].
-func (c *Client) Versions(ctx context.Context, name string) ([]Version, error) {
-	var versions []Version
+func (c *Client) Versions(ctx context.Context, name string) ([]lifecycle.Version, error) {
+	var versions []lifecycle.Version
 	err := c.retrying(ctx, actVersions, name, func(ctx context.Context) error {
 		versions = nil
 		pager := c.secrets.NewListSecretPropertiesVersionsPager(name, nil)
 		items := func(page azsecrets.ListSecretPropertiesVersionsResponse) []*azsecrets.SecretProperties {
 			return page.Value
 		}
-		return each(ctx, pager, pagesMax, items, func(item *azsecrets.SecretProperties) (bool, error) {
+		return each(ctx, pager, versionPagesMax, items, func(item *azsecrets.SecretProperties) (bool, error) {
 			version, err := readVersion(item)
 			versions = append(versions, version)
 			return true, err
 		})
 	})
-	if e, ok := errors.AsType[*Error](err); ok && e.Kind == refusal.NotFound && e.Inner == "" && e.Code == "SecretNotFound" {
-		return nil, nil // a clean "not there", should the service ever say it so
+	e, refused := errors.AsType[*Error](err)
+	if refused && e.Kind == refusal.NotFound && e.Inner == "" && e.Code == "SecretNotFound" {
+		return nil, nil // should the service ever say so, it clearly means that there are none
 	}
 	return versions, err
 }
 
-// Current returns the tags that the vault's own list of secrets shows for the secret's current version, and whether the
-// secret is there. It reads the list up to that secret: for a tie between two versions of one second only.
+// Current returns the tags of the secret's current version as the vault's list of secrets shows them, and whether the
+// secret is listed. It reads the list up to that secret, which may take many pages: it is meant for telling which of
+// two versions of the same second is current.
 //
 // It needs the data action Microsoft.KeyVault/vaults/secrets/readMetadata/action. Its error is an [*Error].
 func (c *Client) Current(ctx context.Context, name string) (map[string]string, bool, error) {
 	var tags map[string]string
 	var found bool
-	err := c.retrying(ctx, actList, name, func(ctx context.Context) error {
+	err := c.retrying(ctx, actCurrent, name, func(ctx context.Context) error {
 		tags, found = nil, false
 		pager := c.secrets.NewListSecretPropertiesPager(nil)
 		items := func(page azsecrets.ListSecretPropertiesResponse) []*azsecrets.SecretProperties { return page.Value }
@@ -130,7 +135,7 @@ func (c *Client) Current(ctx context.Context, name string) (map[string]string, b
 	return tags, found, err
 }
 
-// Deleted returns the vault's soft-deleted secrets by their names in lower case. It lists them once in a client's life.
+// Deleted returns the vault's soft-deleted secrets, by their names in lower case. A client lists them once.
 //
 // It needs the data action Microsoft.KeyVault/vaults/secrets/readMetadata/action. Its error is an [*Error].
 func (c *Client) Deleted(ctx context.Context) (map[string]Deleted, error) {
@@ -170,14 +175,14 @@ func (c *Client) listDeleted(ctx context.Context) (map[string]Deleted, error) {
 	return deleted, err
 }
 
-// Disable disables one version of the secret. It may be repeated.
+// Disable disables one version of the secret. Doing so again is no error.
 //
 // It needs the data action Microsoft.KeyVault/vaults/secrets/update/action. Its error is an [*Error].
 func (c *Client) Disable(ctx context.Context, name, version string) error {
 	if ctx.Err() != nil {
 		return c.cancelled(actDisable, name)
 	}
-	ctx, cancel := linger(ctx, sendGrace)
+	ctx, cancel := outlive(ctx, sendGrace)
 	defer cancel()
 	return c.retrying(ctx, actDisable, name, func(ctx context.Context) error {
 		_, err := c.secrets.UpdateSecretProperties(ctx, name, version, azsecrets.UpdateSecretPropertiesParameters{
@@ -187,10 +192,10 @@ func (c *Client) Disable(ctx context.Context, name, version string) error {
 	})
 }
 
-// recoverPatience bounds the wait for a recovery: it has been seen to take up to a minute.
-const recoverPatience = 90 * time.Second
+// recoverTimeout bounds the wait for a recovery, which has been seen to take up to a minute.
+const recoverTimeout = 90 * time.Second
 
-// Recover recovers the soft-deleted secret, with all its versions, and waits until they are listed again.
+// Recover recovers the soft-deleted secret with all its versions, and waits until they are listed again.
 //
 // It needs the data actions Microsoft.KeyVault/vaults/secrets/recover/action and .../readMetadata/action. Its error is
 // an [*Error].
@@ -200,12 +205,12 @@ func (c *Client) Recover(ctx context.Context, name string) error {
 		return err
 	})
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind == refusal.NotFound {
-		err = nil // recovered by an earlier request whose answer was lost, or purged: the wait below tells
+		err = nil // recovered by an earlier request whose answer was lost, or purged: the list below shows which
 	}
 	if err != nil {
 		return err
 	}
-	end := time.Now().Add(recoverPatience)
+	end := time.Now().Add(recoverTimeout)
 	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
 		versions, err := c.Versions(ctx, name)
 		if err != nil || len(versions) > 0 {
@@ -213,31 +218,35 @@ func (c *Client) Recover(ctx context.Context, name string) error {
 		}
 		if time.Now().Add(pause).After(end) {
 			e := c.newError(actRecover, name)
-			e.Cause = fmt.Sprintf("it was not there again after %s", recoverPatience)
+			e.Cause = fmt.Sprintf("it was not listed again after %s", recoverTimeout)
 			e.Remedy = "run the job again in a few minutes"
 			return e
 		}
-		if wait(ctx, pause) != nil {
+		if !network.Sleep(ctx.Done(), pause) {
 			return c.cancelled(actRecover, name)
 		}
 	}
 }
 
-// versionID is how Key Vault writes version IDs.
-var versionID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+// isVersionID reports whether id has the form of Key Vault's version IDs: 32 hexadecimal digits in lower case.
+func isVersionID(id string) bool {
+	return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == ""
+}
 
-// errMalformed is an answer that is not Key Vault's, whatever its status; errTooMany one that goes on for ever.
+// errMalformed is an answer that cannot be Key Vault's, whatever its status; errTooMany is a list that may never end.
 var (
 	errMalformed = errors.New("the answer is not what Key Vault documents")
 	errTooMany   = errors.New("the list is longer than this action reads")
 )
 
-// each calls f with each item of a list, page by page, while f returns true. A page without a list is malformed: Key
-// Vault says "none" as an empty list, and anything else must not be taken for "not there".
-func each[P, T any](ctx context.Context, pager *runtime.Pager[P], most int, items func(P) []*T, f func(*T) (bool, error)) error {
+// each calls f with each item of a list, page by page, while f returns true. A page without a list is malformed: for
+// "none" Key Vault sends an empty list, and nothing else may be taken for "does not exist".
+func each[P, T any](
+	ctx context.Context, pager *runtime.Pager[P], pagesMax int, items func(P) []*T, f func(*T) (more bool, err error),
+) error {
 	for pages := 0; pager.More(); pages++ {
-		if pages == most {
-			return fmt.Errorf("%w: %d pages", errTooMany, most)
+		if pages == pagesMax {
+			return fmt.Errorf("%w: %d pages", errTooMany, pagesMax)
 		}
 		page, err := pager.NextPage(ctx)
 		if err != nil {
@@ -259,13 +268,13 @@ func each[P, T any](ctx context.Context, pager *runtime.Pager[P], most int, item
 	return nil
 }
 
-func readVersion(item *azsecrets.SecretProperties) (Version, error) {
+func readVersion(item *azsecrets.SecretProperties) (lifecycle.Version, error) {
 	if item.ID == nil || item.Attributes == nil || item.Attributes.Created == nil ||
-		!versionID.MatchString(item.ID.Version()) {
-		return Version{}, errMalformed
+		!isVersionID(item.ID.Version()) {
+		return lifecycle.Version{}, errMalformed
 	}
 	attributes := item.Attributes
-	return Version{
+	return lifecycle.Version{
 		ID:          item.ID.Version(),
 		Created:     *attributes.Created,
 		Expires:     deref(attributes.Expires),
@@ -278,13 +287,14 @@ func readVersion(item *azsecrets.SecretProperties) (Version, error) {
 }
 
 func readTags(tags map[string]*string) map[string]string {
-	read := make(map[string]string, len(tags))
+	texts := make(map[string]string, len(tags))
 	for name, value := range tags {
-		read[name] = deref(value)
+		texts[name] = deref(value)
 	}
-	return read
+	return texts
 }
 
+// deref returns what p points to, or the zero value if p is nil.
 func deref[T any](p *T) (v T) {
 	if p != nil {
 		v = *p

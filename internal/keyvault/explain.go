@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
@@ -14,39 +14,74 @@ import (
 	"keyvault-passwords/internal/refusal"
 )
 
-// An act is one thing asked of the vault, with the permission it needs in the words of Azure RBAC and of the older
-// access policies. https://learn.microsoft.com/azure/role-based-access-control/permissions/security#microsoftkeyvault
-type act struct{ text, dataAction, permission string }
+// An act is one thing that is asked of the vault, and the permission that it needs.
+// https://learn.microsoft.com/azure/role-based-access-control/permissions/security#microsoftkeyvault
+type act struct {
+	text       string // as a gerund; the secret's name follows
+	dataAction string // of Azure roles, below Microsoft.KeyVault/vaults/secrets/
+	permission string // of access policies, the older model
+}
 
 var (
-	actSet      = act{"setting secret", "setSecret/action", "set"}
-	actVersions = act{"listing the versions of secret", "readMetadata/action", "list"}
-	actList     = act{"looking up the current version of secret", "readMetadata/action", "list"}
-	actDeleted  = act{"listing the soft-deleted secrets", "readMetadata/action", "list"}
-	actDisable  = act{"disabling a superseded version of secret", "update/action", "set"}
-	actRecover  = act{"recovering secret", "recover/action", "recover"}
+	actSet = act{
+		text:       "setting secret",
+		dataAction: "setSecret/action",
+		permission: "set",
+	}
+	actVersions = act{
+		text:       "listing the versions of secret",
+		dataAction: "readMetadata/action",
+		permission: "list",
+	}
+	actCurrent = act{
+		text:       "looking up the current version of secret",
+		dataAction: "readMetadata/action",
+		permission: "list",
+	}
+	actDeleted = act{
+		text:       "listing the soft-deleted secrets",
+		dataAction: "readMetadata/action",
+		permission: "list",
+	}
+	actDisable = act{
+		text:       "disabling a superseded version of secret",
+		dataAction: "update/action",
+		permission: "set",
+	}
+	actRecover = act{
+		text:       "recovering secret",
+		dataAction: "recover/action",
+		permission: "recover",
+	}
 )
 
-// newError returns the refusal of an act on a secret, or where that is "" on the vault.
+// newError returns the refusal of an act on a secret. If secret is "", the act is on the vault.
 func (c *Client) newError(a act, secret string) *Error {
-	act := a.text
+	text := a.text
 	if secret != "" {
-		act += " " + secret
+		text += " " + secret
 	}
-	return &Error{Refusal: refusal.Refusal{Act: act + " in vault " + c.config.Name}, Secret: secret}
+	return &Error{Refusal: refusal.Refusal{Act: text + " in vault " + c.config.Name}, Secret: secret}
 }
 
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
+// WholeVault reports whether every other act on the vault will be refused alike, so that no other need be tried: the
+// vault cannot be reached, there is no access token, or the vault does not accept it. A missing permission may concern
+// one secret alone.
+func (e *Error) WholeVault() bool {
+	return e.Kind == refusal.Unreachable || e.Kind == refusal.Identity || e.Status == http.StatusUnauthorized
+}
+
 func (c *Client) cancelled(a act, name string) *Error {
 	e := c.newError(a, name)
 	e.Kind = refusal.Cancelled
-	e.Cause, e.Remedy = "the run was stopped before it was done", "run the job again: what is done is kept"
+	e.Cause, e.Remedy = "the run was stopped before this was done", "run the job again; what was stored is kept"
 	return e
 }
 
-// explain turns the error of a call into one that may be printed: none of the SDK's text stands in it.
+// explain turns the error of a call into one that may be printed: it holds none of the SDK's text.
 func (c *Client) explain(a act, name string, err error) *Error {
 	e := c.newError(a, name)
 	var already *Error
@@ -61,22 +96,25 @@ func (c *Client) explain(a act, name string, err error) *Error {
 		e.Kind = refusal.Identity
 	case errors.As(err, &answer):
 		c.explainAnswer(e, a, answer)
-	case errors.Is(err, errNotSent):
-		e.Cause, e.Remedy = "its answer pointed to another host, which was not followed", c.between()
+	case errors.Is(err, errOtherHost):
+		e.Cause, e.Remedy = "the answer pointed to another host, which was not contacted", c.checkPath()
 	case errors.As(err, &lost):
 		c.explainLost(e, lost)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errStopped):
 		return c.cancelled(a, name)
-	case errors.Is(err, errTooMany), errors.Is(err, errTooLarge):
-		e.Cause, e.Remedy = err.Error(), "purge what is not needed, or use another name; "+c.between()
-	default: // malformed answers: the SDK's errors on them quote them
-		e.Cause, e.Remedy = "the answer is not what Key Vault documents", c.between()
+	case errors.Is(err, errTooMany):
+		e.Cause, e.Remedy = err.Error(), "use another name for the secret, or purge what is not needed"
+	case errors.Is(err, errTooLarge):
+		e.Cause, e.Remedy = err.Error(), c.checkPath()
+	default: // malformed answers: the SDK's errors quote them
+		e.Cause, e.Remedy = "the answer is not what Key Vault documents", c.checkPath()
 	}
 	return e
 }
 
-func (c *Client) between() string {
-	return "check what stands between the runner and " + c.transport.host + " (proxy, DNS)"
+// checkPath is the remedy where an answer is probably not Key Vault's.
+func (c *Client) checkPath() string {
+	return "check the proxy and the DNS between the runner and " + c.transport.host
 }
 
 func (c *Client) explainLost(e *Error, lost *lostError) {
@@ -84,43 +122,96 @@ func (c *Client) explainLost(e *Error, lost *lostError) {
 	switch {
 	case lost.noHost:
 		e.Cause = fmt.Sprintf("there is no host %s", c.transport.host)
-		e.Remedy = "check the vault's name and cloud; a vault behind a private endpoint resolves only inside its network"
+		e.Remedy = "check the vault's name and cloud; " +
+			"a vault behind a private endpoint resolves only inside its network"
 	case lost.refused:
-		e.Cause = fmt.Sprintf("the proxy would not connect to %s (%s)", c.transport.host, lost)
+		e.Cause = fmt.Sprintf("the proxy refused to connect to %s (%s)", c.transport.host, lost)
 		e.Remedy = "check the vault's name and cloud, and the proxy's rules"
 	case lost.untrusted:
-		e.Cause = fmt.Sprintf("what answers at %s has no certificate that is trusted here", c.transport.host)
-		e.Remedy = "where a proxy ends TLS, name its root certificate in SSL_CERT_FILE"
+		e.Cause = fmt.Sprintf("the certificate of %s is not trusted here", c.transport.host)
+		e.Remedy = "if a proxy terminates TLS, set SSL_CERT_FILE to a file with its root certificate"
 	default:
 		e.Cause = fmt.Sprintf("no answer from %s: %s", c.transport.host, lost)
-		e.Remedy = "run the job again; if it stays, check the runner's network, proxy, and the vault's firewall"
+		e.Remedy = "run the job again; " +
+			"if it fails again, check the runner's network, the proxy and the vault's firewall"
 	}
 }
 
-// A refusal's row: what its codes mean and what to do. The verbs are filled in by name: see fill.
+// A meaning is what the codes of an answer mean, and what to do. The placeholders in its texts are those of expand.
 type meaning struct {
-	kind          refusal.Kind
-	cause, remedy string
+	kind   refusal.Kind
+	cause  string
+	remedy string
 }
 
-// The inner codes, which tell one 403 or 409 from another: the outer code is refusal.Forbidden or Conflict for all of them.
-// https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
-var meanings = map[string]meaning{
-	"ForbiddenByRbac": {refusal.Forbidden, "the identity has no role here that allows it",
-		"assign a role with the data action Microsoft.KeyVault/vaults/secrets/{action} at the vault; a new assignment takes up to 10 minutes to count"},
-	"ForbiddenByPolicy": {refusal.Forbidden, "a policy forbids it: the vault's access policies lack the secret permission {permission}, or an Azure Policy wants an expiry or a content type",
-		"add the permission (az keyvault set-policy --name {vault} --spn CLIENT_ID --secret-permissions set list), or declare expires and content-type as the Azure Policy wants"},
-	"AccessDenied": {refusal.Forbidden, "the vault's access policies do not give the identity the secret permission {permission}",
-		"add it: az keyvault set-policy --name {vault} --spn CLIENT_ID --secret-permissions set list"},
-	"ForbiddenByFirewall": {refusal.Forbidden, "the vault's firewall does not admit the runner's address",
-		"run the job on a runner inside the vault's network, or admit the address for the time of the job; GitHub's runners are no trusted service"},
-	"ForbiddenByConnection": {refusal.Forbidden, "the vault admits private endpoints only",
-		"run the job on a runner inside the vault's network"},
-	"ObjectIsDeletedButRecoverable": {refusal.SoftDeleted, "the name is soft-deleted, and not free until it is recovered or purged",
-		"set recover-deleted: true, or purge it where the vault allows: az keyvault secret purge --vault-name {vault} --name {secret}"},
-	"ObjectIsBeingDeleted":   {refusal.BeingDeleted, "the name is just being deleted", "run the job again in a minute"},
-	"ObjectIsBeingRecovered": {refusal.BeingDeleted, "the name is just being recovered", "run the job again in a minute"},
-	"SecretDisabled":         {refusal.Forbidden, "the version is disabled", "enable it, or set a new version with mode: force"},
+// What the identity lacks: a role, in a vault that uses roles, or a permission of the vault's access policies. Each
+// remedy names what to add.
+const (
+	needsRole = "assign the identity a role with the data action Microsoft.KeyVault/vaults/secrets/{action} " +
+		"at the vault; a new assignment takes effect within 10 minutes"
+	needsPermission = "az keyvault set-policy --name {vault} --spn CLIENT_ID --secret-permissions {permissions}; " +
+		"a vault that uses roles needs the data action Microsoft.KeyVault/vaults/secrets/{action} instead"
+)
+
+// meaningOf returns what an inner code means. It tells one 403 or 409 from another: their outer code is always
+// Forbidden or Conflict. https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
+func meaningOf(inner string) (m meaning, known bool) {
+	switch inner {
+	case "ForbiddenByRbac":
+		return meaning{
+			kind:   refusal.Forbidden,
+			cause:  "the identity has no role here that allows it",
+			remedy: needsRole,
+		}, true
+	case "ForbiddenByPolicy":
+		return meaning{
+			kind: refusal.Forbidden,
+			cause: "a policy forbids it: the vault's access policies lack the secret permission {permission}, " +
+				"or an Azure Policy requires an expiry or a content type",
+			remedy: "declare expires and content-type as the Azure Policy requires, " +
+				"or add the permission: " + needsPermission,
+		}, true
+	case "AccessDenied":
+		return meaning{
+			kind:   refusal.Forbidden,
+			cause:  "the vault's access policies do not give the identity the secret permission {permission}",
+			remedy: "add the permission: " + needsPermission,
+		}, true
+	case "ForbiddenByFirewall":
+		return meaning{
+			kind:  refusal.Forbidden,
+			cause: "the vault's firewall does not admit the runner's address",
+			remedy: "run the job on a runner inside the vault's network, " +
+				"or allow the runner's address while the job runs; " +
+				"GitHub's runners are not among the firewall's trusted services",
+		}, true
+	case "ForbiddenByConnection":
+		return meaning{
+			kind:   refusal.Forbidden,
+			cause:  "the vault accepts private endpoint connections only",
+			remedy: "run the job on a runner inside the vault's network",
+		}, true
+	case "ObjectIsDeletedButRecoverable":
+		return meaning{
+			kind:  refusal.SoftDeleted,
+			cause: "the name is taken by a soft-deleted secret until that is recovered or purged",
+			remedy: "set recover-deleted to true, or purge the secret if the vault allows it: " +
+				"az keyvault secret purge --vault-name {vault} --name {secret}",
+		}, true
+	case "ObjectIsBeingDeleted":
+		return meaning{
+			kind:   refusal.BeingDeleted,
+			cause:  "a secret of this name is being deleted",
+			remedy: "run the job again in a minute",
+		}, true
+	case "ObjectIsBeingRecovered":
+		return meaning{
+			kind:   refusal.BeingDeleted,
+			cause:  "a secret of this name is being recovered",
+			remedy: "run the job again in a minute",
+		}, true
+	}
+	return meaning{}, false
 }
 
 func (c *Client) explainAnswer(e *Error, a act, answer *azcore.ResponseError) {
@@ -128,13 +219,13 @@ func (c *Client) explainAnswer(e *Error, a act, answer *azcore.ResponseError) {
 	if answer.RawResponse != nil {
 		e.Trace = trace(answer.RawResponse.Header)
 	}
-	m, ok := meanings[e.Inner]
-	if !ok {
-		m = byStatus(e, a, codeAKV(answer))
+	m, known := meaningOf(e.Inner)
+	if !known {
+		m = c.meaningOfStatus(e.Status, a, isOtherTenant(answer))
 	}
 	e.Kind = m.kind
-	e.Cause = c.fill(m.cause, a, e.Secret) + ": " + codes(e)
-	e.Remedy = c.fill(m.remedy, a, e.Secret)
+	e.Cause = c.expand(m.cause, a, e.Secret) + ": " + codes(e)
+	e.Remedy = c.expand(m.remedy, a, e.Secret)
 }
 
 func codes(e *Error) string {
@@ -147,58 +238,80 @@ func codes(e *Error) string {
 	return text
 }
 
-// byStatus is what is known of a refusal without an inner code that is known.
-func byStatus(e *Error, a act, akv string) meaning {
+// meaningOfStatus returns what a status means where the inner code is unknown or missing.
+func (c *Client) meaningOfStatus(status int, a act, otherTenant bool) meaning {
 	switch {
-	case akv == "AKV10032":
-		return meaning{refusal.Other, "the access token is of another tenant than the vault's (AKV10032)",
-			"give the vault's tenant, and an identity in it, as tenant-id and client-id"}
-	case e.Status == http.StatusUnauthorized:
-		return meaning{refusal.Other, "the vault does not accept the access token, nor a new one", "run the job again; check tenant-id and client-id if it stays"}
-	case e.Status == http.StatusForbidden && a == actSet:
-		return meaning{refusal.Forbidden, "the vault refuses the secret, as an Azure Policy on expiry, content type or validity would",
-			"declare expires and content-type as the policy wants, and see the vault's Policy compliance in the portal"}
-	case e.Status == http.StatusForbidden:
-		return meaning{refusal.Forbidden, "the vault refuses it", "look the inner code up in Key Vault's documentation"}
-	case e.Status == http.StatusNotFound:
-		return meaning{refusal.NotFound, "it is not there", "check the vault's name"}
-	case e.Status == http.StatusConflict:
-		return meaning{refusal.Other, "the vault is busy with the name", "run the job again in a minute"}
-	case e.Status == http.StatusTooManyRequests:
-		return meaning{refusal.Other, "the vault is throttled and stayed so", "run the job again later; the vault takes 300 new versions in 10 seconds from all its clients together"}
-	case e.Status >= 300 && e.Status < 400:
-		return meaning{refusal.Other, "the answer is a redirect, which is not followed: it would carry the value to another host",
-			"check what stands between the runner and the vault"}
-	case e.Status >= 500:
-		return meaning{refusal.Other, "Key Vault is out of order, or read-only during a failover", "run the job again later; see https://azure.status.microsoft"}
-	case e.Status == http.StatusBadRequest:
-		return meaning{refusal.Other, "Key Vault does not accept the request", "check the value's size (25 KB), the tags, content type and expiry"}
-	}
-	return meaning{refusal.Other, "Key Vault refused", "look the code up in Key Vault's documentation"}
-}
-
-func (c *Client) fill(text string, a act, secret string) string {
-	return placeholder.ReplaceAllStringFunc(text, func(name string) string {
-		switch name {
-		case "{action}":
-			return a.dataAction
-		case "{permission}":
-			return a.permission
-		case "{vault}":
-			return c.config.Name
-		default:
-			return secret
+	case otherTenant:
+		return meaning{
+			cause:  "the access token belongs to another tenant than the vault (AKV10032)",
+			remedy: "set tenant-id to the vault's tenant, and client-id to an identity in that tenant",
 		}
-	})
+	case status == http.StatusUnauthorized:
+		return meaning{
+			cause:  "the vault accepts neither the access token nor a new one",
+			remedy: "run the job again; if it fails again, check tenant-id and client-id",
+		}
+	case status == http.StatusForbidden && a == actSet:
+		return meaning{
+			kind: refusal.Forbidden,
+			cause: "the vault refuses the secret, " +
+				"perhaps because of an Azure Policy on expiry, content type or validity",
+			remedy: "declare expires and content-type as the policy requires; " +
+				"the vault's Policy compliance in the portal shows it. " +
+				"Setting a secret also needs the data action Microsoft.KeyVault/vaults/secrets/{action}",
+		}
+	case status == http.StatusForbidden:
+		return meaning{kind: refusal.Forbidden, cause: "the vault refuses it", remedy: needsRole}
+	case status == http.StatusNotFound:
+		return meaning{kind: refusal.NotFound, cause: "it does not exist", remedy: "check the vault's name"}
+	case status == http.StatusConflict:
+		return meaning{cause: "another operation on this name is in progress", remedy: "run the job again in a minute"}
+	case status == http.StatusTooManyRequests:
+		return meaning{
+			cause: "the vault is still throttled after all retries",
+			remedy: "run the job again later; " +
+				"a vault accepts 300 new versions in 10 seconds from all its clients together",
+		}
+	case status >= 300 && status < 400:
+		return meaning{
+			cause:  "the answer is a redirect, which is not followed: it would carry the value to another host",
+			remedy: c.checkPath(),
+		}
+	case status >= 500:
+		return meaning{
+			cause:  "Key Vault is temporarily unavailable, or read-only during a failover",
+			remedy: "run the job again later; see https://azure.status.microsoft",
+		}
+	case status == http.StatusBadRequest:
+		return meaning{
+			cause:  "Key Vault does not accept the request",
+			remedy: "check the size of the value (at most 25 KB), the tags, the content type and the expiry",
+		}
+	}
+	return meaning{cause: "Key Vault refused the request", remedy: "look up the code in Key Vault's documentation"}
 }
 
-var placeholder = regexp.MustCompile(`\{(action|permission|vault|secret)\}`)
+// expand fills in the placeholders of a meaning's text.
+func (c *Client) expand(text string, a act, secret string) string {
+	permissions := "set list" // az keyvault set-policy replaces what the identity had
+	if a == actRecover {
+		permissions += " recover"
+	}
+	return strings.NewReplacer(
+		"{action}", a.dataAction,
+		"{permission}", a.permission,
+		"{permissions}", permissions,
+		"{vault}", c.config.Name,
+		"{secret}", secret,
+	).Replace(text)
+}
 
-// codeText is what a code or request ID looks like. What does not is not printed: it is foreign text.
-var codeText = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
-
+// code returns a code or request ID as it may be printed. What does not look like one is foreign text, and left out.
 func code(text string) string {
-	if !codeText.MatchString(text) {
+	foreign := func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("_.-", r)
+	}
+	if len(text) > 64 || strings.ContainsFunc(text, foreign) {
 		return ""
 	}
 	return text
@@ -218,16 +331,11 @@ func innerCode(answer *azcore.ResponseError) string {
 	return code(inner)
 }
 
-// akv matches the code that Key Vault puts before the message of a 401.
-var akv = regexp.MustCompile(`^AKV\d{5}`)
-
-// codeAKV returns that code where it says that no other token of ours would do: AKV10032, the wrong tenant.
-func codeAKV(answer *azcore.ResponseError) string {
+// isOtherTenant reports whether a 401 says that no other token of this identity would do: its message then begins with
+// AKV10032.
+func isOtherTenant(answer *azcore.ResponseError) bool {
 	_, message := readError(answer)
-	if found := akv.FindString(message); found == "AKV10032" {
-		return found
-	}
-	return ""
+	return strings.HasPrefix(message, "AKV10032")
 }
 
 func readError(answer *azcore.ResponseError) (inner, message string) {

@@ -18,6 +18,8 @@ import (
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/identity"
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/lifecycle"
+	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/runner"
 	"keyvault-passwords/internal/sensitive"
@@ -45,19 +47,19 @@ func withOptions(t *testing.T, o emulator.Options, vault string, f func(t *testi
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		e := emulator.New(o)
-		network := job.NewNetwork(e)
-		defer network.Close()
-		b := &bench{emulator: e, network: network}
-		b.Client = b.client(t, e, network, vault)
+		b := &bench{emulator: e, network: job.NewNetwork(e)}
+		defer b.network.Close()
+		b.Client = b.client(t, b.network, vault)
 		f(t, b)
 	})
 }
 
-func (b *bench) client(t *testing.T, e *emulator.Emulator, network http.RoundTripper, vault string) *keyvault.Client {
+// client returns a client of that vault, as the identity that the emulator trusts, over that transport.
+func (b *bench) client(t *testing.T, transport http.RoundTripper, vault string) *keyvault.Client {
 	t.Helper()
-	client := &http.Client{Transport: network, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := network.NewClient(transport, nil)
 	job := map[string]string{}
-	for _, pair := range e.Environ() {
+	for _, pair := range b.emulator.Environ() {
 		name, value, _ := strings.Cut(pair, "=")
 		job[name] = value
 	}
@@ -70,11 +72,14 @@ func (b *bench) client(t *testing.T, e *emulator.Emulator, network http.RoundTri
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
-	kv, err := keyvault.New(keyvault.Config{Name: vault, Domain: "vault.azure.net", Credential: credential, HTTP: client, Note: func(text string) {
+	note := func(text string) {
 		mu.Lock()
 		defer mu.Unlock()
 		b.notes = append(b.notes, text)
-	}})
+	}
+	kv, err := keyvault.New(keyvault.Config{
+		Name: vault, Domain: "vault.azure.net", Credential: credential, HTTP: client, Note: note,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,12 +88,41 @@ func (b *bench) client(t *testing.T, e *emulator.Emulator, network http.RoundTri
 
 func newVersion(operation string) keyvault.NewVersion {
 	return keyvault.NewVersion{
-		Value: sensitive.New([]byte("value-of-" + operation)), Operation: operation,
-		Tags: map[string]string{keyvault.OperationTag: operation, "generated-by": "keyvault-passwords"},
+		Value: sensitive.New([]byte("value-of-" + operation)),
+		Tags:  map[string]string{lifecycle.TagOperation: operation, "generated-by": "keyvault-passwords"},
 	}
 }
 
-// count returns how many versions the emulator holds of a secret, and how many values differ among them.
+// mustSet sets a secret that nothing keeps from being set.
+func (b *bench) mustSet(t *testing.T, name string) {
+	t.Helper()
+	if _, err := b.Set(t.Context(), name, newVersion(name)); err != nil {
+		t.Errorf("Set: %v", err)
+	}
+}
+
+// isKind reports whether err is the client's, of that kind.
+func isKind(err error, kind refusal.Kind) bool {
+	e, ok := errors.AsType[*keyvault.Error](err)
+	return ok && e.Kind == kind
+}
+
+// throttled is an answer of 429.
+func throttled(operation, retryAfter string, times int) emulator.Fault {
+	return emulator.Fault{
+		Operation: operation, Kind: emulator.Status, Times: times,
+		Status: 429, Code: "Throttled", RetryAfter: retryAfter,
+	}
+}
+
+// forbidden is an answer of 403.
+func forbidden(operation, inner string, times int) emulator.Fault {
+	return emulator.Fault{
+		Operation: operation, Kind: emulator.Status, Status: 403, Code: "Forbidden", Inner: inner, Times: times,
+	}
+}
+
+// count returns how many versions the emulator holds of a secret.
 func (b *bench) count(name string) (versions int) {
 	for _, h := range b.emulator.Holds() {
 		if h.Name == name {
@@ -131,7 +165,7 @@ func TestOneOperationMakesOneVersion(t *testing.T) {
 					t.Fatalf("Set: %v", err)
 				}
 				if got := b.count("a-secret"); got != 1 || len(stored.Duplicates) > 0 {
-					t.Errorf("the vault holds %d versions and Set reports %d duplicates; want 1 and none", got, len(stored.Duplicates))
+					t.Errorf("%d versions, %d duplicates reported; want 1 and none", got, len(stored.Duplicates))
 				}
 				if held := b.emulator.Holds()[0]; held.Version != stored.Version {
 					t.Errorf("Set reports another version than the vault holds")
@@ -144,8 +178,8 @@ func TestOneOperationMakesOneVersion(t *testing.T) {
 	}
 }
 
-// A send that is committed after it was looked for is a duplicate of the same value: it is reported, and disabled where
-// the identity may.
+// A send that is committed after it was looked for is a duplicate of the same value: it is reported, and disabled
+// where the identity may.
 func TestLateCommitIsReportedAndDisabled(t *testing.T) {
 	for _, may := range []bool{false, true} {
 		t.Run(fmt.Sprintf("update allowed %t", may), func(t *testing.T) {
@@ -159,8 +193,8 @@ func TestLateCommitIsReportedAndDisabled(t *testing.T) {
 				if err != nil {
 					t.Fatalf("Set: %v", err)
 				}
-				if b.count("a-secret") != 2 || len(stored.Duplicates) != 1 {
-					t.Fatalf("the vault holds %d versions and Set reports %d duplicates; want 2 and 1", b.count("a-secret"), len(stored.Duplicates))
+				if got := b.count("a-secret"); got != 2 || len(stored.Duplicates) != 1 {
+					t.Fatalf("%d versions, %d duplicates reported; want 2 and 1", got, len(stored.Duplicates))
 				}
 				for _, h := range b.emulator.Holds() {
 					if want := h.Version == stored.Version || !may; h.Enabled != want {
@@ -183,8 +217,7 @@ func TestAmbiguousEndIsSaid(t *testing.T) {
 		}
 		b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Cut, Phase: emulator.Before, Times: -1})
 		_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
-		e, ok := errors.AsType[*keyvault.Error](err)
-		if !ok || e.Kind != refusal.Ambiguous || !strings.Contains(err.Error(), "operation=op1") {
+		if !isKind(err, refusal.Ambiguous) || !strings.Contains(err.Error(), "operation=op1") {
 			t.Fatalf("Set: %v; want an ambiguous end that names the operation", err)
 		}
 		if sets := b.emulator.Requests()["set"]; sets != 4 {
@@ -205,9 +238,7 @@ func TestPaceStaysWithinTheLimit(t *testing.T) {
 		for range 8 {
 			wg.Go(func() {
 				for i := range work {
-					if _, err := b.Set(t.Context(), fmt.Sprintf("secret-%d", i), newVersion(fmt.Sprint(i))); err != nil {
-						t.Errorf("Set: %v", err)
-					}
+					b.mustSet(t, fmt.Sprintf("secret-%d", i))
 				}
 			})
 		}
@@ -246,7 +277,7 @@ func TestThrottledWaits(t *testing.T) {
 				if _, err := b.Versions(t.Context(), "a-secret"); err != nil {
 					t.Fatal(err)
 				}
-				b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 429, Code: "Throttled", RetryAfter: tc.retryAfter, Times: tc.times})
+				b.emulator.Fault(throttled("set", tc.retryAfter, tc.times))
 				start := time.Now()
 				if _, err := b.Set(t.Context(), "a-secret", newVersion("op1")); err != nil {
 					t.Fatalf("Set: %v", err)
@@ -265,26 +296,25 @@ func TestThrottledWaits(t *testing.T) {
 // A vault is never asked on a host that it names itself, is not redirected, and cannot go on for ever.
 func TestHostileAnswers(t *testing.T) {
 	for _, tc := range []struct {
-		name  string
-		fault emulator.Fault
-		want  string
+		name      string
+		operation string
+		kind      emulator.Kind
+		want      string
 	}{
-		{"foreign nextLink", emulator.Fault{Operation: "versions", Kind: emulator.ForeignLink, Times: -1}, "pointed to another host"},
-		{"endless pages", emulator.Fault{Operation: "versions", Kind: emulator.Endless, Times: -1}, "longer than this action reads"},
-		{"redirect", emulator.Fault{Operation: "versions", Kind: emulator.Redirect, Times: -1}, "redirect, which is not followed"},
-		{"malformed challenge", emulator.Fault{Operation: "challenge", Kind: emulator.BadChallenge, Times: -1}, "not what Key Vault documents"},
-		{"commands in an error", emulator.Fault{Operation: "versions", Kind: emulator.Injection, Times: -1}, "does not accept the request"},
-		{"an answer without a list", emulator.Fault{Operation: "versions", Kind: emulator.Empty, Times: -1}, "not what Key Vault documents"},
-		{"oversized", emulator.Fault{Operation: "versions", Kind: emulator.BigBody, Times: -1}, "too large to be Key Vault's"},
+		{"foreign nextLink", "versions", emulator.ForeignLink, "pointed to another host"},
+		{"endless pages", "versions", emulator.Endless, "longer than this action reads"},
+		{"redirect", "versions", emulator.Redirect, "redirect, which is not followed"},
+		{"malformed challenge", "challenge", emulator.BadChallenge, "not what Key Vault documents"},
+		{"commands in an error", "versions", emulator.Injection, "does not accept the request"},
+		{"an answer without a list", "versions", emulator.Empty, "not what Key Vault documents"},
+		{"oversized", "versions", emulator.BigBody, "too large to be Key Vault's"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			with(t, func(t *testing.T, b *bench) {
 				for i := range 30 {
-					if _, err := b.emulator.Put(vaultName, "a-secret", emulator.Plant{Tags: map[string]string{"n": fmt.Sprint(i)}}); err != nil {
-						t.Fatal(err)
-					}
+					b.plant(t, "a-secret", map[string]string{"n": fmt.Sprint(i)})
 				}
-				b.emulator.Fault(tc.fault)
+				b.emulator.Fault(emulator.Fault{Operation: tc.operation, Kind: tc.kind, Times: -1})
 				_, err := b.Versions(t.Context(), "a-secret")
 				if err == nil || !strings.Contains(err.Error(), tc.want) {
 					t.Errorf("Versions: %v; want an error with %q", err, tc.want)
@@ -322,7 +352,7 @@ func TestStop(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			_, err := b.Set(ctx, "a-secret", newVersion("op1"))
-			if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != refusal.Cancelled || b.count("a-secret") != 0 {
+			if !isKind(err, refusal.Cancelled) || b.count("a-secret") != 0 {
 				t.Errorf("Set: %v with %d versions; want it cancelled and none", err, b.count("a-secret"))
 			}
 		})
@@ -333,7 +363,11 @@ func TestStop(t *testing.T) {
 		lists int // the warm-up, and the looks for what was not answered
 	}{
 		{"while the answer is slow", emulator.Fault{Operation: "set", Kind: emulator.Slow, Delay: 2 * time.Second}, 1},
-		{"while the answer never comes", emulator.Fault{Operation: "set", Kind: emulator.Slow, Phase: emulator.After, Delay: time.Hour}, 2},
+		{
+			"while the answer never comes",
+			emulator.Fault{Operation: "set", Kind: emulator.Slow, Phase: emulator.After, Delay: time.Hour},
+			2,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			with(t, func(t *testing.T, b *bench) {
@@ -359,14 +393,65 @@ func TestStop(t *testing.T) {
 	}
 	t.Run("while it is throttled", func(t *testing.T) {
 		with(t, func(t *testing.T, b *bench) {
-			b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 429, Code: "Throttled", RetryAfter: "60", Times: -1})
+			b.emulator.Fault(throttled("set", "60", -1))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			start := time.Now()
 			_, err := b.Set(ctx, "a-secret", newVersion("op1"))
-			if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != refusal.Cancelled || time.Since(start) > 2*time.Second {
+			if !isKind(err, refusal.Cancelled) || time.Since(start) > 2*time.Second {
 				t.Errorf("Set: %v after %s; want it cancelled at once", err, time.Since(start))
 			}
+		})
+	})
+}
+
+// A set that waits for its turn, or for a token, is not sent after a stop, though one that was sent would be answered.
+func TestNothingIsSentAfterAStop(t *testing.T) {
+	cancelled := func(t *testing.T, b *bench, ctx context.Context, name string) {
+		t.Helper()
+		before := b.emulator.Requests()["set"]
+		_, err := b.Set(ctx, name, newVersion(name))
+		if !isKind(err, refusal.Cancelled) {
+			t.Errorf("Set: %v; want it cancelled", err)
+		}
+		if end, _ := ctx.Deadline(); time.Since(end) > 3*time.Second {
+			t.Errorf("Set went on for %s after the stop; want it to end", time.Since(end))
+		}
+		time.Sleep(time.Minute)
+		if sent := b.emulator.Requests()["set"] - before; sent != 0 || b.count(name) != 0 {
+			t.Errorf("%d requests were sent, and the vault holds %d versions; want none", sent, b.count(name))
+		}
+	}
+	t.Run("while it waits for its turn", func(t *testing.T) {
+		with(t, func(t *testing.T, b *bench) {
+			if _, err := b.Versions(t.Context(), "warm-up"); err != nil {
+				t.Fatal(err)
+			}
+			first := time.Now()
+			for i := range 270 {
+				b.mustSet(t, fmt.Sprintf("secret-%d", i))
+			}
+			ctx, cancel := context.WithDeadline(t.Context(), first.Add(9*time.Second)) // a second before its turn
+			defer cancel()
+			cancelled(t, b, ctx, "one-too-many")
+		})
+	})
+	t.Run("while the vault is paused", func(t *testing.T) {
+		with(t, func(t *testing.T, b *bench) {
+			b.emulator.Fault(throttled("versions", "10", 1))
+			go func() { _, _ = b.Versions(t.Context(), "another") }()
+			synctest.Wait()
+			ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+			defer cancel()
+			cancelled(t, b, ctx, "a-secret")
+		})
+	})
+	t.Run("while it waits for a token", func(t *testing.T) {
+		with(t, func(t *testing.T, b *bench) {
+			b.emulator.Fault(emulator.Fault{Operation: "token", Kind: emulator.Slow, Delay: 2 * time.Second})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			cancelled(t, b, ctx, "a-secret")
 		})
 	})
 }
@@ -376,8 +461,8 @@ func TestNoSuchVaultFailsFast(t *testing.T) {
 	withOptions(t, emulator.Options{}, "kv-exmaple", func(t *testing.T, b *bench) {
 		start := time.Now()
 		_, err := b.Versions(t.Context(), "a-secret")
-		e, ok := errors.AsType[*keyvault.Error](err)
-		if !ok || e.Kind != refusal.Unreachable || !strings.Contains(err.Error(), "there is no host kv-exmaple.vault.azure.net") {
+		const want = "there is no host kv-exmaple.vault.azure.net"
+		if !isKind(err, refusal.Unreachable) || !strings.Contains(err.Error(), want) {
 			t.Errorf("Versions: %v; want it to say that there is no such host", err)
 		}
 		if time.Since(start) > time.Second {
@@ -390,7 +475,7 @@ func TestNoSuchVaultFailsFast(t *testing.T) {
 func TestNowIsTheVaults(t *testing.T) {
 	with(t, func(t *testing.T, b *bench) {
 		b.emulator.Advance(100 * 24 * time.Hour)
-		b.Client = b.client(t, b.emulator, b.network, vaultName) // of a new job: the token of the first one is long over
+		b.Client = b.client(t, b.network, vaultName) // of a new job: the first one's token has expired
 		if _, err := b.Versions(t.Context(), "a-secret"); err != nil {
 			t.Fatal(err)
 		}
@@ -404,8 +489,8 @@ func TestNowIsTheVaults(t *testing.T) {
 func TestRefusalsAreExplained(t *testing.T) {
 	for inner, want := range map[string]string{
 		"ForbiddenByRbac": "no role here", "ForbiddenByPolicy": "access policies", "AccessDenied": "access policies",
-		"ForbiddenByFirewall": "firewall", "ForbiddenByConnection": "private endpoints", "ObjectIsDeletedButRecoverable": "soft-deleted",
-		"Unheard": "Azure Policy",
+		"ForbiddenByFirewall": "firewall", "ForbiddenByConnection": "private endpoint",
+		"ObjectIsDeletedButRecoverable": "soft-deleted", "Unheard": "Azure Policy",
 	} {
 		t.Run(inner, func(t *testing.T) {
 			with(t, func(t *testing.T, b *bench) {
@@ -413,8 +498,9 @@ func TestRefusalsAreExplained(t *testing.T) {
 				if strings.HasPrefix(inner, "Object") {
 					status = 409
 				}
-				b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: status, Code: "Forbidden", Inner: inner,
-					Message: "canary-of-the-body", Times: -1})
+				fault := forbidden("set", inner, -1)
+				fault.Status, fault.Message = status, "canary-of-the-body"
+				b.emulator.Fault(fault)
 				_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
 				if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "canary") {
 					t.Fatalf("Set: %v; want %q and nothing of the body", err, want)
@@ -430,6 +516,83 @@ func TestRefusalsAreExplained(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A refusal that may be about permission names the data action that the act needs, whatever the act.
+func TestRefusalsNameTheDataAction(t *testing.T) {
+	ctx := context.Background()
+	for operation, tc := range map[string]struct {
+		ask        func(b *bench) error
+		dataAction string
+	}{
+		"set": {func(b *bench) error {
+			_, err := b.Set(ctx, "a-secret", newVersion("op1"))
+			return err
+		}, "setSecret"},
+		"versions": {func(b *bench) error {
+			_, err := b.Versions(ctx, "a-secret")
+			return err
+		}, "readMetadata"},
+		"list": {func(b *bench) error {
+			_, _, err := b.Current(ctx, "a-secret")
+			return err
+		}, "readMetadata"},
+		"list-deleted": {func(b *bench) error {
+			_, err := b.Deleted(ctx)
+			return err
+		}, "readMetadata"},
+		"update":  {func(b *bench) error { return b.Disable(ctx, "a-secret", strings.Repeat("a", 32)) }, "update"},
+		"recover": {func(b *bench) error { return b.Recover(ctx, "a-secret") }, "recover"},
+	} {
+		for _, inner := range []string{"ForbiddenByRbac", "ForbiddenByPolicy", "AccessDenied", "Unheard", ""} {
+			t.Run(operation+" "+inner, func(t *testing.T) {
+				with(t, func(t *testing.T, b *bench) {
+					b.emulator.Fault(forbidden(operation, inner, -1))
+					e, ok := errors.AsType[*keyvault.Error](tc.ask(b))
+					want := "Microsoft.KeyVault/vaults/secrets/" + tc.dataAction + "/action"
+					named := ok && strings.Contains(e.Remedy, want) && !strings.Contains(e.Remedy, "{")
+					if !named || e.Kind != refusal.Forbidden {
+						t.Errorf("got %+v; want a refusal whose remedy names %s", e, want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// What is refused to every secret of the vault is told from what may be refused to one.
+func TestWholeVault(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		fault emulator.Fault
+		whole bool
+	}{
+		{"no answer", emulator.Fault{Operation: "versions", Kind: emulator.Cut, Times: -1}, true},
+		{"no token", emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700016", Times: -1}, true},
+		{"token not accepted", emulator.Fault{Operation: "versions", Kind: emulator.StaleToken, Times: -1}, true},
+		{"forbidden", forbidden("versions", "ForbiddenByRbac", -1), false},
+		{"unavailable", emulator.Fault{Operation: "versions", Kind: emulator.Status, Status: 503, Times: -1}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			with(t, func(t *testing.T, b *bench) {
+				b.emulator.Fault(tc.fault)
+				_, err := b.Versions(t.Context(), "a-secret")
+				if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.WholeVault() != tc.whole {
+					t.Errorf("Versions: %v; want it to concern the whole vault: %t", err, tc.whole)
+				}
+			})
+		})
+	}
+}
+
+// A version without the tag of its operation could not be found again: it is not sent.
+func TestSetNeedsTheOperationsTag(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		_, err := b.Set(t.Context(), "a-secret", keyvault.NewVersion{Value: sensitive.New([]byte("value"))})
+		if err == nil || !strings.Contains(err.Error(), "no tag operation") || b.count("a-secret") != 0 {
+			t.Errorf("Set: %v; want a refusal", err)
+		}
+	})
 }
 
 // Lists are read to their end, over pages of 25 and short pages.
@@ -479,7 +642,7 @@ func TestRecover(t *testing.T) {
 			t.Errorf("the list was read %d times; want once", b.emulator.Requests()["list-deleted"])
 		}
 		err = b.Recover(t.Context(), "a-secret")
-		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != refusal.Forbidden || !strings.Contains(err.Error(), "recover/action") {
+		if !isKind(err, refusal.Forbidden) || !strings.Contains(err.Error(), "recover/action") {
 			t.Fatalf("Recover without permission: %v; want the permission named", err)
 		}
 		b.emulator.Grant(emulator.DefaultClient, vaultName, emulator.Recover)
@@ -497,7 +660,7 @@ func TestDisable(t *testing.T) {
 	with(t, func(t *testing.T, b *bench) {
 		id := b.plant(t, "a-secret", nil)
 		err := b.Disable(t.Context(), "a-secret", id)
-		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != refusal.Forbidden || !strings.Contains(err.Error(), "update/action") {
+		if !isKind(err, refusal.Forbidden) || !strings.Contains(err.Error(), "update/action") {
 			t.Fatalf("Disable without permission: %v; want the permission named", err)
 		}
 		b.emulator.Grant(emulator.DefaultClient, vaultName, emulator.Update)
@@ -539,12 +702,12 @@ func (r *refusing) RoundTrip(request *http.Request) (*http.Response, error) {
 func TestRefusedConnectionIsNoDoubt(t *testing.T) {
 	for times, kind := range map[int]refusal.Kind{2: refusal.Other, 99: refusal.Unreachable} {
 		with(t, func(t *testing.T, b *bench) {
-			b.Client = b.client(t, b.emulator, &refusing{b.network, times}, vaultName)
+			b.Client = b.client(t, &refusing{b.network, times}, vaultName)
 			if _, err := b.Versions(t.Context(), "a-secret"); err != nil {
 				t.Fatal(err)
 			}
 			_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
-			if e, ok := errors.AsType[*keyvault.Error](err); ok != (kind == refusal.Unreachable) || ok && e.Kind != kind {
+			if kind == refusal.Other && err != nil || kind == refusal.Unreachable && !isKind(err, kind) {
 				t.Errorf("Set after %d refusals: %v", times, err)
 			}
 			if lists := b.emulator.Requests()["versions"]; lists != 1 {
@@ -562,11 +725,12 @@ func TestTieIsLeftAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Late, Delay: 2600 * time.Millisecond})
-		b.emulator.Fault(emulator.Fault{Operation: "set", Nth: 2, Kind: emulator.Slow, Phase: emulator.After, Delay: time.Second})
+		slow := emulator.Fault{Operation: "set", Nth: 2, Kind: emulator.Slow, Phase: emulator.After, Delay: time.Second}
+		b.emulator.Fault(slow)
 		stored, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
 		held := b.emulator.Holds()
 		if err != nil || len(held) != 2 || len(stored.Duplicates) != 1 || !held[0].Created.Equal(held[1].Created) {
-			t.Fatalf("Set: %v; %d versions, %d duplicates reported; want two of one second", err, len(held), len(stored.Duplicates))
+			t.Fatalf("%v; %d versions, duplicates %v; want two of one second", err, len(held), stored.Duplicates)
 		}
 		for _, h := range held {
 			if !h.Enabled {
@@ -580,9 +744,11 @@ func TestTieIsLeftAlone(t *testing.T) {
 func TestDoubtOutlivesARefusal(t *testing.T) {
 	with(t, func(t *testing.T, b *bench) {
 		b.emulator.Fault(emulator.Fault{Operation: "set", Kind: emulator.Late, Delay: time.Minute})
-		b.emulator.Fault(emulator.Fault{Operation: "set", Nth: 2, Kind: emulator.Status, Status: 403, Code: "Forbidden", Inner: "ForbiddenByRbac"})
+		second := forbidden("set", "ForbiddenByRbac", 0)
+		second.Nth = 2
+		b.emulator.Fault(second)
 		_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
-		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != refusal.Ambiguous || !strings.Contains(err.Error(), "operation=op1") {
+		if !isKind(err, refusal.Ambiguous) || !strings.Contains(err.Error(), "operation=op1") {
 			t.Errorf("Set: %v; want it said that the end is not known", err)
 		}
 	})
@@ -594,14 +760,15 @@ func TestDisableStops(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		err := b.Disable(ctx, "a-secret", id)
-		if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.Kind != refusal.Cancelled || b.emulator.Requests()["update"] != 0 {
+		if !isKind(err, refusal.Cancelled) || b.emulator.Requests()["update"] != 0 {
 			t.Errorf("Disable after a stop: %v after %d requests", err, b.emulator.Requests()["update"])
 		}
 	})
 }
 
-// saying is a network where something between answers, or breaks off with what the vault said in its error.
-type saying struct {
+// answering is a network where something between the client and the vault answers, or breaks the connection with an
+// error that quotes the vault.
+type answering struct {
 	http.RoundTripper
 	response *http.Response
 	err      error
@@ -609,7 +776,7 @@ type saying struct {
 	times    int
 }
 
-func (s *saying) RoundTrip(request *http.Request) (*http.Response, error) {
+func (s *answering) RoundTrip(request *http.Request) (*http.Response, error) {
 	ofVault := strings.HasSuffix(request.URL.Host, ".vault.azure.net") && request.Header.Get("Authorization") != ""
 	if ofVault && request.Method == s.method && s.times != 0 {
 		s.times--
@@ -622,9 +789,11 @@ func (s *saying) RoundTrip(request *http.Request) (*http.Response, error) {
 func TestErrorsQuoteNoAnswer(t *testing.T) {
 	with(t, func(t *testing.T, b *bench) {
 		quoting := errors.New(`malformed HTTP response "{\"value\":\"canary\"}"`)
-		b.Client = b.client(t, b.emulator, &saying{RoundTripper: b.network, err: quoting, method: http.MethodPut, times: -1}, vaultName)
+		broken := &answering{RoundTripper: b.network, err: quoting, method: http.MethodPut, times: -1}
+		b.Client = b.client(t, broken, vaultName)
 		_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
-		if err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "what came was no HTTP answer") {
+		told := fmt.Sprint(err)
+		if err == nil || strings.Contains(told, "canary") || !strings.Contains(told, "the answer was not HTTP") {
 			t.Errorf("Set: %v; want an error in words of its own", err)
 		}
 	})
@@ -633,8 +802,10 @@ func TestErrorsQuoteNoAnswer(t *testing.T) {
 // Only the vault tells the vault's time.
 func TestClockIsNotAProxys(t *testing.T) {
 	with(t, func(t *testing.T, b *bench) {
-		future := &http.Response{StatusCode: 502, Header: http.Header{"Date": {time.Now().Add(100 * 24 * time.Hour).UTC().Format(http.TimeFormat)}}, Body: http.NoBody}
-		b.Client = b.client(t, b.emulator, &saying{RoundTripper: b.network, response: future, method: http.MethodGet, times: -1}, vaultName)
+		date := time.Now().Add(100 * 24 * time.Hour).UTC().Format(http.TimeFormat)
+		future := &http.Response{StatusCode: 502, Header: http.Header{"Date": {date}}, Body: http.NoBody}
+		proxy := &answering{RoundTripper: b.network, response: future, method: http.MethodGet, times: -1}
+		b.Client = b.client(t, proxy, vaultName)
 		if _, err := b.Versions(t.Context(), "a-secret"); err == nil {
 			t.Fatal("Versions succeeds")
 		}

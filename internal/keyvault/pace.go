@@ -1,9 +1,10 @@
 package keyvault
 
 import (
-	"context"
 	"sync"
 	"time"
+
+	"keyvault-passwords/internal/network"
 )
 
 // Key Vault's limits per vault in any 10 seconds are 300 creates and 4,000 other transactions:
@@ -14,80 +15,82 @@ const (
 	requestsMax = 3600
 )
 
-// A window lets at most so many requests through in any [period]. A request takes a slot before it is sent and gives it
-// back when it has been answered, and the slot is free again a period later. So the service, which counts a request
-// somewhere between the two, never counts more than there are slots in any period, whatever the network does.
+// A window lets a fixed number of requests through in any [period]: its slots. A request takes a slot before it is
+// sent and returns it when it has been answered; a period later the slot can be taken again. The service counts a
+// request at some moment between the two. So it never counts more requests in a period than there are slots, however
+// long requests take on their way.
 type window struct {
-	mu     sync.Mutex
-	unused int           // slots that no request has taken yet
-	free   []time.Time   // when each of the others that are free may be used; they come back in the order of these times
-	back   chan struct{} // a slot came back
+	mu       sync.Mutex
+	unused   int           // slots that were never taken
+	reusable []time.Time   // when each returned slot may be taken again, earliest first
+	returned chan struct{} // signals that reusable may hold a slot
 }
 
 func newWindow(slots int) *window {
-	return &window{unused: slots, back: make(chan struct{}, 1)}
+	return &window{unused: slots, returned: make(chan struct{}, 1)}
 }
 
-// take waits for a slot. It fails only with ctx.
-func (w *window) take(ctx context.Context) error {
+// take waits for a slot. It reports false if stop is closed first.
+func (w *window) take(stop <-chan struct{}) bool {
 	for {
 		ready, ok := w.pop()
 		if !ok {
-			select { // all are in flight: one must come back first
-			case <-w.back:
+			select { // every slot is taken: one must be returned first
+			case <-w.returned:
 				continue
-			case <-ctx.Done():
-				return context.Cause(ctx)
+			case <-stop:
+				return false
 			}
 		}
-		if err := wait(ctx, time.Until(ready)); err != nil {
+		if !network.Sleep(stop, time.Until(ready)) {
 			w.push(ready)
-			return err
+			return false
 		}
-		return nil
+		return true
 	}
 }
 
-// give brings back a slot whose request was answered, or never sent, now.
-func (w *window) give() {
-	// The margin keeps the slot's next request outside a period that is closed at both ends.
+// giveBack returns a slot whose request was answered now, or never sent.
+func (w *window) giveBack() {
+	// The margin counts for the case that the service's period includes both of its ends.
 	w.push(time.Now().Add(period + 20*time.Millisecond))
 }
 
-func (w *window) pop() (time.Time, bool) {
+// pop takes the slot that is ready first, if there is one.
+func (w *window) pop() (ready time.Time, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.unused > 0 {
 		w.unused--
 		return time.Time{}, true
 	}
-	if len(w.free) == 0 {
+	if len(w.reusable) == 0 {
 		return time.Time{}, false
 	}
-	ready := w.free[0]
-	w.free = w.free[1:]
-	w.signal() // for another that waits: one signal may stand for several slots
+	ready = w.reusable[0]
+	w.reusable = w.reusable[1:]
+	w.signal() // the signal that woke this caller may have been for several slots
 	return ready, true
 }
 
 func (w *window) push(ready time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.free = append(w.free, ready)
+	w.reusable = append(w.reusable, ready)
 	w.signal()
 }
 
 func (w *window) signal() {
-	if len(w.free) == 0 {
+	if len(w.reusable) == 0 {
 		return
 	}
 	select {
-	case w.back <- struct{}{}:
+	case w.returned <- struct{}{}:
 	default:
 	}
 }
 
-// A pause is what a 429 asks for: until then, nothing is sent to the vault.
+// A pause is the wait that a 429 asks for. Until it is over, nothing is sent to the vault.
 type pause struct {
 	mu    sync.Mutex
 	until time.Time
@@ -101,34 +104,17 @@ func (p *pause) extend(d time.Duration) {
 	}
 }
 
-func (p *pause) wait(ctx context.Context) error {
+// wait waits until the pause is over. It reports false if stop is closed first.
+func (p *pause) wait(stop <-chan struct{}) bool {
 	for {
 		p.mu.Lock()
 		left := time.Until(p.until)
 		p.mu.Unlock()
 		if left <= 0 {
-			return nil
+			return true
 		}
-		if err := wait(ctx, left); err != nil {
-			return err
+		if !network.Sleep(stop, left) {
+			return false
 		}
-	}
-}
-
-// wait waits for d, or until ctx ends, and then returns its cause.
-func wait(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

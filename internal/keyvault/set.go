@@ -12,85 +12,95 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"keyvault-passwords/internal/lifecycle"
+	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
 
-// sendsMax bounds how often one operation sends its value. Each further send follows a look that did not find the
-// operation's tag.
+// sendsMax is how often one operation sends its value at most. Before each further send, the versions were searched
+// for the operation's tag.
 const sendsMax = 4
 
-// The looks for the operation's tag after a send whose end is not known: Key Vault documents no read-after-write
-// guarantee, and a commit may come after the answer 503.
-var lookPauses = [...]time.Duration{500 * time.Millisecond, 2 * time.Second}
+// searchPauses are the waits before the versions are searched for the operation's tag. There are two searches: Key
+// Vault documents no read-after-write guarantee, and may commit a send after it answered 503.
+var searchPauses = [...]time.Duration{500 * time.Millisecond, 2 * time.Second}
 
-// Set stores a new version of the secret, once: a send whose end is not known (connection lost, time-out, 408, 5xx) is
-// looked for by the operation's tag before the same value is sent again. A 429 was certainly not applied, and is waited
-// out. Should the service commit a send after it was looked for, the further version holds the same value; it is
-// returned among the duplicates, and disabled where the identity may.
+// Set stores a new version of the secret, once. If a send ends without a clear answer (connection lost, timeout, 408,
+// 5xx), Set searches the versions for the operation's tag before it sends the same value again. A 429 was certainly
+// not applied; Set waits and sends again. If the service commits a send after the search, there is a second version
+// with the same value: Set returns it among the duplicates, and disables it if the identity may.
 //
-// When ctx ends, a set that was not sent is not sent any more, and one that was is answered or looked for within 5.5
-// seconds.
+// When ctx ends, nothing more is sent. A send in flight is answered or searched for within 5.5 seconds.
 //
-// It needs the data actions Microsoft.KeyVault/vaults/secrets/setSecret/action and .../readMetadata/action. Its error is
-// an [*Error]; one of kind Ambiguous means that the version may have been stored.
+// It needs the data actions Microsoft.KeyVault/vaults/secrets/setSecret/action and .../readMetadata/action. Its error
+// is an [*Error]; kind Ambiguous means that the version may have been stored.
 func (c *Client) Set(ctx context.Context, name string, v NewVersion) (Stored, error) {
 	if ctx.Err() != nil {
 		return Stored{}, c.cancelled(actSet, name)
 	}
-	sending, cancel := linger(ctx, sendGrace)
+	if v.Tags[lifecycle.TagOperation] == "" {
+		e := c.newError(actSet, name)
+		e.Cause = "the version has no tag " + lifecycle.TagOperation // a mistake of the caller
+		return Stored{}, e
+	}
+	searching, cancel := outlive(ctx, searchGrace)
 	defer cancel()
-	looking, cancel := linger(ctx, lookGrace)
-	defer cancel()
-	s := set{Client: c, ctx: ctx, sending: sending, looking: looking, name: name, version: v}
-	return s.run()
+	o := setOperation{Client: c, name: name, version: v}
+	return o.run(ctx, searching)
 }
 
-// A set is one operation of Set.
-type set struct {
+// A setOperation is one call of Set.
+type setOperation struct {
 	*Client
-	ctx, sending, looking context.Context
-	name                  string
-	version               NewVersion
-	doubt                 bool // a send may have been committed, or may be yet
-	retry                 retry
+	name    string
+	version NewVersion
+	inDoubt bool // an earlier send may have been applied, or may be yet
+	retries retries
 }
 
-func (s *set) run() (Stored, error) {
+// id identifies the operation, and so its version among all others.
+func (o *setOperation) id() string { return o.version.Tags[lifecycle.TagOperation] }
+
+// run sends the value until it is stored or cannot be. The context searching outlives ctx; it is for searches only.
+func (o *setOperation) run(ctx, searching context.Context) (Stored, error) {
 	for sends := 1; ; {
-		id, err := s.send()
+		id, err := o.send(ctx)
 		switch {
 		case err == nil:
-			return s.stored(id)
-		case s.retry.again(s.ctx, s.Client, err):
+			return o.confirmed(ctx, searching, id)
+		case o.retries.again(ctx, o.Client, err):
 			continue
-		case unknown(err) && !unsent(err):
-			s.doubt = true
+		case mayBeApplied(err):
+			o.inDoubt = true
 		}
-		found, lookErr := s.look()
+		found, searchErr := o.search(searching)
 		if len(found) > 0 {
-			return s.settle(found)
+			return o.found(ctx, found)
 		}
 		sends++
-		if lookErr != nil || s.ctx.Err() != nil || sends > sendsMax || !unknown(err) || !s.pause(err, sends) {
-			return Stored{}, s.failed(err, lookErr)
+		if searchErr != nil || ctx.Err() != nil || sends > sendsMax || !isTransient(err) || !o.pause(ctx, err, sends) {
+			return Stored{}, o.failed(ctx, err, searchErr)
 		}
 	}
 }
 
-// pause waits before a value is sent again that was never out. A value that was is sent again right after the looks.
-func (s *set) pause(err error, sends int) bool {
-	return !unsent(err) || wait(s.ctx, backoff(sends-1)) == nil
+// pause waits before the next send, unless the searches after the last one have taken enough time.
+func (o *setOperation) pause(ctx context.Context, err error, sends int) bool {
+	return !neverSent(err) || network.Sleep(ctx.Done(), backoff(sends-1))
 }
 
-// send sends the value, and returns the version that Key Vault says it made.
-func (s *set) send() (id string, err error) {
-	ctx := context.WithValue(s.sending, admission{}, s.ctx)
-	err = guard(func() error {
-		response, err := s.secrets.SetSecret(ctx, s.name, s.parameters(), nil)
+// send sends the value and returns the ID of the version that Key Vault made. After ctx has ended it sends nothing; an
+// answer to what was sent by then may still take sendGrace.
+func (o *setOperation) send(ctx context.Context) (id string, err error) {
+	answering, cancel := outlive(ctx, sendGrace)
+	defer cancel()
+	answering = withSendStop(answering, ctx.Done())
+	err = catchPanic(func() error {
+		response, err := o.secrets.SetSecret(answering, o.name, o.parameters(), nil)
 		if err != nil {
 			return err
 		}
-		if response.ID == nil || !versionID.MatchString(response.ID.Version()) {
+		if response.ID == nil || !isVersionID(response.ID.Version()) {
 			return errMalformed
 		}
 		id = response.ID.Version()
@@ -99,8 +109,8 @@ func (s *set) send() (id string, err error) {
 	return id, err
 }
 
-func (s *set) parameters() azsecrets.SetSecretParameters {
-	v := s.version
+func (o *setOperation) parameters() azsecrets.SetSecretParameters {
+	v := o.version
 	parameters := azsecrets.SetSecretParameters{
 		Value:            to.Ptr(v.Value.Reveal()), // the body of the PUT to the vault
 		Tags:             make(map[string]*string, len(v.Tags)),
@@ -121,45 +131,45 @@ func (s *set) parameters() azsecrets.SetSecretParameters {
 	return parameters
 }
 
-// look returns the versions that carry the operation's tag, newest first, after a send whose end is not known. It looks
-// more than once if it finds none.
-func (s *set) look() (found []Version, err error) {
-	if !s.doubt {
+// search returns the versions with the operation's tag, newest first, if the operation is in doubt. If the first
+// search finds none it searches again.
+func (o *setOperation) search(ctx context.Context) (found []lifecycle.Version, err error) {
+	if !o.inDoubt {
 		return nil, nil
 	}
-	for i, pause := range lookPauses {
-		if err := wait(s.looking, pause); err != nil {
+	for i, pause := range searchPauses {
+		if !network.Sleep(ctx.Done(), pause) {
 			if i > 0 {
-				return nil, nil // looked, though not as long as one would
+				return nil, nil // one search must do
 			}
-			return nil, err
+			return nil, context.Cause(ctx)
 		}
-		if found, err = s.find(); err != nil || len(found) > 0 {
+		if found, err = o.searchOnce(ctx); err != nil || len(found) > 0 {
 			return found, err
 		}
 	}
 	return nil, nil
 }
 
-func (s *set) find() ([]Version, error) {
-	versions, err := s.Versions(s.looking, s.name)
+func (o *setOperation) searchOnce(ctx context.Context) ([]lifecycle.Version, error) {
+	versions, err := o.Versions(ctx, o.name)
 	if err != nil {
 		return nil, err
 	}
-	versions = slices.DeleteFunc(versions, func(v Version) bool { return v.Tags[OperationTag] != s.version.Operation })
-	slices.SortStableFunc(versions, func(a, b Version) int { return b.Created.Compare(a.Created) })
+	versions = slices.DeleteFunc(versions, func(v lifecycle.Version) bool { return v.Tags[lifecycle.TagOperation] != o.id() })
+	slices.SortStableFunc(versions, func(a, b lifecycle.Version) int { return b.Created.Compare(a.Created) })
 	return versions, nil
 }
 
-// stored ends a set that Key Vault confirmed. After a doubt the earlier send may have made a version too, before or
-// after this one. Where they share a second the confirmed one counts as the newer.
-func (s *set) stored(id string) (Stored, error) {
-	if !s.doubt {
+// confirmed ends an operation whose version id Key Vault confirmed. An earlier send in doubt may have made a version
+// too, before or after this one. If both were made in the same second, the confirmed one counts as the newer.
+func (o *setOperation) confirmed(ctx, searching context.Context, id string) (Stored, error) {
+	if !o.inDoubt {
 		return Stored{Version: id}, nil
 	}
-	found, _ := s.find() // it is confirmed: that the list cannot be had takes nothing from it
-	confirmed := slices.IndexFunc(found, func(v Version) bool { return v.ID == id })
-	if confirmed < 0 { // not listed yet, so that it cannot be told which is newer
+	found, _ := o.searchOnce(searching) // the version is confirmed, whether or not the list can be read
+	confirmed := slices.IndexFunc(found, func(v lifecycle.Version) bool { return v.ID == id })
+	if confirmed < 0 { // not listed yet: which one is newer is unknown
 		stored := Stored{Version: id}
 		for _, duplicate := range found {
 			stored.Duplicates = append(stored.Duplicates, duplicate.ID)
@@ -169,52 +179,53 @@ func (s *set) stored(id string) (Stored, error) {
 	if found[confirmed].Created.Equal(found[0].Created) {
 		found[0], found[confirmed] = found[confirmed], found[0]
 	}
-	return s.settle(found)
+	return o.found(ctx, found)
 }
 
-// settle reports the newest of the operation's versions, and disables those that are certainly older, where it may: of
-// two that share a second either may be the one that the name alone stands for, and that one must stay. All hold the same
-// value, so a refusal to disable them does no harm and is left to the report.
-func (s *set) settle(found []Version) (Stored, error) {
-	stored := Stored{Version: found[0].ID}
-	for _, duplicate := range found[1:] {
+// found ends an operation whose versions are known, newest first. It returns the newest, and disables those that are
+// certainly older. Of two versions of one second either may be the current one, so both stay enabled. All hold the
+// same value: if a duplicate cannot be disabled, no harm is done and the log says so.
+func (o *setOperation) found(ctx context.Context, versions []lifecycle.Version) (Stored, error) {
+	stored := Stored{Version: versions[0].ID}
+	for _, duplicate := range versions[1:] {
 		stored.Duplicates = append(stored.Duplicates, duplicate.ID)
-		if duplicate.Created.Equal(found[0].Created) {
+		if duplicate.Created.Equal(versions[0].Created) {
 			continue
 		}
-		if err := s.Disable(s.ctx, s.name, duplicate.ID); err != nil {
-			s.config.Note(fmt.Sprintf("vault %s: secret %s has a duplicate version %s with the same value, which could not be disabled",
-				s.config.Name, s.name, duplicate.ID))
+		if err := o.Disable(ctx, o.name, duplicate.ID); err != nil {
+			o.config.Note(fmt.Sprintf("vault %s: secret %s has a duplicate version %s with the same value; "+
+				"it could not be disabled", o.config.Name, o.name, duplicate.ID))
 		}
 	}
 	return stored, nil
 }
 
-// failed says why the set ended without a version.
-func (s *set) failed(err, lookErr error) error {
-	e := s.explain(actSet, s.name, err)
+// failed says why the operation ended without a version.
+func (o *setOperation) failed(ctx context.Context, err, searchErr error) error {
+	e := o.explain(actSet, o.name, err)
 	switch {
-	case s.doubt: // whatever ended the last send: an earlier one may yet be committed
-		return s.ambiguous(e, lookErr)
-	case s.ctx.Err() != nil && passes(err):
-		return s.cancelled(actSet, s.name)
+	case o.inDoubt: // whatever ended the last send: an earlier one may yet be applied
+		return o.ambiguous(e, searchErr)
+	case ctx.Err() != nil && waitedInVain(err):
+		return o.cancelled(actSet, o.name)
 	}
 	return e
 }
 
-// passes reports whether more patience might have stored it, so that it failed because the run was stopped.
-func passes(err error) bool {
+// waitedInVain reports whether err ended a send that was waiting, for its turn, a connection or the end of a 429. If
+// the run was stopped then, that is why the operation failed.
+func waitedInVain(err error) bool {
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
-	return unsent(err) || errors.Is(err, errNotSent) || ok && answer.StatusCode == http.StatusTooManyRequests
+	return neverSent(err) || errors.Is(err, errStopped) || ok && answer.StatusCode == http.StatusTooManyRequests
 }
 
-func (s *set) ambiguous(e *Error, lookErr error) error {
+func (o *setOperation) ambiguous(e *Error, searchErr error) error {
 	e.Kind = refusal.Ambiguous
-	e.Cause += "; whether it was stored is not known: no version tagged " + OperationTag + "=" + s.version.Operation + " was listed"
-	if lookErr != nil {
-		e.Cause += ", since the list could not be had"
-		e.Err = errors.Join(e.Err, lookErr)
+	e.Cause += "; the version may have been stored, but none tagged " + lifecycle.TagOperation + "=" + o.id() + " is listed"
+	if searchErr != nil {
+		e.Cause += ", because the list could not be read"
+		e.Err = errors.Join(e.Err, searchErr)
 	}
-	e.Remedy = "run the job again; look at the secret's versions first if a second one would harm"
+	e.Remedy = "run the job again; if a second version would do harm, check the secret's versions first"
 	return e
 }

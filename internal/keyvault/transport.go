@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -18,47 +17,67 @@ import (
 )
 
 const (
-	// patience bounds one request, from the moment it may be sent to the last byte of its answer.
-	patience = 8 * time.Second
-	// bodyMax bounds an answer. The largest page is 25 versions of 15 tags of 512 characters twice: 400 KB.
+	// requestTimeout bounds one request, from when it may be sent to the last byte of its answer.
+	requestTimeout = 8 * time.Second
+	// bodyMax bounds an answer, in bytes. The largest page has 25 versions with 15 tags each, of 512 characters for
+	// the name and as many for the value: 400 KB.
 	bodyMax = 2 << 20
 )
 
-// errNotSent marks the failures after which the vault cannot have seen the request.
-var errNotSent = errors.New("the request was not sent")
+// Why the transport did not send a request, or did not read its answer.
+var (
+	errStopped   = errors.New("the run was stopped before the request was sent")
+	errOtherHost = errors.New("an answer pointed to another host")
+	errTooLarge  = errors.New("the answer is too large to be Key Vault's")
+)
 
-// errTooLarge is an answer over bodyMax.
-var errTooLarge = errors.New("the answer is too large to be Key Vault's")
+// sendStop is the key of the channel that withSendStop puts into a context.
+type sendStop struct{}
 
-// A transport sends the SDK's requests to one vault, and to nothing else: in the vault's pace, each bounded in time and
-// size. It implements the SDK's policy.Transporter.
+// withSendStop returns a context for one call of the SDK. After stop is closed, none of the call's requests is sent; a
+// request that was sent before can still be answered, until ctx ends. Set needs the two apart. They travel in the
+// context because the SDK passes nothing else of a call to its transport.
+func withSendStop(ctx context.Context, stop <-chan struct{}) context.Context {
+	return context.WithValue(ctx, sendStop{}, stop)
+}
+
+// sendStopOf returns the channel that was given to withSendStop. Other contexts stop sending when they end.
+func sendStopOf(ctx context.Context) <-chan struct{} {
+	if stop, ok := ctx.Value(sendStop{}).(<-chan struct{}); ok {
+		return stop
+	}
+	return ctx.Done()
+}
+
+// A transport sends the SDK's requests to one vault and to no other host. It keeps to the vault's limits and bounds
+// each request in time and size. It implements the SDK's policy.Transporter.
 type transport struct {
 	host     string
 	client   *http.Client
 	sets     *window
 	requests *window
 	pause    pause
-	offset   atomic.Int64 // of the vault's clock against ours, in nanoseconds
+	offset   atomic.Int64 // what the vault's clock is ahead of this machine's, in nanoseconds
 }
 
-// Do sends one request. It reads the whole answer, so that the bound on time holds for the body too.
+// Do sends one request and reads its whole answer, so that the timeout covers the body too.
 func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	if !t.isVault(request.URL) {
-		// A nextLink of the answer chooses the URL of the next page, and the SDK would send the access token there.
-		return nil, fmt.Errorf("%w: an answer pointed to another host", errNotSent)
+		// The URL of a next page comes from an answer, and the SDK would send the access token there.
+		return nil, errOtherHost
 	}
-	release, err := t.admit(request)
-	if err != nil {
-		return nil, errors.Join(errNotSent, err)
+	release, ok := t.admit(request.Method, sendStopOf(request.Context()))
+	if !ok {
+		return nil, errStopped
 	}
 	defer release()
-	ctx, cancel := context.WithTimeout(request.Context(), patience)
+	ctx, cancel := context.WithTimeout(request.Context(), requestTimeout)
 	defer cancel()
 	response, err := t.client.Do(request.WithContext(ctx))
 	if err != nil {
 		return nil, transportError(err)
 	}
-	if response.Header.Get("x-ms-request-id") != "" { // what stands between may answer too, by a clock of its own
+	if response.Header.Get("x-ms-request-id") != "" { // else a proxy answered, and its clock is not the vault's
 		t.readClock(response.Header)
 	}
 	body, err := readAll(response.Body)
@@ -71,45 +90,38 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 
 // isVault reports whether u is at the vault. Key Vault writes its nextLinks with the port.
 func (t *transport) isVault(u *url.URL) bool {
-	return u.Scheme == "https" && u.User == nil && strings.EqualFold(u.Hostname(), t.host) && (u.Port() == "" || u.Port() == "443")
+	return u.Scheme == "https" && u.User == nil && strings.EqualFold(u.Hostname(), t.host) &&
+		(u.Port() == "" || u.Port() == "443")
 }
 
-// admission is the key of the context that ends the wait for admission, where that is another than the request's: a
-// set that is out may be answered after the run was stopped, one that waits is not sent any more.
-type admission struct{}
-
-// admit waits until the vault's limits allow the request.
-func (t *transport) admit(request *http.Request) (release func(), err error) {
-	ctx := request.Context()
-	if earlier, ok := ctx.Value(admission{}).(context.Context); ok {
-		ctx = earlier
-	}
+// admit waits until the vault's limits allow a request of that method. It reports false if stop is closed first.
+func (t *transport) admit(method string, stop <-chan struct{}) (release func(), ok bool) {
 	windows := []*window{t.requests}
-	if request.Method == http.MethodPut {
+	if method == http.MethodPut {
 		windows = append(windows, t.sets)
 	}
-	for i, w := range windows {
-		if err := w.take(ctx); err != nil {
-			for _, taken := range windows[:i] {
-				taken.give()
-			}
-			return nil, err
-		}
-	}
+	var taken []*window
 	release = func() {
-		for _, w := range windows {
-			w.give()
+		for _, w := range taken {
+			w.giveBack()
 		}
 	}
-	if err := t.pause.wait(ctx); err != nil { // last: a 429 may have come while others were waited for
-		release()
-		return nil, err
+	for _, w := range windows {
+		if !w.take(stop) {
+			release()
+			return nil, false
+		}
+		taken = append(taken, w)
 	}
-	return release, nil
+	if !t.pause.wait(stop) { // last, because a 429 may have come during the waits above
+		release()
+		return nil, false
+	}
+	return release, true
 }
 
 func readAll(body io.ReadCloser) ([]byte, error) {
-	defer func() { _ = body.Close() }() // read to its end, or given up: closing can lose nothing
+	defer func() { _ = body.Close() }() // its error would say nothing about the content, which was read
 	content, err := io.ReadAll(io.LimitReader(body, bodyMax+1))
 	if err != nil {
 		return nil, transportError(err)
@@ -120,8 +132,8 @@ func readAll(body io.ReadCloser) ([]byte, error) {
 	return content, nil
 }
 
-// readClock notes the vault's clock. What the vault says of ages and expiries is by it, so plans are made by it too:
-// a runner's clock may be wrong. Whole seconds that agree are left alone.
+// readClock notes the vault's clock. The vault's times of creation and expiry are by that clock, so plans use it too:
+// a runner's clock may be wrong. The header has whole seconds; a difference of up to 2 seconds counts as none.
 func (t *transport) readClock(header http.Header) {
 	date, err := http.ParseTime(header.Get("Date"))
 	if err != nil {
@@ -134,25 +146,25 @@ func (t *transport) readClock(header http.Header) {
 	t.offset.Store(int64(offset))
 }
 
-// now is the vault's clock.
+// now returns the time by the vault's clock.
 func (t *transport) now() time.Time { return time.Now().Add(time.Duration(t.offset.Load())) }
 
-// A lost error is a request without a whole answer. Its text never holds the URL.
+// A lostError is a request without a whole answer. Its text never holds the URL.
 type lostError struct {
 	err       error
-	sent      bool // it may have reached the vault
-	noHost    bool // the name does not resolve: a typo, most often
-	refused   bool // a proxy would not connect
-	untrusted bool // what answered has no certificate that the runner trusts
+	sent      bool // the request may have reached the vault
+	noHost    bool // the name does not resolve, most often because of a typo
+	refused   bool // a proxy refused to connect
+	untrusted bool // the machine does not trust the certificate of what answered
 }
 
-// lasts reports whether the next try would end alike.
-func (e *lostError) lasts() bool { return e.noHost || e.refused || e.untrusted }
+// isPermanent reports whether the next try would end in the same way.
+func (e *lostError) isPermanent() bool { return e.noHost || e.refused || e.untrusted }
 
 func (e *lostError) Error() string { return network.Describe(e.err) }
 func (e *lostError) Unwrap() error { return e.err }
 
-// transportError strips the URL off an error of net/http and notes whether the request can have been sent.
+// transportError takes the URL off an error of net/http, and notes whether the request may have been sent.
 func transportError(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err

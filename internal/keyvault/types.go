@@ -7,49 +7,33 @@ import (
 	"keyvault-passwords/internal/sensitive"
 )
 
-// A Version is what Key Vault tells of one version of a secret to an identity that cannot read its value.
-type Version struct {
-	ID          string    // 32 hexadecimal digits
-	Created     time.Time // whole seconds: two versions of one second cannot be ordered by it
-	Expires     time.Time // zero: never
-	NotBefore   time.Time // zero: none
-	Enabled     bool
-	ContentType string
-	Tags        map[string]string
-	Managed     bool // the secret is the shadow of a certificate
-}
-
-// A NewVersion is what Set stores. Nothing of it is inherited from earlier versions: Key Vault inherits nothing.
+// A NewVersion is what Set stores. It inherits nothing from earlier versions.
 type NewVersion struct {
 	Value       sensitive.Value
-	Operation   string // the operation's ID: it stands in Tags too, and tells this version from all others
-	ContentType string // "" if none
-	Tags        map[string]string
-	Expires     time.Time // zero: never
-	NotBefore   time.Time // zero: none
+	ContentType string            // "": none
+	Tags        map[string]string // one of them is lifecycle.TagOperation, with an ID that no other operation has
+	Expires     time.Time         // zero: never
+	NotBefore   time.Time         // zero: none
 }
-
-// OperationTag is the tag that holds NewVersion.Operation.
-const OperationTag = "operation"
 
 // Stored is what Set made.
 type Stored struct {
 	Version    string   // the version's ID
-	Duplicates []string // further versions that the service made of the same operation, with the same value; usually none
+	Duplicates []string // the IDs of further versions that the service made of the same operation; usually none
 }
 
-// Deleted is what Key Vault tells of a soft-deleted secret: of its current version, never the value.
+// Deleted is what Key Vault shows of a soft-deleted secret, without its value.
 type Deleted struct {
-	Tags    map[string]string
-	Managed bool // the shadow of a certificate
+	Tags    map[string]string // of its current version
+	Managed bool              // the secret is managed by a Key Vault certificate
 }
 
-// An Error is a refusal of the vault. It holds no value, token, body of an answer or URL query.
+// An Error is a refusal of the vault. It holds no value, no token, no body of an answer, and no query of a URL.
 type Error struct {
 	refusal.Refusal
-	Secret string // "" where the act is on the vault
-	Status int    // the HTTP status; 0 where there was no answer
+	Secret string // "": the act is on the vault
+	Status int    // the HTTP status; 0 if there was no answer
 	Code   string // Key Vault's outer code: "Forbidden"
 	Inner  string // its inner code: "ForbiddenByRbac"
-	Err    error  // the cause, where it is another error of ours; may be nil
+	Err    error  // the cause, if it is another error of ours; may be nil
 }

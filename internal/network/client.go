@@ -10,14 +10,15 @@ import (
 	"time"
 )
 
-// idlePerHost is how many connections to one host are kept for the next request: as many as secrets may be in flight.
+// idlePerHost is how many idle connections to one host are kept: as many as secrets may be in flight.
 const idlePerHost = 64
 
-// NewClient returns the HTTP client for GitHub, Entra and the vaults. It follows no redirect: net/http would send a
-// password, or an assertion, again to wherever a 307 points. If debug is not nil, it is called with a line per request.
+// NewClient returns the HTTP client for GitHub, Entra and the vaults. It follows no redirect: after a 307, net/http
+// would send a password or an assertion again, to whatever host the answer names. If debug is not nil, it is called
+// with a line for each request.
 //
-// If transport is nil, the client uses the machine's network, with the proxies and roots that the environment names
-// (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE), as companies need them.
+// If transport is nil, the client uses the machine's network, with the proxies and root certificates that the
+// environment names (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE).
 func NewClient(transport http.RoundTripper, debug func(line string)) *http.Client {
 	if transport == nil {
 		transport = newTransport()
@@ -37,7 +38,7 @@ func newTransport() *http.Transport {
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dialer.DialContext,
 		OnProxyConnectResponse: checkProxy,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12}, // the least that Key Vault takes
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12}, // what Key Vault requires
 		TLSHandshakeTimeout:    5 * time.Second,
 		MaxIdleConnsPerHost:    idlePerHost,
 		IdleConnTimeout:        30 * time.Second,
@@ -45,7 +46,7 @@ func newTransport() *http.Transport {
 	}
 }
 
-// A ProxyError is a proxy that answered CONNECT with a status other than 200: nothing was sent beyond the proxy.
+// A ProxyError is a proxy that answered CONNECT with a status other than 200. Nothing was sent beyond the proxy.
 type ProxyError struct{ Status int }
 
 // Error returns the proxy's answer.
@@ -60,8 +61,8 @@ func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, response *http.R
 	return nil
 }
 
-// traced writes a line for each request: method, host, path, status and duration. Headers, queries and bodies hold
-// tokens and values and are left out.
+// traced calls debug with a line for each request: method, host, path, status and duration. It leaves out headers,
+// queries and bodies, because they hold tokens and values.
 type traced struct {
 	http.RoundTripper
 	debug func(string)

@@ -1,7 +1,8 @@
-// Package network is the way to GitHub, Entra and the vaults: the one HTTP client, and why a request got no answer.
+// Package network is the way to GitHub, Entra and the vaults: the one HTTP client, the wait before another try, and
+// why a request got no answer.
 //
-// [Describe] has words of its own for that. The texts of net/http's errors quote the URL, and what the peer sent, which
-// may be a token or a value that it echoes: none of them is printed.
+// [Describe] says that in words of its own. The errors of net/http quote the URL and what the peer sent, which may be
+// a token or a value that the peer echoes: their texts are never printed.
 package network
 
 import (
@@ -14,8 +15,8 @@ import (
 	"syscall"
 )
 
-// A known error is one of the operating system's or of a library's, with the words for it.
-var known = []struct {
+// known are errors of the operating system and of libraries, with what to say of each.
+var known = [...]struct {
 	err  error
 	text string
 }{
@@ -32,7 +33,7 @@ var known = []struct {
 	{context.Canceled, "the run was stopped"},
 }
 
-// Describe returns why a request failed, without a word of err's own.
+// Describe returns why a request failed. It uses no part of err's text.
 func Describe(err error) string {
 	if refused, ok := errors.AsType[*ProxyError](err); ok {
 		return refused.Error()
@@ -57,5 +58,5 @@ func Describe(err error) string {
 	if alert, ok := errors.AsType[tls.AlertError](err); ok {
 		return "TLS failed (" + alert.Error() + ")"
 	}
-	return "what came was no HTTP answer"
+	return "the answer was not HTTP"
 }

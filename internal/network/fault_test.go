@@ -24,7 +24,7 @@ func TestDescribe(t *testing.T) {
 		"the connection was closed without an answer": io.EOF,
 		"there was no answer in time":                 context.DeadlineExceeded,
 		"the run was stopped":                         context.Canceled,
-		"what came was no HTTP answer":                errors.New("malformed HTTP response"),
+		"the answer was not HTTP":                     errors.New("malformed HTTP response"),
 	} {
 		if got := network.Describe(&url.Error{Op: "Put", URL: "https://x/?canary", Err: err}); got != want {
 			t.Errorf("%v: got %q, want %q", err, got, want)
@@ -32,11 +32,17 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// Nothing of an error's own text is told, whatever wraps it.
+// Nothing of an error's own text is repeated, whatever wraps it.
 func TestDescribeQuotesNothing(t *testing.T) {
 	canary := errors.New(`malformed HTTP response "canary"`)
-	for _, err := range []error{canary, fmt.Errorf("%w", canary), &url.Error{Op: "Get", URL: "https://canary/", Err: canary},
-		errors.Join(canary, io.EOF), &net.OpError{Op: "read", Err: canary}, &net.DNSError{Err: "canary", Name: "canary"}} {
+	for _, err := range []error{
+		canary,
+		fmt.Errorf("%w", canary),
+		errors.Join(canary, io.EOF),
+		&url.Error{Op: "Get", URL: "https://canary/", Err: canary},
+		&net.OpError{Op: "read", Err: canary},
+		&net.DNSError{Err: "canary", Name: "canary"},
+	} {
 		if text := network.Describe(err); strings.Contains(text, "canary") {
 			t.Errorf("%q quotes the error", text)
 		}

@@ -3,58 +3,30 @@ package provision
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"keyvault-passwords/internal/keyvault"
 	"keyvault-passwords/internal/refusal"
 )
 
-// The data actions that only some declarations need:
-// https://learn.microsoft.com/azure/role-based-access-control/permissions/security#microsoftkeyvault
-const (
-	updateAction  = "Microsoft.KeyVault/vaults/secrets/update/action"
-	recoverAction = "Microsoft.KeyVault/vaults/secrets/recover/action"
-)
-
-// explain returns the reason and remedy of err, the failure of an act ("looking it up").
-func explain(act string, err error) *Error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
-	if e, ok := errors.AsType[*keyvault.Error](err); ok {
-		return &Error{Reason: e.During(act).Seen(), Remedy: e.Remedy, Kind: e.Kind}
-	}
+// explain returns err as the failure of an act ("looking it up"). It keeps the words of err and not err itself, which
+// could lead to anything.
+func explain(act string, err error) refusal.Refusal {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return &Error{Reason: act + ": the run was stopped", Remedy: "run again", Kind: refusal.Cancelled}
+		return refusal.Refusal{
+			Act: act, Cause: "the run was stopped", Remedy: "run the job again", Kind: refusal.Cancelled,
+		}
 	}
-	return &Error{Reason: act + ": " + err.Error()}
+	return refusal.Of(err).During(act)
 }
 
-// explainPermission is explain, and names the data action where the refusal is about permission and does not name it.
-func explainPermission(act, dataAction string, err error) *Error {
-	e := explain(act, err)
-	if e.Kind != refusal.Forbidden || strings.Contains(e.Remedy, dataAction) {
-		return e
-	}
-	needs := "this needs the data action " + dataAction
-	if e.Remedy != "" {
-		needs = e.Remedy + "; " + needs
-	}
-	return &Error{Reason: e.Reason, Remedy: needs, Kind: e.Kind}
-}
-
-// concernsVault reports whether the failure of one secret's look-up will meet every other secret of the vault too, and so
-// need not be waited for again and again. A refusal by permission may be about one secret.
+// concernsVault reports whether the failure of one secret's look-up will meet every other secret of the vault too.
 func concernsVault(err error) bool {
 	e, ok := errors.AsType[*keyvault.Error](err)
-	if !ok {
-		return false
-	}
-	const unauthorized = 401 // the vault does not take the identity's token
-	return e.Kind == refusal.Unreachable || e.Kind == refusal.Identity || e.Status == unauthorized
+	return ok && e.WholeVault()
 }
 
-// notStarted is why nothing was sent for a step.
-func notStarted() *Error {
-	return &Error{Reason: "the run was stopped before this secret was started", Remedy: "run again", Kind: refusal.Cancelled}
+// stopped is why a secret was not started.
+func stopped(cause string) refusal.Refusal {
+	return refusal.Refusal{Cause: "the run was stopped before " + cause, Remedy: "run the job again",
+		Kind: refusal.Cancelled}
 }

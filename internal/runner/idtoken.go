@@ -16,25 +16,26 @@ import (
 )
 
 const (
-	// tokenTries is how often the ID token is asked for at most: GitHub's endpoint has been seen to fail for minutes,
-	// and to answer the next request. https://github.com/actions/toolkit/issues/1441
+	// tokenTries is how often the ID token is requested at most. GitHub's endpoint has been seen to fail for minutes,
+	// and to fail once and answer the next request. https://github.com/actions/toolkit/issues/1441
 	tokenTries = 4
-	// tokenPatience bounds one try.
-	tokenPatience = 5 * time.Second
-	// tokenPause is the first pause between two tries; it doubles. Each is multiplied by a random factor in [0.5, 1.5).
+	// tokenTimeout bounds one try.
+	tokenTimeout = 5 * time.Second
+	// tokenPause is the first pause between two tries. The next ones double it. Each is multiplied by a random factor
+	// in [0.5, 1.5).
 	tokenPause = 500 * time.Millisecond
 )
 
-// IDToken returns a new ID token of the job for that audience. It asks again after a status of 408, 425, 429 or 5xx, a
-// transport error, and an answer without a token. Its error never holds the answer's body.
+// IDToken returns a new ID token of the job for that audience. It tries again after a status of 408, 425, 429 or 5xx,
+// after a transport error, and after an answer without a token. Its error never holds the answer's body.
 //
-// The job needs the permission id-token: write; without it the error shows the YAML.
+// The job needs the permission id-token: write. Without it, the error shows the YAML to add.
 func (r *Runner) IDToken(ctx context.Context, audience string) (sensitive.Value, error) {
 	var err error
 	for try := range tokenTries {
 		if try > 0 {
 			pause := tokenPause << (try - 1)
-			if !sleep(ctx, pause/2+rand.N(pause)) {
+			if !network.Sleep(ctx.Done(), pause/2+rand.N(pause)) {
 				break
 			}
 		}
@@ -43,7 +44,7 @@ func (r *Runner) IDToken(ctx context.Context, audience string) (sensitive.Value,
 		if err == nil {
 			return sensitive.New([]byte(token)), nil
 		}
-		if !transient(err) || ctx.Err() != nil {
+		if !isTransient(err) || ctx.Err() != nil {
 			break
 		}
 	}
@@ -57,7 +58,7 @@ func (r *Runner) IDToken(ctx context.Context, audience string) (sensitive.Value,
 var errEmptyToken = errors.New("the answer holds no token")
 
 func (r *Runner) requestIDToken(ctx context.Context, audience string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, tokenPatience)
+	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
 	token, err := r.action.GetIDToken(ctx, audience)
 	if err == nil && token == "" {
@@ -66,8 +67,8 @@ func (r *Runner) requestIDToken(ctx context.Context, audience string) (string, e
 	return token, err
 }
 
-// transient reports whether the failure may be gone at the next try.
-func transient(err error) bool {
+// isTransient reports whether the next try may succeed.
+func isTransient(err error) bool {
 	if refused, ok := errors.AsType[*githubactions.RequestFailedError](err); ok {
 		switch code := refused.StatusCode; code {
 		case 408, 425, 429:
@@ -80,19 +81,19 @@ func transient(err error) bool {
 	return !missing
 }
 
-// explain turns an error of the library, which holds the answer's body or the request's URL, into a refusal, which may be
-// printed.
+// explain turns an error of the library into a refusal. The error holds the answer's body or the request's URL; the
+// refusal may be printed.
 func explain(err error) error {
 	r := refusal.Refusal{Act: "requesting the ID token", Kind: refusal.Identity}
 	missing, isMissing := errors.AsType[*githubactions.EnvMissingError](err)
 	refused, isRefused := errors.AsType[*githubactions.RequestFailedError](err)
 	_, isLost := errors.AsType[*url.Error](err)
-	const again = "run the job again, and see https://www.githubstatus.com if it stays"
+	const again = "run the job again; if it fails again, see https://www.githubstatus.com"
 	switch {
 	case isMissing:
 		r.Cause = missing.Name + " is not set: the job may not request an ID token"
 		r.Remedy = "add to the job:\npermissions:\n  id-token: write\n  contents: read\n" +
-			"(the caller of a reusable workflow grants it too; runs for forks and Dependabot never have it)"
+			"(the caller of a reusable workflow must grant it too; runs for forks and Dependabot never have it)"
 	case isRefused:
 		r.Cause, r.Remedy = fmt.Sprintf("GitHub answered with status %d", refused.StatusCode), again
 	case isLost:
@@ -101,19 +102,7 @@ func explain(err error) error {
 	case errors.Is(err, errEmptyToken):
 		r.Cause, r.Remedy = "GitHub answered without a token", again
 	default:
-		r.Cause, r.Remedy = "GitHub's answer is not what its documentation says", "run the job again"
+		r.Cause, r.Remedy = "GitHub's answer is not what its documentation says", again
 	}
 	return r
-}
-
-// sleep waits for d and reports whether ctx is still alive.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -7,28 +7,38 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"keyvault-passwords/internal/refusal"
 )
 
 // An Output is one output of the step.
 type Output struct{ Name, Value string }
 
-// Outputs is the step's output file (GITHUB_OUTPUT), rewritten as a whole each time. The file belongs to the runner's
-// user and is mounted into the container, so it is rewritten in place: a rename could not replace it.
+// Outputs is the step's output file (GITHUB_OUTPUT). Write replaces what it wrote before. The file is mounted into the
+// container and belongs to the runner's user, so it is written in place: a rename could not replace it.
 // https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-output-parameter
 type Outputs struct {
 	file *os.File
-	from int64 // what stood in the file before, which stays
+	from int64 // where this program's outputs begin: what was in the file before stays
 }
 
-// OpenOutputs opens the step's output file and proves that it can be written, before anything depends on it.
+// OpenOutputs opens the step's output file and makes sure that it can be written, before anything is stored.
 func (r *Runner) OpenOutputs() (*Outputs, error) {
 	path := r.getenv("GITHUB_OUTPUT")
 	if path == "" {
-		return nil, errors.New("opening the output file: GITHUB_OUTPUT is not set; run this as a step of a workflow, or set it to the path of an empty file")
+		return nil, refusal.Refusal{
+			Act:    "opening the output file",
+			Cause:  "GITHUB_OUTPUT is not set",
+			Remedy: "run this as a step of a workflow, or set it to the path of an empty file",
+		}
 	}
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return nil, fmt.Errorf("opening the output file: %w; the container must run as root, with the runner's command files mounted", err)
+		return nil, refusal.Refusal{
+			Act:    "opening the output file",
+			Cause:  err.Error(),
+			Remedy: "run the container as root, with the runner's command files mounted",
+		}
 	}
 	from, err := file.Seek(0, io.SeekEnd)
 	if err == nil {
@@ -40,7 +50,7 @@ func (r *Runner) OpenOutputs() (*Outputs, error) {
 	return &Outputs{file: file, from: from}, nil
 }
 
-// probe writes one line break, and takes it away again: a read-only mount or a full disk shows now, not after the set.
+// probe writes one line break and removes it, so that a read-only mount or a full disk shows before a secret is set.
 func probe(file *os.File, at int64) error {
 	if _, err := file.WriteAt([]byte("\n"), at); err != nil {
 		return err
@@ -48,8 +58,9 @@ func probe(file *os.File, at int64) error {
 	return file.Truncate(at)
 }
 
-// Write puts outputs in the place of those it wrote before. Each value is fenced by a delimiter that is drawn anew, so
-// that no value can end it (CVE-2022-35954). What it writes is one write call: the file is never half a format.
+// Write replaces the outputs that it wrote before. Each value ends with a delimiter that is drawn for it, so that no
+// value can contain it (CVE-2022-35954). All of it is one call to write, so that the file is never cut off in an
+// output.
 func (o *Outputs) Write(outputs []Output) error {
 	var text strings.Builder
 	for _, output := range outputs {
@@ -65,10 +76,11 @@ func (o *Outputs) Write(outputs []Output) error {
 	return nil
 }
 
-// Close closes the file.
+// Close closes the file. What was written stays.
 func (o *Outputs) Close() error { return o.file.Close() }
 
-// Summarize appends markdown to the job summary. Without GITHUB_STEP_SUMMARY it does nothing: a runner of old, or none.
+// Summarize appends markdown to the job summary. If GITHUB_STEP_SUMMARY is not set, as on old runners, it does
+// nothing.
 func (r *Runner) Summarize(markdown string) error {
 	path := r.getenv("GITHUB_STEP_SUMMARY")
 	if path == "" {

@@ -1,13 +1,13 @@
-// Package runner is GitHub's runner as the action meets it: inputs, outputs, masks, annotations, the job summary and
-// the job's ID token. It is a thin layer over sethvargo/go-githubactions that closes what that library leaves open: a
-// fixed heredoc delimiter, panics on input and output errors, text that can issue workflow commands, an empty ID token
-// taken for a good one, and error texts that hold response bodies.
+// Package runner is GitHub's runner: inputs, outputs, masks, annotations, the job summary and the job's ID token. It
+// is a thin layer over sethvargo/go-githubactions. It avoids that library's fixed heredoc delimiter, its panics on
+// input and output errors, log texts that can issue workflow commands, error texts that hold response bodies, and that
+// it returns an empty ID token without an error.
 //
-// All output goes to standard output: the runner handles a batch's standard error first, so that a mask could come too
-// late (ProcessInvoker.cs of actions/runner).
+// All output goes to standard output. The runner handles a batch of standard error before one of standard output, so a
+// mask on standard output could come too late for a line on standard error (ProcessInvoker.cs of actions/runner).
 //
-// The package promises that nothing it prints can be read by the runner as a command unless it is meant as one. It
-// refuses to print a token.
+// Nothing that the package prints can be read by the runner as a command unless it is meant as one. It never prints a
+// token.
 package runner
 
 import (
@@ -23,7 +23,7 @@ import (
 	"keyvault-passwords/internal/escape"
 )
 
-// MaxAnnotations is how many annotations of one level the runner shows for a step; it drops the rest silently.
+// MaxAnnotations is how many annotations of one level the runner shows for a step. It drops the rest without a word.
 // https://github.com/actions/toolkit/blob/main/docs/problem-matchers.md#limitations
 const MaxAnnotations = 10
 
@@ -34,7 +34,7 @@ type Runner struct {
 	out    *output
 }
 
-// New returns the runner that getenv and stdout describe. The client makes the requests for ID tokens.
+// New returns the runner of the job with that environment and standard output. The client requests ID tokens.
 func New(getenv func(string) string, stdout io.Writer, client *http.Client) *Runner {
 	out := &output{w: stdout}
 	return &Runner{
@@ -48,8 +48,8 @@ func New(getenv func(string) string, stdout io.Writer, client *http.Client) *Run
 	}
 }
 
-// An output is standard output: whole lines, one writer at a time, and the first error kept. The library panics on
-// write errors; a log that cannot be written must not stop what is being stored.
+// An output is standard output, one writer at a time. It keeps the first error and reports none to its writers: the
+// library would panic, and a log that cannot be written must not stop what is being stored.
 type output struct {
 	mu  sync.Mutex
 	w   io.Writer
@@ -65,7 +65,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Err returns the first error that writing to standard output gave, if any.
+// Err returns the first error of writing to standard output, if there was one.
 func (r *Runner) Err() error {
 	r.out.mu.Lock()
 	defer r.out.mu.Unlock()
@@ -75,7 +75,7 @@ func (r *Runner) Err() error {
 	return nil
 }
 
-// Input returns the input of that name, trimmed; "" where it was not given.
+// Input returns the input of that name without surrounding white space; "" if it is not given.
 func (r *Runner) Input(name string) string { return r.action.GetInput(name) }
 
 // Getenv returns a variable of the job's environment.
@@ -94,7 +94,7 @@ func (r *Runner) Run() string {
 	return strings.Join([]string{repository, id, attempt}, "/")
 }
 
-// Print writes one line to the log. It cannot issue a command: see [escape.Line].
+// Print writes one line to the log. The line cannot issue a command: see [escape.Line].
 func (r *Runner) Print(line string) { _, _ = r.out.Write([]byte(escape.Line(line) + "\n")) }
 
 // PrintLines writes each line of text as Print does.
@@ -104,16 +104,16 @@ func (r *Runner) PrintLines(text string) {
 	}
 }
 
-// Debug writes one line that shows only where the job runs with step debug logging.
+// Debug writes one line that the log shows only if step debug logging is on.
 func (r *Runner) Debug(line string) { r.action.Debugf("%s", escape.Line(line)) }
 
-// Group opens a fold of the log, EndGroup closes it. Folds do not nest.
+// Group opens a fold of the log, which EndGroup closes. Folds do not nest.
 func (r *Runner) Group(title string) { r.action.Group(escape.Line(title)) }
 
 // EndGroup closes the fold that Group opened.
 func (r *Runner) EndGroup() { r.action.EndGroup() }
 
-// A Level is how grave an annotation is.
+// A Level is how serious an annotation is.
 type Level string
 
 // The levels that GitHub knows.
@@ -123,12 +123,12 @@ const (
 	LevelNotice  Level = "notice"
 )
 
-// An Annotation is a message shown on the run's page and, where it has a place, on the file of the pull request.
+// An Annotation is a message on the run's page. If it names a file, the pull request shows it there too.
 type Annotation struct {
 	Level     Level
-	Text      string // cut by the runner after 4096 characters
-	File      string // as in the repository; "" for none
-	Line, Col int    // from 1; 0 for none
+	Text      string // the runner cuts it after 4096 characters
+	File      string // its path in the repository; "": none
+	Line, Col int    // from 1; 0: none
 }
 
 // Annotate shows the annotation. The runner shows the first [MaxAnnotations] of each level.
@@ -147,11 +147,13 @@ func (r *Runner) Annotate(a Annotation) {
 	for i := range lines {
 		lines[i] = escape.Line(lines[i])
 	}
-	r.action.IssueCommand(&githubactions.Command{Name: string(a.Level), Message: strings.Join(lines, "\n"), Properties: properties})
+	r.action.IssueCommand(&githubactions.Command{
+		Name: string(a.Level), Message: strings.Join(lines, "\n"), Properties: properties,
+	})
 }
 
-// Mask has the runner replace each of texts by *** in all that the job prints from then on. It registers no text of
-// three characters or fewer, which would shred the log, and reports how many it left out.
+// Mask makes the runner replace each of texts by *** in everything that the job prints from then on. It leaves out
+// texts of three characters or fewer, which would make the log unreadable, and returns how many these were.
 func (r *Runner) Mask(texts ...string) (short int) {
 	seen := map[string]bool{}
 	for _, text := range texts {
@@ -167,5 +169,5 @@ func (r *Runner) Mask(texts ...string) (short int) {
 	return short
 }
 
-// minMask is the length of the shortest text that is registered as a mask. A one-digit mask hits most version IDs.
+// minMask is the length of the shortest text that is masked. A mask of one digit would hit most version IDs.
 const minMask = 4

@@ -1,19 +1,18 @@
 // Package sensitive holds a value that cannot be printed.
 //
-// A [Value] carries the bytes of a secret from the place that makes them to the line that hands them to the network.
-// No verb of fmt, no encoder and no logger shows them: not bare, not in a field, and not in an unexported field of
-// another struct, where fmt cannot call methods. What protects them there is that the bytes are captured by a closure:
-// reflection sees the address of a function, never what it closes over. The methods below only make that readable.
+// A [Value] carries the bytes of a secret from where they are made to the line that passes them to the network. No
+// verb of fmt, no encoder and no logger shows them: neither bare, nor in a field, nor in an unexported field of
+// another struct, where fmt cannot call methods. A closure captures the bytes, and reflection sees the address of a
+// function, never what it captured. The methods below only print a readable text instead of that address.
 //
-// The one way out for the bytes is [Value.Reveal]. Every call of it outside tests stands on the line that sends the value
-// to the service it is for, so that
+// [Value.Reveal] returns the bytes. Outside tests, every call of it is on the line that sends the value to the service
+// it is for, and [Inspect] is called for tokens only. This lists the calls:
 //
 //	grep -rnE 'Reveal\(\)|sensitive\.Inspect' --include='*.go' . | grep -v _test.go
 //
-// is the whole audit. What is computed from values ([Derive]) is computed inside Reveal and exists no earlier.
+// A value that is computed from others ([Derive]) is computed inside Reveal and exists no earlier.
 //
-// The package does not wipe memory and does not claim to: the Azure SDK takes a value as a *string, which cannot be
-// wiped.
+// The package does not wipe memory: the Azure SDK takes a value as a *string, which cannot be wiped.
 package sensitive
 
 import (
@@ -22,17 +21,17 @@ import (
 	"log/slog"
 )
 
-// redacted stands wherever a Value is printed or encoded.
+// redacted is what is printed or encoded in place of a Value.
 const redacted = "[redacted]"
 
 // A Value is the bytes of a secret, or a token, that must not be printed. The zero Value is empty.
 type Value struct{ reveal func() []byte }
 
-// New returns a Value of b's bytes, and takes b over: the caller must not keep it.
+// New returns a Value with b as its bytes. The caller must not use b afterwards.
 func New(b []byte) Value { return Value{reveal: func() []byte { return b }} }
 
-// Derive returns a Value whose bytes are f of the bytes of parts, computed each time they are revealed. The function f
-// must return the same bytes for the same parts, must not modify or keep them, and must not print them.
+// Derive returns a Value that f computes from the bytes of parts, each time it is revealed. The function must return
+// the same bytes for the same parts. It must not modify, keep or print the parts.
 func Derive(f func(parts [][]byte) []byte, parts ...Value) Value {
 	return Value{reveal: func() []byte {
 		bytes := make([][]byte, len(parts))
@@ -43,11 +42,12 @@ func Derive(f func(parts [][]byte) []byte, parts ...Value) Value {
 	}}
 }
 
-// Reveal returns the bytes, as the string that the SDKs take. It belongs on the line that hands them to the network.
+// Reveal returns the bytes as a string, which is what the SDKs take. Call it only on the line that passes the value to
+// the network.
 func (v Value) Reveal() string { return string(v.bytes()) }
 
-// Inspect calls f with v's bytes, to tell something of them that is no secret, such as the subject of a token. The
-// function must not modify, keep or print them. It is for tokens; nothing inspects a generated value.
+// Inspect calls f with v's bytes, to find out something about them that is not secret, such as the subject of a token.
+// The function must not modify, keep or print them. It is for tokens: no generated value is inspected.
 func Inspect(v Value, f func(b []byte)) { f(v.bytes()) }
 
 func (v Value) bytes() []byte {
@@ -57,7 +57,7 @@ func (v Value) bytes() []byte {
 	return v.reveal()
 }
 
-// String, GoString, Format, LogValue, MarshalText and MarshalJSON print a fixed text in place of the bytes.
+// String implements [fmt.Stringer]. Like the methods below, it returns a fixed text in place of the bytes.
 func (v Value) String() string { return redacted }
 
 // GoString implements [fmt.GoStringer].
