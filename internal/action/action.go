@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/provision"
@@ -67,6 +68,7 @@ type run struct {
 	client *http.Client
 	runner *runner.Runner
 	inputs
+	cloud   azure.Cloud // of all vaults
 	secrets []declaration.Secret
 	notes   []string // for the summary
 }
@@ -169,7 +171,7 @@ func (r *run) endEmpty(mistakes []error, problems declaration.Problems) error {
 
 // choose takes the secrets that the input `only` names, and checks that each has an identity.
 func (r *run) choose(declared *declaration.Declaration) (mistakes []error) {
-	r.cloud = &declared.Cloud
+	r.cloud = declared.Cloud
 	r.secrets = declared.Secrets
 	if len(r.only) > 0 {
 		r.secrets, mistakes = selected(declared.Secrets, r.only)

@@ -101,7 +101,7 @@ func (r *run) credential(p principal) (*timed, error) {
 		audience = r.cloud.Audience
 	}
 	credential, err := identity.New(identity.Config{
-		Cloud: *r.cloud, TenantID: p.tenantID, ClientID: p.clientID, Audience: audience, HTTP: r.client,
+		Cloud: r.cloud, TenantID: p.tenantID, ClientID: p.clientID, Audience: audience, HTTP: r.client,
 		IDToken: r.runner.IDToken,
 		Advice:  func(c identity.Claims) string { return runner.TrustAdvice(runner.Claims(c), p.clientID) },
 	})

@@ -2,14 +2,14 @@
 //
 //	postgres://${login|url}:${password|url}@db.example.com/app
 //
-// A template is text with references. ${NAME} stands for a generated part, or for the login where NAME is "login";
-// ${NAME|FILTER} for the part as FILTER writes it, and filters may be chained, applied from left to right:
-// ${password|json|base64}. $$ is a dollar. Nothing else begins with a dollar, so that a slip of the finger is found when
-// the declaration is read and not when a login fails.
+// A template is text with references. ${NAME} is replaced by a generated part, or by the login if NAME is "login".
+// ${NAME|FILTER} is replaced by the part as FILTER writes it. Filters may be chained and apply from left to right:
+// ${password|json|base64}. $$ is a dollar. Any other dollar is refused, so that a typing error is found when the
+// template is read and not when a login fails.
 //
-// Every filter is injective: two different parts never become one text, so a value holds all the entropy of each part
-// that its template refers to. Nothing here prints a part: [Template.Render] returns a value that is computed where it
-// is revealed, and no earlier.
+// Every filter is injective: two different parts never become the same text, so a value has all the entropy of each
+// part that its template refers to. Nothing here prints a part: [Template.Render] returns a value that is computed when
+// it is revealed, and not before.
 package composite
 
 import (
@@ -17,14 +17,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
+	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/sensitive"
 )
 
-// Login is the name that stands for the login in a template. No part has it.
+// Login is the name of the login in a template. No part has this name.
 const Login = "login"
 
-// A Template is a checked text with references. The zero Template renders as the empty value; [Parse] makes others.
+// A Template is a checked text with references: see [Parse]. The zero Template renders as the empty value.
 type Template struct {
 	text   string
 	pieces []piece
@@ -32,8 +34,8 @@ type Template struct {
 
 // A piece is fixed text or a reference.
 type piece struct {
-	text    string // fixed, with $$ already read as $
-	name    string // of the part; "" where the piece is fixed text
+	text    string // fixed text, with $ for $$
+	name    string // of the part, or Login; "" for fixed text
 	offset  int    // of the name in the template's text
 	filters []filter
 }
@@ -44,37 +46,29 @@ type Reference struct {
 	Offset int // of the name in the text, in bytes
 }
 
-// A Problem is one mistake in a template. It quotes the template, which holds no generated value.
+// A Problem is one mistake in a template. It quotes the template, which contains no generated value.
 type Problem struct {
+	refusal.Refusal
+
 	Offset int    // in the text, in bytes
-	Text   string // what is wrong
-	Want   string // what was expected
-	Filter string // the word that is none of [Filters], where that is what is wrong
+	Filter string // of an unknown filter: its name, as written
 }
 
 // Text returns the text that the template was parsed from.
 func (t *Template) Text() string { return t.text }
-
-// Equal reports whether both templates have the same text, and so render alike. Nil equals nil only.
-func (t *Template) Equal(u *Template) bool {
-	if t == nil || u == nil {
-		return t == u
-	}
-	return t.text == u.text
-}
 
 // References returns every reference of the template, in order.
 func (t *Template) References() []Reference {
 	var list []Reference
 	for _, p := range t.pieces {
 		if p.name != "" {
-			list = append(list, Reference{p.name, p.offset})
+			list = append(list, Reference{Name: p.name, Offset: p.offset})
 		}
 	}
 	return list
 }
 
-// Names returns the names that the template refers to, each once, in order of their first mention.
+// Names returns the names that the template refers to, each once, in the order of their first references.
 func (t *Template) Names() []string {
 	var names []string
 	for _, r := range t.References() {
@@ -85,9 +79,9 @@ func (t *Template) Names() []string {
 	return names
 }
 
-// Render returns the value that the template makes of parts and login. It is computed each time it is revealed. The map
-// must hold every name that the template refers to, "login" apart: a missing one is a fault of the caller, and panics,
-// since a value with a hole in it must not come into being.
+// Render returns the value that the template makes of parts and login. It is computed each time it is revealed. parts
+// must have every name that the template refers to, except "login". Render panics if one is missing: that is a fault of
+// the caller, and an incomplete value must never be stored.
 func (t *Template) Render(parts map[string]sensitive.Value, login string) sensitive.Value {
 	names := t.Names()
 	values := make([]sensitive.Value, len(names))
@@ -123,8 +117,8 @@ func join(pieces []piece, names []string, parts [][]byte) []byte {
 	return value
 }
 
-// MaxLen returns a length in bytes that no value of the template exceeds, where partMax tells the greatest length of
-// each part in bytes. It is exact for fixed text and login, and holds for parts of any bytes.
+// MaxLen returns an upper bound of the length of the template's values, in bytes. partMax returns the length of the
+// longest value of a part. Fixed text and login count exactly; a part may consist of any bytes.
 func (t *Template) MaxLen(partMax func(name string) int, login string) int {
 	total := 0
 	for _, p := range t.pieces {
@@ -148,15 +142,14 @@ func (t *Template) MaxLen(partMax func(name string) int, login string) int {
 	return total
 }
 
-// name is how a part may be called.
-var name = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
+var name = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`) })
 
-// IsName reports whether a part may be called so: a letter, then up to 63 letters, digits, hyphens and underscores, and
-// not "login".
-func IsName(text string) bool { return name.MatchString(text) && text != Login }
+// IsName reports whether text is a name for a part: a letter followed by up to 63 letters, digits, hyphens and
+// underscores, and not "login".
+func IsName(text string) bool { return text != Login && name().MatchString(text) }
 
-// Parse reads a template. It returns all problems of the text, in order, and a template only where there are none.
-// Whether the names it refers to exist is for the caller to check: see [Template.References].
+// Parse reads a template. It returns all problems of the text, in order, or a template if there are none. It does not
+// check that the names exist: see [Template.References].
 func Parse(text string) (*Template, []Problem) {
 	p := parse(text)
 	if len(p.problems) > 0 {
@@ -165,8 +158,8 @@ func Parse(text string) (*Template, []Problem) {
 	return &Template{text: text, pieces: p.pieces}, nil
 }
 
-// Mentions returns the references that a text holds, in order, whether or not it is a template: a mistake in one of them
-// hides no other.
+// Mentions returns the references in a text, in order, also if the text has mistakes: a mistake in one reference does
+// not hide the others.
 func Mentions(text string) []Reference {
 	template := Template{pieces: parse(text).pieces}
 	return template.References()
@@ -183,13 +176,13 @@ func parse(text string) parser {
 
 type parser struct {
 	text     string
-	at       int    // what is before it has been read
-	fixed    []byte // fixed text since the last reference
+	at       int    // the offset of what is to be read next
+	fixed    []byte // the fixed text since the last reference
 	pieces   []piece
 	problems []Problem
 }
 
-// step reads fixed text up to the next dollar, or what begins with one.
+// step reads the text up to the next dollar, or what begins with a dollar.
 func (p *parser) step() {
 	rest := p.text[p.at:]
 	switch dollar := strings.IndexByte(rest, '$'); {
@@ -205,7 +198,7 @@ func (p *parser) step() {
 	case strings.HasPrefix(rest, "${"):
 		p.reference()
 	default:
-		p.problem(p.at, "a single $ in the value", "expected ${NAME}, or $$ for a dollar")
+		p.problem(p.at, "a single $", "expected ${NAME}, or $$ for a dollar")
 		p.at++
 	}
 }
@@ -215,32 +208,34 @@ func (p *parser) reference() {
 	start := p.at + len("${")
 	end := strings.IndexByte(p.text[start:], '}')
 	if end < 0 {
-		p.problem(p.at, "a ${ without its }", "expected ${NAME} or ${NAME|FILTER}, or $$ for a dollar")
+		p.problem(p.at, "a ${ without a }", "expected ${NAME} or ${NAME|FILTER}, or $$ for a dollar")
 		p.at = len(p.text)
 		return
 	}
 	p.at = start + end + 1
 	words := strings.Split(p.text[start:start+end], "|")
-	if !name.MatchString(words[0]) {
-		p.problem(start, fmt.Sprintf("%q is not the name of a part", clip(words[0])), "expected ${NAME} or ${NAME|FILTER}, without spaces")
+	if !name().MatchString(words[0]) {
+		cause := fmt.Sprintf("%q is not the name of a part", clip(words[0]))
+		p.problem(start, cause, "expected ${NAME} or ${NAME|FILTER}, without spaces")
 		return
 	}
 	p.flush()
-	p.pieces = append(p.pieces, piece{name: words[0], offset: start, filters: p.filters(start+len(words[0]), words[1:])})
+	filters := p.filters(start+len(words[0]), words[1:])
+	p.pieces = append(p.pieces, piece{name: words[0], offset: start, filters: filters})
 }
 
-// filters looks up the filters of a reference; the bar before the first stands at offset at.
-func (p *parser) filters(at int, words []string) []filter {
+// filters looks up the filters of a reference. bar is the offset of the bar before the first.
+func (p *parser) filters(bar int, words []string) []filter {
 	var list []filter
 	for _, word := range words {
-		i := slices.IndexFunc(filters, func(f filter) bool { return f.name == word })
-		if i < 0 {
-			p.problems = append(p.problems, Problem{at + 1, fmt.Sprintf("unknown filter %q", clip(word)),
-				"expected one of " + strings.Join(Filters(), ", "), word})
-		} else {
+		if i := slices.IndexFunc(filters, func(f filter) bool { return f.name == word }); i >= 0 {
 			list = append(list, filters[i])
+		} else {
+			cause := fmt.Sprintf("unknown filter %q", clip(word))
+			p.problem(bar+1, cause, "expected one of "+strings.Join(Filters(), ", "))
+			p.problems[len(p.problems)-1].Filter = word
 		}
-		at += 1 + len(word)
+		bar += 1 + len(word)
 	}
 	return list
 }
@@ -253,11 +248,14 @@ func (p *parser) flush() {
 	}
 }
 
-func (p *parser) problem(offset int, text, want string) {
-	p.problems = append(p.problems, Problem{offset, text, want, ""})
+func (p *parser) problem(offset int, cause, remedy string) {
+	p.problems = append(p.problems, Problem{
+		Refusal: refusal.Refusal{Cause: cause, Remedy: remedy},
+		Offset:  offset,
+	})
 }
 
-// clip keeps a quotation short enough for one line.
+// clip shortens a quotation to 40 characters.
 func clip(text string) string {
 	const most = 40
 	if runes := []rune(text); len(runes) > most {

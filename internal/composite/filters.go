@@ -6,28 +6,51 @@ import (
 	"strings"
 )
 
-// A filter writes a part in the form that some reader will take apart again. It is injective, and it leaves its argument
-// as it is.
+// A filter writes a part in the form that its reader expects. It is injective, and does not change its argument.
 type filter struct {
 	name   string
 	doc    string // what it writes, for the reference
 	write  func([]byte) []byte
-	maxLen func(n int) int // the greatest length it makes of n bytes
+	maxLen func(n int) int // the length of the longest text that it writes for n bytes
 }
 
-// filters are the filters, in the order in which messages and the reference list them.
+// filters are in the order in which messages and the reference list them.
 var filters = []filter{
-	{"url", "percent-encoded but for letters, digits and `-._~`: fit for any part of a URL", writeURL, times(3, 0)},
-	{"json", "escaped for the inside of a JSON string", writeJSON, times(6, 0)},
-	{"xml", "escaped for XML text and for attributes in either quotes", writeXML, times(5, 0)},
-	{"base64", "base64 with padding", writeBase64(base64.StdEncoding), base64.StdEncoding.EncodedLen},
-	{"base64url", "base64 of the URL alphabet, without padding", writeBase64(base64.RawURLEncoding), base64.RawURLEncoding.EncodedLen},
-	{"odbc", "in braces, as a value of an ODBC connection string", writeODBC, times(2, 2)},
-	{"ado", "in double quotes, as a value of an ADO.NET connection string", writeADO, times(2, 2)},
-	{"shell", "in single quotes, as one word of a POSIX shell", writeShell, times(4, 2)},
+	{
+		name: "url", doc: "percent-encoded, except letters, digits and `-._~`: fit for any part of a URL",
+		write: writeURL, maxLen: func(n int) int { return 3 * n },
+	},
+	{
+		name: "json", doc: "escaped for the inside of a JSON string",
+		write: writeJSON, maxLen: func(n int) int { return 6 * n },
+	},
+	{
+		name: "xml", doc: "escaped for XML text, and for attributes in single or double quotes",
+		write: writeXML, maxLen: func(n int) int { return 5 * n },
+	},
+	{
+		name: "base64", doc: "base64 with padding",
+		write: writeBase64, maxLen: func(n int) int { return base64.StdEncoding.EncodedLen(n) },
+	},
+	{
+		name: "base64url", doc: "base64 of the URL alphabet, without padding",
+		write: writeBase64URL, maxLen: func(n int) int { return base64.RawURLEncoding.EncodedLen(n) },
+	},
+	{
+		name: "odbc", doc: "in braces, as a value of an ODBC connection string",
+		write: writeODBC, maxLen: func(n int) int { return 2*n + 2 },
+	},
+	{
+		name: "ado", doc: "in double quotes, as a value of an ADO.NET connection string",
+		write: writeADO, maxLen: func(n int) int { return 2*n + 2 },
+	},
+	{
+		name: "shell", doc: "in single quotes, as one word of a POSIX shell",
+		write: writeShell, maxLen: func(n int) int { return 4*n + 2 },
+	},
 }
 
-// Filters returns the names of the filters.
+// Filters returns the names of the filters, in the order of the reference.
 func Filters() []string {
 	var names []string
 	for _, f := range filters {
@@ -36,7 +59,7 @@ func Filters() []string {
 	return names
 }
 
-// FilterDoc says in a phrase what the filter of that name writes; "" if there is none.
+// FilterDoc returns a phrase that says what a filter writes, in Markdown; "" if there is no filter of that name.
 func FilterDoc(name string) string {
 	for _, f := range filters {
 		if f.name == name {
@@ -46,13 +69,8 @@ func FilterDoc(name string) string {
 	return ""
 }
 
-// times returns the bound of a filter that writes up to factor bytes for one, and constant bytes around them all.
-func times(factor, constant int) func(int) int {
-	return func(n int) int { return factor*n + constant }
-}
-
-// writeURL leaves the unreserved characters and encodes all others, the space as %20: user information, path segment and
-// query component all read it back. https://www.rfc-editor.org/rfc/rfc3986#section-2.3
+// writeURL keeps the unreserved characters and encodes all others, the space as %20, so that it fits user information,
+// a path segment and a query component. https://www.rfc-editor.org/rfc/rfc3986#section-2.3
 func writeURL(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for _, b := range text {
@@ -66,7 +84,7 @@ func writeURL(text []byte) []byte {
 	return out
 }
 
-// writeJSON escapes what must not stand in a JSON string as it is. https://www.rfc-editor.org/rfc/rfc8259#section-7
+// writeJSON escapes what a JSON string must not contain. https://www.rfc-editor.org/rfc/rfc8259#section-7
 func writeJSON(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for _, b := range text {
@@ -97,23 +115,24 @@ func writeXML(text []byte) []byte {
 	return out
 }
 
-func writeBase64(encoding *base64.Encoding) func([]byte) []byte {
-	return func(text []byte) []byte { return encoding.AppendEncode(nil, text) }
-}
+func writeBase64(text []byte) []byte { return base64.StdEncoding.AppendEncode(nil, text) }
 
-// writeODBC puts the value in braces, where only the closing brace is special and is doubled.
+func writeBase64URL(text []byte) []byte { return base64.RawURLEncoding.AppendEncode(nil, text) }
+
+// writeODBC puts the value in braces and doubles each closing brace, the only special character there.
 // https://learn.microsoft.com/openspecs/windows_protocols/ms-odbcstr/55953f0e-2d30-4ad4-8e56-b4207e491409
 func writeODBC(text []byte) []byte { return quote(text, '{', '}', "}}") }
 
-// writeADO puts the value in double quotes, where only the double quote is special and is doubled.
+// writeADO puts the value in double quotes and doubles each double quote, the only special character there.
 // https://learn.microsoft.com/dotnet/api/system.data.common.dbconnection.connectionstring#remarks
 func writeADO(text []byte) []byte { return quote(text, '"', '"', `""`) }
 
-// writeShell puts the value in single quotes, where nothing is special but the quote itself: that ends the quotation,
-// stands escaped, and begins another. https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_02_02
+// writeShell puts the value in single quotes, where only the quote itself is special: each one ends the quotation,
+// follows escaped, and begins a new quotation.
+// https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_02_02
 func writeShell(text []byte) []byte { return quote(text, '\'', '\'', `'\''`) }
 
-// quote puts text between open and end, with escaped for each end in it.
+// quote puts text between open and end, and replaces each end in it by escaped.
 func quote(text []byte, open, end byte, escaped string) []byte {
 	out := make([]byte, 0, len(text)+2)
 	out = append(out, open)

@@ -19,10 +19,10 @@ import (
 	"keyvault-passwords/internal/sensitive"
 )
 
-// draws is how many random passwords each reader must give back.
+// draws is the number of random passwords that each reader must return.
 const draws = 10_000
 
-// everything is a policy whose passwords hold any printable character of ASCII, the awkward ones often.
+// everything is a policy of all printable ASCII characters, with special ones often.
 var everything = password.Policy{
 	Length:     password.Length{Min: 12, Max: 40},
 	Characters: []password.Charset{{From: "printable"}, {Chars: "{}'\"\\&<>;=%+$ ", Min: 3}},
@@ -44,7 +44,7 @@ func drawn(t *testing.T, count int) []sensitive.Value {
 	return values
 }
 
-// readers take a value apart again, each as what the filter writes for does it.
+// readers read a part back from a value, each as the reader that the filter is made for.
 var readers = []struct {
 	filter, template string
 	read             func(value string) (string, error)
@@ -58,7 +58,8 @@ var readers = []struct {
 	{"xml", `<add password='${password|xml}'/>`, readXMLAttribute},
 	{"base64", "${password|base64}", readBase64(base64.StdEncoding.Strict())},
 	{"base64url", "${password|base64url}", readBase64(base64.RawURLEncoding.Strict())},
-	{"odbc", "Driver={ODBC Driver 18 for SQL Server};Server=db;UID=${login|odbc};PWD=${password|odbc};Encrypt=yes", readODBC},
+	{"odbc", "Driver={ODBC Driver 18 for SQL Server};Server=db;UID=${login|odbc};PWD=${password|odbc};Encrypt=yes",
+		readODBC},
 	{"ado", "Server=db;User ID=${login|ado};Password=${password|ado};Encrypt=True", readADO},
 	{"ado", "Server=db;Password=${password|ado}", readADO},
 }
@@ -79,7 +80,7 @@ func TestReadersGiveBackThePassword(t *testing.T) {
 	}
 }
 
-// Each filter has a reader here; a new one must come with one.
+// Each filter has a reader here.
 func TestEveryFilterHasAReader(t *testing.T) {
 	covered := []string{"shell"} // TestShellGivesBackThePassword
 	for _, r := range readers {
@@ -165,7 +166,7 @@ func readBase64(encoding *base64.Encoding) func(string) (string, error) {
 }
 
 // readODBC is the reading side of [MS-ODBCSTR] 2.1.1 and 2.1.2: pairs separated by semicolons; a value that begins with
-// a brace goes to the next single closing brace, and a doubled one stands for itself.
+// a brace ends at the next single closing brace, and two closing braces are one.
 func readODBC(value string) (string, error) {
 	return readPairs(value, "PWD", func(rest string) (string, string, error) {
 		if !strings.HasPrefix(rest, "{") {
@@ -177,7 +178,7 @@ func readODBC(value string) (string, error) {
 }
 
 // readADO is the reading side of DbConnectionStringBuilder: pairs separated by semicolons; a value in double or single
-// quotes goes to the next single quote of that kind, and a doubled one stands for itself.
+// quotes ends at the next single quote of that kind, and two of them are one.
 func readADO(value string) (string, error) {
 	return readPairs(value, "Password", func(rest string) (string, string, error) {
 		if rest == "" || rest[0] != '"' && rest[0] != '\'' {
@@ -206,7 +207,7 @@ func readPairs(text, key string, read func(rest string) (value, after string, er
 	return found, nil
 }
 
-// readQuoted reads up to the closing mark, and the semicolon or the end that must follow it.
+// readQuoted reads up to the closing mark, which a semicolon or the end must follow.
 func readQuoted(text string, mark byte) (value, after string, err error) {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
@@ -225,7 +226,7 @@ func readQuoted(text string, mark byte) (value, after string, err error) {
 	return "", "", errors.New("no closing mark")
 }
 
-// The readers themselves, on strings that Microsoft's pages show: a reader that reads anything would prove nothing.
+// The readers read the strings that Microsoft's pages show, and refuse others.
 func TestReadersReadAsTheyShould(t *testing.T) {
 	for _, tt := range []struct {
 		read        func(string) (string, error)
@@ -250,7 +251,7 @@ func TestReadersReadAsTheyShould(t *testing.T) {
 	}
 }
 
-// sh itself reads the passwords back, a few thousand words to a script: printf writes each, with a NUL after it.
+// sh reads the passwords back: a script of a few thousand printf commands writes each, followed by NUL.
 func TestShellGivesBackThePassword(t *testing.T) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {
@@ -274,7 +275,7 @@ func TestShellGivesBackThePassword(t *testing.T) {
 	}
 }
 
-// Two different parts never become one text, whatever bytes they are of: a filter takes nothing of a part's entropy.
+// Two different parts never become the same text, whatever their bytes: a filter keeps the entropy of a part.
 func TestFiltersAreInjective(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		filter := rapid.SampledFrom(filters).Draw(t, "filter")
@@ -286,7 +287,7 @@ func TestFiltersAreInjective(t *testing.T) {
 	})
 }
 
-// A filter does not modify what it is given: other references of the same part read it too.
+// A filter does not change its argument, which other references to the same part read too.
 func TestFiltersLeaveThePartAsItIs(t *testing.T) {
 	for _, f := range filters {
 		part := []byte(`a"'{}<&%$ z`)
@@ -297,7 +298,7 @@ func TestFiltersLeaveThePartAsItIs(t *testing.T) {
 	}
 }
 
-// JSON that holds any control character is still JSON, and gives it back: a login may hold one in principle.
+// Control characters survive JSON, although only a login could contain one.
 func TestJSONEscapesControls(t *testing.T) {
 	var all []byte
 	for b := range byte(0x80) {

@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf16"
+
+	"keyvault-passwords/internal/declaration/internal/strict"
 )
 
-// hostile texts, each with a part of the refusal it gets.
+// hostile are hostile texts, each with a part of its refusal.
 var hostile = []struct{ name, text, want string }{
 	{"empty", "", "is empty"},
 	{"only white space", " \n\n  \n", "is empty"},
@@ -22,7 +24,7 @@ var hostile = []struct{ name, text, want string }{
 	{"block lists 10,000 deep", strings.Repeat("- ", 10_000), "max depth"},
 	{"block mappings 1,000 deep", staircase(1000), "max depth"},
 	{"complex keys 10,000 deep", strings.Repeat("? ", 10_000), "max depth"},
-	{"billion laughs", laughs(), "once aliases are replaced"},
+	{"billion laughs", laughs(), "with aliases replaced"},
 	{"an alias in itself", "a: &a [*a]\n", "inside its own anchor"},
 	{"UTF-16, little endian", "\xff\xfe" + utf16Bytes("secrets: {}", 0), "UTF-16"},
 	{"UTF-16, big endian", "\xfe\xff" + utf16Bytes("secrets: {}", 1), "UTF-16"},
@@ -33,22 +35,27 @@ var hostile = []struct{ name, text, want string }{
 	{"a control character", "secrets:\n  a: \x07\n", "control characters"},
 	{"1 MB of line breaks", "a:\n" + strings.Repeat("\n", 1<<20-10), "line breaks and commas"},
 	{"1 MB of commas", "[" + strings.Repeat("a,", 1<<19-2) + "]", "line breaks and commas"},
-	{"secrets up to the bound", "secrets:\n" + numbered("  k%d:\n", maxBreaks-1), "no vault is known"},
-	{"unknown keys up to the bound", numbered("k%d: a\n", maxBreaks), `unknown key "k1"`},
-	{"a key again and again", strings.Repeat("a: b\n", maxBreaks), "stands twice"},
-	{"unknown policies up to the bound", "secrets:\n" + numbered("  k%d: p\n", maxBreaks-1), "unknown policy"},
-	{"list items up to the bound", strings.Repeat("-\n", maxBreaks), "is a list"},
-	{"complex keys up to the bound", strings.Repeat("?\n", maxBreaks), "stands twice"},
-	{"anchors up to the bound", numbered("- &a%d a\n", maxBreaks), "is a list"},
+	{"secrets up to the bound", "secrets:\n" + numbered("  k%d:\n", strict.MaxBreaks-1), "no vault is known"},
+	{"unknown keys up to the bound", numbered("k%d: a\n", strict.MaxBreaks), `unknown key "k1"`},
+	{"a key again and again", strings.Repeat("a: b\n", strict.MaxBreaks), "twice, first at"},
+	{"unknown policies up to the bound", "secrets:\n" + numbered("  k%d: p\n", strict.MaxBreaks-1), "unknown policy"},
+	{"list items up to the bound", strings.Repeat("-\n", strict.MaxBreaks), "is a list"},
+	{"complex keys up to the bound", strings.Repeat("?\n", strict.MaxBreaks), "twice, first at"},
+	{"anchors up to the bound", numbered("- &a%d a\n", strict.MaxBreaks), "is a list"},
 	{"1 MB of colons", strings.Repeat(":", 1<<20), "unknown key"},
 	{"1 MB of quotes", strings.Repeat("'", 1<<20), "is text"},
-	{"dollars up to the bound", "vault: kv-app\nsecrets: {a: {value: '" + strings.Repeat("$.", maxValue/2) + "'}}", "a single $"},
-	{"unknown parts up to the bound", "vault: kv-app\nsecrets: {a: {value: '" + strings.Repeat("${x}", maxValue/4) + "'}}", "unknown part"},
-	{"spaces up to the bound", "vault: kv-app\nsecrets: {a: {value: '" + strings.Repeat(" ", maxValue-2) + "$.'}}", "a single $"},
-	{"a long value, repeated", "vault: kv-app\nsecrets:\n  k: {value: &v '" + strings.Repeat("${x}", maxValue/4) + "'}\n" +
-		numbered("  k%d: {value: *v}\n", 2000), "once aliases are replaced"},
-	{"unknown parts in many secrets, up to the bound", "vault: kv-app\nsecrets: {" + numbered("k%d: {value: '${x}'}, ", maxBreaks/2) + "}", "unknown part"},
+	{"dollars up to the bound", withValue(strings.Repeat("$.", maxValue/2)), "a single $"},
+	{"unknown parts up to the bound", withValue(strings.Repeat("${x}", maxValue/4)), "unknown part"},
+	{"spaces up to the bound", withValue(strings.Repeat(" ", maxValue-2) + "$."), "a single $"},
+	{"a long value, repeated", "vault: kv-app\nsecrets:\n" +
+		"  k: {value: &v '" + strings.Repeat("${x}", maxValue/4) + "'}\n" +
+		numbered("  k%d: {value: *v}\n", 2000), "with aliases replaced"},
+	{"unknown parts in many secrets, up to the bound", "vault: kv-app\nsecrets: {" +
+		numbered("k%d: {value: '${x}'}, ", strict.MaxBreaks/2) + "}", "unknown part"},
 }
+
+// withValue declares a secret with a value, which is put in quotes.
+func withValue(text string) string { return "vault: kv-app\nsecrets: {a: {value: '" + text + "'}}" }
 
 func staircase(depth int) string {
 	var text strings.Builder
@@ -62,7 +69,8 @@ func laughs() string {
 	var text strings.Builder
 	text.WriteString("a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]\n")
 	for i := 1; i < 10; i++ {
-		fmt.Fprintf(&text, "a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
+		aliases := strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10)
+		fmt.Fprintf(&text, "a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(aliases, ", "))
 	}
 	return text.String()
 }
@@ -80,7 +88,7 @@ func utf16Bytes(text string, high int) string {
 	return b.String()
 }
 
-// numbered repeats a format with a counter.
+// numbered repeats a format, with a counter as its argument.
 func numbered(format string, times int) string {
 	var text strings.Builder
 	for i := range times {
@@ -90,8 +98,8 @@ func numbered(format string, times int) string {
 }
 
 func TestHostileTextsAreRefusedWithinBounds(t *testing.T) {
-	// Bytes allocated in all, which is never less than what is in use at once. What comes up to the bounds is no mishap
-	// but a declaration of tens of thousands of secrets, and may take more.
+	// The total of allocated bytes is an upper bound of the bytes in use. A text up to the bounds may be a declaration
+	// of tens of thousands of secrets, and may take more.
 	const most, mostAtBounds = 64 << 20, 160 << 20
 	for _, tt := range hostile {
 		t.Run(tt.name, func(t *testing.T) {
@@ -113,7 +121,7 @@ func TestHostileTextsAreRefusedWithinBounds(t *testing.T) {
 	}
 }
 
-// BenchmarkHostile states the time that each takes; the bound is 100 ms.
+// BenchmarkHostile measures the time of each. Expected are at most 100 ms.
 func BenchmarkHostile(b *testing.B) {
 	for _, tt := range hostile {
 		b.Run(tt.name, func(b *testing.B) {

@@ -1,45 +1,45 @@
 // Package declaration reads what the user declared: which secrets, made to which policy, kept in which vaults, for how
-// long. [Parse] turns YAML into checked structs, and finds every mistake of a text in one run, each with its place, what is
-// wrong and what was expected. What it returns needs no further check: every name, policy, duration and reference in it is
-// sound, and every policy is compiled.
+// long. [Parse] turns YAML into checked structs. It finds every mistake of a text in one run, each with its place, its
+// cause and what was expected. What it returns needs no further check: every name, policy, duration and reference is
+// valid, and every policy is compiled.
 //
-// It refuses what it does not understand: an unknown key is a mistake, and so is a key that stands twice, a number where
-// text belongs, a policy that nothing satisfies, and durations that contradict each other. It knows neither the network
-// nor any value: what a message quotes is the declaration's own text.
+// It refuses what it does not understand: an unknown key, a key that is there twice, a number instead of text, a policy
+// that no password satisfies, and durations that contradict each other. It knows neither the network nor any value: its
+// messages quote only the text of the declaration.
 //
-// The grammar is a table for each kind of mapping, in grammar.go. The reader, the JSON Schema for editors ([Schema], kept
-// in schema.json) and the reference ([Reference]) are made from these tables, so none can say what another does not.
+// The grammar is a table for each kind of mapping, in grammar.go. The reader, the JSON Schema for editors ([Schema], in
+// schema.json) and the reference ([Reference]) are all made from these tables. Package strict, below this one, reads
+// YAML with places and knows nothing of declarations.
 package declaration
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/declaration/internal/strict"
 	"keyvault-passwords/internal/password"
 )
 
-// A Declaration is what the user declared, checked: every name, policy, duration and reference in it is sound.
+// A Declaration is what the user declared. Every name, policy, duration and reference in it is valid.
 type Declaration struct {
 	Secrets []Secret    // in the order of the file
-	Cloud   azure.Cloud // of all its vaults: the input's, else the one a vault URL names, else the public cloud
+	Cloud   azure.Cloud // of all vaults: the input's, or the one that a vault URL names, or the public cloud
 }
 
 // A Secret is one declared secret.
 type Secret struct {
 	Name        string              // as declared; Key Vault ignores letter case
 	Place       Place               // of its name in the declaration
-	Vaults      []Vault             // where it is stored: one or more, no vault twice
-	Parts       []Part              // what is generated for it, one or more, in the order of the file
-	Value       *composite.Template // how the parts make the value. Nil: the only part is the value
-	Login       string              // the account the value is for; "" if none. Value may name it
-	Policy      string              // what the version's policy tag says: NAME@FINGERPRINT, inline@..., composite@...
+	Vaults      []Vault             // one or more, no vault twice
+	Parts       []Part              // the generated parts, one or more, in the order of the file
+	Value       *composite.Template // makes the value of the parts. Nil: the only part is the value
+	Login       string              // the account that the value is for; "" if none. Value may refer to it
+	Policy      string              // the policy tag of its versions: NAME@FINGERPRINT, inline@..., composite@...
 	ContentType string              // "" if none
 	Tags        map[string]string   // the user's own
-	Expires     time.Duration       // of each new version, from its making. 0: never
-	NotBefore   time.Duration       // likewise. 0: none
+	Expires     time.Duration       // from the creation of a version to its expiry. 0: no expiry
+	NotBefore   time.Duration       // from the creation of a version until it is valid. 0: at once
 	Rotate      Rotate
 	Superseded  *Superseded // nil: older versions stay as they are
 }
@@ -47,82 +47,56 @@ type Secret struct {
 // A Vault is where a secret is stored.
 type Vault struct {
 	Name     string // the vault's real name in lower case: kv-app-prod
-	Alias    string // its name in `vaults`; "" where it is the default vault
-	TenantID string // "" where the run's applies
-	ClientID string // likewise
-	Place    Place  // where the declaration names it; zero where an input does
+	Alias    string // its name under `vaults`; "" for the default vault
+	TenantID string // "": the run's
+	ClientID string // "": the run's
+	Place    Place  // of the reference to it in the declaration; zero if an input names it
 }
 
-// A Part is one generated piece of a value.
+// A Part is a generated part of a value.
 type Part struct {
-	Name   string          // "password" where the secret is no composite of several
-	Policy string          // the policy's name, or "inline"
-	Rules  password.Policy // the policy itself, with the secret's login
-	Set    *password.Set   // Rules, compiled
+	Name   string        // "password" if the secret does not name its parts
+	Policy string        // the policy's name, or "inline"
+	Set    *password.Set // the policy with the secret's login, compiled
+
+	rules password.Policy // the same before it was compiled
 }
 
-// Rotate says when a secret is due, in mode rotate. The zero value: never by itself.
+// Rotate says when a secret is due in mode rotate. The zero value never makes it due.
 type Rotate struct {
-	After          time.Duration // since the current version was made. 0: age does not matter
-	BeforeExpiry   time.Duration // until the current version expires. 0: expiry does not matter
-	OnPolicyChange bool          // when the declared policy is not the one that the current version was made to
+	After          time.Duration // age of the current version. 0: age does not matter
+	BeforeExpiry   time.Duration // time until the current version expires. 0: expiry does not matter
+	OnPolicyChange bool          // due when the current version was made to another policy than the declared one
 }
 
-// Superseded says what becomes of older versions that this action made.
+// Superseded says what happens to older versions that this action made.
 type Superseded struct {
-	DisableAfter time.Duration // they are disabled once the current version is so old. 0: at once
+	DisableAfter time.Duration // age of the current version at which older ones are disabled. 0: at once
 }
 
-// A Place is where something stands in the declaration. The zero Place is nowhere.
-type Place struct {
-	File      string // as the user named it, or "secrets" for the inline input
-	Line, Col int    // from 1, columns in characters. 0: the file as a whole
-}
+// A Place is a position in the declaration. Its file is the path as the user gave it, or "secrets" for the inline
+// input. The zero Place is nowhere.
+type Place = strict.Place
 
-// String returns FILE:LINE:COL, as compilers print it and editors open it.
-func (p Place) String() string {
-	if p.Line == 0 {
-		return p.File
-	}
-	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
-}
-
-// A Problem is one mistake in the declaration.
-type Problem struct {
-	Place Place
-	Text  string // what is wrong, naming the offending text
-	Want  string // what was expected, with the alternatives; "" if Text says it
-}
-
-// Error returns "PLACE: TEXT; WANT".
-func (p Problem) Error() string {
-	text := p.Text
-	if p.Want != "" {
-		text += "; " + p.Want
-	}
-	if p.Place == (Place{}) {
-		return text
-	}
-	return p.Place.String() + ": " + text
-}
+// A Problem is one mistake in the declaration. Its cause names the offending text; its remedy says what was expected.
+type Problem = strict.Problem
 
 // Problems is every mistake found in one reading, in the order of the file. It never quotes a value.
-type Problems []Problem
+type Problems = strict.Problems
 
-// Error returns the problems, one a line.
-func (ps Problems) Error() string {
-	lines := make([]string, len(ps))
-	for i, p := range ps {
-		lines[i] = p.Error()
-	}
-	return strings.Join(lines, "\n")
-}
+// MaxBytes is the length of the longest text that Parse accepts.
+const MaxBytes = strict.MaxBytes
 
-// A Source is the text of a declaration and what its context says of it.
+// A Source is the text of a declaration, and the inputs that apply to it.
 type Source struct {
 	File   string // for places: the path as the user gave it
 	Text   []byte
-	Inline bool   // Text is the `secrets` input: the mapping under `secrets:` alone, and File is "secrets"
-	Vault  string // the `vault` input, name or URL, already checked: it stands over the declaration's own `vault`
-	Cloud  string // the `cloud` input, already checked; "" where not given. A vault URL of another cloud is a problem
+	Inline bool // Text is the `secrets` input: only the mapping under `secrets:`, and File is "secrets"
+
+	// The `vault` input, which overrides the declaration's own `vault`. Nil: not given, or refused. Its cloud, if it
+	// has one, must be Cloud, if that is given.
+	Vault        *azure.Vault
+	VaultRefused bool // the input was given and refused: that no vault is known is then not reported
+
+	Cloud *azure.Cloud // the `cloud` input, which every vault URL must agree with; nil: not given
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"keyvault-passwords/internal/declaration/internal/strict"
 )
 
 func TestParseDuration(t *testing.T) {
@@ -21,23 +23,26 @@ func TestParseDuration(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", "d", "90", "90 d", " 90d", "90d ", "90D", "-90d", "+90d", "1.5d", "1h1d", "1d1d", "90days", "1y", "1M", "d90",
+		"", "d", "90", "90 d", " 90d", "90d ", "90D", "-90d", "+90d", "1.5d", "1h1d", "1d1d", "90days", "1y", "1M",
+		"d90",
 		"P", "PT", "P1DT", "p90d", "P90d", "P1Y", "P3M", "PT1D", "P1H", "P-1D", "P1.5D", "-P1D", "1d\n", "٣d",
 	} {
 		if got, err := parseDuration(text); !errors.Is(err, errDuration) {
 			t.Errorf("parseDuration(%q) = %v, %v; want that it is no duration", text, got, err)
 		}
 	}
-	for _, text := range []string{"3661d", "3660d1s", "524w", "P99999D", strings.Repeat("9", 400) + "d", "9223372036854775807s", "316224001s"} {
+	for _, text := range []string{
+		"3661d", "3660d1s", "524w", "P99999D", strings.Repeat("9", 400) + "d", "9223372036854775807s", "316224001s",
+	} {
 		if got, err := parseDuration(text); !errors.Is(err, errTooLong) {
 			t.Errorf("parseDuration(%q) = %v, %v; want that it is too long", text, got, err)
 		}
 	}
 }
 
-// Reading a duration is no way to spend a run: the text is as long as the declaration allows.
+// BenchmarkParseDurationOfDigits reads a duration as long as the declaration may be: it must not take long.
 func BenchmarkParseDurationOfDigits(b *testing.B) {
-	text := strings.Repeat("9", maxBytes) + "d"
+	text := strings.Repeat("9", strict.MaxBytes) + "d"
 	for b.Loop() {
 		_, _ = parseDuration(text)
 	}

@@ -19,8 +19,16 @@ var equalSets = cmp.Comparer(func(a, b *password.Set) bool {
 	return a == b || a != nil && b != nil && a.Fingerprint() == b.Fingerprint()
 })
 
-// ignorePlaces leaves out where things stand.
+// ignorePlaces treats all places as equal.
 var ignorePlaces = cmp.Comparer(func(Place, Place) bool { return true })
+
+// equalTemplates compares templates by their texts.
+var equalTemplates = cmp.Comparer(func(a, b *composite.Template) bool {
+	return a == b || a != nil && b != nil && a.Text() == b.Text()
+})
+
+// sameDeclaration compares declarations without their places.
+var sameDeclaration = cmp.Options{equalSets, equalTemplates, ignorePlaces, cmp.AllowUnexported(Part{})}
 
 // goodFiles returns the paths of declarations that must be accepted: the good fixtures and the examples.
 func goodFiles(t *testing.T) []string {
@@ -45,12 +53,12 @@ func parseFile(t *testing.T, path string) *Declaration {
 	return declaration
 }
 
-// inputVault is the input that an example leaves to its workflow; fixtures name their vaults themselves.
-func inputVault(path string) string {
+// inputVault returns the vault input. The examples leave it to their workflows; the fixtures name their vaults.
+func inputVault(path string) *azure.Vault {
 	if filepath.Dir(path) == filepath.Join("testdata", "good") {
-		return ""
+		return nil
 	}
-	return "kv-input"
+	return &azure.Vault{Name: "kv-input"}
 }
 
 func parseTemplate(t *testing.T, text string) *composite.Template {
@@ -69,11 +77,12 @@ func TestGoodDeclarations(t *testing.T) {
 			t.Errorf("%s declares nothing", path)
 		}
 		for _, s := range declaration.Secrets {
-			if s.Name == "" || s.Place.File != path || s.Place.Line == 0 || len(s.Vaults) == 0 || len(s.Parts) == 0 || s.Policy == "" {
+			placed := s.Place.File == path && s.Place.Line > 0
+			if s.Name == "" || !placed || len(s.Vaults) == 0 || len(s.Parts) == 0 || s.Policy == "" {
 				t.Errorf("%s: %s is incomplete", path, s.Name)
 			}
 			for _, part := range s.Parts {
-				if part.Name == "" || part.Policy == "" || part.Set == nil || part.Rules.Login != s.Login {
+				if part.Name == "" || part.Policy == "" || part.Set == nil || part.rules.Login != s.Login {
 					t.Errorf("%s: part %s of %s is incomplete", path, part.Name, s.Name)
 				}
 			}
@@ -81,7 +90,7 @@ func TestGoodDeclarations(t *testing.T) {
 	}
 }
 
-// The whole of what the design's own example declares.
+// The long example has every field as declared.
 func TestFullDeclaration(t *testing.T) {
 	got := parseFile(t, filepath.Join("testdata", "good", "full.yml"))
 	standard := []Vault{{Name: "kv-app-prod"}}
@@ -89,7 +98,8 @@ func TestFullDeclaration(t *testing.T) {
 	service := password.Policy{
 		Length: password.Length{Min: 32, Max: 32},
 		Characters: []password.Charset{
-			{From: "lower", Min: 2}, {From: "upper", Min: 2}, {From: "digit", Min: 2, Max: &eight}, {Chars: "-._~", Min: 1},
+			{From: "lower", Min: 2}, {From: "upper", Min: 2}, {From: "digit", Min: 2, Max: &eight},
+			{Chars: "-._~", Min: 1},
 		},
 		Sets: 3, Exclude: "{}", ExcludeAmbiguous: true, First: []string{"letter"}, Last: []string{"alphanumeric"},
 		MaxRun: 2, MaxSequence: 3, Forbid: []string{"contoso"}, ForbidPatterns: []string{"[a-z]{5}"},
@@ -100,7 +110,7 @@ func TestFullDeclaration(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Part{name, policy, rules, set}
+		return Part{Name: name, Policy: policy, Set: set, rules: rules}
 	}
 	preset := func(name, login string) Part {
 		rules, _ := password.Preset(name)
@@ -109,16 +119,21 @@ func TestFullDeclaration(t *testing.T) {
 	}
 	tag := func(p Part) string { return p.Policy + "@" + p.Set.Fingerprint() }
 	sql, redis := preset("azure-sql", ""), part("password", "service", service)
-	site := part("password", "inline", password.Policy{Rules: "minlength: 20; required: lower; required: upper, digit; max-consecutive: 2;"})
+	site := part("password", "inline", password.Policy{
+		Rules: "minlength: 20; required: lower; required: upper, digit; max-consecutive: 2;",
+	})
 	key := part("key", "inline", password.Policy{Passphrase: &password.Passphrase{Words: 8, Separator: " "}})
-	salt := part("salt", "inline", password.Policy{Length: password.Length{Min: 32, Max: 32}, Characters: []password.Charset{{From: "hex"}}})
+	salt := part("salt", "inline", password.Policy{
+		Length: password.Length{Min: 32, Max: 32}, Characters: []password.Charset{{From: "hex"}},
+	})
 	want := &Declaration{
 		Cloud: azure.Public(),
 		Secrets: []Secret{
 			{Name: "sql-admin-password", Vaults: standard, Parts: []Part{sql}, Policy: tag(sql)},
 			{
-				Name: "redis-password", Vaults: standard, Parts: []Part{redis}, Policy: tag(redis), ContentType: "password",
-				Tags: map[string]string{"owner": "data-platform"}, Expires: 90 * 24 * time.Hour, NotBefore: time.Hour,
+				Name: "redis-password", Vaults: standard, Parts: []Part{redis}, Policy: tag(redis),
+				ContentType: "password", Tags: map[string]string{"owner": "data-platform"},
+				Expires: 90 * 24 * time.Hour, NotBefore: time.Hour,
 				Rotate:     Rotate{After: 60 * 24 * time.Hour, BeforeExpiry: 14 * 24 * time.Hour, OnPolicyChange: true},
 				Superseded: &Superseded{DisableAfter: 24 * time.Hour},
 			},
@@ -129,24 +144,29 @@ func TestFullDeclaration(t *testing.T) {
 			},
 			{
 				Name: "signing", Vaults: []Vault{{Name: "kv-app-eu", Alias: "eu"}, {Name: "kv-app-us", Alias: "us"}},
-				Parts: []Part{key, salt}, Value: parseTemplate(t, `{"key":"${key|json}","salt":"${salt|json}"}`), Policy: got.Secrets[4].Policy,
+				Parts: []Part{key, salt}, Value: parseTemplate(t, `{"key":"${key|json}","salt":"${salt|json}"}`),
+				Policy: got.Secrets[4].Policy,
 			},
 		},
 	}
-	if diff := cmp.Diff(want, got, equalSets, ignorePlaces); diff != "" {
+	if diff := cmp.Diff(want, got, sameDeclaration); diff != "" {
 		t.Errorf("full.yml is another declaration (-want +got):\n%s", diff)
 	}
 }
 
-// What stands where, and that it is the author's spelling that is kept.
+// Secrets and vaults have their places, and names their spelling.
 func TestPlaces(t *testing.T) {
 	got := parseFile(t, filepath.Join("testdata", "good", "vaults.yml"))
 	file := filepath.Join("testdata", "good", "vaults.yml")
+	at := func(line, col int) Place { return Place{File: file, Line: line, Col: col} }
 	want := []Secret{
-		{Name: "here", Place: Place{file, 7, 3}, Vaults: []Vault{{Name: "kv-app", Place: Place{file, 1, 8}}}},
-		{Name: "both", Place: Place{file, 8, 3}, Vaults: []Vault{
-			{Name: "kv-east", Alias: "east", TenantID: "11111111-2222-3333-4444-555555555555", Place: Place{file, 8, 19}},
-			{Name: "kv-west", Alias: "west", TenantID: "99999999-8888-7777-6666-555555555555", ClientID: "11111111-2222-3333-4444-555555555555", Place: Place{file, 8, 25}},
+		{Name: "here", Place: at(7, 3), Vaults: []Vault{{Name: "kv-app", Place: at(1, 8)}}},
+		{Name: "both", Place: at(8, 3), Vaults: []Vault{
+			{Name: "kv-east", Alias: "east", TenantID: "11111111-2222-3333-4444-555555555555", Place: at(8, 19)},
+			{
+				Name: "kv-west", Alias: "west", TenantID: "99999999-8888-7777-6666-555555555555",
+				ClientID: "11111111-2222-3333-4444-555555555555", Place: at(8, 25),
+			},
 		}},
 	}
 	for i := range got.Secrets {
@@ -160,36 +180,69 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-func TestInputsStandOverTheDeclaration(t *testing.T) {
+func TestInputsOverrideTheDeclaration(t *testing.T) {
 	const text = "vault: https://kv-own.vault.azure.cn/\nsecrets: {a: default}\n"
-	parse := func(vault, cloudName string) (*Declaration, error) {
-		return Parse(Source{File: "passwords.yml", Text: []byte(text), Vault: vault, Cloud: cloudName})
+	parse := func(vault *azure.Vault, cloudName string) (*Declaration, error) {
+		source := Source{File: "passwords.yml", Text: []byte(text), Vault: vault}
+		if cloudName != "" {
+			cloud, err := azure.Parse(cloudName)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source.Cloud = &cloud
+		}
+		return Parse(source)
 	}
-	own, err := parse("", "")
-	if err != nil || own.Secrets[0].Vaults[0].Name != "kv-own" || own.Cloud.Name != "AzureChinaCloud" {
-		t.Errorf("without inputs: got %+v and error %v", own, err)
+	input, _ := azure.ParseVault("kv-input")
+	china, _ := azure.ParseVault("https://kv-input.vault.azure.cn")
+	for _, tt := range []struct {
+		name      string
+		vault     *azure.Vault
+		cloud     string
+		wantVault string
+		wantCloud string
+	}{
+		{name: "no input", wantVault: "kv-own", wantCloud: "AzureChinaCloud"},
+		{name: "vault", vault: &input, wantVault: "kv-input", wantCloud: "AzureCloud"},
+		{name: "vault with a cloud", vault: &china, wantVault: "kv-input", wantCloud: "AzureChinaCloud"},
+		{name: "both", vault: &input, cloud: "AzureUSGovernment", wantVault: "kv-input", wantCloud: "AzureUSGovernment"},
+		{name: "the same", vault: &china, cloud: "AzureChinaCloud", wantVault: "kv-input", wantCloud: "AzureChinaCloud"},
+	} {
+		d, err := parse(tt.vault, tt.cloud)
+		if err != nil || d.Secrets[0].Vaults[0].Name != tt.wantVault || d.Cloud.Name != tt.wantCloud {
+			t.Errorf("%s: got %+v and error %v, want vault %s in %s", tt.name, d, err, tt.wantVault, tt.wantCloud)
+		}
 	}
-	input, err := parse("kv-input", "")
-	if err != nil || input.Secrets[0].Vaults[0].Name != "kv-input" || input.Cloud.Name != "AzureCloud" {
-		t.Errorf("with the vault input: got %+v and error %v", input, err)
+	if _, err := parse(nil, "AzureCloud"); err == nil || err.Error() !=
+		"passwords.yml:1:8: vault kv-own is in AzureChinaCloud, and the run is in AzureCloud; "+
+			"expected all vaults of a run in one cloud" {
+		t.Errorf("with another cloud: got error %v", err)
 	}
-	if _, err := parse("", "AzureCloud"); err == nil || err.Error() !=
-		"passwords.yml:1:8: vault kv-own is in AzureChinaCloud, and the run is in AzureCloud; expected all vaults of a run in one cloud" {
-		t.Errorf("with the cloud input: got error %v", err)
+}
+
+// A refused vault input is not reported again as a missing vault, and hides no other mistake.
+func TestVaultRefused(t *testing.T) {
+	parse := func(secrets string, refused bool) error {
+		_, err := Parse(Source{File: "p.yml", Text: []byte("secrets: {a: " + secrets + "}\n"), VaultRefused: refused})
+		return err
 	}
-	if _, err := parse("https://kv-input.vault.azure.cn", "azurecloud"); err == nil {
-		t.Error("a vault input of another cloud than the cloud input is accepted")
+	if err := parse("default", true); err != nil {
+		t.Errorf("the refused vault is reported again: %v", err)
 	}
-	if d, err := parse("kv-input", "azureusgovernment"); err != nil || d.Cloud.Name != "AzureUSGovernment" {
-		t.Errorf("with both inputs: got %+v and error %v", d, err)
+	if err := parse("default", false); err == nil || !strings.Contains(err.Error(), "no vault is known") {
+		t.Errorf("without any vault: got error %v", err)
+	}
+	if err := parse("no-such-policy", true); err == nil || !strings.Contains(err.Error(), "unknown policy") {
+		t.Errorf("with another mistake: got error %v", err)
 	}
 }
 
 func TestInlineInput(t *testing.T) {
 	parse := func(text string) (*Declaration, error) {
-		return Parse(Source{File: "secrets", Text: []byte(text), Inline: true, Vault: "kv-app"})
+		return Parse(Source{File: "secrets", Text: []byte(text), Inline: true, Vault: &azure.Vault{Name: "kv-app"}})
 	}
-	got, err := parse("sql-admin-password: azure-sql\nredis-password: {policy: {length: 48}, expires: 90d}\nsecrets: {login: app}\n")
+	got, err := parse("sql-admin-password: azure-sql\n" +
+		"redis-password: {policy: {length: 48}, expires: 90d}\nsecrets: {login: app}\n")
 	if err != nil || len(got.Secrets) != 3 || got.Secrets[1].Expires != 90*24*time.Hour {
 		t.Fatalf("got %+v and error %v", got, err)
 	}
@@ -197,8 +250,8 @@ func TestInlineInput(t *testing.T) {
 		"a: azure-sq\n": `secrets:1:4: unknown policy "azure-sq"; did you mean "azure-sql"?`,
 		"":              "secrets: the declaration is empty; expected a mapping of names to secrets",
 		"- a\n":         "secrets:1:1: the declaration is a list; expected a mapping of names to secrets",
-		"secrets: {a: {policy: default}}\n": "secrets:1:1: the secrets input holds a whole declaration; " +
-			"expected what is under secrets: alone; a whole declaration goes into a file",
+		"secrets: {a: {policy: default}}\n": "secrets:1:1: the secrets input is a whole declaration; " +
+			"expected only what is under secrets:; to use a whole declaration, set the input file",
 	} {
 		if _, err := parse(text); err == nil || len(err.Error()) < len(want) || err.Error()[:len(want)] != want {
 			t.Errorf("%q: got error %v, want %s", text, err, want)
@@ -206,7 +259,7 @@ func TestInlineInput(t *testing.T) {
 	}
 }
 
-// A whole declaration in the input is one mistake: what it holds is not read as secrets.
+// A whole declaration in the secrets input is one mistake: its keys are not read as secrets.
 func TestWholeDeclarationInline(t *testing.T) {
 	text := "vault: kv-app\npolicies: {p: {length: 40}}\nsecrets: {a: p, b: {login: app}}\n"
 	_, err := Parse(Source{File: "secrets", Text: []byte(text), Inline: true})
@@ -215,22 +268,23 @@ func TestWholeDeclarationInline(t *testing.T) {
 	}
 }
 
-// Before the expiry that before-expiry waits for, after has its time; at it or behind it, it never has.
+// after has an effect only if it ends earlier than expires minus before-expiry.
 func TestAfterThatNeverComes(t *testing.T) {
 	for after, want := range map[string]bool{"75d": true, "76d": false, "90d": false} {
 		text := "a: {expires: 90d, rotate: {after: " + after + ", before-expiry: 14d}}\n"
-		_, err := Parse(Source{File: "secrets", Text: []byte(text), Inline: true, Vault: "kv-app"})
+		_, err := Parse(Source{File: "secrets", Text: []byte(text), Inline: true, Vault: &azure.Vault{Name: "kv-app"}})
 		if (err == nil) != want {
 			t.Errorf("after %s of 90d less 14d: got error %v", after, err)
 		}
 	}
 }
 
-// The policy tag changes whenever another declaration would make other values, and only then.
+// Two declarations have the same policy tag exactly if they make the same values.
 func TestPolicyTag(t *testing.T) {
 	tag := func(secret string) string {
 		t.Helper()
-		d, err := Parse(Source{File: "p.yml", Text: []byte("vault: kv-app\npolicies: {service: {length: 40}}\nsecrets: {a: " + secret + "}\n")})
+		text := "vault: kv-app\npolicies: {service: {length: 40}}\nsecrets: {a: " + secret + "}\n"
+		d, err := Parse(Source{File: "p.yml", Text: []byte(text)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -249,11 +303,15 @@ func TestPolicyTag(t *testing.T) {
 	}
 	seen := map[string]string{}
 	for _, secret := range []string{
-		"default", "service", "hex-256", "{policy: {length: 40}}", "{policy: {length: 41}}", "{policy: hex-256, login: cafe}",
-		`{value: "a${password}"}`, `{value: "b${password}"}`, `{value: "${password}"}`, `{policy: service, value: "a${password}"}`,
+		"default", "service", "hex-256", "{policy: {length: 40}}", "{policy: {length: 41}}",
+		"{policy: hex-256, login: cafe}",
+		`{value: "a${password}"}`, `{value: "b${password}"}`, `{value: "${password}"}`,
+		`{policy: service, value: "a${password}"}`,
 		`{login: app, value: "${login}${password}"}`, `{login: apq, value: "${login}${password}"}`,
-		`{login: xyz, policy: hex-256, value: "${login}${password}"}`, `{login: uvw, policy: hex-256, value: "${login}${password}"}`,
-		`{generate: {x: hex-256, y: hex-256}, value: "${x}${y}"}`, `{generate: {x: hex-256, y: service}, value: "${x}${y}"}`,
+		`{login: xyz, policy: hex-256, value: "${login}${password}"}`,
+		`{login: uvw, policy: hex-256, value: "${login}${password}"}`,
+		`{generate: {x: hex-256, y: hex-256}, value: "${x}${y}"}`,
+		`{generate: {x: hex-256, y: service}, value: "${x}${y}"}`,
 		`{generate: {y: hex-256, x: service}, value: "${x}${y}"}`,
 	} {
 		if other, ok := seen[tag(secret)]; ok {
@@ -263,10 +321,11 @@ func TestPolicyTag(t *testing.T) {
 	}
 }
 
-// The example that others begin with names the schema in its first line, for editors, by a path that leads to it.
+// The first line of the first example is the path of the schema, for editors.
 func TestExampleNamesTheSchema(t *testing.T) {
 	const example, schema = "../../examples/bootstrap/passwords.yml", "../../internal/declaration/schema.json"
-	if want := "# yaml-language-server: $schema=" + schema + "\n"; !strings.HasPrefix(string(readFile(t, example)), want) {
+	want := "# yaml-language-server: $schema=" + schema + "\n"
+	if !strings.HasPrefix(string(readFile(t, example)), want) {
 		t.Errorf("the first line of %s is not %q", example, want)
 	}
 	readFile(t, filepath.Dir(example), schema)

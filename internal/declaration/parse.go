@@ -11,143 +11,129 @@ import (
 	"strconv"
 	"time"
 
-	"go.yaml.in/yaml/v4"
+	"keyvault-passwords/internal/declaration/internal/strict"
 
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
 	"keyvault-passwords/internal/password"
 )
 
-// A spec is a declaration as it was read: what refers to vaults and policies is not looked up yet.
+// A spec is a declaration as it was read, before its references to vaults and policies are resolved.
 type spec struct {
-	vault, vaults *yaml.Node
+	vault, vaults *strict.Node
 	policies      map[string]*policyDraft
 	secrets       []*secretSpec
-	misspelt      bool // a key of the top mapping is unknown: what it was meant to say is not missed as well
+	misspelt      bool // a key of the top mapping is unknown: it may be meant to be one that is missing
 }
 
-// maxValue is what Key Vault takes as a value, in bytes: 25 KB.
+// maxValue is the length of the longest value that Key Vault accepts, in bytes: 25 KB.
 // https://learn.microsoft.com/azure/key-vault/secrets/about-secrets
 const maxValue = 25 * 1024
 
-// Parse reads and checks a declaration. The error is Problems: every mistake of the text, in its order (the first
-// thousand found). There is no declaration beside an error.
+func valueRemedy() string {
+	return fmt.Sprintf("expected at most %d, the limit of Key Vault", maxValue)
+}
+
+// Parse reads and checks a declaration. An error is of type Problems: every mistake of the text, in its order, of which
+// the first thousand found are kept. With an error, the declaration is nil.
 //
-// A text of more than 1 MiB or 40,000 lines, or nested deeper than 20 levels, or that grows beyond 300,000 values through
-// aliases, is refused before it costs more than that.
+// A text of more than 1 MiB or 40,000 lines is refused before it is parsed, and so is one that is nested deeper than 20
+// levels or grows beyond 300,000 values through aliases.
 func Parse(source Source) (*Declaration, error) {
-	top, problem := loadYAML(source.File, source.Text)
+	text, problem := strict.Open(source.File, source.Text)
 	if problem != nil {
 		return nil, Problems{*problem}
 	}
-	r := &reader{file: source.File, cursor: cursor{text: string(source.Text)}}
-	declaration := r.resolve(r.readSpec(top, source.Inline), source)
-	if len(r.problems) > 0 {
-		return nil, ordered(r.problems)
+	r := &reader{Reader: text}
+	declaration := r.resolve(r.readSpec(source.Inline), source)
+	if r.Found() > 0 {
+		return nil, r.Problems()
 	}
 	return declaration, nil
 }
 
-// ordered sorts problems by their place, and leaves one of those that an alias repeats.
-func ordered(problems Problems) Problems {
-	slices.SortStableFunc(problems, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Place.Line, b.Place.Line), cmp.Compare(a.Place.Col, b.Place.Col))
-	})
-	return slices.Compact(problems)
-}
-
-// readSpec reads the whole text: the top mapping, or what the inline input holds of it.
-func (r *reader) readSpec(top *yaml.Node, inline bool) spec {
+// readSpec reads the whole text: the top mapping, or in the inline input the mapping of secrets.
+func (r *reader) readSpec(inline bool) spec {
 	var s spec
-	const want = "expected a mapping, with secrets: in it"
+	top := r.Top()
+	const remedy = "expected a mapping with the key secrets"
 	switch {
-	case top == nil || top.Kind == yaml.ScalarNode && top.Tag == "!!null":
-		r.problem(Place{File: r.file}, "the declaration is empty", "expected a mapping of names to secrets")
+	case top == nil || strict.KindOf(top) == strict.Empty:
+		r.Refuse(r.Whole(), "the declaration is empty", "expected a mapping of names to secrets")
 	case inline:
 		if !r.refuseWhole(top) {
 			s.secrets = r.readSecrets(top, "the declaration")
 		}
 	default:
-		before := r.found
-		ok := readFields(r, top, "the declaration", want, topFields, &s)
+		before := r.Found()
+		ok := readFields(r, top, "the declaration", remedy, topFields, &s)
 		s.misspelt = ok && hasUnknown(top, namesOf(topFields))
-		if ok && s.secrets == nil && r.found == before {
-			r.problem(r.place(top), "the declaration has no secrets", want)
+		if ok && s.secrets == nil && r.Found() == before {
+			r.Refuse(r.Place(top), "the declaration has no secrets", remedy)
 		}
 		if s.misspelt && lacksSecrets(top) {
-			r.problem(r.place(top), "the declaration has no secrets", "expected their names under secrets: and indented")
+			r.Refuse(r.Place(top), "the declaration has no secrets", "expected their names under secrets:, indented")
 		}
 	}
 	return s
 }
 
-// hasUnknown reports whether a mapping has a key that is not known.
-func hasUnknown(mapping *yaml.Node, known []string) bool {
-	for i := 0; i < len(mapping.Content); i += 2 {
-		if !slices.Contains(known, mapping.Content[i].Value) {
-			return true
-		}
-	}
-	return false
+// hasUnknown reports whether a mapping has an unknown key.
+func hasUnknown(mapping *strict.Node, known []string) bool {
+	return slices.ContainsFunc(strict.EntriesOf(mapping), func(e strict.Entry) bool {
+		return !slices.Contains(known, e.Name())
+	})
 }
 
-// lacksSecrets reports whether a mapping has no key secrets, nor one that may be meant to be it: then its other keys may
-// be names of secrets. It looks at the first hundred: searching for what is near costs time.
-func lacksSecrets(mapping *yaml.Node) bool {
-	for i := 0; i < min(len(mapping.Content), 200); i += 2 {
-		if nearest(mapping.Content[i].Value, []string{"secrets"}) != "" {
-			return false
-		}
-	}
-	return true
+// lacksSecrets reports whether no key of a mapping is "secrets" or similar to it. Its keys may then be names of
+// secrets. It looks at the first hundred: the search for similar words takes time.
+func lacksSecrets(mapping *strict.Node) bool {
+	entries := strict.EntriesOf(mapping)
+	return !slices.ContainsFunc(entries[:min(len(entries), 100)], func(e strict.Entry) bool {
+		return strict.Nearest(e.Name(), []string{"secrets"}) != ""
+	})
 }
 
-// refuseWhole notes a whole declaration where the inline input takes only what is under secrets, and reports whether it
-// is one: what else is wrong with it as secrets is no news.
-func (r *reader) refuseWhole(top *yaml.Node) bool {
-	for i := 0; i+1 < len(top.Content); i += 2 {
-		key, value := top.Content[i], deref(top.Content[i+1])
-		if key.Value != "secrets" || value.Kind != yaml.MappingNode || len(value.Content) == 0 {
+// refuseWhole reports whether the secrets input is a whole declaration, and notes it. Its other mistakes are then not
+// reported.
+func (r *reader) refuseWhole(top *strict.Node) bool {
+	for _, entry := range strict.EntriesOf(top) {
+		within := strict.EntriesOf(entry.Value)
+		if entry.Name() != "secrets" || len(within) == 0 {
 			continue
 		}
-		known := func(f field[secretSpec]) bool { return f.name == value.Content[0].Value }
-		if !slices.ContainsFunc(secretFields, known) {
-			r.problem(r.place(key), "the secrets input holds a whole declaration", "expected what is under secrets: alone; a whole declaration goes into a file")
+		if !slices.Contains(namesOf(secretFields), within[0].Name()) {
+			r.Refuse(r.Place(entry.Key), "the secrets input is a whole declaration",
+				"expected only what is under secrets:; to use a whole declaration, set the input file")
 			return true
 		}
 	}
 	return false
 }
 
-// A resolver looks up what the secrets refer to, and makes the declaration.
+// A resolver resolves the references of the secrets, and makes the declaration.
 type resolver struct {
 	*reader
 	policies     map[string]*policyDraft // the user's own
-	named        map[string]*policyDraft // these and the presets
+	named        map[string]*policyDraft // the user's own, and the presets
 	policyNames  []string                // of named, the user's own first
 	aliases      map[string]Vault
-	vault        *Vault // of secrets that name none; nil if there is none
-	vaultRefused bool   // that there is none has been said
-	cloud        *azure.Cloud
-	compiled     map[string]compiled
+	vault        *Vault       // the default vault; nil if there is none
+	vaultRefused bool         // the reason why there is no default vault has been reported
+	cloud        *azure.Cloud // nil until an input or a vault URL names one
+	compiled     map[policyKey]compiled
 	fingerprints map[*password.Set]string
 }
 
-// resolve looks up every reference. Its result is of use only if there are no problems.
+// resolve resolves every reference. Its result is valid only if there are no problems.
 func (r *reader) resolve(s spec, source Source) *Declaration {
 	res := &resolver{
-		reader: r, policies: s.policies, named: presets(), aliases: map[string]Vault{}, vaultRefused: s.misspelt,
-		compiled: map[string]compiled{}, fingerprints: map[*password.Set]string{},
+		reader: r, policies: s.policies, named: presets(), aliases: map[string]Vault{},
+		vaultRefused: s.misspelt || source.VaultRefused, cloud: source.Cloud,
+		compiled: map[policyKey]compiled{}, fingerprints: map[*password.Set]string{},
 	}
 	maps.Copy(res.named, s.policies)
 	res.policyNames = slices.Concat(slices.Sorted(maps.Keys(s.policies)), password.Presets())
-	if source.Cloud != "" {
-		known, err := azure.Parse(source.Cloud)
-		if err != nil {
-			r.problem(Place{}, "input cloud: "+err.Error(), "")
-		}
-		res.cloud = &known
-	}
 	res.readDefault(s.vault, source.Vault)
 	if s.vaults != nil {
 		res.readAliases(s.vaults)
@@ -163,15 +149,20 @@ func (r *reader) resolve(s spec, source Source) *Declaration {
 	return declaration
 }
 
-// secret makes one secret.
+// secret makes a secret of what was read.
 func (r *resolver) secret(s *secretSpec) Secret {
 	secret := Secret{
-		Name: s.name, Place: s.place, Vaults: r.vaultsOf(s), Parts: r.parts(s), Value: s.value.value, Login: s.login.value,
-		ContentType: s.contentType, Tags: s.tags, Expires: s.expires.value, NotBefore: s.notBefore.value,
-		Rotate: Rotate{s.rotate.value.after.value, s.rotate.value.beforeExpiry.value, s.rotate.value.onPolicyChange},
+		Name: s.name, Place: s.place, Vaults: r.vaultsOf(s), Parts: r.parts(s), Value: s.value.value,
+		Login: s.login.value, ContentType: s.contentType, Tags: s.tags,
+		Expires: s.expires.value, NotBefore: s.notBefore.value,
+		Rotate: Rotate{
+			After:          s.rotate.value.after.value,
+			BeforeExpiry:   s.rotate.value.beforeExpiry.value,
+			OnPolicyChange: s.rotate.value.onPolicyChange,
+		},
 	}
 	if s.superseded.given() {
-		secret.Superseded = &Superseded{s.superseded.value.disableAfter.value}
+		secret.Superseded = &Superseded{DisableAfter: s.superseded.value.disableAfter.value}
 	}
 	r.checkLifecycle(s)
 	r.checkTemplate(s, secret)
@@ -182,7 +173,7 @@ func (r *resolver) secret(s *secretSpec) Secret {
 	return secret
 }
 
-// parts compiles what is generated for a secret.
+// parts compiles the generated parts of a secret.
 func (r *resolver) parts(s *secretSpec) []Part {
 	if !s.generate.given() {
 		return []Part{r.part("password", s.policy, s)}
@@ -194,13 +185,16 @@ func (r *resolver) parts(s *secretSpec) []Part {
 	return parts
 }
 
-// part compiles one part. Its Set is nil where something is wrong.
+// part compiles one part. Its Set is nil if its policy was refused.
 func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part {
 	switch draft := use.value.draft; {
 	case draft != nil && draft.sound:
-		return Part{name, inline, withLogin(draft.policy, s.login.value), r.compileInline(draft, s)}
+		return Part{
+			Name: name, Policy: inline, Set: r.compileInline(draft, s),
+			rules: withLogin(draft.policy, s.login.value),
+		}
 	case use.given() && use.value.name == "":
-		return Part{Name: name} // what is wrong was said while it was read
+		return Part{Name: name} // refused while it was read
 	}
 	policy, at := cmp.Or(use.value.name, "default"), use.place
 	if !use.given() {
@@ -208,21 +202,23 @@ func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part
 	}
 	draft, ok := r.named[policy]
 	if !ok {
-		r.unknown(at, "policy", policy, "", r.policyNames)
+		r.Unknown(at, "policy", policy, "", r.policyNames)
 	}
 	if !ok || !draft.sound {
 		return Part{Name: name}
 	}
-	rules := withLogin(draft.policy, s.login.value)
-	return Part{name, policy, rules, r.compileNamed(policy, rules, at, s)}
+	return Part{
+		Name: name, Policy: policy, Set: r.compileNamed(draft, at, s),
+		rules: withLogin(draft.policy, s.login.value),
+	}
 }
 
-// presets returns the presets as if they stood under policies.
+// presets returns the presets as if they were under policies.
 func presets() map[string]*policyDraft {
 	drafts := map[string]*policyDraft{}
 	for _, name := range password.Presets() {
 		policy, ok := password.Preset(name)
-		drafts[name] = &policyDraft{name: name, policy: policy, sound: ok}
+		drafts[name] = &policyDraft{name: name, source: name, policy: policy, sound: ok}
 	}
 	return drafts
 }
@@ -232,7 +228,7 @@ func withLogin(policy password.Policy, login string) password.Policy {
 	return policy
 }
 
-// compileInline compiles a policy that stands in the secret, with its login.
+// compileInline compiles a policy that is written out in the secret, with the secret's login.
 func (r *resolver) compileInline(draft *policyDraft, s *secretSpec) *password.Set {
 	if s.login.given() {
 		draft.places["login"] = s.login.place
@@ -240,16 +236,16 @@ func (r *resolver) compileInline(draft *policyDraft, s *secretSpec) *password.Se
 	return r.compileDraft(draft, s.login.value)
 }
 
-// compileNamed compiles a policy that stands elsewhere, with the secret's login: what is wrong is wrong here, since the
-// policy alone has been found sound.
-func (r *resolver) compileNamed(name string, policy password.Policy, at Place, s *secretSpec) *password.Set {
-	set, err := r.compile("named "+name+" "+policy.Login, policy)
+// compileNamed compiles a policy that is referred to by name, with the secret's login. The policy alone was accepted,
+// so a problem is placed at the login, or at the name.
+func (r *resolver) compileNamed(draft *policyDraft, at Place, s *secretSpec) *password.Set {
+	set, err := r.compile(draft, s.login.value)
 	if err != nil {
 		if s.login.given() {
 			at = s.login.place
 		}
 		for _, p := range problemsOf(err) {
-			r.problem(at, fmt.Sprintf("policy %s with this login: %s", name, p.Text), p.Want)
+			r.Refuse(at, fmt.Sprintf("policy %s with this login: %s", draft.name, p.Text), p.Want)
 		}
 	}
 	return set
@@ -261,12 +257,13 @@ func (r *resolver) checkTemplate(s *secretSpec, secret Secret) {
 	case s.template != nil:
 		r.checkReferences(s, secret.Parts)
 	case len(secret.Parts) > 1 && s.sound:
-		r.problem(s.generate.place, fmt.Sprintf("%d parts and no value", len(secret.Parts)), "expected value, which says how they go together")
+		r.Refuse(s.generate.place, fmt.Sprintf("the secret has %d parts and no value", len(secret.Parts)),
+			"add value, which combines the parts")
 	}
 }
 
-// checkSize checks that no value of a secret exceeds what Key Vault takes. Its parts are compiled; their characters are
-// ASCII, a byte each.
+// checkSize checks that Key Vault accepts the longest value of a secret. The parts must be compiled. Their characters
+// are ASCII, so that each is a byte.
 func (r *resolver) checkSize(s *secretSpec, secret Secret) {
 	longest := map[string]int{}
 	for _, part := range secret.Parts {
@@ -277,12 +274,12 @@ func (r *resolver) checkSize(s *secretSpec, secret Secret) {
 		size, at = secret.Value.MaxLen(func(name string) int { return longest[name] }, secret.Login), s.value.place
 	}
 	if size > maxValue {
-		r.problem(at, fmt.Sprintf("the value may have %d bytes", size), fmt.Sprintf("expected at most %d, which is what Key Vault takes", maxValue))
+		r.Refuse(at, fmt.Sprintf("the value may have %d bytes", size), valueRemedy())
 	}
 }
 
-// checkReferences notes names in the template that are no parts. Where there is none, it notes the parts that the template
-// leaves out: else a slip in the name of a part would be two mistakes.
+// checkReferences notes unknown names in the template. If there are none, it notes the parts that the template does not
+// use: otherwise a misspelt part would be two mistakes.
 func (r *resolver) checkReferences(s *secretSpec, parts []Part) {
 	var known []string
 	for _, part := range parts {
@@ -291,7 +288,7 @@ func (r *resolver) checkReferences(s *secretSpec, parts []Part) {
 	if s.login.given() {
 		known = append(known, composite.Login)
 	}
-	unknown := slices.DeleteFunc(composite.Mentions(deref(s.template).Value), func(ref composite.Reference) bool {
+	unknown := slices.DeleteFunc(composite.Mentions(strict.Value(s.template)), func(ref composite.Reference) bool {
 		return slices.Contains(known, ref.Name)
 	})
 	if s.value.given() && len(unknown) == 0 {
@@ -300,27 +297,28 @@ func (r *resolver) checkReferences(s *secretSpec, parts []Part) {
 	r.unknownReferences(s, unknown, known)
 }
 
-// checkLeftOut notes parts that a sound template leaves out.
+// checkLeftOut notes the parts that a sound template does not use.
 func (r *resolver) checkLeftOut(s *secretSpec, parts []Part) {
 	for _, part := range parts {
 		if !slices.Contains(s.value.value.Names(), part.Name) {
-			r.problem(s.value.place, fmt.Sprintf("value leaves out part %q", clip(part.Name)), "expected every generated part in it")
+			name := strict.Clip(part.Name)
+			r.Refuse(s.value.place, fmt.Sprintf("value does not use the part %q", name), "add ${"+name+"} to it")
 		}
 	}
 }
 
-// unknownReferences notes names in the template that are none of those known.
+// unknownReferences notes the unknown names in the template.
 func (r *resolver) unknownReferences(s *secretSpec, unknown []composite.Reference, known []string) {
 	var offsets []int
 	for _, ref := range unknown {
 		offsets = append(offsets, ref.Offset)
 	}
-	for i, place := range r.placesIn(s.template, offsets) {
+	for i, place := range r.PlacesIn(s.template, offsets) {
 		switch {
 		case unknown[i].Name == composite.Login:
-			r.problem(place, "${login} in a secret without login", "expected the key login in the secret")
-		case len(known) > 0: // generate names no part: that was said while it was read
-			r.unknown(place, "part", unknown[i].Name, "", known)
+			r.Refuse(place, "value refers to ${login}, and the secret has no login", "add login to the secret")
+		case len(known) > 0: // otherwise generate was refused while it was read
+			r.Unknown(place, "part", unknown[i].Name, "", known)
 		}
 	}
 }
@@ -330,57 +328,69 @@ func (r *resolver) checkLifecycle(s *secretSpec) {
 	after, before := s.rotate.value.after, s.rotate.value.beforeExpiry
 	disable := s.superseded.value.disableAfter
 	if before.given() && !s.expires.given() && s.sound {
-		r.problem(before.place, "before-expiry without expires",
-			"expected expires in the secret: a version that never expires has no time before")
+		r.Refuse(before.place, "before-expiry requires expires", "add expires to the secret")
 	}
-	r.shorter(before, "before-expiry", s.expires, "expires", "expected less: each new version would be due at once")
-	r.shorter(s.notBefore, "not-before", s.expires, "expires", "expected less: no version could ever be used")
-	r.within(after, "after", s.expires, "expires", "expected at most that: the version would expire before its successor is made")
-	r.within(disable, "disable-after", after, "rotate.after", "expected at most that: the next version would come first")
-	r.within(s.notBefore, "not-before", after, "rotate.after", "expected at most that: the next version would come first")
-	r.within(s.notBefore, "not-before", disable, "disable-after", "expected at most that: in between, no version could be used")
+	expires := span{located: s.expires, key: "expires"}
+	wait := span{located: s.notBefore, key: "not-before"}
+	age := span{located: after, key: "rotate.after"}
+	grace := span{located: disable, key: "disable-after"}
+	r.shorter(span{located: before, key: "before-expiry"}, expires, "otherwise each new version is due at once")
+	r.shorter(wait, expires, "otherwise no version can ever be used")
+	r.within(span{located: after, key: "after"}, expires, "otherwise a version expires before the next one is made")
+	r.within(grace, age, "otherwise the next version is made first")
+	r.within(wait, age, "otherwise the next version is made first")
+	r.within(wait, grace, "otherwise no version can be used in between")
 	if before.given() && s.expires.given() && before.value < s.expires.value {
-		lasts := s.expires.value - before.value
-		reason := fmt.Sprintf("longer than a version lasts: expires %s less before-expiry %s", s.expires.text(), before.text())
-		r.lasting(disable, "disable-after", lasts, reason)
-		r.lasting(s.notBefore, "not-before", lasts, reason)
-		if after.given() && after.value >= lasts && after.value <= s.expires.value {
-			r.problem(after.place, fmt.Sprintf("after %s never comes: before-expiry %s of expires %s comes no later", after.text(),
-				before.text(), s.expires.text()), "expected a shorter after or before-expiry, or one of them alone")
+		r.checkBeforeExpiry(s, wait, grace)
+	}
+}
+
+// checkBeforeExpiry notes durations that are too long for a secret whose versions are due some time before they expire.
+func (r *resolver) checkBeforeExpiry(s *secretSpec, spans ...span) {
+	after, before := s.rotate.value.after, s.rotate.value.beforeExpiry
+	due := s.expires.value - before.value
+	for _, a := range spans {
+		if a.given() && a.value > due {
+			cause := fmt.Sprintf("%s %s is longer than a version is current: expires %s minus before-expiry %s",
+				a.key, a.text(), s.expires.text(), before.text())
+			r.Refuse(a.place, cause, "expected at most that: otherwise the next version is made first")
 		}
 	}
-}
-
-// lasting notes a duration that is longer than a version lasts.
-func (r *resolver) lasting(a located[time.Duration], what string, lasts time.Duration, reason string) {
-	if a.given() && a.value > lasts {
-		r.problem(a.place, fmt.Sprintf("%s %s is %s", what, a.text(), reason), "expected at most that: the next version would come first")
+	if after.given() && after.value >= due && after.value <= s.expires.value {
+		cause := fmt.Sprintf("after %s has no effect: expires %s minus before-expiry %s is no later",
+			after.text(), s.expires.text(), before.text())
+		r.Refuse(after.place, cause, "expected a shorter after, a shorter before-expiry, or only one of them")
 	}
 }
 
-// shorter notes a duration that is as long as another, or longer. Durations that are not given contradict none.
-func (r *resolver) shorter(a located[time.Duration], what string, b located[time.Duration], than, want string) {
+// A span is a duration and its key, for messages.
+type span struct {
+	located[time.Duration]
+	key string
+}
+
+// shorter notes a duration that is not shorter than another. It accepts durations of which one is absent.
+func (r *resolver) shorter(a, b span, otherwise string) {
 	if a.given() && b.given() && a.value >= b.value {
-		r.problem(a.place, fmt.Sprintf("%s %s is not shorter than %s %s", what, a.text(), than, b.text()), want)
+		cause := fmt.Sprintf("%s %s is not shorter than %s %s", a.key, a.text(), b.key, b.text())
+		r.Refuse(a.place, cause, "expected less than "+b.text()+": "+otherwise)
 	}
 }
 
-// within notes a duration that is longer than another.
-func (r *resolver) within(a located[time.Duration], what string, b located[time.Duration], than, want string) {
+// within notes a duration that is longer than another. It accepts durations of which one is absent.
+func (r *resolver) within(a, b span, otherwise string) {
 	if a.given() && b.given() && a.value > b.value {
-		r.problem(a.place, fmt.Sprintf("%s %s is longer than %s %s", what, a.text(), than, b.text()), want)
+		cause := fmt.Sprintf("%s %s is longer than %s %s", a.key, a.text(), b.key, b.text())
+		r.Refuse(a.place, cause, "expected at most "+b.text()+": "+otherwise)
 	}
 }
 
-// text returns a duration as it was written.
-func (l located[T]) text() string { return deref(l.node).Value }
-
-// fingerprintLen is how many hexadecimal digits of a hash stand for a composite: as many as for a policy.
+// fingerprintLen is the length of the fingerprint of a composite, in hexadecimal digits: that of a policy's.
 const fingerprintLen = 12
 
-// policyTag says what a version of the secret was made to: the policy's name and fingerprint, or, where a template makes
-// the value, a fingerprint of all its parts, the template and the login. It differs whenever another declaration would
-// make other values.
+// policyTag returns the policy tag of the secret's versions: the policy's name and fingerprint or, if there is a
+// template, a fingerprint of the parts, the template and the login. Declarations that make different values have
+// different tags.
 func (r *resolver) policyTag(s Secret) string {
 	if s.Value == nil {
 		return s.Parts[0].Policy + "@" + r.fingerprints[s.Parts[0].Set]
@@ -393,5 +403,5 @@ func (r *resolver) policyTag(s Secret) string {
 		write(part.Name)
 		write(r.fingerprints[part.Set])
 	}
-	return "composite@" + hex.EncodeToString(hash.Sum(nil))[:fingerprintLen]
+	return compositeTag + "@" + hex.EncodeToString(hash.Sum(nil))[:fingerprintLen]
 }

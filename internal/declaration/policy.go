@@ -1,33 +1,32 @@
 package declaration
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
 
-	"go.yaml.in/yaml/v4"
+	"keyvault-passwords/internal/declaration/internal/strict"
 
 	"keyvault-passwords/internal/password"
 )
 
-// A policyDraft is a policy as it was read: not compiled yet, with the places of its keys.
+// A policyDraft is a policy as it was read, before it is compiled, with the places of its keys.
 type policyDraft struct {
 	name   string // under policies; "inline" elsewhere
 	place  Place
 	policy password.Policy
+	source string           // identifies the policy: a preset's name, or the content of the mapping
 	places map[string]Place // of values by their path, as password.Problem names them: "characters[2].min"
-	sound  bool             // nothing was wrong while it was read
+	sound  bool             // no problem was found in it
 }
 
-// inline is the name of a policy that has none. No policy under policies may be called so, or composite: the policy tag
-// of a version tells them apart by it.
-const inline = "inline"
+// The names in the policy tags of secrets whose policy has no name. They are reserved.
+const (
+	inline       = "inline"
+	compositeTag = "composite"
+)
 
 // A policyUse is a policy where it is used: by name, or inline.
 type policyUse struct {
@@ -35,73 +34,83 @@ type policyUse struct {
 	draft *policyDraft
 }
 
-const policyWant = "expected the name of a preset or of one of policies, or a mapping of rules"
+const policyRemedy = "expected the name of a preset, the name of one of policies, or a mapping of rules"
 
-// readPolicyUse reads a policy where it is used. One that was refused has neither name nor draft.
-func (r *reader) readPolicyUse(n *yaml.Node, what string) located[policyUse] {
-	switch v := deref(n); {
-	case v.Kind == yaml.MappingNode:
+// readPolicyUse reads a policy where it is used. A policy that was refused has neither name nor draft.
+func (r *reader) readPolicyUse(n *strict.Node, what string) located[policyUse] {
+	switch kind := strict.KindOf(n); kind {
+	case strict.Mapping:
 		return locate(r, n, policyUse{draft: r.readPolicy(n, inline)})
-	case v.Kind != yaml.ScalarNode || v.Tag != "!!str":
-		r.problem(r.place(n), fmt.Sprintf("%s is %s", what, kindOf(v)), policyWant)
+	case strict.Text:
+	default:
+		r.Refuse(r.Place(n), fmt.Sprintf("%s is %s", what, kind), policyRemedy)
 		return located[policyUse]{}
 	}
-	name, _ := r.readText(n, what, maxText)
+	name, _ := r.Line(n, what, maxText)
 	return locate(r, n, policyUse{name: name})
 }
 
 // readPolicy reads a mapping of rules.
-func (r *reader) readPolicy(n *yaml.Node, name string) *policyDraft {
-	draft := &policyDraft{name: name, place: r.place(n), places: map[string]Place{}}
-	before := r.found
+func (r *reader) readPolicy(n *strict.Node, name string) *policyDraft {
+	draft := &policyDraft{name: name, place: r.Place(n), source: strict.Content(n), places: map[string]Place{}}
+	before := r.Found()
 	readFields(r, n, "a policy", "expected a mapping of rules, such as {length: 32}", policyFields, draft)
-	draft.sound = r.found == before
+	draft.sound = r.Found() == before
 	return draft
 }
 
+func (d *policyDraft) note(key string, at Place) { d.places[key] = at }
+
+// A lengthDraft is a length while it is read.
+type lengthDraft struct{ *policyDraft }
+
+func (l *lengthDraft) note(key string, at Place) { l.places["length."+key] = at }
+
 // readLength reads a number of characters, or {min, max}.
-func readLength(r *reader, n *yaml.Node, d *policyDraft) {
-	if deref(n).Kind != yaml.MappingNode {
+func readLength(r *reader, n *strict.Node, d *policyDraft) {
+	if strict.KindOf(n) != strict.Mapping {
 		if length, ok := r.readCount(n, "length"); ok {
 			d.policy.Length = password.Length{Min: length, Max: length}
 		}
 		return
 	}
-	before := r.found
-	readFields(r, n, "length", "expected a number or {min, max}", lengthFields, d)
-	if r.found == before && (d.policy.Length.Min == 0 || d.policy.Length.Max == 0) {
-		r.problem(r.place(n), "length has only one end", "expected both, as in {min: 24, max: 40}, or one number")
+	before := r.Found()
+	readFields(r, n, "length", "expected a number or {min, max}", lengthFields, &lengthDraft{d})
+	if r.Found() == before && (d.policy.Length.Min == 0 || d.policy.Length.Max == 0) {
+		r.Refuse(r.Place(n), "length has only one of min and max",
+			"expected both, as in {min: 24, max: 40}, or a number")
 	}
 }
 
 // readCharacters reads the list of character sets.
-func readCharacters(r *reader, n *yaml.Node, d *policyDraft) {
-	const want = "expected a list of sets, such as [{from: lower, min: 1}]"
-	items, ok := r.items(n, "characters", want)
+func readCharacters(r *reader, n *strict.Node, d *policyDraft) {
+	const remedy = "expected a list of sets, such as [{from: lower, min: 1}]"
+	items, ok := r.Items(n, "characters", remedy)
 	if ok && len(items) == 0 {
-		r.problem(r.place(n), "characters is empty", want)
+		r.Refuse(r.Place(n), "characters is empty", remedy)
 	}
 	for i, item := range items {
 		path := fmt.Sprintf("characters[%d]", i)
-		d.places[path] = r.place(item)
+		d.places[path] = r.Place(item)
 		set := charsetDraft{path: path, draft: d}
-		before := r.found
-		readFields(r, item, "a character set", "expected a mapping, such as {from: lower, min: 1}", charsetFields, &set)
-		if r.found == before {
+		before := r.Found()
+		const remedy = "expected a mapping, such as {from: lower, min: 1}"
+		readFields(r, item, "a character set", remedy, charsetFields, &set)
+		if r.Found() == before {
 			r.checkCharset(item, set.charset)
 		}
 		d.policy.Characters = append(d.policy.Characters, set.charset)
 	}
 }
 
-// checkCharset checks that a character set has one source of characters.
-func (r *reader) checkCharset(n *yaml.Node, set password.Charset) {
-	const want = "expected {from: CLASS} or {chars: \"...\"}"
+// checkCharset checks that a character set has exactly one of from and chars.
+func (r *reader) checkCharset(n *strict.Node, set password.Charset) {
+	const remedy = "expected {from: CLASS} or {chars: \"...\"}"
 	switch {
 	case set.From == "" && set.Chars == "":
-		r.problem(r.place(n), "a character set with neither from nor chars", want)
+		r.Refuse(r.Place(n), "a character set has neither from nor chars", remedy)
 	case set.From != "" && set.Chars != "":
-		r.problem(r.place(n), "a character set with both from and chars", want+"; two sets may stand side by side")
+		r.Refuse(r.Place(n), "a character set has both from and chars", remedy+"; to use both, declare two sets")
 	}
 }
 
@@ -112,26 +121,25 @@ type charsetDraft struct {
 	draft   *policyDraft
 }
 
-func (s *charsetDraft) note(r *reader, n *yaml.Node, key string) {
-	s.draft.places[s.path+"."+key] = r.place(n)
-}
+func (s *charsetDraft) note(key string, at Place) { s.draft.places[s.path+"."+key] = at }
 
 // readDictionary reads the name of a dictionary.
-func readDictionary(r *reader, n *yaml.Node, d *policyDraft) {
-	if v := deref(n); v.Kind != yaml.ScalarNode || v.Tag != "!!str" {
-		r.problem(r.place(n), "dictionary is "+kindOf(v), "expected "+strings.Join(password.Dictionaries(), ", "))
+func readDictionary(r *reader, n *strict.Node, d *policyDraft) {
+	if kind := strict.KindOf(n); kind != strict.Text {
+		r.Refuse(r.Place(n), "dictionary is "+kind.String(), "expected "+strings.Join(password.Dictionaries(), ", "))
 		return
 	}
-	d.policy.Dictionary, _ = r.readText(n, "dictionary", maxText)
+	d.policy.Dictionary, _ = r.Line(n, "dictionary", maxText)
 }
 
 // readPassphrase reads {words, separator, capitalize, digit}.
-func readPassphrase(r *reader, n *yaml.Node, d *policyDraft) {
+func readPassphrase(r *reader, n *strict.Node, d *policyDraft) {
 	phrase := password.Passphrase{Separator: "-"}
-	before := r.found
-	ok := readFields(r, n, "passphrase", "expected a mapping, such as {words: 8}", passphraseFields, &phraseDraft{&phrase, d})
-	if ok && r.found == before && phrase.Words == 0 {
-		r.problem(r.place(n), "passphrase has no words", "expected how many, as in {words: 8}")
+	before := r.Found()
+	const remedy = "expected a mapping, such as {words: 8}"
+	ok := readFields(r, n, "passphrase", remedy, passphraseFields, &phraseDraft{Passphrase: &phrase, draft: d})
+	if ok && r.Found() == before && phrase.Words == 0 {
+		r.Refuse(r.Place(n), "passphrase has no words", "expected their number, as in {words: 8}")
 	}
 	d.policy.Passphrase = &phrase
 }
@@ -142,23 +150,21 @@ type phraseDraft struct {
 	draft *policyDraft
 }
 
-func (p *phraseDraft) note(r *reader, n *yaml.Node, key string) {
-	p.draft.places["passphrase."+key] = r.place(n)
-}
+func (p *phraseDraft) note(key string, at Place) { p.draft.places["passphrase."+key] = at }
 
 // readClass reads the name of a character class.
-func (r *reader) readClass(n *yaml.Node, what string) (string, bool) {
-	name, ok := r.readText(n, what, maxText)
+func (r *reader) readClass(n *strict.Node, what string) (string, bool) {
+	name, ok := r.Line(n, what, maxText)
 	if ok && !slices.Contains(password.Classes(), name) {
-		r.unknown(r.place(n), "character class", name, "", password.Classes())
+		r.Unknown(r.Place(n), "character class", name, "", password.Classes())
 		return "", false
 	}
 	return name, ok
 }
 
 // readClasses reads the name of a class, or a list of them.
-func (r *reader) readClasses(n *yaml.Node, what string, d *policyDraft) []string {
-	if deref(n).Kind != yaml.SequenceNode {
+func (r *reader) readClasses(n *strict.Node, what string, d *policyDraft) []string {
+	if strict.KindOf(n) != strict.List {
 		name, _ := r.readClass(n, what)
 		return []string{name}
 	}
@@ -166,85 +172,77 @@ func (r *reader) readClasses(n *yaml.Node, what string, d *policyDraft) []string
 }
 
 // readTexts reads a list of texts.
-func (r *reader) readTexts(n *yaml.Node, what string, d *policyDraft) []string {
-	return readList(r, n, what, d, func(r *reader, n *yaml.Node, what string) (string, bool) {
-		return r.readText(n, what, maxPattern)
+func (r *reader) readTexts(n *strict.Node, what string, d *policyDraft) []string {
+	return readList(r, n, what, d, func(r *reader, n *strict.Node, what string) (string, bool) {
+		return r.Line(n, what, maxPattern)
 	})
 }
 
-// readList reads a list of one item or more, and notes the place of each.
-func readList(r *reader, n *yaml.Node, what string, d *policyDraft, read func(*reader, *yaml.Node, string) (string, bool)) []string {
-	items, ok := r.items(n, what, "expected a list")
+// readList reads a list of at least one item, and notes the place of each.
+func readList(
+	r *reader, n *strict.Node, what string, d *policyDraft, read func(*reader, *strict.Node, string) (string, bool),
+) []string {
+	items, ok := r.Items(n, what, "expected a list")
 	if ok && len(items) == 0 {
-		r.problem(r.place(n), what+" is empty", "expected one item or more, or leave the key out")
+		r.Refuse(r.Place(n), what+" is empty", "expected at least one item; otherwise remove the key")
 	}
 	var list []string
 	for i, item := range items {
 		path := fmt.Sprintf("%s[%d]", what, i)
-		d.places[path] = r.place(item)
+		d.places[path] = r.Place(item)
 		text, _ := read(r, item, path)
 		list = append(list, text)
 	}
 	return list
 }
 
-// readCount reads a whole number of one or more: for rules that a zero would switch off in silence.
-func (r *reader) readCount(n *yaml.Node, what string) (int, bool) {
-	number, ok := r.readInt(n, what, 1)
+// readCount reads a whole number of at least 1, for rules that 0 would turn off without a word.
+func (r *reader) readCount(n *strict.Node, what string) (int, bool) {
+	number, ok := r.Integer(n, what, 1)
 	if ok && number == 0 {
-		r.problem(r.place(n), what+" is 0", "expected 1 or more, or leave the key out")
+		r.Refuse(r.Place(n), what+" is 0", "expected 1 or more; otherwise remove the key")
 		return 0, false
 	}
 	return number, ok
 }
 
-// readBits reads min-entropy.
-func readBits(r *reader, n *yaml.Node, d *policyDraft) {
-	v := deref(n)
-	if r.quoted(n, "min-entropy", decimal) {
-		return
-	}
-	bits, err := strconv.ParseFloat(v.Value, 64)
-	if v.Kind != yaml.ScalarNode || v.Style != 0 || !decimal.MatchString(v.Value) || err != nil || bits <= 0 {
-		r.problem(r.place(n), "min-entropy is "+describe(v), "expected a number of bits above 0, such as 100")
-		return
-	}
-	d.policy.MinEntropy = bits
-}
-
 // readPolicies reads the mapping under policies.
-func (r *reader) readPolicies(n *yaml.Node) map[string]*policyDraft {
+func (r *reader) readPolicies(n *strict.Node) map[string]*policyDraft {
 	policies := map[string]*policyDraft{}
-	pairs, _ := r.entries(n, "policies", "expected a mapping of names to policies")
-	for _, pair := range pairs {
-		key := deref(pair[0])
-		if _, taken := password.Preset(key.Value); taken || key.Value == inline || key.Value == "composite" {
-			r.problem(r.place(pair[0]), fmt.Sprintf("policy name %q is taken", key.Value), "expected a name that is neither a preset's, inline nor composite")
-		} else if !aliasName.MatchString(key.Value) {
-			r.problem(r.place(pair[0]), fmt.Sprintf("%q is not a policy name", clip(key.Value)), aliasWant)
+	entries, _ := r.Entries(n, "policies", "expected a mapping of names to policies")
+	for _, entry := range entries {
+		name := entry.Name()
+		if _, taken := password.Preset(name); taken || name == inline || name == compositeTag {
+			r.Refuse(r.Place(entry.Key), fmt.Sprintf("the policy name %q is reserved", name),
+				"expected a name other than inline, composite and the presets' names")
+		} else if !strict.IsName(name) {
+			r.Refuse(r.Place(entry.Key), fmt.Sprintf("%q is not a policy name", strict.Clip(name)), nameRemedy)
 		}
-		policies[key.Value] = r.readPolicy(pair[1], key.Value)
+		policies[name] = r.readPolicy(entry.Value, name)
 	}
 	return policies
 }
 
-// aliasName is what policies and vaults of the declaration may be called. A policy's name is part of a tag of at most
-// 256 characters.
-var aliasName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
+// nameRemedy says what [strict.IsName] accepts: the names of policies, vaults and parts. A policy's name is part of a
+// tag of at most 256 characters.
+const nameRemedy = "expected a letter, followed by up to 63 letters, digits, hyphens and underscores"
 
-const aliasWant = "expected a letter, then up to 63 letters, digits, hyphens and underscores"
+// A policyKey identifies a policy with a login.
+type policyKey struct{ source, login string }
 
-// compiled is what became of a policy.
+// compiled is the result of compiling a policy.
 type compiled struct {
 	set *password.Set
 	err error
 }
 
-// compile compiles a policy once for all secrets that use it. The key stands for the policy and its login.
-func (r *resolver) compile(key string, policy password.Policy) (*password.Set, error) {
+// compile compiles a policy with a login, once for all secrets that have both. A policy written out in many secrets is
+// one too.
+func (r *resolver) compile(draft *policyDraft, login string) (*password.Set, error) {
+	key := policyKey{source: draft.source, login: login}
 	done, ok := r.compiled[key]
 	if !ok {
-		if done.set, done.err = password.Compile(policy); done.err == nil {
+		if done.set, done.err = password.Compile(withLogin(draft.policy, login)); done.err == nil {
 			r.fingerprints[done.set] = done.set.Fingerprint()
 		}
 		r.compiled[key] = done
@@ -252,7 +250,7 @@ func (r *resolver) compile(key string, policy password.Policy) (*password.Set, e
 	return done.set, done.err
 }
 
-// checkPolicies compiles every policy under policies, the unused too, and marks those that are refused.
+// checkPolicies compiles every policy under policies, including unused ones, and marks those that are refused.
 func (r *resolver) checkPolicies() {
 	for _, name := range slices.Sorted(maps.Keys(r.policies)) {
 		if draft := r.policies[name]; draft.sound {
@@ -261,20 +259,13 @@ func (r *resolver) checkPolicies() {
 	}
 }
 
-// compileDraft compiles a policy with a login, and notes what is wrong at the keys concerned.
+// compileDraft compiles a policy with a login, and notes each problem at the key concerned.
 func (r *resolver) compileDraft(draft *policyDraft, login string) *password.Set {
-	policy := draft.policy
-	policy.Login = login
-	text, err := json.Marshal(policy) // equal texts are equal policies: a Policy is plain data
-	if err != nil {
-		r.problem(draft.place, "the policy cannot be compared with others: "+err.Error(), "")
-		return nil
-	}
-	set, err := r.compile("inline "+string(text), policy)
+	set, err := r.compile(draft, login)
 	if err != nil {
 		draft.sound = false
 		for _, p := range problemsOf(err) {
-			r.problem(draft.locate(p.Keys), p.Text, p.Want)
+			r.Refuse(draft.locate(p.Keys), p.Text, p.Want)
 		}
 	}
 	return set
@@ -288,8 +279,8 @@ func problemsOf(err error) []password.Problem {
 	return []password.Problem{{Text: "the policy is refused: " + err.Error()}}
 }
 
-// locate returns the place of the first of the keys that stands in the policy, or of the nearest key around it, or of
-// the policy.
+// locate returns the place of the first of the keys that is in the policy, or of the nearest key around it; if there is
+// none, of the policy.
 func (d *policyDraft) locate(keys []string) Place {
 	for _, key := range keys {
 		for key != "" {
@@ -302,14 +293,10 @@ func (d *policyDraft) locate(keys []string) Place {
 	return d.place
 }
 
-// readSeparator reads what stands between words: any printable text, the empty one too.
-func (p *phraseDraft) readSeparator(r *reader, n *yaml.Node) {
-	text, ok := r.scalar(n, "separator")
-	if strings.ContainsFunc(text, unicode.IsControl) {
-		r.control(n, "separator")
-		ok = false
-	}
-	if ok {
+// readSeparator reads the text between words: any printable text, including the empty one.
+func (p *phraseDraft) readSeparator(r *reader, n *strict.Node) {
+	text, ok := r.Scalar(n, "separator")
+	if ok && r.Printable(n, "separator") {
 		p.Separator = text
 	}
 }

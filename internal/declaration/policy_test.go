@@ -3,10 +3,11 @@ package declaration
 import (
 	"testing"
 
+	"keyvault-passwords/internal/declaration/internal/strict"
 	"keyvault-passwords/internal/password"
 )
 
-// A refusal is placed at the first of its keys that stands in the policy, or at what stands around it.
+// A problem is placed at the first of its keys that is in the policy, or at the nearest key around it.
 func TestProblemsOfPoliciesArePlaced(t *testing.T) {
 	text := `vault: kv-app
 secrets:
@@ -24,12 +25,12 @@ secrets:
       forbid: [one,
         two]
 `
-	top, problem := loadYAML("p.yml", []byte(text))
+	source, problem := strict.Open("p.yml", []byte(text))
 	if problem != nil {
 		t.Fatal(problem)
 	}
-	r := &reader{file: "p.yml", cursor: cursor{text: text}}
-	draft := r.readSpec(top, false).secrets[0].policy.value.draft
+	r := &reader{Reader: source}
+	draft := r.readSpec(false).secrets[0].policy.value.draft
 	for _, tt := range []struct {
 		keys []string
 		line int
@@ -64,14 +65,15 @@ func TestPassphraseDefaults(t *testing.T) {
 		`{words: 6, separator: " ", digit: true}`:    {Words: 6, Separator: " ", Digit: true},
 		"{words: 6, capitalize: true, digit: false}": {Words: 6, Separator: "-", Capitalize: true},
 	} {
-		d, err := Parse(Source{File: "p.yml", Text: []byte("vault: kv-app\nsecrets: {a: {policy: {passphrase: " + text + "}}}\n")})
-		if err != nil || *d.Secrets[0].Parts[0].Rules.Passphrase != want {
+		declared := "vault: kv-app\nsecrets: {a: {policy: {passphrase: " + text + "}}}\n"
+		d, err := Parse(Source{File: "p.yml", Text: []byte(declared)})
+		if err != nil || *d.Secrets[0].Parts[0].rules.Passphrase != want {
 			t.Errorf("passphrase %s: got %+v and error %v, want %+v", text, d, err, want)
 		}
 	}
 }
 
-// What editors of other systems do to a file changes nothing of what it says, or of where.
+// A byte order mark and the line ends of Windows change neither a declaration nor its places.
 func TestByteOrderMarkAndLineEnds(t *testing.T) {
 	const text = "vault: kv-app\nsecrets:\n  a:\n    value: \"${x}\"\n"
 	_, want := Parse(Source{File: "p.yml", Text: []byte(text)})
@@ -79,7 +81,8 @@ func TestByteOrderMarkAndLineEnds(t *testing.T) {
 		"a byte order mark": "\ufeff" + text,
 		"CR LF":             "vault: kv-app\r\nsecrets:\r\n  a:\r\n    value: \"${x}\"\r\n",
 	} {
-		if _, err := Parse(Source{File: "p.yml", Text: []byte(other)}); want == nil || err == nil || err.Error() != want.Error() {
+		_, err := Parse(Source{File: "p.yml", Text: []byte(other)})
+		if want == nil || err == nil || err.Error() != want.Error() {
 			t.Errorf("with %s: got error %v, want %v", name, err, want)
 		}
 	}

@@ -17,11 +17,11 @@ type Mapping struct {
 // A Key is one key of a mapping.
 type Key struct {
 	Name  string // "content-type"
-	Takes string // what its value is: "text"
+	Takes string // its value: "text"
 	Doc   string // one or two sentences
 }
 
-// Grammar returns every mapping that a declaration is made of, from the tables by which it is read.
+// Grammar returns every kind of mapping in a declaration, from the tables by which it is read.
 func Grammar() []Mapping {
 	return []Mapping{
 		{"The file", keysOf(topFields)},
@@ -39,7 +39,7 @@ func Grammar() []Mapping {
 func keysOf[T any](fields []field[T]) []Key {
 	var keys []Key
 	for _, f := range fields {
-		keys = append(keys, Key{f.name, f.shape, f.doc})
+		keys = append(keys, Key{Name: f.name, Takes: f.takes, Doc: f.doc})
 	}
 	return keys
 }
@@ -50,7 +50,7 @@ func Reference() string {
 	for _, m := range Grammar() {
 		fmt.Fprintf(&text, "**%s**\n\n| key | takes | meaning |\n| --- | --- | --- |\n", m.Title)
 		for _, k := range m.Keys {
-			// A bar ends a cell, also within code: https://github.github.com/gfm/#example-200
+			// A bar ends a cell, even in code: https://github.github.com/gfm/#example-200
 			fmt.Fprintf(&text, "| `%s` | %s | %s |\n", k.Name, k.Takes, strings.ReplaceAll(k.Doc, "|", `\|`))
 		}
 		text.WriteString("\n")
@@ -59,8 +59,8 @@ func Reference() string {
 	for _, name := range composite.Filters() {
 		fmt.Fprintf(&text, "| `%s` | %s |\n", name, composite.FilterDoc(name))
 	}
-	text.WriteString("\nA duration is a text such as `90d`, `36h`, `1d12h`, `P90D` or `PT12H`: weeks, days, hours, minutes and seconds, " +
-		"ten years at most. ")
+	text.WriteString("\nA duration is a text such as `90d`, `36h`, `1d12h`, `P90D` or `PT12H`: " +
+		"weeks, days, hours, minutes and seconds, at most ten years. ")
 	fmt.Fprintf(&text, "Classes are %s. ", quoted(password.Classes()))
 	fmt.Fprintf(&text, "Presets are %s.\n", quoted(password.Presets()))
 	return text.String()

@@ -3,6 +3,7 @@ package declaration
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ import (
 	"keyvault-passwords/internal/password"
 )
 
-// schema.json is what the tables say. -update writes it.
+// schema.json is made of the tables. -update writes it.
 func TestSchemaFileIsOfTheGrammar(t *testing.T) {
 	want, err := Schema()
 	if err != nil {
@@ -28,7 +29,7 @@ func TestSchemaFileIsOfTheGrammar(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(string(want), string(readFile(t, "schema.json"))); diff != "" {
-		t.Errorf("schema.json is not of this grammar; go test -run Schema -update writes it (-want +got):\n%s", diff)
+		t.Errorf("schema.json is not up to date; go test -run Schema -update writes it (-want +got):\n%s", diff)
 	}
 }
 
@@ -49,7 +50,7 @@ func compileSchema(t *testing.T) *jsonschema.Schema {
 	return schema
 }
 
-// asJSON returns a YAML text as editors hand it to a schema: nil and an error where it is not YAML, or has a key twice.
+// asJSON returns a YAML text as editors check it against a schema. It fails if the text is not YAML or has a key twice.
 func asJSON(text []byte) (any, error) {
 	var value any
 	if err := yaml.Load(text, &value); err != nil {
@@ -62,35 +63,39 @@ func asJSON(text []byte) (any, error) {
 	return jsonschema.UnmarshalJSON(bytes.NewReader(encoded))
 }
 
-// beyondSchema are the bad fixtures that are valid by any schema: what is wrong with them is a reference, a name that is
-// there twice, an arithmetic, or in the way the text is written.
+// beyondSchema are the bad declarations that no schema can refuse: they have a wrong reference, a name twice, a wrong
+// sum, or a mistake in the spelling of the YAML.
 var beyondSchema = []string{
-	"after-beyond-expires", "after-never", "before-expiry-long", "disable-after-beyond-expiry", "disable-after-long", "not-before-beyond-expiry",
+	"after-beyond-expires", "after-never", "before-expiry-long", "disable-after-beyond-expiry", "disable-after-long",
+	"not-before-beyond-expiry",
 	"not-before-beyond-after", "not-before-beyond-disable", "not-before-beyond-expires",
-	"compile-chars-umlaut", "compile-entropy", "compile-exclude-default", "compile-login", "compile-max-of-set", "compile-minimums",
+	"compile-chars-umlaut", "compile-entropy", "compile-exclude-default", "compile-login", "compile-max-of-set",
+	"compile-minimums",
 	"compile-own-entropy", "compile-passphrase-words", "compile-pattern", "compile-rules", "compile-rules-entropy",
 	"duplicate-secret-case", "duplicate-vault", "expires-long",
 	"unknown-part", "unknown-policy", "unknown-policy-generate", "unknown-policy-key", "unknown-policy-own",
 	"unknown-vault", "unknown-vault-none",
-	"value-folded", "value-misspelt-part", "value-part-unused", "value-plain-lines", "value-too-long", "vault-clouds", "vault-none",
+	"value-folded", "value-misspelt-part", "value-part-unused", "value-plain-lines", "value-too-long", "vault-clouds",
+	"vault-none",
 	"yaml-merge", "yaml-tag",
 }
 
-// Each bad fixture that a schema can express is refused by it too, and the others are known by name.
+// The schema refuses each bad declaration, except those beyond it.
 func TestSchemaRefusesBadDeclarations(t *testing.T) {
 	schema := compileSchema(t)
-	for _, name := range fixtures(t, "bad", ".yml", 60) {
-		value, err := asJSON(readFile(t, "testdata", "bad", name+".yml"))
+	cases := badCases(t)
+	for _, bad := range cases {
+		value, err := asJSON(bad.text)
 		if err != nil {
 			continue // no value to hold a schema against
 		}
-		refused, beyond := schema.Validate(value) != nil, slices.Contains(beyondSchema, name)
+		refused, beyond := schema.Validate(value) != nil, slices.Contains(beyondSchema, bad.name)
 		if refused == beyond {
-			t.Errorf("%s: refused by the schema: %v; listed as beyond it: %v", name, refused, beyond)
+			t.Errorf("%s: refused by the schema: %v; listed as beyond it: %v", bad.name, refused, beyond)
 		}
 	}
 	for _, name := range beyondSchema {
-		if !slices.Contains(fixtures(t, "bad", ".yml", 60), name) {
+		if !slices.ContainsFunc(cases, func(bad badCase) bool { return bad.name == name }) {
 			t.Errorf("%s is listed as beyond the schema, and is no fixture", name)
 		}
 	}
@@ -109,7 +114,7 @@ func TestSchemaAcceptsGoodDeclarations(t *testing.T) {
 	}
 }
 
-// Each key of the grammar is used by a good fixture, so that every row of the tables is read and checked by a test.
+// Each key of the grammar is in a good declaration, so that a test reads every row of the tables.
 func TestGoodDeclarationsUseEveryKey(t *testing.T) {
 	var texts strings.Builder
 	for _, name := range fixtures(t, "good", ".yml", 8) {
@@ -124,7 +129,7 @@ func TestGoodDeclarationsUseEveryKey(t *testing.T) {
 	}
 }
 
-// The schema has a mapping for each of the grammar, with its keys and no other, and says of each what the reference says.
+// The schema has the keys of the grammar and no others, with the same documentation.
 func TestSchemaHasTheKeysOfTheGrammar(t *testing.T) {
 	var schema struct {
 		Properties  map[string]struct{ Description string }
@@ -153,7 +158,22 @@ func TestSchemaHasTheKeysOfTheGrammar(t *testing.T) {
 	}
 }
 
-// collectKeys notes the described properties of a definition, also where it is one of several shapes.
+// The documentation of a key states the bounds and names that the code has.
+func TestDocumentedBounds(t *testing.T) {
+	for key, want := range map[string]string{
+		"content-type": fmt.Sprintf("at most %d characters", maxType),
+		"tags": fmt.Sprintf("At most %d tags, with names and values of at most %d characters. "+
+			"The action's own tags are refused: %s.",
+			maxTags, maxTag, quoted(ownTags[:])),
+	} {
+		i := slices.IndexFunc(secretFields, func(f field[secretSpec]) bool { return f.name == key })
+		if doc := secretFields[i].doc; !strings.Contains(doc, want) {
+			t.Errorf("%s: %q does not say %q", key, doc, want)
+		}
+	}
+}
+
+// collectKeys notes the described properties of a definition, including those of its alternatives.
 func collectKeys(t *testing.T, definition json.RawMessage, described map[string]bool) {
 	t.Helper()
 	var shape struct {
@@ -180,7 +200,8 @@ func TestReferenceNamesEverything(t *testing.T) {
 			t.Errorf("the reference lacks %s", mapping.Title)
 		}
 		for _, key := range mapping.Keys {
-			if key.Doc == "" || !strings.Contains(text, "| `"+key.Name+"` | "+key.Takes+" | "+strings.ReplaceAll(key.Doc, "|", `\|`)+" |\n") {
+			row := "| `" + key.Name + "` | " + key.Takes + " | " + strings.ReplaceAll(key.Doc, "|", `\|`) + " |\n"
+			if key.Doc == "" || !strings.Contains(text, row) {
 				t.Errorf("the reference lacks %s of %s", key.Name, mapping.Title)
 			}
 		}
@@ -191,7 +212,8 @@ func TestReferenceNamesEverything(t *testing.T) {
 		}
 	}
 	for _, line := range strings.Split(text, "\n") {
-		if cells := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|"); strings.HasPrefix(line, "|") && cells != 3 && cells != 4 {
+		cells := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|")
+		if strings.HasPrefix(line, "|") && cells != 3 && cells != 4 {
 			t.Errorf("a row of the reference does not have two or three cells: %s", line)
 		}
 	}
