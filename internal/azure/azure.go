@@ -1,5 +1,5 @@
-// Package azure knows the Azure clouds: which Entra authority, Key Vault domain and token audience belong together, and
-// how vaults and IDs are spelt. It refuses a vault whose host is not in one of the domains it knows, so that a
+// Package azure knows the Azure clouds: which Entra authority, Key Vault domain and token audience belong together,
+// and how vaults and IDs are spelt. It refuses a vault whose host is not in one of the domains it knows, so that a
 // declaration cannot send a value, or a token, anywhere else. Its errors are of type [refusal.Refusal].
 package azure
 
@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync"
 
 	"keyvault-passwords/internal/refusal"
 )
@@ -58,11 +57,26 @@ func refuse(cause, remedy string) error { return refusal.Refusal{Cause: cause, R
 // IDPattern is a regular expression for the GUIDs by which Entra identifies tenants and applications.
 const IDPattern = `^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`
 
-var id = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(IDPattern) })
-
 // IsID reports whether text is a GUID, as the ID of a tenant or an application must be. azidentity checks a tenant ID
-// loosely and a client ID not at all.
-func IsID(text string) bool { return id().MatchString(text) }
+// loosely and a client ID not at all. It is [IDPattern], without the time that compiling it would cost every run.
+func IsID(text string) bool {
+	if len(text) != 36 {
+		return false
+	}
+	for i, c := range []byte(text) {
+		switch i {
+		case 8, 13, 18, 23:
+			if c != '-' {
+				return false
+			}
+		default:
+			if !isDigit(c) && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+				return false
+			}
+		}
+	}
+	return true
+}
 
 // CheckID returns an error unless text is an ID: see [IsID].
 func CheckID(text string) error {
@@ -88,9 +102,29 @@ const (
 
 const vaultNameForm = "expected 3 to 24 letters, digits and single hyphens, a letter first"
 
-var vaultName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("^" + VaultNamePattern + "$") })
+// isVaultName is [VaultNamePattern] and [MaxVaultName], without the time that compiling would cost every run.
+func isVaultName(text string) bool {
+	if len(text) > MaxVaultName || text == "" || !isLetter(text[0]) {
+		return false
+	}
+	if strings.HasSuffix(text, "-") || strings.Contains(text, "--") {
+		return false
+	}
+	var alphanumeric int
+	for _, c := range []byte(text) {
+		switch {
+		case isLetter(c), isDigit(c):
+			alphanumeric++
+		case c != '-':
+			return false
+		}
+	}
+	return alphanumeric >= 3
+}
 
-func isVaultName(text string) bool { return len(text) <= MaxVaultName && vaultName().MatchString(text) }
+func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // VaultURLPattern returns a regular expression for the usual spelling of a vault's URL, in any of the clouds.
 func VaultURLPattern() string {
@@ -101,9 +135,9 @@ func VaultURLPattern() string {
 	return "^https://" + VaultNamePattern + `\.(` + strings.Join(domains, "|") + ")/?$"
 }
 
-// ParseVault reads a vault as users spell it: its name (kv-app-prod) or its URL (https://kv-app-prod.vault.azure.net/).
-// It refuses a name that Azure does not accept, and a URL that is not https, has a port, a user, a path or a query, or
-// is outside the domains of the clouds.
+// ParseVault reads a vault as users spell it: its name (kv-app-prod) or its URL
+// (https://kv-app-prod.vault.azure.net/). It refuses a name that Azure does not accept, and a URL that is not https,
+// has a port, a user, a path or a query, or is outside the domains of the clouds.
 func ParseVault(text string) (Vault, error) {
 	urlForm := "https://NAME." + clouds[0].VaultDomain + "/"
 	if !strings.Contains(text, "://") {

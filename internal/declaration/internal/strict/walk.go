@@ -91,7 +91,9 @@ func (w *walk) blank() string {
 }
 
 // isBlank reports whether the source continues with white space.
-func (w *walk) isBlank() bool { return w.source != "" && strings.IndexByte(w.blank(), w.source[0]) >= 0 }
+func (w *walk) isBlank() bool {
+	return w.source != "" && strings.IndexByte(w.blank(), w.source[0]) >= 0
+}
 
 // step passes the first character of the source.
 func (w *walk) step() {
