@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -71,7 +72,13 @@ func (c checked) place(node ast.Node) string {
 	return strings.TrimPrefix(path.Join(strings.TrimPrefix(c.path, module), name), "/")
 }
 
-// check type-checks the packages of the module that the program may be made of: all but those of tests.
+// program returns the packages that the program may be made of: all but those of tests.
+func program(t *testing.T) []checked {
+	t.Helper()
+	return slices.DeleteFunc(check(t), func(c checked) bool { return strings.HasPrefix(c.path, module+"/internal/test/") })
+}
+
+// check type-checks the packages of the module, without their tests.
 func check(t *testing.T) []checked {
 	t.Helper()
 	command := exec.Command("go", "list", "-deps", "-export", "-json=ImportPath,Export,Dir,GoFiles", module+"/...")
@@ -95,8 +102,7 @@ func check(t *testing.T) []checked {
 			t.Fatal(err)
 		}
 		exports[l.ImportPath] = l.Export
-		inTests := strings.HasPrefix(l.ImportPath, module+"/internal/test/")
-		if (l.ImportPath == module || strings.HasPrefix(l.ImportPath, module+"/")) && !inTests {
+		if l.ImportPath == module || strings.HasPrefix(l.ImportPath, module+"/") {
 			own = append(own, l)
 		}
 	}

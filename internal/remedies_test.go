@@ -162,7 +162,7 @@ func (c checked) texts() map[string][]string {
 
 // TestMessagesNameWhatExists holds every input, mode and key that a text of the program names against those that exist.
 func TestMessagesNameWhatExists(t *testing.T) {
-	packages := check(t)
+	packages := program(t)
 	v := vocabularyOf(t, packages)
 	total := 0
 	for _, c := range packages {
@@ -183,7 +183,7 @@ func TestMessagesNameWhatExists(t *testing.T) {
 
 // Each form of a wrong name is found.
 func TestMessagesWithWrongNames(t *testing.T) {
-	v := vocabularyOf(t, check(t))
+	v := vocabularyOf(t, program(t))
 	for text, want := range map[string][]string{
 		"to replace it, set the input adopt: true": nil,
 		"to replace it, set the input adpt: true": {"adpt is no input",

@@ -25,7 +25,7 @@ var reads = []string{
 // reflect a method could be called unseen: no package of the program imports it.
 func TestWhoReadsAValue(t *testing.T) {
 	var got []string
-	packages := check(t)
+	packages := program(t)
 	for _, c := range packages {
 		for id, object := range c.uses {
 			if name := reader(c.path, object); name != "" {

@@ -129,7 +129,13 @@ func (f *faults) due(c *call) *Fault {
 		s.seen++
 		if found == nil && s.isDue() {
 			found = &s.Fault
-			f.fired = append(f.fired, Fired{s.Fault, c.operation, c.host, c.name, c.now})
+			f.fired = append(f.fired, Fired{
+				Fault:     s.Fault,
+				Operation: c.operation,
+				Vault:     c.host,
+				Secret:    c.name,
+				At:        c.now,
+			})
 		}
 	}
 	return found

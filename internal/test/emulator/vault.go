@@ -301,12 +301,17 @@ func (b bundle) withValue(value string) bundle {
 	return b
 }
 
-// bundle tells of a version; withVersion is false in lists of secrets. What it shares with the version is never changed
-// in place, only replaced.
-func (v *vault) bundle(s *secret, ver *version, withVersion bool) bundle {
-	b := bundle{
+// withoutVersion is for lists of secrets: they name no version.
+func (b bundle) withoutVersion() bundle {
+	b.ID = b.ID[:strings.LastIndex(b.ID, "/")]
+	return b
+}
+
+// bundle tells of a version. What it shares with the version is never changed in place, only replaced.
+func (v *vault) bundle(s *secret, ver *version) bundle {
+	return bundle{
 		ContentType: ver.contentType,
-		ID:          "https://" + v.host() + "/secrets/" + s.name,
+		ID:          "https://" + v.host() + "/secrets/" + s.name + "/" + ver.id,
 		Managed:     ver.managed,
 		Tags:        ver.tags,
 		Attributes: attributes{
@@ -319,15 +324,11 @@ func (v *vault) bundle(s *secret, ver *version, withVersion bool) bundle {
 			RecoverableDays: v.options.RecoverableDays,
 		},
 	}
-	if withVersion {
-		b.ID += "/" + ver.id
-	}
-	return b
 }
 
 // deletedBundle tells of a deleted secret's current version, never the value.
-func (v *vault) deletedBundle(s *secret, withVersion bool) bundle {
-	b := v.bundle(s, s.newest, withVersion)
+func (v *vault) deletedBundle(s *secret) bundle {
+	b := v.bundle(s, s.newest)
 	b.RecoveryID = "https://" + v.host() + "/deletedsecrets/" + s.name
 	b.DeletedDate = s.deleted.Unix()
 	b.ScheduledPurge = v.purgeTime(s).Unix()

@@ -30,13 +30,13 @@ func (v *vault) set(c *call) (any, *refusal) {
 		return nil, refused
 	}
 	if c.late > 0 {
-		v.pending = append(v.pending, lateCommit{c.now.Add(c.late), c.name, ver})
+		v.pending = append(v.pending, lateCommit{due: c.now.Add(c.late), name: c.name, version: ver})
 		return nil, nil
 	}
 	if c.unseen > 0 {
 		ver.seen = c.now.Add(c.unseen)
 	}
-	return v.bundle(v.commit(c.name, ver), ver, true).withValue(ver.value), nil
+	return v.bundle(v.commit(c.name, ver), ver).withValue(ver.value), nil
 }
 
 // get reads a value: of a version, or of the current one. Neither nbf nor exp keeps it back, only enabled does.
@@ -48,7 +48,7 @@ func (v *vault) get(c *call) (any, *refusal) {
 	if !ver.enabled {
 		return nil, forbidden("SecretDisabled", "Operation get is not allowed on a disabled secret.")
 	}
-	return v.bundle(s, ver, true).withValue(ver.value), nil
+	return v.bundle(s, ver).withValue(ver.value), nil
 }
 
 // pick finds the version that a path names, or the current one.
@@ -91,7 +91,7 @@ func (v *vault) update(c *call) (any, *refusal) {
 		return nil, refused
 	}
 	*ver = changed
-	return v.bundle(s, ver, true), nil
+	return v.bundle(s, ver), nil
 }
 
 // remove is a soft deletion: the name is held at once, the deletion is seen a while later.
@@ -104,7 +104,7 @@ func (v *vault) remove(c *call) (any, *refusal) {
 		return nil, secretNotFound(c.name)
 	}
 	v.markDeleted(s, c.now, c.settleTime())
-	return v.deletedBundle(s, true), nil
+	return v.deletedBundle(s), nil
 }
 
 func (v *vault) markDeleted(s *secret, now time.Time, seenAfter time.Duration) {
@@ -123,5 +123,5 @@ func (v *vault) recover(c *call) (any, *refusal) {
 	}
 	s.deleted = time.Time{}
 	s.recoverySeen = c.now.Add(c.settleTime())
-	return v.bundle(s, s.newest, true), nil
+	return v.bundle(s, s.newest), nil
 }

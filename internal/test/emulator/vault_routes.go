@@ -288,7 +288,7 @@ func (v *vault) versions(c *call) []entry {
 	var entries []entry
 	for _, ver := range s.committed {
 		if !c.now.Before(ver.seen) {
-			entries = append(entries, entry{ver.id, func() bundle { return v.bundle(s, ver, true) }})
+			entries = append(entries, entry{ver.id, func() bundle { return v.bundle(s, ver) }})
 		}
 	}
 	return entries
@@ -300,10 +300,10 @@ func (v *vault) names(c *call) []entry {
 	for key := range v.secrets {
 		if c.operation == "list-deleted" {
 			if s := v.deletedSecret(key, c.now); s != nil {
-				entries = append(entries, entry{key, func() bundle { return v.deletedBundle(s, false) }})
+				entries = append(entries, entry{key, func() bundle { return v.deletedBundle(s).withoutVersion() }})
 			}
 		} else if s := v.live(key, c.now); s != nil {
-			entries = append(entries, entry{key, func() bundle { return v.bundle(s, s.newest, false) }})
+			entries = append(entries, entry{key, func() bundle { return v.bundle(s, s.newest).withoutVersion() }})
 		}
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })
