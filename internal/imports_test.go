@@ -15,7 +15,7 @@ var arrows = map[string]string{
 	"internal/action":                      "azure declaration identity keyvault network provision report runner",
 	"internal/azure":                       "refusal",
 	"internal/composite":                   "refusal sensitive",
-	"internal/declaration":                 "azure composite declaration/internal/strict lifecycle password",
+	"internal/declaration":                 "azure composite declaration/internal/strict lifecycle password refusal",
 	"internal/declaration/internal/strict": "refusal",
 	"internal/escape":                      "",
 	"internal/identity":                    "azure network refusal sensitive",

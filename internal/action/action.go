@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"time"
 
+	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/runner"
@@ -65,6 +66,7 @@ type run struct {
 	client *http.Client
 	runner *runner.Runner
 	inputs
+	cloud   azure.Cloud // of all vaults
 	secrets []declaration.Secret
 	notes   []string // for the summary
 }

@@ -73,7 +73,7 @@ func (r *run) endEmpty(mistakes []error, problems declaration.Problems) error {
 
 // choose takes the secrets that the input `only` names, and checks that each has an identity.
 func (r *run) choose(declared *declaration.Declaration) (mistakes []error) {
-	r.cloud = &declared.Cloud
+	r.cloud = declared.Cloud
 	r.secrets = declared.Secrets
 	if len(r.only) > 0 {
 		r.secrets, mistakes = selected(declared.Secrets, r.only)

@@ -13,7 +13,6 @@ import (
 
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/declaration"
-	"keyvault-passwords/internal/identity"
 	"keyvault-passwords/internal/provision"
 	"keyvault-passwords/internal/runner"
 )
@@ -71,7 +70,6 @@ const (
 // inputs are the step's inputs, checked.
 type inputs struct {
 	tenantID, clientID string // "" where not given
-	cloud              *azure.Cloud
 	audience           string // "" for the cloud's own
 	source             declaration.Source
 	mode               provision.Mode
@@ -83,20 +81,14 @@ type inputs struct {
 	timeout            time.Duration
 }
 
-const (
-	// declarationMax is the size of the largest declaration that is read: 1 MiB, which is thousands of secrets.
-	declarationMax = 1 << 20
-	concurrencyMax = 64
-)
+const concurrencyMax = 64
 
 // readInputs reads and checks every input. It returns all mistakes, each with the input's name; nothing is contacted.
 func readInputs(r *runner.Runner) (in inputs, problems []error) {
 	c := checker{runner: r}
 	in.tenantID = c.id(inputTenantID, "AZURE_TENANT_ID")
 	in.clientID = c.id(inputClientID, "AZURE_CLIENT_ID")
-	if name := r.Input(inputCloud); name != "" {
-		in.cloud = c.cloud(name)
-	}
+	cloud := c.cloud()
 	in.audience = r.Input(inputAudience)
 	in.mode = provision.Mode(c.oneOf(inputMode, string(provision.ModeEnsure), string(provision.ModeRotate),
 		string(provision.ModeForce)))
@@ -105,7 +97,7 @@ func readInputs(r *runner.Runner) (in inputs, problems []error) {
 	in.concurrency = c.concurrency()
 	in.timeout = c.timeout()
 	in.only = c.only()
-	in.source = c.source(in.cloud)
+	in.source = c.source(cloud)
 	return in, c.problems
 }
 
@@ -128,13 +120,17 @@ func (c *checker) id(input, variable string) string {
 	if id == "" {
 		return ""
 	}
-	if err := identity.CheckID(id); err != nil {
+	if err := azure.CheckID(id); err != nil {
 		c.problem(input, "%w%s", err, from)
 	}
 	return id
 }
 
-func (c *checker) cloud(name string) *azure.Cloud {
+func (c *checker) cloud() *azure.Cloud {
+	name := c.runner.Input(inputCloud)
+	if name == "" {
+		return nil
+	}
 	found, err := azure.Parse(name)
 	if err != nil {
 		c.problem(inputCloud, "%w", err)
@@ -215,13 +211,11 @@ func (c *checker) only() []string {
 	return patterns
 }
 
-// source reads the text of the declaration, from the workspace or from the input.
-func (c *checker) source(in *azure.Cloud) declaration.Source {
+// source reads the text of the declaration, from the workspace or from the input, and the inputs that apply to it.
+func (c *checker) source(cloud *azure.Cloud) declaration.Source {
 	file, inline := c.runner.Input(inputFile), c.runner.Input(inputSecrets)
-	source := declaration.Source{Vault: c.vault(in)}
-	if in != nil {
-		source.Cloud = in.Name
-	}
+	source := declaration.Source{Cloud: cloud}
+	source.Vault, source.VaultRefused = c.vault(cloud)
 	switch {
 	case file != "" && inline != "":
 		c.problem(inputFile, "both file and secrets are given; expected one of the two")
@@ -246,25 +240,22 @@ func (c *checker) raw(input string) string {
 	return c.runner.Getenv("INPUT_" + strings.ToUpper(input))
 }
 
-// unnamed stands for a default vault whose input is refused, so that the declaration is not told to have none.
-const unnamed = "unnamed"
-
-// vault checks the default vault, and that it is in the cloud that is asked for.
-func (c *checker) vault(in *azure.Cloud) string {
+// vault reads the default vault, which must be in the cloud of the input. It is nil where none is given or it is refused.
+func (c *checker) vault(in *azure.Cloud) (vault *azure.Vault, refused bool) {
 	text := c.runner.Input(inputVault)
 	if text == "" {
-		return ""
+		return nil, false
 	}
-	vault, err := azure.ParseVault(text)
+	found, err := azure.ParseVault(text)
 	switch {
 	case err != nil:
 		c.problem(inputVault, "%w", err)
-		return unnamed
-	case in != nil && vault.Cloud != nil && vault.Cloud.Name != in.Name:
-		c.problem(inputVault, "the vault is in %s and the input cloud is %s; expected the same", vault.Cloud.Name,
-			in.Name)
+	case in != nil && found.Cloud != nil && found.Cloud.Name != in.Name:
+		c.problem(inputVault, "the vault is in %s and the input cloud is %s; expected the same", found.Cloud.Name, in.Name)
+	default:
+		return &found, false
 	}
-	return text
+	return nil, true
 }
 
 // read returns the declaration at that path of the workspace. It leaves the workspace by no path and no link.
@@ -284,11 +275,11 @@ func (c *checker) read(file string) ([]byte, error) {
 	if err != nil {
 		return nil, explainOpen(file, err)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, declarationMax+1))
+	text, err := io.ReadAll(io.LimitReader(f, declaration.MaxBytes+1))
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, explainOpen(file, err)
 	}
-	return text, nil // one byte over the limit is for the declaration to refuse, with its place
+	return text, nil // a byte too many is refused by the declaration
 }
 
 func explainOpen(file string, err error) error {

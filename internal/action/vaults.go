@@ -106,7 +106,7 @@ func (r *run) credential(p principal) (*identity.Credential, error) {
 		audience = r.cloud.Audience
 	}
 	return identity.New(identity.Config{
-		Cloud: *r.cloud, TenantID: p.tenantID, ClientID: p.clientID, Audience: audience, HTTP: r.client,
+		Cloud: r.cloud, TenantID: p.tenantID, ClientID: p.clientID, Audience: audience, HTTP: r.client,
 		IDToken: r.runner.IDToken,
 		Advice:  func(c identity.Claims) string { return runner.TrustAdvice(runner.Claims(c), p.clientID) },
 	})

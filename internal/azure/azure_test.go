@@ -93,16 +93,44 @@ func TestVaultNames(t *testing.T) {
 	try(strings.Repeat("a-", 11), 3)
 }
 
-func TestIsGUID(t *testing.T) {
+func TestIsID(t *testing.T) {
 	const id = "3f2c8F5e-6a4d-4b1e-9c0a-7d5e2b8f1a60"
-	if !azure.IsGUID(id) {
-		t.Errorf("IsGUID(%q) = false", id)
+	if !azure.IsID(id) {
+		t.Errorf("IsID(%q) = false", id)
 	}
 	for i := range id {
 		for _, c := range []string{"", "g", "_", "00"} {
-			if bad := id[:i] + c + id[i+1:]; azure.IsGUID(bad) {
-				t.Errorf("IsGUID(%q) = true", bad)
+			if bad := id[:i] + c + id[i+1:]; azure.IsID(bad) {
+				t.Errorf("IsID(%q) = true", bad)
 			}
+		}
+	}
+}
+
+func TestCheckID(t *testing.T) {
+	const good = "01234567-89ab-cdef-ABCD-EF0123456789"
+	if err := azure.CheckID(good); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []string{"", "contoso.onmicrosoft.com", good + "0", "../" + good[3:], good + "\n"} {
+		if azure.CheckID(bad) == nil {
+			t.Errorf("CheckID(%q) accepts what is no GUID", bad)
+		}
+	}
+}
+
+// The pattern for editors accepts no URL that is refused.
+func TestVaultURLPattern(t *testing.T) {
+	pattern := regexp.MustCompile(azure.VaultURLPattern())
+	for text, want := range map[string]bool{
+		"https://kv-app.vault.azure.net": true, "https://kv-app.vault.usgovcloudapi.net/": true, "https://kv-app.vault.azure.cn/": true,
+		"https://kv-app.vaultXazure.net": false, "https://kv-app.vault.azure.net/x": false, "http://kv-app.vault.azure.net": false,
+	} {
+		if pattern.MatchString(text) != want {
+			t.Errorf("%q matches: %v, want %v", text, !want, want)
+		}
+		if _, err := azure.ParseVault(text); (err == nil) != want {
+			t.Errorf("ParseVault(%q): %v", text, err)
 		}
 	}
 }

@@ -67,11 +67,19 @@ type Problem = strict.Problem
 // Problems is every mistake found in one reading, in the order of the file. It never quotes a value.
 type Problems = strict.Problems
 
-// A Source is the text of a declaration and what its context says of it.
+// MaxBytes is the length of the longest text that Parse accepts.
+const MaxBytes = strict.MaxBytes
+
+// A Source is the text of a declaration, and the inputs that apply to it.
 type Source struct {
 	File   string // for places: the path as the user gave it
 	Text   []byte
-	Inline bool   // Text is the `secrets` input: the mapping under `secrets:` alone, and File is "secrets"
-	Vault  string // the `vault` input, name or URL, already checked: it stands over the declaration's own `vault`
-	Cloud  string // the `cloud` input, already checked; "" where not given. A vault URL of another cloud is a problem
+	Inline bool // Text is the `secrets` input: only the mapping under `secrets:`, and File is "secrets"
+
+	// The `vault` input, which overrides the declaration's own `vault`. Nil: not given, or refused. Its cloud, if it has one,
+	// must be Cloud, if that is given.
+	Vault        *azure.Vault
+	VaultRefused bool // the input was given and refused: that no vault is known is then not reported
+
+	Cloud *azure.Cloud // the `cloud` input, which every vault URL must agree with; nil: not given
 }

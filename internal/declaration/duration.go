@@ -5,21 +5,29 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-// maxDuration bounds every duration: ten years, which keeps sums of them far from overflow and typing errors out.
+// maxDuration is the longest duration: ten years. It keeps sums far from overflow, and finds typing errors.
 const maxDuration = 3660 * 24 * time.Hour
 
-// The two spellings of a duration: 90d, 36h, 1d12h; and ISO 8601's P90D, P2W, PT12H, P1DT12H (without years and months,
-// whose length varies). Fractions are not taken.
-var (
-	plainDuration = regexp.MustCompile(`^(?:([0-9]+)w)?(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?$`)
-	isoDuration   = regexp.MustCompile(`^P(?:([0-9]+)W)?(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+)S)?)?$`)
+// The two spellings of a duration: 90d, 36h, 1d12h; and ISO 8601's P90D, P2W, PT12H, P1DT12H, without years and months,
+// whose length varies. Fractions are refused.
+const (
+	plainDuration = `^(?:([0-9]+)w)?(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?$`
+	isoDuration   = `^P(?:([0-9]+)W)?(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+)S)?)?$`
 )
 
-// calendar is what means months or years: 3mo, 1 year, P1M, P1Y6M.
-var calendar = regexp.MustCompile(`(?i:^[0-9]+ *(mo|y))|^P([0-9]+[YMWD])*[0-9]+[YM]`)
+var (
+	plain = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(plainDuration) })
+	iso   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(isoDuration) })
+)
+
+// calendar matches durations of months or years: 3mo, 1 year, P1M, P1Y6M.
+var calendar = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i:^[0-9]+ *(mo|y))|^P([0-9]+[YMWD])*[0-9]+[YM]`)
+})
 
 const week = 7 * 24 * time.Hour
 
@@ -30,11 +38,11 @@ var (
 	errTooLong  = errors.New("is longer than ten years")
 )
 
-// parseDuration reads a duration of whole seconds, from none to ten years.
+// parseDuration reads a duration of whole seconds, from 0 to ten years.
 func parseDuration(text string) (time.Duration, error) {
-	match := plainDuration.FindStringSubmatch(text)
+	match := plain().FindStringSubmatch(text)
 	if match == nil {
-		match = isoDuration.FindStringSubmatch(text)
+		match = iso().FindStringSubmatch(text)
 	}
 	if match == nil || strings.Join(match[1:], "") == "" || strings.HasSuffix(text, "T") {
 		return 0, errDuration

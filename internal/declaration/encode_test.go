@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
@@ -203,12 +204,16 @@ func TestGoodDeclarationsReadTheSameAgain(t *testing.T) {
 
 // No text makes Parse panic. What is refused says why, on one line each, in order; what is accepted reads the same again.
 func FuzzParse(f *testing.F) {
-	for _, dir := range []string{"good", "bad"} {
-		for _, name := range fixtures(f, dir, ".yml", 8) {
-			text := string(readFile(f, "testdata", dir, name+".yml"))
-			f.Add(text, false)
-			f.Add(text, true)
-		}
+	var texts [][]byte
+	for _, name := range fixtures(f, "good", ".yml", 8) {
+		texts = append(texts, readFile(f, "testdata", "good", name+".yml"))
+	}
+	for _, bad := range badCases(f) {
+		texts = append(texts, bad.text)
+	}
+	for _, text := range texts {
+		f.Add(string(text), false)
+		f.Add(string(text), true)
 	}
 	f.Fuzz(func(t *testing.T, text string, isInline bool) {
 		declaration, err := Parse(Source{File: "f.yml", Text: []byte(text), Inline: isInline, Vault: inlineVault(isInline)})
@@ -220,11 +225,11 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func inlineVault(isInline bool) string {
+func inlineVault(isInline bool) *azure.Vault {
 	if isInline {
-		return "kv-input"
+		return &azure.Vault{Name: "kv-input"}
 	}
-	return ""
+	return nil
 }
 
 // checkProblems fails unless the error is Problems that can be printed, a line each, and lie in the text.

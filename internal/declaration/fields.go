@@ -30,12 +30,16 @@ func locate[T any](r *reader, n *strict.Node, value T) located[T] {
 
 // A field is one key of a mapping that is read into a T: how it is read, and what the reference and the schema say of it.
 type field[T any] struct {
-	name   string
-	shape  string // what it takes, for the reference: "text", "list of text"
-	schema string // a JSON Schema of its value
-	doc    string // one or two sentences
-	read   func(r *reader, n *strict.Node, into *T)
+	name    string
+	takes   string   // its value, for the reference: "text", "list of text"
+	schema  string   // the definition of its value in the JSON Schema
+	doc     string   // one or two sentences, in Markdown
+	notWith []string // the keys of the same mapping that exclude it, for the JSON Schema
+	read    func(r *reader, n *strict.Node, into *T)
 }
+
+// A noter notes the place of each value before it is read.
+type noter interface{ note(key string, at Place) }
 
 // readFields reads a mapping of known keys. It reports whether the node is a mapping at all.
 func readFields[T any](r *reader, n *strict.Node, what, remedy string, fields []field[T], into *T) bool {
@@ -47,8 +51,11 @@ func readFields[T any](r *reader, n *strict.Node, what, remedy string, fields []
 			r.Unknown(r.Place(entry.Key), "key", entry.Name(), " in "+what, namesOf(fields))
 		case strict.KindOf(entry.Value) == strict.Empty:
 			r.Refuse(r.Place(entry.Key), fmt.Sprintf("%s has no value", entry.Name()),
-				"expected "+fields[i].shape+", or leave the key out")
+				"expected "+fields[i].takes+", or leave the key out")
 		default:
+			if d, ok := any(into).(noter); ok {
+				d.note(entry.Name(), r.Place(entry.Value))
+			}
 			fields[i].read(r, entry.Value, into)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"keyvault-passwords/internal/declaration/internal/strict"
 )
@@ -42,33 +43,87 @@ func readFile(t testing.TB, path ...string) []byte {
 	return text
 }
 
-// Each bad file is refused with exactly the text beside it, at exactly the lines that it marks.
-func TestBadDeclarations(t *testing.T) {
-	names := fixtures(t, "bad", ".yml", 60)
-	for _, name := range names {
-		t.Run(name, func(t *testing.T) {
-			text := readFile(t, "testdata", "bad", name+".yml")
-			declaration, err := Parse(Source{File: "passwords.yml", Text: text})
-			problems, ok := errors.AsType[Problems](err)
-			if !ok || declaration != nil {
-				t.Fatalf("got declaration %v and error %v, want Problems alone", declaration, err)
+// A badCase is a declaration that is refused, and the error: the files NAME.yml and NAME.txt of an archive.
+type badCase struct {
+	name string
+	text []byte
+	want *txtar.File
+}
+
+// A badTopic is an archive of testdata/bad.
+type badTopic struct {
+	path    string
+	archive *txtar.Archive
+	cases   []badCase
+}
+
+// badTopics returns the archives of testdata/bad. All that is in them must be pairs, and no name may be there twice.
+func badTopics(t testing.TB) []badTopic {
+	t.Helper()
+	var topics []badTopic
+	seen := map[string]bool{}
+	for _, topic := range fixtures(t, "bad", ".txtar", 13) {
+		path := filepath.Join("testdata", "bad", topic+".txtar")
+		archive := txtar.Parse(readFile(t, path))
+		var cases []badCase
+		for i := 0; i < len(archive.Files); i += 2 {
+			name, ok := strings.CutSuffix(archive.Files[i].Name, ".yml")
+			if !ok || i+1 == len(archive.Files) || archive.Files[i+1].Name != name+".txt" || seen[name] {
+				t.Fatalf("%s: %s and what follows are no new pair of NAME.yml and NAME.txt", path, archive.Files[i].Name)
 			}
-			golden := filepath.Join("testdata", "bad", name+".txt")
-			if *update {
-				if err := os.WriteFile(golden, []byte(err.Error()+"\n"), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if diff := cmp.Diff(string(readFile(t, golden)), err.Error()+"\n"); diff != "" {
-				t.Errorf("the error is another than %s (-want +got):\n%s", golden, diff)
-			}
-			if got, want := linesOf(problems), marked(text); !slices.Equal(got, want) {
-				t.Errorf("the problems are at lines %v, and the file marks %v", got, want)
-			}
-		})
+			seen[name] = true
+			cases = append(cases, badCase{name: name, text: archive.Files[i].Data, want: &archive.Files[i+1]})
+		}
+		topics = append(topics, badTopic{path: path, archive: archive, cases: cases})
 	}
-	if diff := cmp.Diff(names, fixtures(t, "bad", ".txt", 60)); diff != "" {
-		t.Errorf("testdata/bad does not hold pairs (-.yml +.txt):\n%s", diff)
+	return topics
+}
+
+// badCases returns the cases of all topics.
+func badCases(t testing.TB) (cases []badCase) {
+	t.Helper()
+	const least = 166
+	for _, topic := range badTopics(t) {
+		cases = append(cases, topic.cases...)
+	}
+	if len(cases) < least {
+		t.Fatalf("testdata/bad has %d cases, want %d or more", len(cases), least)
+	}
+	return cases
+}
+
+// Each bad declaration is refused with exactly the text that follows it, at exactly the lines that it marks.
+func TestBadDeclarations(t *testing.T) {
+	count := 0
+	for _, topic := range badTopics(t) {
+		for _, bad := range topic.cases {
+			count++
+			t.Run(bad.name, func(t *testing.T) { checkBad(t, bad) })
+		}
+		if *update {
+			if err := os.WriteFile(topic.path, txtar.Format(topic.archive), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Logf("%d cases", count)
+}
+
+func checkBad(t *testing.T, bad badCase) {
+	declaration, err := Parse(Source{File: "passwords.yml", Text: bad.text})
+	problems, ok := errors.AsType[Problems](err)
+	if !ok || declaration != nil {
+		t.Fatalf("got declaration %v and error %v, want Problems alone", declaration, err)
+	}
+	got := err.Error() + "\n"
+	if *update {
+		bad.want.Data = []byte(got)
+	}
+	if diff := cmp.Diff(string(bad.want.Data), got); diff != "" {
+		t.Errorf("the error is another than %s (-want +got):\n%s", bad.want.Name, diff)
+	}
+	if got, want := linesOf(problems), marked(bad.text); !slices.Equal(got, want) {
+		t.Errorf("the problems are at lines %v, and the file marks %v", got, want)
 	}
 }
 
@@ -102,26 +157,27 @@ func marked(text []byte) []int {
 	return lines
 }
 
-// No two bad files are refused for the same reason: each is there for its own.
+// No two bad declarations are refused for the same reason: each is there for its own.
 func TestBadDeclarationsDiffer(t *testing.T) {
 	place := regexp.MustCompile(`(?m)^passwords\.yml(:\d+:\d+)?: `)
 	seen := map[string]string{}
-	for _, name := range fixtures(t, "bad", ".txt", 60) {
-		text := place.ReplaceAllString(string(readFile(t, "testdata", "bad", name+".txt")), "")
+	for _, bad := range badCases(t) {
+		text := place.ReplaceAllString(string(bad.want.Data), "")
 		if other, ok := seen[text]; ok {
-			t.Errorf("%s and %s are refused for the same reason", name, other)
+			t.Errorf("%s and %s are refused for the same reason", bad.name, other)
 		}
-		seen[text] = name
+		seen[text] = bad.name
 	}
 }
 
-// Every message reads FILE:LINE:COL: what is wrong; what was expected.
+// Every problem has a cause and a remedy: it reads FILE:LINE:COL: what is wrong; what was expected.
 func TestProblemsSayWhatWasExpected(t *testing.T) {
-	for _, name := range fixtures(t, "bad", ".txt", 60) {
-		for _, line := range strings.Split(strings.TrimSuffix(string(readFile(t, "testdata", "bad", name+".txt")), "\n"), "\n") {
-			text, want, ok := strings.Cut(line, "; ")
-			if !ok || text == "" || want == "" {
-				t.Errorf("%s: %q does not say what was expected", name, line)
+	for _, bad := range badCases(t) {
+		_, err := Parse(Source{File: "passwords.yml", Text: bad.text})
+		problems, _ := errors.AsType[Problems](err)
+		for _, p := range problems {
+			if p.Cause == "" || p.Remedy == "" || p.Act != "" {
+				t.Errorf("%s: %q does not say what was expected", bad.name, p)
 			}
 		}
 	}

@@ -52,11 +52,11 @@ func parseFile(t *testing.T, path string) *Declaration {
 }
 
 // inputVault is the input that an example leaves to its workflow; fixtures name their vaults themselves.
-func inputVault(path string) string {
+func inputVault(path string) *azure.Vault {
 	if filepath.Dir(path) == filepath.Join("testdata", "good") {
-		return ""
+		return nil
 	}
-	return "kv-input"
+	return &azure.Vault{Name: "kv-input"}
 }
 
 func parseTemplate(t *testing.T, text string) *composite.Template {
@@ -172,34 +172,64 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-func TestInputsStandOverTheDeclaration(t *testing.T) {
+func TestInputsOverrideTheDeclaration(t *testing.T) {
 	const text = "vault: https://kv-own.vault.azure.cn/\nsecrets: {a: default}\n"
-	parse := func(vault, cloudName string) (*Declaration, error) {
-		return Parse(Source{File: "passwords.yml", Text: []byte(text), Vault: vault, Cloud: cloudName})
+	parse := func(vault *azure.Vault, cloudName string) (*Declaration, error) {
+		source := Source{File: "passwords.yml", Text: []byte(text), Vault: vault}
+		if cloudName != "" {
+			cloud, err := azure.Parse(cloudName)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source.Cloud = &cloud
+		}
+		return Parse(source)
 	}
-	own, err := parse("", "")
-	if err != nil || own.Secrets[0].Vaults[0].Name != "kv-own" || own.Cloud.Name != "AzureChinaCloud" {
-		t.Errorf("without inputs: got %+v and error %v", own, err)
+	input, _ := azure.ParseVault("kv-input")
+	china, _ := azure.ParseVault("https://kv-input.vault.azure.cn")
+	for _, tt := range []struct {
+		name             string
+		vault            *azure.Vault
+		cloud            string
+		wantVault, wants string
+	}{
+		{name: "no input", wantVault: "kv-own", wants: "AzureChinaCloud"},
+		{name: "vault", vault: &input, wantVault: "kv-input", wants: "AzureCloud"},
+		{name: "vault with a cloud", vault: &china, wantVault: "kv-input", wants: "AzureChinaCloud"},
+		{name: "both", vault: &input, cloud: "AzureUSGovernment", wantVault: "kv-input", wants: "AzureUSGovernment"},
+		{name: "both, of one cloud", vault: &china, cloud: "AzureChinaCloud", wantVault: "kv-input", wants: "AzureChinaCloud"},
+	} {
+		d, err := parse(tt.vault, tt.cloud)
+		if err != nil || d.Secrets[0].Vaults[0].Name != tt.wantVault || d.Cloud.Name != tt.wants {
+			t.Errorf("%s: got %+v and error %v, want vault %s in %s", tt.name, d, err, tt.wantVault, tt.wants)
+		}
 	}
-	input, err := parse("kv-input", "")
-	if err != nil || input.Secrets[0].Vaults[0].Name != "kv-input" || input.Cloud.Name != "AzureCloud" {
-		t.Errorf("with the vault input: got %+v and error %v", input, err)
-	}
-	if _, err := parse("", "AzureCloud"); err == nil || err.Error() !=
+	if _, err := parse(nil, "AzureCloud"); err == nil || err.Error() !=
 		"passwords.yml:1:8: vault kv-own is in AzureChinaCloud, and the run is in AzureCloud; expected all vaults of a run in one cloud" {
-		t.Errorf("with the cloud input: got error %v", err)
+		t.Errorf("with another cloud: got error %v", err)
 	}
-	if _, err := parse("https://kv-input.vault.azure.cn", "azurecloud"); err == nil {
-		t.Error("a vault input of another cloud than the cloud input is accepted")
+}
+
+// A vault input that was refused is no missing vault, and hides no other mistake.
+func TestVaultRefused(t *testing.T) {
+	parse := func(secrets string, refused bool) error {
+		_, err := Parse(Source{File: "p.yml", Text: []byte("secrets: {a: " + secrets + "}\n"), VaultRefused: refused})
+		return err
 	}
-	if d, err := parse("kv-input", "azureusgovernment"); err != nil || d.Cloud.Name != "AzureUSGovernment" {
-		t.Errorf("with both inputs: got %+v and error %v", d, err)
+	if err := parse("default", true); err != nil {
+		t.Errorf("the refused vault is reported again: %v", err)
+	}
+	if err := parse("default", false); err == nil || !strings.Contains(err.Error(), "vault input") {
+		t.Errorf("without any vault: got error %v", err)
+	}
+	if err := parse("no-such-policy", true); err == nil || !strings.Contains(err.Error(), "unknown policy") {
+		t.Errorf("with another mistake: got error %v", err)
 	}
 }
 
 func TestInlineInput(t *testing.T) {
 	parse := func(text string) (*Declaration, error) {
-		return Parse(Source{File: "secrets", Text: []byte(text), Inline: true, Vault: "kv-app"})
+		return Parse(Source{File: "secrets", Text: []byte(text), Inline: true, Vault: &azure.Vault{Name: "kv-app"}})
 	}
 	got, err := parse("sql-admin-password: azure-sql\nredis-password: {policy: {length: 48}, expires: 90d}\nsecrets: {login: app}\n")
 	if err != nil || len(got.Secrets) != 3 || got.Secrets[1].Expires != 90*24*time.Hour {
@@ -231,7 +261,7 @@ func TestWholeDeclarationInline(t *testing.T) {
 func TestAfterThatNeverComes(t *testing.T) {
 	for after, want := range map[string]bool{"75d": true, "76d": false, "90d": false} {
 		text := "a: {expires: 90d, rotate: {after: " + after + ", before-expiry: 14d}}\n"
-		_, err := Parse(Source{File: "secrets", Text: []byte(text), Inline: true, Vault: "kv-app"})
+		_, err := Parse(Source{File: "secrets", Text: []byte(text), Inline: true, Vault: &azure.Vault{Name: "kv-app"}})
 		if (err == nil) != want {
 			t.Errorf("after %s of 90d less 14d: got error %v", after, err)
 		}

@@ -1,229 +1,309 @@
 package declaration
 
-import (
-	"keyvault-passwords/internal/declaration/internal/strict"
-)
+import "keyvault-passwords/internal/declaration/internal/strict"
 
-// The grammar: one table for each kind of mapping. A row holds a key, what the reference and the JSON Schema say of it,
-// and how it is read, so that neither can tell of a key that is not read, or leave one out.
+// The grammar: a table for each kind of mapping. A row has a key, what the reference and the JSON Schema say of it, and how
+// it is read, so that none of the three knows a key that another does not.
 
-// Bounds on texts, in characters.
+// Bounds on texts, in characters. The documentation of a key that has a bound of its own names it.
 const (
-	maxText    = 256  // where nothing else is said
+	maxText    = 256  // unless another bound applies
 	maxPattern = 4096 // of a pattern, or of rules
 	maxType    = 255  // of a content type: https://learn.microsoft.com/azure/key-vault/secrets/about-secrets
-	maxTag     = 256  // of a tag's name, and of its value: the least that Microsoft's texts give
-	maxTags    = 11   // Key Vault takes 15, and four are this action's
+	maxTag     = 256  // of a tag's name, and of its value: the lowest number that Microsoft's texts give
 )
 
 var topFields = []field[spec]{
-	{"vault", "text", `{"$ref": "#/definitions/vault-address"}`,
-		"The vault of every secret that names no other: its name, or its `https://` URL. The `vault` input stands over it.",
-		func(r *reader, n *strict.Node, s *spec) { s.vault = n }},
-	{"vaults", "mapping of names to vaults", `{"type": "object", "propertyNames": {"$ref": "#/definitions/name"}, "additionalProperties": {"$ref": "#/definitions/vault"}}`,
-		"Names for further vaults, for the `vaults` key of secrets.",
-		func(r *reader, n *strict.Node, s *spec) { s.vaults = n }},
-	{"policies", "mapping of names to policies", `{"type": "object", "propertyNames": {"$ref": "#/definitions/policy-name"}, "additionalProperties": {"$ref": "#/definitions/policy"}}`,
-		"Policies of your own. A preset's name cannot be taken.",
-		func(r *reader, n *strict.Node, s *spec) { s.policies = r.readPolicies(n) }},
-	{"secrets", "mapping of names to secrets", `{"$ref": "#/definitions/secrets"}`,
-		"The secrets: each name with a secret, or with a policy's name, or with nothing for the `default` policy.",
-		func(r *reader, n *strict.Node, s *spec) { s.secrets = r.readSecrets(n, "secrets") }},
+	{
+		name: "vault", takes: "text", schema: "vault-address",
+		doc: "The default vault, for secrets without `vaults`: its name, or its `https://` URL. " +
+			"The input `vault` overrides it.",
+		read: func(r *reader, n *strict.Node, s *spec) { s.vault = n },
+	},
+	{
+		name: "vaults", takes: "mapping of names to vaults", schema: "vaults",
+		doc:  "Names for further vaults. The key `vaults` of a secret refers to them.",
+		read: func(r *reader, n *strict.Node, s *spec) { s.vaults = n },
+	},
+	{
+		name: "policies", takes: "mapping of names to policies", schema: "policies",
+		doc:  "Your own policies. They cannot have the name of a preset.",
+		read: func(r *reader, n *strict.Node, s *spec) { s.policies = r.readPolicies(n) },
+	},
+	{
+		name: "secrets", takes: "mapping of names to secrets", schema: "secrets",
+		doc:  "The secrets: for each name a secret, the name of a policy, or nothing for the policy `default`.",
+		read: func(r *reader, n *strict.Node, s *spec) { s.secrets = r.readSecrets(n, "secrets") },
+	},
 }
 
 var vaultFields = []field[aliasSpec]{
-	{"name", "text", `{"$ref": "#/definitions/vault-address"}`,
-		"The vault: its name, or its `https://` URL.",
-		func(r *reader, n *strict.Node, a *aliasSpec) { a.vault, _ = r.readVault(n, "name") }},
-	{"tenant-id", "text", `{"$ref": "#/definitions/guid"}`,
-		"The Entra tenant of this vault's identity, a GUID. Absent: the run's.",
-		func(r *reader, n *strict.Node, a *aliasSpec) {
-			a.tenant = r.readGUID(n, "tenant-id")
-		}},
-	{"client-id", "text", `{"$ref": "#/definitions/guid"}`,
-		"The app registration or user-assigned identity for this vault, a GUID. Absent: the run's.",
-		func(r *reader, n *strict.Node, a *aliasSpec) {
-			a.client = r.readGUID(n, "client-id")
-		}},
+	{
+		name: "name", takes: "text", schema: "vault-address",
+		doc:  "The vault: its name, or its `https://` URL.",
+		read: func(r *reader, n *strict.Node, a *aliasSpec) { a.vault, _ = r.readVault(n, "name") },
+	},
+	{
+		name: "tenant-id", takes: "text", schema: "guid",
+		doc:  "The Entra tenant of the identity for this vault, a GUID. Default: the run's.",
+		read: func(r *reader, n *strict.Node, a *aliasSpec) { a.tenant = r.readGUID(n, "tenant-id") },
+	},
+	{
+		name: "client-id", takes: "text", schema: "guid",
+		doc:  "The app registration or user-assigned identity for this vault, a GUID. Default: the run's.",
+		read: func(r *reader, n *strict.Node, a *aliasSpec) { a.client = r.readGUID(n, "client-id") },
+	},
 }
 
 var secretFields = []field[secretSpec]{
-	{"policy", "policy, or its name", `{"$ref": "#/definitions/policy-use"}`,
-		"How the password is made: a preset, one of `policies`, or a policy. Absent: `default`.",
-		func(r *reader, n *strict.Node, s *secretSpec) { s.policy = r.readPolicyUse(n, "policy") }},
-	{"login", "text", `{"$ref": "#/definitions/text"}`,
-		"The account that the password is for. No generated part holds it, or three letters and digits in a row of it, case ignored.",
-		func(r *reader, n *strict.Node, s *secretSpec) { s.login = r.locateText(n, "login", maxText) }},
-	{"generate", "mapping of names to policies", `{"type": "object", "minProperties": 1, "propertyNames": {"$ref": "#/definitions/part-name"}, "additionalProperties": {"$ref": "#/definitions/policy-use"}}`,
-		"The generated parts of a `value` that has several. It stands in place of `policy`, which makes the one part `password`.",
-		func(r *reader, n *strict.Node, s *secretSpec) { s.readGenerate(r, n) }},
-	{"value", "text", `{"$ref": "#/definitions/template"}`,
-		"The value as a text with `${PART}` and `${login}` in it, each with filters where wanted: `${password|url}`. `$$` is a dollar. Absent: the one part.",
-		func(r *reader, n *strict.Node, s *secretSpec) { s.readValue(r, n) }},
-	{"content-type", "text", `{"allOf": [{"$ref": "#/definitions/text"}], "maxLength": 255}`,
-		"Key Vault's content type, at most 255 characters.",
-		func(r *reader, n *strict.Node, s *secretSpec) {
-			s.contentType, _ = r.Line(n, "content-type", maxType)
-		}},
-	{"tags", "mapping of text to text", `{"$ref": "#/definitions/tags"}`,
-		"Up to 11 tags, names and values of up to 256 characters. `generated-by`, `policy`, `operation` and `run` are the action's own.",
-		func(r *reader, n *strict.Node, s *secretSpec) { s.readTags(r, n) }},
-	{"expires", "duration", `{"$ref": "#/definitions/duration"}`,
-		"When each new version expires, from its making. Absent: never.",
-		func(r *reader, n *strict.Node, s *secretSpec) { s.expires = r.locateDuration(n, "expires") }},
-	{"not-before", "duration", `{"$ref": "#/definitions/duration"}`,
-		"From when on each new version is to be used, from its making. Absent: at once.",
-		func(r *reader, n *strict.Node, s *secretSpec) { s.notBefore = r.locateDuration(n, "not-before") }},
-	{"rotate", "mapping", `{"$ref": "#/definitions/rotate"}`,
-		"When the mode `rotate` makes a new version.",
-		func(r *reader, n *strict.Node, s *secretSpec) { s.readRotate(r, n) }},
-	{"superseded", "mapping", `{"$ref": "#/definitions/superseded"}`,
-		"What becomes of older versions that this action made, in the modes `rotate` and `force`. Absent: they stay as they are.",
-		func(r *reader, n *strict.Node, s *secretSpec) { s.readSuperseded(r, n) }},
-	{"vaults", "list of names", `{"type": "array", "minItems": 1, "uniqueItems": true, "items": {"$ref": "#/definitions/name"}}`,
-		"The vaults, of those under `vaults`, that hold the secret: the same value in each. Absent: the default vault.",
-		func(r *reader, n *strict.Node, s *secretSpec) { s.readVaults(r, n) }},
+	{
+		name: "policy", takes: "policy, or its name", schema: "policy-use", notWith: []string{"generate"},
+		doc:  "The policy of the password: a preset, the name of one of `policies`, or rules. Default: `default`.",
+		read: func(r *reader, n *strict.Node, s *secretSpec) { s.policy = r.readPolicyUse(n, "policy") },
+	},
+	{
+		name: "login", takes: "text", schema: "text",
+		doc: "The account that the password is for. No generated part contains it, or three consecutive letters and " +
+			"digits of it, case ignored.",
+		read: func(r *reader, n *strict.Node, s *secretSpec) { s.login = r.locateText(n, "login", maxText) },
+	},
+	{
+		name: "generate", takes: "mapping of names to policies", schema: "generate",
+		doc:  "The generated parts, if `value` has several. It replaces `policy`, which makes the one part `password`.",
+		read: func(r *reader, n *strict.Node, s *secretSpec) { s.readGenerate(r, n) },
+	},
+	{
+		name: "value", takes: "text", schema: "template",
+		doc: "The value as a text that refers to its parts: `${PART}` and `${login}`, with filters if needed: " +
+			"`${password|url}`. `$$` is a dollar. Default: the one part.",
+		read: func(r *reader, n *strict.Node, s *secretSpec) { s.readValue(r, n) },
+	},
+	{
+		name: "content-type", takes: "text", schema: "content-type",
+		doc:  "Key Vault's content type, at most 255 characters.",
+		read: func(r *reader, n *strict.Node, s *secretSpec) { s.contentType, _ = r.Line(n, "content-type", maxType) },
+	},
+	{
+		name: "tags", takes: "mapping of text to text", schema: "tags",
+		doc: "At most 9 tags, with names and values of at most 256 characters. The action's own tags are refused: " +
+			"`generated-by`, `policy`, `operation`, `run`, `login`, `applied`.",
+		read: func(r *reader, n *strict.Node, s *secretSpec) { s.readTags(r, n) },
+	},
+	{
+		name: "expires", takes: "duration", schema: "duration",
+		doc:  "How long after its creation a new version expires. Default: never.",
+		read: func(r *reader, n *strict.Node, s *secretSpec) { s.expires = r.locateDuration(n, "expires") },
+	},
+	{
+		name: "not-before", takes: "duration", schema: "duration",
+		doc:  "How long after its creation a new version becomes valid. Default: at once.",
+		read: func(r *reader, n *strict.Node, s *secretSpec) { s.notBefore = r.locateDuration(n, "not-before") },
+	},
+	{
+		name: "rotate", takes: "mapping", schema: "rotate",
+		doc:  "When mode `rotate` makes a new version.",
+		read: func(r *reader, n *strict.Node, s *secretSpec) { s.readRotate(r, n) },
+	},
+	{
+		name: "superseded", takes: "mapping", schema: "superseded",
+		doc: "What happens to older versions that this action made, in the modes `rotate` and `force`. " +
+			"Default: nothing.",
+		read: func(r *reader, n *strict.Node, s *secretSpec) { s.readSuperseded(r, n) },
+	},
+	{
+		name: "vaults", takes: "list of names", schema: "vault-names",
+		doc: "The vaults that store the secret, by their names under `vaults`: the same value in each. " +
+			"Default: the default vault.",
+		read: func(r *reader, n *strict.Node, s *secretSpec) { s.readVaults(r, n) },
+	},
 }
 
 var rotateFields = []field[rotateSpec]{
-	{"after", "duration", `{"$ref": "#/definitions/duration"}`,
-		"When the current version is so old.",
-		func(r *reader, n *strict.Node, s *rotateSpec) { s.after = r.locateDuration(n, "after") }},
-	{"before-expiry", "duration", `{"$ref": "#/definitions/duration"}`,
-		"When the current version expires within this time. It needs `expires`.",
-		func(r *reader, n *strict.Node, s *rotateSpec) { s.beforeExpiry = r.locateDuration(n, "before-expiry") }},
-	{"on-policy-change", "true or false", `{"type": "boolean"}`,
-		"When the current version was made to another policy than the declared one. Absent: false.",
-		func(r *reader, n *strict.Node, s *rotateSpec) { s.onPolicyChange = r.Boolean(n, "on-policy-change") }},
+	{
+		name: "after", takes: "duration", schema: "duration",
+		doc:  "A new version is due when the current one is this old.",
+		read: func(r *reader, n *strict.Node, s *rotateSpec) { s.after = r.locateDuration(n, "after") },
+	},
+	{
+		name: "before-expiry", takes: "duration", schema: "duration",
+		doc:  "A new version is due this long before the current one expires. Requires `expires`.",
+		read: func(r *reader, n *strict.Node, s *rotateSpec) { s.beforeExpiry = r.locateDuration(n, "before-expiry") },
+	},
+	{
+		name: "on-policy-change", takes: "true or false", schema: "boolean",
+		doc: "A new version is due when the current one was made to another policy than the declared one. " +
+			"Default: false.",
+		read: func(r *reader, n *strict.Node, s *rotateSpec) { s.onPolicyChange = r.Boolean(n, "on-policy-change") },
+	},
 }
 
 var supersededFields = []field[supersededSpec]{
-	{"disable-after", "duration", `{"$ref": "#/definitions/duration-or-none"}`,
-		"They are disabled once the current version is so old; `0h` for at once.",
-		func(r *reader, n *strict.Node, s *supersededSpec) { s.disableAfter = r.locateGrace(n, "disable-after") }},
+	{
+		name: "disable-after", takes: "duration", schema: "duration-or-none",
+		doc:  "Older versions are disabled when the current one is this old; `0h` means at once.",
+		read: func(r *reader, n *strict.Node, s *supersededSpec) { s.disableAfter = r.locateGrace(n, "disable-after") },
+	},
 }
+
+// The rules that a passphrase replaces, and the rules that either a passphrase or passwordrules replace.
+var (
+	notWithPhrase        = []string{"passphrase"}
+	notWithPhraseOrRules = []string{"passphrase", "rules"}
+)
 
 var policyFields = []field[policyDraft]{
-	rule("length", "number, or {min, max}", `{"$ref": "#/definitions/length"}`,
-		"How many characters, at most 512. Absent: 32, as in `default`.",
-		readLength),
-	rule("characters", "list of character sets", `{"type": "array", "minItems": 1, "items": {"$ref": "#/definitions/characters"}}`,
-		"The sets whose union is the alphabet; they may overlap. Absent: those of `default`, with its `first` where `first` is absent too.",
-		readCharacters),
-	rule("sets", "number", `{"type": "integer", "minimum": 1}`,
-		"At least so many of the sets of `characters` appear: 3 of 4, say.",
-		func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Sets, _ = r.readCount(n, "sets") }),
-	rule("exclude", "text", `{"$ref": "#/definitions/text"}`,
-		"These characters do not appear.",
-		func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Exclude, _ = r.Line(n, "exclude", maxText) }),
-	rule("exclude-ambiguous", "true or false", `{"type": "boolean"}`,
-		"Neither do those that are easily taken for one another: `0 O o 1 l I |`.",
-		func(r *reader, n *strict.Node, d *policyDraft) {
+	{
+		name: "length", takes: "number, or {min, max}", schema: "length", notWith: notWithPhraseOrRules,
+		doc:  "The number of characters, at most 512. Default: 32, as in `default`.",
+		read: readLength,
+	},
+	{
+		name: "characters", takes: "list of character sets", schema: "character-sets", notWith: notWithPhraseOrRules,
+		doc: "The character sets, which may overlap. The alphabet is their union. Default: those of `default`, " +
+			"with its `first` if `first` is absent too.",
+		read: readCharacters,
+	},
+	{
+		name: "sets", takes: "number", schema: "count", notWith: notWithPhraseOrRules,
+		doc:  "At least this many of the sets of `characters` appear: for example 3 of 4.",
+		read: func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Sets, _ = r.readCount(n, "sets") },
+	},
+	{
+		name: "exclude", takes: "text", schema: "text", notWith: notWithPhraseOrRules,
+		doc:  "These characters do not appear.",
+		read: func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Exclude, _ = r.Line(n, "exclude", maxText) },
+	},
+	{
+		name: "exclude-ambiguous", takes: "true or false", schema: "boolean", notWith: notWithPhraseOrRules,
+		doc: "Characters that are easily confused do not appear: `0 O o 1 l I |`.",
+		read: func(r *reader, n *strict.Node, d *policyDraft) {
 			d.policy.ExcludeAmbiguous = r.Boolean(n, "exclude-ambiguous")
-		}),
-	rule("first", "class, or list of classes", `{"$ref": "#/definitions/classes"}`,
-		"The first character is of this class, or of one of these.",
-		func(r *reader, n *strict.Node, d *policyDraft) { d.policy.First = r.readClasses(n, "first", d) }),
-	rule("last", "class, or list of classes", `{"$ref": "#/definitions/classes"}`,
-		"So is the last.",
-		func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Last = r.readClasses(n, "last", d) }),
-	rule("max-run", "number", `{"type": "integer", "minimum": 1}`,
-		"No character stands more often in a row. With 2, `aa` may appear and `aaa` may not; letter case matters.",
-		func(r *reader, n *strict.Node, d *policyDraft) { d.policy.MaxRun, _ = r.readCount(n, "max-run") }),
-	rule("max-sequence", "number", `{"type": "integer", "minimum": 1}`,
-		"No longer sequence of letters (case ignored) or of digits, up or down. With 3, `abc` and `321` may appear and `abcd` may not.",
-		func(r *reader, n *strict.Node, d *policyDraft) {
+		},
+	},
+	{
+		name: "first", takes: "class, or list of classes", schema: "classes", notWith: notWithPhraseOrRules,
+		doc:  "The first character is in this class, or in one of these.",
+		read: func(r *reader, n *strict.Node, d *policyDraft) { d.policy.First = r.readClasses(n, "first", d) },
+	},
+	{
+		name: "last", takes: "class, or list of classes", schema: "classes", notWith: notWithPhraseOrRules,
+		doc:  "The last character is in this class, or in one of these.",
+		read: func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Last = r.readClasses(n, "last", d) },
+	},
+	{
+		name: "max-run", takes: "number", schema: "count", notWith: notWithPhraseOrRules,
+		doc:  "No character appears more often in a row. With 2, `aa` may appear and `aaa` may not. Case matters.",
+		read: func(r *reader, n *strict.Node, d *policyDraft) { d.policy.MaxRun, _ = r.readCount(n, "max-run") },
+	},
+	{
+		name: "max-sequence", takes: "number", schema: "count", notWith: notWithPhrase,
+		doc: "No sequence of letters (case ignored) or of digits is longer, up or down. " +
+			"With 3, `abc` and `321` may appear and `abcd` may not.",
+		read: func(r *reader, n *strict.Node, d *policyDraft) {
 			d.policy.MaxSequence, _ = r.readCount(n, "max-sequence")
-		}),
-	rule("distinct", "true or false", `{"type": "boolean"}`,
-		"No character appears twice.",
-		func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Distinct = r.Boolean(n, "distinct") }),
-	rule("forbid", "list of text", `{"$ref": "#/definitions/texts"}`,
-		"None of these texts appears, case ignored.",
-		func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Forbid = r.readTexts(n, "forbid", d) }),
-	rule("forbid-patterns", "list of text", `{"$ref": "#/definitions/texts"}`,
-		"None of these patterns (RE2) matches anywhere; anchor a pattern to tie it to an end.",
-		func(r *reader, n *strict.Node, d *policyDraft) {
+		},
+	},
+	{
+		name: "distinct", takes: "true or false", schema: "boolean", notWith: notWithPhrase,
+		doc:  "No character appears twice.",
+		read: func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Distinct = r.Boolean(n, "distinct") },
+	},
+	{
+		name: "forbid", takes: "list of text", schema: "texts",
+		doc:  "None of these texts appears, case ignored.",
+		read: func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Forbid = r.readTexts(n, "forbid", d) },
+	},
+	{
+		name: "forbid-patterns", takes: "list of text", schema: "texts",
+		doc: "None of these patterns (RE2) matches anywhere. `^` and `$` restrict a pattern to the start and the end.",
+		read: func(r *reader, n *strict.Node, d *policyDraft) {
 			d.policy.ForbidPatterns = r.readTexts(n, "forbid-patterns", d)
-		}),
-	rule("dictionary", "text", `{"enum": ["english"]}`,
-		"No word of four letters or more of this list appears, case ignored. `english` is the one there is. An entropy shown as `>=` is a lower bound: not every word could be counted.",
-		readDictionary),
-	rule("min-entropy", "number", `{"type": "number", "exclusiveMinimum": 0}`,
-		"In bits: a policy of fewer is refused. Absent: 64, or the preset's own.",
-		readBits),
-	rule("passphrase", "mapping", `{"$ref": "#/definitions/passphrase"}`,
-		"Words in place of characters. It stands alone but for `forbid` and `min-entropy`.",
-		readPassphrase),
-	rule("rules", "text", `{"$ref": "#/definitions/long-text"}`,
-		"A `passwordrules` text as Apple and browsers define it. It stands in place of `length` to `max-run`.",
-		func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Rules, _ = r.Line(n, "rules", maxPattern) }),
+		},
+	},
+	{
+		name: "dictionary", takes: "text", schema: "dictionary",
+		doc: "No word of four or more letters from this list appears, case ignored. `english` is the only list. " +
+			"If not every word can be counted, the entropy is a lower bound and is shown with `>=`.",
+		read: readDictionary,
+	},
+	{
+		name: "min-entropy", takes: "number", schema: "bits",
+		doc: "In bits. A policy with less entropy is refused. Default: 64, or the preset's own.",
+		read: func(r *reader, n *strict.Node, d *policyDraft) {
+			d.policy.MinEntropy, _ = r.Decimal(n, "min-entropy", "expected a number of bits above 0, such as 100")
+		},
+	},
+	{
+		name: "passphrase", takes: "mapping", schema: "passphrase",
+		doc:  "Words instead of characters. Of the other rules, only `forbid` and `min-entropy` go with it.",
+		read: readPassphrase,
+	},
+	{
+		name: "rules", takes: "text", schema: "long-text", notWith: notWithPhrase,
+		doc:  "A `passwordrules` text, as Apple and browsers define it. It replaces the rules from `length` to `max-run`.",
+		read: func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Rules, _ = r.Line(n, "rules", maxPattern) },
+	},
 }
 
-// rule is a row of policyFields: the place of its value is noted before it is read.
-func rule(name, shape, schema, doc string, read func(*reader, *strict.Node, *policyDraft)) field[policyDraft] {
-	return field[policyDraft]{name, shape, schema, doc, func(r *reader, n *strict.Node, d *policyDraft) {
-		d.places[name] = r.Place(n)
-		read(r, n, d)
-	}}
-}
-
-var lengthFields = []field[policyDraft]{
-	rule("min", "number", `{"type": "integer", "minimum": 1}`, "The least.",
-		func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Length.Min, _ = r.readCount(n, "length.min") }),
-	rule("max", "number", `{"type": "integer", "minimum": 1}`, "The most.",
-		func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Length.Max, _ = r.readCount(n, "length.max") }),
+var lengthFields = []field[lengthDraft]{
+	{
+		name: "min", takes: "number", schema: "count",
+		doc:  "The least number of characters.",
+		read: func(r *reader, n *strict.Node, l *lengthDraft) { l.policy.Length.Min, _ = r.readCount(n, "length.min") },
+	},
+	{
+		name: "max", takes: "number", schema: "count",
+		doc:  "The greatest number of characters.",
+		read: func(r *reader, n *strict.Node, l *lengthDraft) { l.policy.Length.Max, _ = r.readCount(n, "length.max") },
+	},
 }
 
 var charsetFields = []field[charsetDraft]{
-	{"from", "class", `{"$ref": "#/definitions/class"}`,
-		"A named class. Each set has one of `from` and `chars`.",
-		func(r *reader, n *strict.Node, s *charsetDraft) {
-			s.note(r, n, "from")
-			s.charset.From, _ = r.readClass(n, "from")
-		}},
-	{"chars", "text", `{"$ref": "#/definitions/text"}`,
-		"The characters themselves.",
-		func(r *reader, n *strict.Node, s *charsetDraft) {
-			s.note(r, n, "chars")
-			s.charset.Chars, _ = r.Line(n, "chars", maxText)
-		}},
-	{"min", "number", `{"type": "integer", "minimum": 0}`,
-		"At least so many characters are of this set. Absent: 0.",
-		func(r *reader, n *strict.Node, s *charsetDraft) {
-			s.note(r, n, "min")
-			s.charset.Min, _ = r.Integer(n, "min", 0)
-		}},
-	{"max", "number", `{"type": "integer", "minimum": 0}`,
-		"At most so many. Absent: any number.",
-		func(r *reader, n *strict.Node, s *charsetDraft) {
-			s.note(r, n, "max")
+	{
+		name: "from", takes: "class", schema: "class",
+		doc:  "A named class. Each set has either `from` or `chars`.",
+		read: func(r *reader, n *strict.Node, s *charsetDraft) { s.charset.From, _ = r.readClass(n, "from") },
+	},
+	{
+		name: "chars", takes: "text", schema: "text",
+		doc:  "The characters themselves.",
+		read: func(r *reader, n *strict.Node, s *charsetDraft) { s.charset.Chars, _ = r.Line(n, "chars", maxText) },
+	},
+	{
+		name: "min", takes: "number", schema: "number",
+		doc:  "At least this many characters are in this set. Default: 0.",
+		read: func(r *reader, n *strict.Node, s *charsetDraft) { s.charset.Min, _ = r.Integer(n, "min", 0) },
+	},
+	{
+		name: "max", takes: "number", schema: "number",
+		doc: "At most this many. Default: no limit.",
+		read: func(r *reader, n *strict.Node, s *charsetDraft) {
 			if most, ok := r.Integer(n, "max", 0); ok {
 				s.charset.Max = &most
 			}
-		}},
+		},
+	},
 }
 
 var passphraseFields = []field[phraseDraft]{
-	{"words", "number", `{"type": "integer", "minimum": 1}`,
-		"How many words, at most 64, of the EFF's list of 7,776: 12.9 bits each.",
-		func(r *reader, n *strict.Node, p *phraseDraft) {
-			p.note(r, n, "words")
-			p.Words, _ = r.readCount(n, "words")
-		}},
-	{"separator", "text", `{"$ref": "#/definitions/printable"}`,
-		"What stands between words; `\"\"` for nothing. Absent: a hyphen.",
-		func(r *reader, n *strict.Node, p *phraseDraft) { p.note(r, n, "separator"); p.readSeparator(r, n) }},
-	{"capitalize", "true or false", `{"type": "boolean"}`,
-		"Each word begins with an upper-case letter. Absent: false.",
-		func(r *reader, n *strict.Node, p *phraseDraft) {
-			p.note(r, n, "capitalize")
-			p.Capitalize = r.Boolean(n, "capitalize")
-		}},
-	{"digit", "true or false", `{"type": "boolean"}`,
-		"One digit ends one of the words. Absent: false.",
-		func(r *reader, n *strict.Node, p *phraseDraft) {
-			p.note(r, n, "digit")
-			p.Digit = r.Boolean(n, "digit")
-		}},
+	{
+		name: "words", takes: "number", schema: "count",
+		doc:  "The number of words, at most 64, from the EFF's list of 7,776: 12.9 bits each.",
+		read: func(r *reader, n *strict.Node, p *phraseDraft) { p.Words, _ = r.readCount(n, "words") },
+	},
+	{
+		name: "separator", takes: "text", schema: "printable",
+		doc:  "The text between words; `\"\"` for none. Default: a hyphen.",
+		read: func(r *reader, n *strict.Node, p *phraseDraft) { p.readSeparator(r, n) },
+	},
+	{
+		name: "capitalize", takes: "true or false", schema: "boolean",
+		doc:  "Each word begins with an upper-case letter. Default: false.",
+		read: func(r *reader, n *strict.Node, p *phraseDraft) { p.Capitalize = r.Boolean(n, "capitalize") },
+	},
+	{
+		name: "digit", takes: "true or false", schema: "boolean",
+		doc:  "One digit is appended to one of the words. Default: false.",
+		read: func(r *reader, n *strict.Node, p *phraseDraft) { p.Digit = r.Boolean(n, "digit") },
+	},
 }

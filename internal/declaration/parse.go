@@ -117,25 +117,19 @@ type resolver struct {
 	vault        *Vault // of secrets that name none; nil if there is none
 	vaultRefused bool   // that there is none has been said
 	cloud        *azure.Cloud
-	compiled     map[string]compiled
+	compiled     map[policyKey]compiled
 	fingerprints map[*password.Set]string
 }
 
 // resolve looks up every reference. Its result is of use only if there are no problems.
 func (r *reader) resolve(s spec, source Source) *Declaration {
 	res := &resolver{
-		reader: r, policies: s.policies, named: presets(), aliases: map[string]Vault{}, vaultRefused: s.misspelt,
-		compiled: map[string]compiled{}, fingerprints: map[*password.Set]string{},
+		reader: r, policies: s.policies, named: presets(), aliases: map[string]Vault{},
+		vaultRefused: s.misspelt || source.VaultRefused, cloud: source.Cloud,
+		compiled: map[policyKey]compiled{}, fingerprints: map[*password.Set]string{},
 	}
 	maps.Copy(res.named, s.policies)
 	res.policyNames = slices.Concat(slices.Sorted(maps.Keys(s.policies)), password.Presets())
-	if source.Cloud != "" {
-		known, err := azure.Parse(source.Cloud)
-		if err != nil {
-			r.Refuse(Place{}, "input cloud: "+err.Error(), "")
-		}
-		res.cloud = &known
-	}
 	res.readDefault(s.vault, source.Vault)
 	if s.vaults != nil {
 		res.readAliases(s.vaults)
@@ -197,7 +191,10 @@ func (r *resolver) parts(s *secretSpec) []Part {
 func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part {
 	switch draft := use.value.draft; {
 	case draft != nil && draft.sound:
-		return Part{name, inline, withLogin(draft.policy, s.login.value), r.compileInline(draft, s)}
+		return Part{
+			Name: name, Policy: inline, Set: r.compileInline(draft, s),
+			Rules: withLogin(draft.policy, s.login.value),
+		}
 	case use.given() && use.value.name == "":
 		return Part{Name: name} // what is wrong was said while it was read
 	}
@@ -212,8 +209,10 @@ func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part
 	if !ok || !draft.sound {
 		return Part{Name: name}
 	}
-	rules := withLogin(draft.policy, s.login.value)
-	return Part{name, policy, rules, r.compileNamed(policy, rules, at, s)}
+	return Part{
+		Name: name, Policy: policy, Set: r.compileNamed(draft, at, s),
+		Rules: withLogin(draft.policy, s.login.value),
+	}
 }
 
 // presets returns the presets as if they stood under policies.
@@ -221,7 +220,7 @@ func presets() map[string]*policyDraft {
 	drafts := map[string]*policyDraft{}
 	for _, name := range password.Presets() {
 		policy, ok := password.Preset(name)
-		drafts[name] = &policyDraft{name: name, policy: policy, sound: ok}
+		drafts[name] = &policyDraft{name: name, source: name, policy: policy, sound: ok}
 	}
 	return drafts
 }
@@ -241,14 +240,14 @@ func (r *resolver) compileInline(draft *policyDraft, s *secretSpec) *password.Se
 
 // compileNamed compiles a policy that stands elsewhere, with the secret's login: what is wrong is wrong here, since the
 // policy alone has been found sound.
-func (r *resolver) compileNamed(name string, policy password.Policy, at Place, s *secretSpec) *password.Set {
-	set, err := r.compile("named "+name+" "+policy.Login, policy)
+func (r *resolver) compileNamed(draft *policyDraft, at Place, s *secretSpec) *password.Set {
+	set, err := r.compile(draft, s.login.value)
 	if err != nil {
 		if s.login.given() {
 			at = s.login.place
 		}
 		for _, p := range problemsOf(err) {
-			r.Refuse(at, fmt.Sprintf("policy %s with this login: %s", name, p.Text), p.Want)
+			r.Refuse(at, fmt.Sprintf("policy %s with this login: %s", draft.name, p.Text), p.Want)
 		}
 	}
 	return set
@@ -389,5 +388,5 @@ func (r *resolver) policyTag(s Secret) lifecycle.PolicyTag {
 		write(part.Name)
 		write(r.fingerprints[part.Set])
 	}
-	return lifecycle.NewPolicyTag("composite", hex.EncodeToString(hash.Sum(nil))[:fingerprintLen])
+	return lifecycle.NewPolicyTag(compositeTag, hex.EncodeToString(hash.Sum(nil))[:fingerprintLen])
 }

@@ -1,7 +1,6 @@
 package declaration
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,13 +17,16 @@ type policyDraft struct {
 	name   string // under policies; "inline" elsewhere
 	place  Place
 	policy password.Policy
+	source string           // identifies the policy: a preset's name, or the content of the mapping
 	places map[string]Place // of values by their path, as password.Problem names them: "characters[2].min"
 	sound  bool             // nothing was wrong while it was read
 }
 
-// inline is the name of a policy that has none. No policy under policies may be called so, or composite: the policy tag
-// of a version tells them apart by it.
-const inline = "inline"
+// Names in a policy tag of what has no name under policies. No policy there may have one of them.
+const (
+	inline       = "inline"
+	compositeTag = "composite"
+)
 
 // A policyUse is a policy where it is used: by name, or inline.
 type policyUse struct {
@@ -50,12 +52,19 @@ func (r *reader) readPolicyUse(n *strict.Node, what string) located[policyUse] {
 
 // readPolicy reads a mapping of rules.
 func (r *reader) readPolicy(n *strict.Node, name string) *policyDraft {
-	draft := &policyDraft{name: name, place: r.Place(n), places: map[string]Place{}}
+	draft := &policyDraft{name: name, place: r.Place(n), source: strict.Content(n), places: map[string]Place{}}
 	before := r.Found()
 	readFields(r, n, "a policy", "expected a mapping of rules, such as {length: 32}", policyFields, draft)
 	draft.sound = r.Found() == before
 	return draft
 }
+
+func (d *policyDraft) note(key string, at Place) { d.places[key] = at }
+
+// A lengthDraft is a length while it is read.
+type lengthDraft struct{ *policyDraft }
+
+func (l *lengthDraft) note(key string, at Place) { l.places["length."+key] = at }
 
 // readLength reads a number of characters, or {min, max}.
 func readLength(r *reader, n *strict.Node, d *policyDraft) {
@@ -66,7 +75,7 @@ func readLength(r *reader, n *strict.Node, d *policyDraft) {
 		return
 	}
 	before := r.Found()
-	readFields(r, n, "length", "expected a number or {min, max}", lengthFields, d)
+	readFields(r, n, "length", "expected a number or {min, max}", lengthFields, &lengthDraft{d})
 	if r.Found() == before && (d.policy.Length.Min == 0 || d.policy.Length.Max == 0) {
 		r.Refuse(r.Place(n), "length has only one end", "expected both, as in {min: 24, max: 40}, or one number")
 	}
@@ -110,9 +119,7 @@ type charsetDraft struct {
 	draft   *policyDraft
 }
 
-func (s *charsetDraft) note(r *reader, n *strict.Node, key string) {
-	s.draft.places[s.path+"."+key] = r.Place(n)
-}
+func (s *charsetDraft) note(key string, at Place) { s.draft.places[s.path+"."+key] = at }
 
 // readDictionary reads the name of a dictionary.
 func readDictionary(r *reader, n *strict.Node, d *policyDraft) {
@@ -140,9 +147,7 @@ type phraseDraft struct {
 	draft *policyDraft
 }
 
-func (p *phraseDraft) note(r *reader, n *strict.Node, key string) {
-	p.draft.places["passphrase."+key] = r.Place(n)
-}
+func (p *phraseDraft) note(key string, at Place) { p.draft.places["passphrase."+key] = at }
 
 // readClass reads the name of a character class.
 func (r *reader) readClass(n *strict.Node, what string) (string, bool) {
@@ -196,18 +201,13 @@ func (r *reader) readCount(n *strict.Node, what string) (int, bool) {
 	return number, ok
 }
 
-// readBits reads min-entropy.
-func readBits(r *reader, n *strict.Node, d *policyDraft) {
-	d.policy.MinEntropy, _ = r.Decimal(n, "min-entropy", "expected a number of bits above 0, such as 100")
-}
-
 // readPolicies reads the mapping under policies.
 func (r *reader) readPolicies(n *strict.Node) map[string]*policyDraft {
 	policies := map[string]*policyDraft{}
 	entries, _ := r.Entries(n, "policies", "expected a mapping of names to policies")
 	for _, entry := range entries {
 		name := entry.Name()
-		if _, taken := password.Preset(name); taken || name == inline || name == "composite" {
+		if _, taken := password.Preset(name); taken || name == inline || name == compositeTag {
 			r.Refuse(r.Place(entry.Key), fmt.Sprintf("policy name %q is taken", name), "expected a name that is neither a preset's, inline nor composite")
 		} else if !strict.IsName(name) {
 			r.Refuse(r.Place(entry.Key), fmt.Sprintf("%q is not a policy name", strict.Clip(name)), aliasWant)
@@ -221,17 +221,22 @@ func (r *reader) readPolicies(n *strict.Node) map[string]*policyDraft {
 // a tag of at most 256 characters.
 const aliasWant = "expected a letter, then up to 63 letters, digits, hyphens and underscores"
 
-// compiled is what became of a policy.
+// A policyKey identifies a policy with a login.
+type policyKey struct{ source, login string }
+
+// compiled is the result of compiling a policy.
 type compiled struct {
 	set *password.Set
 	err error
 }
 
-// compile compiles a policy once for all secrets that use it. The key stands for the policy and its login.
-func (r *resolver) compile(key string, policy password.Policy) (*password.Set, error) {
+// compile compiles a policy with a login, once for all secrets that have both. A policy written out in many secrets is
+// one too.
+func (r *resolver) compile(draft *policyDraft, login string) (*password.Set, error) {
+	key := policyKey{source: draft.source, login: login}
 	done, ok := r.compiled[key]
 	if !ok {
-		if done.set, done.err = password.Compile(policy); done.err == nil {
+		if done.set, done.err = password.Compile(withLogin(draft.policy, login)); done.err == nil {
 			r.fingerprints[done.set] = done.set.Fingerprint()
 		}
 		r.compiled[key] = done
@@ -250,14 +255,7 @@ func (r *resolver) checkPolicies() {
 
 // compileDraft compiles a policy with a login, and notes what is wrong at the keys concerned.
 func (r *resolver) compileDraft(draft *policyDraft, login string) *password.Set {
-	policy := draft.policy
-	policy.Login = login
-	text, err := json.Marshal(policy) // equal texts are equal policies: a Policy is plain data
-	if err != nil {
-		r.Refuse(draft.place, "the policy cannot be compared with others: "+err.Error(), "")
-		return nil
-	}
-	set, err := r.compile("inline "+string(text), policy)
+	set, err := r.compile(draft, login)
 	if err != nil {
 		draft.sound = false
 		for _, p := range problemsOf(err) {

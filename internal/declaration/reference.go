@@ -39,7 +39,7 @@ func Grammar() []Mapping {
 func keysOf[T any](fields []field[T]) []Key {
 	var keys []Key
 	for _, f := range fields {
-		keys = append(keys, Key{f.name, f.shape, f.doc})
+		keys = append(keys, Key{Name: f.name, Takes: f.takes, Doc: f.doc})
 	}
 	return keys
 }

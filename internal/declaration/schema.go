@@ -8,39 +8,24 @@ import (
 	"slices"
 	"strings"
 
+	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
 	"keyvault-passwords/internal/declaration/internal/strict"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
 
-// Schema returns the JSON Schema of a declaration, for editors, made from the tables that the declaration is read by.
-// The file schema.json beside this one holds it. It is of draft 7, which editors know best.
+// Schema returns the JSON Schema of a declaration, for editors, made from the tables of the grammar. The file schema.json
+// beside this one holds it. It is of draft 7, which editors support best.
 //
-// It refuses most of what Parse refuses. It cannot tell references without an object, policies that nothing satisfies,
-// and durations that contradict each other.
+// It refuses most of what Parse refuses. It cannot find references to what is not declared, policies that nothing
+// satisfies, and durations that contradict each other.
 func Schema() ([]byte, error) {
-	definitions := definitions()
-	definitions["secrets"] = object{
-		"type": "object", "minProperties": 1,
-		"propertyNames":        object{"pattern": secretName.String()},
-		"additionalProperties": anyOf(object{"type": "null"}, ref("policy-reference"), ref("secret")),
-	}
-	definitions["vault"] = mapping(vaultFields, object{"required": []string{"name"}})
-	definitions["policy"] = mapping(policyFields, policyRules())
-	definitions["length"] = anyOf(object{"type": "integer", "minimum": 1}, mapping(lengthFields, object{"required": []string{"min", "max"}}))
-	definitions["characters"] = mapping(charsetFields, object{"oneOf": []object{{"required": []string{"from"}}, {"required": []string{"chars"}}}})
-	definitions["passphrase"] = mapping(passphraseFields, object{"required": []string{"words"}})
-	definitions["secret"] = mapping(secretFields, secretRules())
-	definitions["rotate"] = mapping(rotateFields, object{"anyOf": []object{
-		{"required": []string{"after"}}, {"required": []string{"before-expiry"}},
-		{"required": []string{"on-policy-change"}, "properties": object{"on-policy-change": object{"const": true}}},
-	}})
-	definitions["superseded"] = mapping(supersededFields, object{"required": []string{"disable-after"}})
 	schema := mapping(topFields, object{
 		"$schema":     "http://json-schema.org/draft-07/schema#",
 		"title":       "Declaration of keyvault-passwords",
 		"required":    []string{"secrets"},
-		"definitions": definitions,
+		"definitions": definitions(),
 	})
 	return encode(schema)
 }
@@ -52,69 +37,137 @@ func ref(definition string) object { return object{"$ref": "#/definitions/" + de
 
 func anyOf(schemas ...object) object { return object{"anyOf": schemas} }
 
+func required(keys ...string) object { return object{"required": keys} }
+
 // mapping returns the schema of a mapping of these keys, with further rules.
 func mapping[T any](fields []field[T], rules object) object {
 	properties := object{}
 	for _, f := range fields {
-		properties[f.name] = object{"description": f.doc, "allOf": []json.RawMessage{json.RawMessage(f.schema)}}
+		properties[f.name] = object{"description": f.doc, "allOf": []object{ref(f.schema)}}
 	}
 	schema := object{"type": "object", "additionalProperties": false, "properties": properties}
 	maps.Copy(schema, rules)
 	return schema
 }
 
-// definitions returns the schemas of texts, numbers and lists, and of names.
-func definitions() object {
-	const controls = `\x00-\x1f\x7f-\x9f`
-	text := func(most int) object {
-		return object{"type": "string", "minLength": 1, "maxLength": most, "pattern": "^[^" + controls + "]*$"}
+// exclusions returns a rule for each key that excludes others.
+func exclusions[T any](fields []field[T]) (rules []object) {
+	for _, key := range namesOf(fields) {
+		var excluded []object
+		for _, f := range fields {
+			if slices.Contains(f.notWith, key) {
+				excluded = append(excluded, required(f.name))
+			}
+		}
+		if excluded != nil {
+			rules = append(rules, object{"if": required(key), "then": object{"not": anyOf(excluded...)}})
+		}
 	}
-	name := object{"type": "string", "pattern": strict.NamePattern}
-	taken := append(password.Presets(), inline, "composite")
-	return object{
-		"text":             text(maxText),
-		"long-text":        text(maxPattern),
-		"printable":        object{"type": "string", "pattern": "^[^" + controls + "]*$"},
-		"texts":            object{"type": "array", "minItems": 1, "items": ref("long-text")},
-		"name":             name,
-		"policy-name":      object{"allOf": []object{name}, "not": object{"enum": taken}},
-		"part-name":        object{"allOf": []object{name}, "not": object{"const": composite.Login}},
-		"policy-reference": anyOf(object{"enum": password.Presets()}, object{"type": "string", "pattern": strict.NamePattern}),
-		"policy-use":       anyOf(ref("policy-reference"), ref("policy")),
-		"class":            object{"enum": password.Classes()},
-		"classes":          anyOf(ref("class"), object{"type": "array", "minItems": 1, "items": ref("class")}),
-		"guid":             object{"type": "string", "pattern": guid.String()},
-		"vault-address":    vaultAddress(),
-		"tags": object{
-			"type": "object", "maxProperties": maxTags, "propertyNames": tagName(text(maxTag)),
-			"additionalProperties": object{"allOf": []object{ref("printable")}, "maxLength": maxTag},
-		},
+	return rules
+}
+
+// definitions returns the schema of each kind of value. The rows of the grammar name them.
+func definitions() object {
+	definitions := object{
+		"boolean":    object{"type": "boolean"},
+		"count":      object{"type": "integer", "minimum": 1},
+		"number":     object{"type": "integer", "minimum": 0},
+		"bits":       object{"type": "number", "exclusiveMinimum": 0},
+		"class":      object{"enum": password.Classes()},
+		"classes":    anyOf(ref("class"), listOf(ref("class"))),
+		"dictionary": object{"enum": password.Dictionaries()},
+
 		"duration":         duration("[1-9]"),
 		"duration-or-none": duration("[0-9]"),
-		"template":         template(),
+
+		"length":         anyOf(ref("count"), mapping(lengthFields, required("min", "max"))),
+		"characters":     mapping(charsetFields, object{"oneOf": []object{required("from"), required("chars")}}),
+		"character-sets": listOf(ref("characters")),
+		"passphrase":     mapping(passphraseFields, required("words")),
+		"policy":         mapping(policyFields, object{"allOf": exclusions(policyFields)}),
+
+		"policy-reference": anyOf(object{"enum": password.Presets()}, ref("name")),
+		"policy-use":       anyOf(ref("policy-reference"), ref("policy")),
+
+		"generate":   withOne(mapOf("part-name", "policy-use")),
+		"secret":     mapping(secretFields, secretRules()),
+		"superseded": mapping(supersededFields, required("disable-after")),
+		"rotate":     mapping(rotateFields, anyOf(required("after"), required("before-expiry"), onPolicyChange())),
+		"secrets": withOne(object{
+			"type":                 "object",
+			"propertyNames":        object{"pattern": secretNamePattern},
+			"additionalProperties": anyOf(object{"type": "null"}, ref("policy-reference"), ref("secret")),
+		}),
+
+		"vault":    mapping(vaultFields, required("name")),
+		"vaults":   mapOf("name", "vault"),
+		"policies": mapOf("policy-name", "policy"),
+	}
+	maps.Copy(definitions, textDefinitions())
+	return definitions
+}
+
+// textDefinitions returns the schemas of texts, names and tags.
+func textDefinitions() object {
+	const printable = `^[^\x00-\x1f\x7f-\x9f]*$`
+	text := func(most int) object {
+		return object{"type": "string", "minLength": 1, "maxLength": most, "pattern": printable}
+	}
+	name := object{"type": "string", "pattern": strict.NamePattern}
+	taken := append(password.Presets(), inline, compositeTag)
+	return object{
+		"text":          text(maxText),
+		"long-text":     text(maxPattern),
+		"texts":         listOf(ref("long-text")),
+		"printable":     object{"type": "string", "pattern": printable},
+		"content-type":  text(maxType),
+		"template":      template(),
+		"name":          name,
+		"policy-name":   object{"allOf": []object{name}, "not": object{"enum": taken}},
+		"part-name":     object{"allOf": []object{name}, "not": object{"const": composite.Login}},
+		"guid":          object{"type": "string", "pattern": azure.IDPattern},
+		"vault-address": vaultAddress(),
+		"vault-names":   object{"type": "array", "minItems": 1, "uniqueItems": true, "items": ref("name")},
+		"tags": object{
+			"type": "object", "maxProperties": lifecycle.MaxUserTags, "propertyNames": tagName(text(maxTag)),
+			"additionalProperties": object{"allOf": []object{ref("printable")}, "maxLength": maxTag},
+		},
 	}
 }
 
-// duration returns the schema of a duration that holds such a digit.
+// listOf returns the schema of a list of one or more items.
+func listOf(item object) object { return object{"type": "array", "minItems": 1, "items": item} }
+
+// mapOf returns the schema of a mapping whose keys and values have these definitions.
+func mapOf(key, value string) object {
+	return object{"type": "object", "propertyNames": ref(key), "additionalProperties": ref(value)}
+}
+
+// withOne adds to the schema of a mapping that it has a key.
+func withOne(mapping object) object {
+	mapping["minProperties"] = 1
+	return mapping
+}
+
+// duration returns the schema of a duration that has such a digit.
 func duration(digit string) object {
 	return object{"type": "string", "allOf": []object{
-		{"pattern": "(" + plainDuration.String() + ")|(" + isoDuration.String() + ")"}, {"pattern": digit}, {"pattern": "[^T]$"},
+		{"pattern": "(" + plainDuration + ")|(" + isoDuration + ")"}, {"pattern": digit}, {"pattern": "[^T]$"},
 	}}
 }
 
-// vaultAddress returns the schema of a vault's name or URL; see package cloud.
+// vaultAddress returns the schema of a vault's name or URL.
 func vaultAddress() object {
-	const name = "[A-Za-z](-?[A-Za-z0-9]){2,23}"
 	return anyOf(
-		object{"type": "string", "pattern": "^" + name + "$", "maxLength": 24},
-		object{"type": "string", "pattern": "^https://" + name + `\.vault\.(azure\.net|usgovcloudapi\.net|azure\.cn)/?$`},
+		object{"type": "string", "pattern": "^" + azure.VaultNamePattern + "$", "maxLength": azure.MaxVaultName},
+		object{"type": "string", "pattern": azure.VaultURLPattern()},
 	)
 }
 
-// tagName returns the schema of a tag's name: a text that is not one of the action's own tags in any letter case.
+// tagName returns the schema of a tag's name: a text that is none of the action's own tags, letter case ignored.
 func tagName(text object) object {
 	var own []string
-	for _, name := range ownTags {
+	for _, name := range lifecycle.OwnTags() {
 		var pattern strings.Builder
 		for _, c := range name {
 			if upper := strings.ToUpper(string(c)); upper != string(c) {
@@ -131,63 +184,46 @@ func tagName(text object) object {
 
 // template returns the schema of a composite's template.
 func template() object {
-	part := `\$\{[A-Za-z][A-Za-z0-9_-]{0,63}(\|(` + strings.Join(composite.Filters(), "|") + `))*\}`
+	name := strings.Trim(strict.NamePattern, "^$")
+	part := `\$\{` + name + `(\|(` + strings.Join(composite.Filters(), "|") + `))*\}`
 	return object{"type": "string", "maxLength": maxValue, "allOf": []object{
 		{"pattern": `^([^$]|\$\$|` + part + `)*$`}, {"pattern": `(^|[^$])(\$\$)*\$\{`},
 		{"pattern": `^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+$`},
 	}}
 }
 
-// policyRules says which rules exclude each other.
-func policyRules() object {
-	const characters, run = "forbid", "max-sequence" // the first rule that goes with a passphrase, and with rules
-	return object{"allOf": []object{
-		{"if": object{"required": []string{"passphrase"}}, "then": without(append(before(characters), "rules"))},
-		{"if": object{"required": []string{"rules"}}, "then": without(before(run))},
-	}}
+// onPolicyChange returns the rule that the key is there and true.
+func onPolicyChange() object {
+	rule := required("on-policy-change")
+	rule["properties"] = object{"on-policy-change": object{"const": true}}
+	return rule
 }
 
-// before returns the names of the rules before the one given.
-func before(rule string) []string {
-	names := namesOf(policyFields)
-	return names[:slices.Index(names, rule)]
-}
-
-// without returns the schema of a mapping that has none of the keys.
-func without(keys []string) object {
-	var present []object
-	for _, key := range keys {
-		present = append(present, object{"required": []string{key}})
-	}
-	return object{"not": object{"anyOf": present}}
-}
-
-// secretRules says which keys of a secret need one another, or exclude each other.
+// secretRules says which keys of a secret require one another, or exclude each other.
 func secretRules() object {
-	need := func(when object, key string) object {
-		return object{"if": when, "then": object{"required": []string{key}}}
+	requires := func(when object, key string) object {
+		return object{"if": when, "then": required(key)}
 	}
 	within := func(key string, schema object) object {
 		return object{"required": []string{key}, "properties": object{key: schema}}
 	}
-	return object{
-		"not": object{"required": []string{"policy", "generate"}},
-		"allOf": []object{
-			need(within("generate", object{"minProperties": 2}), "value"),
-			need(within("rotate", object{"type": "object", "required": []string{"before-expiry"}}), "expires"),
-			need(within("value", object{"type": "string", "pattern": `(^|[^$])(\$\$)*\$\{login[|}]`}), "login"),
-		},
-	}
+	rotating := object{"type": "object", "required": []string{"before-expiry"}}
+	withLogin := object{"type": "string", "pattern": `(^|[^$])(\$\$)*\$\{login[|}]`}
+	return object{"allOf": append(exclusions(secretFields),
+		requires(within("generate", object{"minProperties": 2}), "value"),
+		requires(within("rotate", rotating), "expires"),
+		requires(within("value", withLogin), "login"),
+	)}
 }
 
-// encode writes a schema as it stands in the file.
+// encode writes a schema as it is in the file.
 func encode(schema object) ([]byte, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(schema); err != nil {
-		return nil, fmt.Errorf("encoding the schema: a row of the grammar holds no JSON: %w", err)
+		return nil, fmt.Errorf("encoding the schema: %w", err)
 	}
 	return text.Bytes(), nil
 }

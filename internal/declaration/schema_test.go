@@ -3,6 +3,7 @@ package declaration
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
 
@@ -62,7 +64,7 @@ func asJSON(text []byte) (any, error) {
 	return jsonschema.UnmarshalJSON(bytes.NewReader(encoded))
 }
 
-// beyondSchema are the bad fixtures that are valid by any schema: what is wrong with them is a reference, a name that is
+// beyondSchema are the bad declarations that are valid by any schema: what is wrong with them is a reference, a name that is
 // there twice, an arithmetic, or in the way the text is written.
 var beyondSchema = []string{
 	"after-beyond-expires", "after-never", "before-expiry-long", "disable-after-beyond-expiry", "disable-after-long", "not-before-beyond-expiry",
@@ -76,21 +78,22 @@ var beyondSchema = []string{
 	"yaml-merge", "yaml-tag",
 }
 
-// Each bad fixture that a schema can express is refused by it too, and the others are known by name.
+// Each bad declaration that a schema can express is refused by it too, and the others are known by name.
 func TestSchemaRefusesBadDeclarations(t *testing.T) {
 	schema := compileSchema(t)
-	for _, name := range fixtures(t, "bad", ".yml", 60) {
-		value, err := asJSON(readFile(t, "testdata", "bad", name+".yml"))
+	cases := badCases(t)
+	for _, bad := range cases {
+		value, err := asJSON(bad.text)
 		if err != nil {
 			continue // no value to hold a schema against
 		}
-		refused, beyond := schema.Validate(value) != nil, slices.Contains(beyondSchema, name)
+		refused, beyond := schema.Validate(value) != nil, slices.Contains(beyondSchema, bad.name)
 		if refused == beyond {
-			t.Errorf("%s: refused by the schema: %v; listed as beyond it: %v", name, refused, beyond)
+			t.Errorf("%s: refused by the schema: %v; listed as beyond it: %v", bad.name, refused, beyond)
 		}
 	}
 	for _, name := range beyondSchema {
-		if !slices.Contains(fixtures(t, "bad", ".yml", 60), name) {
+		if !slices.ContainsFunc(cases, func(bad badCase) bool { return bad.name == name }) {
 			t.Errorf("%s is listed as beyond the schema, and is no fixture", name)
 		}
 	}
@@ -150,6 +153,20 @@ func TestSchemaHasTheKeysOfTheGrammar(t *testing.T) {
 	}
 	for key := range described {
 		t.Errorf("the grammar does not have %s", key)
+	}
+}
+
+// The numbers and names that the documentation of a key repeats are those that hold.
+func TestDocumentedBounds(t *testing.T) {
+	for key, want := range map[string]string{
+		"content-type": fmt.Sprintf("at most %d characters", maxType),
+		"tags": fmt.Sprintf("At most %d tags, with names and values of at most %d characters. The action's own tags are refused: %s.",
+			lifecycle.MaxUserTags, maxTag, quoted(lifecycle.OwnTags())),
+	} {
+		i := slices.IndexFunc(secretFields, func(f field[secretSpec]) bool { return f.name == key })
+		if doc := secretFields[i].doc; !strings.Contains(doc, want) {
+			t.Errorf("%s: %q does not say %q", key, doc, want)
+		}
 	}
 }
 

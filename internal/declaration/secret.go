@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -13,6 +14,7 @@ import (
 	"keyvault-passwords/internal/declaration/internal/strict"
 
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/lifecycle"
 )
 
 // A secretSpec is one declared secret as it was read: its references are not looked up yet.
@@ -48,11 +50,11 @@ type rotateSpec struct {
 
 type supersededSpec struct{ disableAfter located[time.Duration] }
 
-// secretName is what Key Vault takes: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#objects-identifiers-and-versioning
-var secretName = regexp.MustCompile(`^[0-9a-zA-Z-]{1,127}$`)
+// secretNamePattern is what Key Vault takes:
+// https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#objects-identifiers-and-versioning
+const secretNamePattern = `^[0-9a-zA-Z-]{1,127}$`
 
-// ownTags are the names of the tags that this action sets itself.
-var ownTags = []string{"generated-by", "policy", "operation", "run"}
+var secretName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(secretNamePattern) })
 
 const secretWant = "expected a policy's name, or a mapping such as {policy: azure-sql, expires: 90d}"
 
@@ -66,7 +68,7 @@ func (r *reader) readSecrets(n *strict.Node, what string) []*secretSpec {
 	first := map[string]Place{} // of each name, in lower case
 	for _, entry := range entries {
 		name, place := entry.Name(), r.Place(entry.Key)
-		if !secretName.MatchString(name) {
+		if !secretName().MatchString(name) {
 			r.Refuse(place, fmt.Sprintf("%q is not a secret name", strict.Clip(name)), "expected 1 to 127 letters, digits and hyphens, as Key Vault does")
 		}
 		folded := strings.ToLower(name)
@@ -129,7 +131,7 @@ func (r *reader) locateGrace(n *strict.Node, what string) located[time.Duration]
 		r.Refuse(r.Place(n), fmt.Sprintf("%s is %s", what, kind), want)
 		return located[time.Duration]{}
 	}
-	if calendar.MatchString(text) {
+	if calendar().MatchString(text) {
 		want = "expected days, as in 90d: months and years have no fixed length"
 	}
 	duration, err := parseDuration(text)
@@ -203,8 +205,9 @@ func isOddControl(c rune) bool { return unicode.IsControl(c) && c != '\n' && c !
 // readTags reads the user's tags.
 func (s *secretSpec) readTags(r *reader, n *strict.Node) {
 	entries, ok := r.Entries(n, "tags", "expected a mapping of text to text, such as {owner: data-platform}")
-	if ok && len(entries) > maxTags {
-		r.Refuse(r.Place(n), fmt.Sprintf("%d tags", len(entries)), fmt.Sprintf("expected at most %d: Key Vault takes 15, and 4 are the action's own", maxTags))
+	if ok && len(entries) > lifecycle.MaxUserTags {
+		r.Refuse(r.Place(n), fmt.Sprintf("%d tags", len(entries)), fmt.Sprintf("expected at most %d: Key Vault takes %d, and %d are the action's own",
+			lifecycle.MaxUserTags, lifecycle.MaxTags, len(lifecycle.OwnTags())))
 	}
 	s.tags = map[string]string{}
 	for _, entry := range entries {
@@ -222,8 +225,8 @@ func (s *secretSpec) readTags(r *reader, n *strict.Node) {
 }
 
 func (r *reader) checkTagName(n *strict.Node, name string) {
-	if slices.Contains(ownTags, strings.ToLower(name)) {
-		r.Refuse(r.Place(n), fmt.Sprintf("tag %q is set by the action itself", name), "expected another name than "+strings.Join(ownTags, ", "))
+	if own := lifecycle.OwnTags(); slices.Contains(own, strings.ToLower(name)) {
+		r.Refuse(r.Place(n), fmt.Sprintf("tag %q is set by the action itself", name), "expected another name than "+strings.Join(own, ", "))
 	}
 	if name == "" {
 		r.Refuse(r.Place(n), "the name of a tag is empty", "expected text")

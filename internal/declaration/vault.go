@@ -3,12 +3,11 @@ package declaration
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 
-	"keyvault-passwords/internal/declaration/internal/strict"
-
 	"keyvault-passwords/internal/azure"
+	"keyvault-passwords/internal/declaration/internal/strict"
+	"keyvault-passwords/internal/refusal"
 )
 
 // An aliasSpec is one entry of vaults.
@@ -17,15 +16,12 @@ type aliasSpec struct {
 	tenant, client string
 }
 
-// guid is how Entra writes the IDs of tenants and of applications.
-var guid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-
 // readGUID reads the ID of a tenant or of an application.
 func (r *reader) readGUID(n *strict.Node, what string) string {
 	text, ok := r.Line(n, what, maxText)
-	if ok && !guid.MatchString(text) {
-		r.Refuse(r.Place(n), fmt.Sprintf("%s is %q", what, strict.Clip(text)), "expected a GUID")
-		return ""
+	if err := azure.CheckID(text); ok && err != nil {
+		why := refusal.Of(err)
+		r.Refuse(r.Place(n), what+": "+why.Cause, why.Remedy)
 	}
 	return text
 }
@@ -38,7 +34,8 @@ func (r *reader) readVault(n *strict.Node, what string) (azure.Vault, bool) {
 	}
 	vault, err := azure.ParseVault(text)
 	if err != nil {
-		r.Refuse(r.Place(n), err.Error(), "")
+		why := refusal.Of(err)
+		r.Refuse(r.Place(n), why.Cause, why.Remedy)
 	}
 	return vault, err == nil
 }
@@ -76,20 +73,18 @@ func (r *resolver) readAlias(alias string, n *strict.Node) Vault {
 
 // readDefault finds the vault of secrets that name none: the input's, else the declaration's own, which is checked in
 // any case.
-func (r *resolver) readDefault(n *strict.Node, input string) {
-	if input != "" {
-		vault, err := azure.ParseVault(input)
-		if err != nil {
-			r.Refuse(Place{}, "input vault: "+err.Error(), "")
+func (r *resolver) readDefault(n *strict.Node, input *azure.Vault) {
+	if input != nil {
+		r.vault = &Vault{Name: input.Name}
+		if r.cloud == nil {
+			r.cloud = input.Cloud
 		}
-		r.oneCloud(vault, Place{})
-		r.vault = &Vault{Name: vault.Name}
 	}
 	if n == nil {
 		return
 	}
 	vault, ok := r.readVault(n, "vault")
-	if input == "" && ok {
+	if input == nil && ok {
 		r.oneCloud(vault, r.Place(n))
 		r.vault = &Vault{Name: vault.Name, Place: r.Place(n)}
 	}

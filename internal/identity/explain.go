@@ -165,7 +165,7 @@ func (c *Credential) explain(status int, body []byte) *Error {
 		e.Transient = known.transient && status < http.StatusInternalServerError // the SDK has retried those
 	}
 	e.Cause += fmt.Sprintf(": AADSTS%d", e.Code)
-	if azure.IsGUID(answer.Correlation) {
+	if azure.IsID(answer.Correlation) {
 		e.Trace = "correlation ID " + answer.Correlation
 	}
 	return e
@@ -197,7 +197,7 @@ func (c *Credential) unanswered() *Error {
 
 // wrongTenant is the refusal that needs no request: the vault's challenge names its tenant.
 func (c *Credential) wrongTenant(ofVault string) *Error {
-	if !azure.IsGUID(ofVault) {
+	if !azure.IsID(ofVault) {
 		return newError("the vault names a tenant that is not a GUID",
 			"check the proxy and the DNS between the runner and the vault")
 	}

@@ -27,30 +27,18 @@ import (
 
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/network"
-	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/sensitive"
 )
 
 // Config says who the job is to be, and where. Every field but Advice is required.
 type Config struct {
 	Cloud    azure.Cloud
-	TenantID string // a GUID: see CheckID
+	TenantID string // a GUID: see azure.CheckID
 	ClientID string // likewise, of an app registration or a user-assigned managed identity
 	Audience string // of the ID token: usually Cloud.Audience
 	IDToken  func(ctx context.Context, audience string) (sensitive.Value, error)
 	Advice   func(presented Claims) string // how to make Entra trust these claims; may have several lines
 	HTTP     *http.Client
-}
-
-// CheckID returns an error unless id is a GUID. azidentity checks a tenant ID loosely and a client ID not at all.
-func CheckID(id string) error {
-	if !azure.IsGUID(id) {
-		return refusal.Refusal{
-			Cause:  fmt.Sprintf("%q is not a GUID", id),
-			Remedy: "expected the form 00000000-0000-0000-0000-000000000000",
-		}
-	}
-	return nil
 }
 
 // A Credential is an [azcore.TokenCredential] that is safe for concurrent use. Concurrent callers share one request to

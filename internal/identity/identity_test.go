@@ -241,18 +241,6 @@ func TestAnotherTenantsVault(t *testing.T) {
 	})
 }
 
-func TestCheckID(t *testing.T) {
-	if err := identity.CheckID(emulator.DefaultTenant); err != nil {
-		t.Error(err)
-	}
-	const id = emulator.DefaultTenant
-	for _, bad := range []string{"", "contoso.onmicrosoft.com", id + "0", "../" + id[3:]} {
-		if identity.CheckID(bad) == nil {
-			t.Errorf("CheckID(%q) accepts what is no GUID", bad)
-		}
-	}
-}
-
 // A refusal that stayed is told to all who ask, and asked for once: eight vaults do not wait eight times.
 func TestOneRefusalForAll(t *testing.T) {
 	with(t, emulator.Options{}, func(t *testing.T, e *emulator.Emulator, c *identity.Credential) {

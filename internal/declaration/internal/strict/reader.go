@@ -53,6 +53,19 @@ func KindOf(n *Node) Kind {
 // Value returns the text of a scalar, with quotes, escapes and folding resolved; "" for a mapping and a list.
 func Value(n *Node) string { return deref(n).Value }
 
+// Content returns a text that two nodes share exactly if they say the same: kinds, values and order are equal, aliases
+// replaced. Places, comments and the way a text is quoted do not matter.
+func Content(n *Node) string {
+	n = deref(n)
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d%s%q(", n.Kind, n.Tag, n.Value)
+	for _, child := range n.Content {
+		text.WriteString(Content(child))
+	}
+	text.WriteString(")")
+	return text.String()
+}
+
 // IsPlain reports whether a node is a scalar without quotes, which is what a number and a boolean must be.
 func IsPlain(n *Node) bool {
 	n = deref(n)

@@ -173,6 +173,23 @@ func TestIsName(t *testing.T) {
 	}
 }
 
+// Nodes of one content say the same, and no others do.
+func TestContent(t *testing.T) {
+	r, problem := Open("f.yml", []byte("- &a {a: b, c: [1, '2']}\n- *a\n- a: \"b\" # comment\n  c:\n  - 1\n  - \"2\"\n"+
+		"- {a: b, c: [1, 2]}\n- {c: [1, '2'], a: b}\n- {a: b, c: [1], '2': x}\n- {a: b, c: ['1', '2']}\n- [a, b]\n- [[a], b]\n- [a, [b]]\n- ab\n"))
+	if problem != nil {
+		t.Fatal(problem)
+	}
+	seen := map[string]int{}
+	for i, n := range r.Top().Content {
+		content := Content(n)
+		if other, ok := seen[content]; ok != (i == 1 || i == 2) {
+			t.Errorf("item %d has the content of item %d: %v", i, other, ok)
+		}
+		seen[content] = i
+	}
+}
+
 func TestDescribe(t *testing.T) {
 	for text, want := range map[string]string{
 		"a": `"a"`, "'a'": `"a"`, "12": `"12"`, "true": `"true"`, "~": "empty", "[a]": "a list", "{a: b}": "a mapping",
