@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A literal of a struct with three fields or more names them: nobody has to look up which is which. Tests, whose rows are
-// read as tables, are free.
+// A literal of a struct with three fields or more names them: nobody has to look up which is which. Tests, whose rows
+// are read as tables, are free.
 func TestLiteralsNameTheirFields(t *testing.T) {
 	looked := 0
 	for _, c := range check(t) {

@@ -75,7 +75,8 @@ func (c checked) place(node ast.Node) string {
 // program returns the packages that the program may be made of: all but those of tests.
 func program(t *testing.T) []checked {
 	t.Helper()
-	return slices.DeleteFunc(check(t), func(c checked) bool { return strings.HasPrefix(c.path, module+"/internal/test/") })
+	return slices.DeleteFunc(check(t),
+		func(c checked) bool { return strings.HasPrefix(c.path, module+"/internal/test/") })
 }
 
 // check type-checks the packages of the module, without their tests.

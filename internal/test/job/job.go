@@ -60,8 +60,8 @@ func New(e *emulator.Emulator, dir string) *Job {
 // firstRun is above the IDs that tests set themselves, so that one of those is never taken for one of these.
 const firstRun = 1000
 
-// renew takes the emulator's environment anew, since its request token changes with time, and the ID of another workflow
-// run. What a test changed of it stays.
+// renew takes the emulator's environment anew, since its request token changes with time, and the ID of another
+// workflow run. What a test changed of it stays.
 func (j *Job) renew() {
 	j.runs++
 	for _, variable := range append(j.emulator.Environ(), fmt.Sprint("GITHUB_RUN_ID=", firstRun+j.runs)) {

@@ -187,7 +187,11 @@ func checkYAML(t *testing.T, text string) {
 // declare parses a declaration as the action does, with a vault given by the input.
 func declare(t *testing.T, file, text string) {
 	t.Helper()
-	d, err := declaration.Parse(declaration.Source{File: file, Text: []byte(text), Vault: &azure.Vault{Name: "kv-example"}})
+	d, err := declaration.Parse(declaration.Source{
+		File:  file,
+		Text:  []byte(text),
+		Vault: &azure.Vault{Name: "kv-example"},
+	})
 	if err != nil {
 		t.Fatalf("the declaration is refused:\n%v", err)
 	}
