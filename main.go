@@ -30,6 +30,8 @@ func main() {
 	// The action shares its runner, so the heap of a longer run grows by half between collections, not to its double.
 	runtime.AddCleanup(new([64]byte), func(percent int) { debug.SetGCPercent(percent) }, 50)
 
+	// Go ends a process that writes to a standard output which nobody reads any more. The action stores on, and reports.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	status := (&action.Action{Getenv: os.Getenv, Stdout: os.Stdout}).Main(ctx)
 	stop()

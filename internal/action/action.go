@@ -50,11 +50,16 @@ func (a *Action) Main(ctx context.Context) int {
 	r.client = network.NewClient(a.Network, debug)
 	defer r.client.CloseIdleConnections()
 	r.runner = runner.New(a.Getenv, a.Stdout, r.client)
-	err := r.carryOut(ctx)
-	if err != nil {
+	in, mistakes := readInputs(r.runner)
+	r.inputs = in
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errTimeout)
+	defer cancel()
+	r.runner.StopWith(ctx)
+	if err := r.carryOut(ctx, mistakes); err != nil {
 		r.fail(err)
+		return StatusFailed
 	}
-	if err != nil || r.runner.Err() != nil {
+	if r.runner.Err() != nil {
 		return StatusFailed
 	}
 	return StatusOK
@@ -77,13 +82,9 @@ var errReported = errors.New("reported")
 // errTimeout is why the context of a run ends that takes too long.
 var errTimeout = errors.New("the run's timeout is over")
 
-// carryOut is the run: it checks what was asked, and hands over to the mode.
-func (r *run) carryOut(ctx context.Context) error {
+// carryOut is the run: it checks what was asked, with the mistakes in the inputs, and hands over to the mode.
+func (r *run) carryOut(ctx context.Context, mistakes []error) error {
 	r.warnOfBranch()
-	in, mistakes := readInputs(r.runner)
-	r.inputs = in
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errTimeout)
-	defer cancel()
 	if err := r.declare(ctx, mistakes); err != nil {
 		return err
 	}

@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/sethvargo/go-githubactions"
 
@@ -46,23 +45,6 @@ func New(getenv func(string) string, stdout io.Writer, client *http.Client) *Run
 			githubactions.WithHTTPClient(client),
 		),
 	}
-}
-
-// An output is standard output, one writer at a time. It keeps the first error and reports none to its writers: the
-// library would panic, and a log that cannot be written must not stop what is being stored.
-type output struct {
-	mu  sync.Mutex
-	w   io.Writer
-	err error
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if _, err := o.w.Write(p); err != nil && o.err == nil {
-		o.err = err
-	}
-	return len(p), nil
 }
 
 // Err returns the first error of writing to standard output, if there was one.
