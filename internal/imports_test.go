@@ -15,20 +15,21 @@ var arrows = map[string]string{
 	"internal/action":                      "azure declaration identity keyvault network provision refusal report runner",
 	"internal/azure":                       "refusal",
 	"internal/composite":                   "refusal sensitive",
-	"internal/declaration":                 "azure composite declaration/internal/strict password refusal",
+	"internal/declaration":                 "azure composite declaration/internal/strict lifecycle password refusal",
 	"internal/declaration/internal/strict": "refusal",
 	"internal/escape":                      "",
 	"internal/identity":                    "azure network refusal sensitive",
-	"internal/keyvault":                    "network refusal sensitive",
+	"internal/keyvault":                    "lifecycle network refusal sensitive",
+	"internal/lifecycle":                   "",
 	"internal/network":                     "",
 	"internal/password":                    "sensitive",
-	"internal/provision":                   "declaration keyvault refusal sensitive",
+	"internal/provision":                   "declaration keyvault lifecycle refusal sensitive",
 	"internal/refusal":                     "",
 	"internal/report":                      "declaration escape provision refusal",
 	"internal/runner":                      "escape network refusal sensitive",
 	"internal/sensitive":                   "",
 	"internal/test/emulator":               "",
-	"internal/test/job":                    "test/emulator",
+	"internal/test/job":                    "action test/emulator",
 	"examples/local":                       "test/emulator",
 }
 
@@ -53,8 +54,8 @@ func TestImportsAreTheArrowsOfTheDesign(t *testing.T) {
 	}
 }
 
-// Nothing of the tests is linked into the program, and the emulator, which stands in for all others' services, is written
-// with the standard library alone.
+// Nothing of the tests is linked into the program, and the emulator, which stands in for all others' services, is
+// written with the standard library alone.
 func TestWhatMayNotBeReached(t *testing.T) {
 	deps := list(t, "{{.ImportPath}}:{{join .Deps \" \"}}")
 	for place, others := range deps {

@@ -37,6 +37,7 @@ func main() {
 
 // A demo is one invocation.
 type demo struct {
+	runs        int
 	out         io.Writer
 	dir         string // for the build and the runner's files
 	program     string
@@ -122,11 +123,12 @@ func (d *demo) vaults() ([]string, error) {
 // runAction runs the program as the runner would, and shows what came of it.
 func (d *demo) runAction(ctx context.Context, title string) error {
 	d.heading(title)
+	d.runs++
 	files := map[string]string{}
 	command := exec.CommandContext(ctx, d.program)
 	command.Env = append(d.emulator.Environ(),
 		"GITHUB_WORKSPACE="+filepath.Dir(d.declaration),
-		"GITHUB_REPOSITORY="+emulator.DefaultRepository, "GITHUB_RUN_ID=1", "GITHUB_RUN_ATTEMPT=1",
+		"GITHUB_REPOSITORY="+emulator.DefaultRepository, fmt.Sprint("GITHUB_RUN_ID=", d.runs), "GITHUB_RUN_ATTEMPT=1",
 		"INPUT_TENANT-ID="+emulator.DefaultTenant, "INPUT_CLIENT-ID="+emulator.DefaultClient,
 		"INPUT_FILE="+filepath.Base(d.declaration))
 	if !d.namesVault() {

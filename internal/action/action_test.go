@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,22 +16,12 @@ import (
 	"keyvault-passwords/internal/test/job"
 )
 
-// environment is the environment of a job that may sign in to e, with an empty output file.
-func environment(t *testing.T, e *emulator.Emulator, inputs ...string) map[string]string {
+// newJob is a job that declares one secret.
+func newJob(t *testing.T, e *emulator.Emulator) *job.Job {
 	t.Helper()
-	output := filepath.Join(t.TempDir(), "output")
-	if err := os.WriteFile(output, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	env := map[string]string{
-		"GITHUB_OUTPUT": output, "AZURE_TENANT_ID": emulator.DefaultTenant, "AZURE_CLIENT_ID": emulator.DefaultClient,
-		"INPUT_VAULT": emulator.DefaultVault, "INPUT_SECRETS": "a-secret: default",
-	}
-	for _, pair := range append(e.Environ(), inputs...) {
-		name, value, _ := strings.Cut(pair, "=")
-		env[name] = value
-	}
-	return env
+	j := job.New(e, t.TempDir())
+	j.Input("vault="+emulator.DefaultVault, "secrets=a-secret: default")
+	return j
 }
 
 // What is stored is not lost with the output file, nor with the log: each stands in for the other, and the run fails.
@@ -39,22 +30,21 @@ func TestNothingStoredIsLost(t *testing.T) {
 		e := emulator.New(emulator.Options{})
 		network := job.NewNetwork(e)
 		defer network.Close()
-		env := environment(t, e)
-		log := &cutting{after: "created", cut: func() error { return os.Remove(env["GITHUB_OUTPUT"]) }}
-		a := &action.Action{Getenv: func(name string) string { return env[name] }, Stdout: log, Network: network}
-		if status := a.Main(t.Context()); status != action.StatusOK {
-			t.Errorf("status %d; a file that is unlinked while open can still be written", status)
+		j := newJob(t, e)
+		j.Stdout = &cutting{after: "created", cut: func() error { return os.Remove(j.Env["GITHUB_OUTPUT"]) }}
+		if r, err := j.Run(t.Context(), network); err != nil || r.Status != action.StatusOK {
+			t.Errorf("status %d, %v; a file that is unlinked while open can still be written", r.Status, err)
 		}
 
-		env = environment(t, e, "INPUT_MODE=force")
-		full := &cutting{after: "created", fail: errors.New("no space left on device")}
-		a = &action.Action{Getenv: func(name string) string { return env[name] }, Stdout: full, Network: network}
-		if status := a.Main(t.Context()); status != action.StatusFailed {
-			t.Errorf("status %d though the log was lost; want %d", status, action.StatusFailed)
+		j = newJob(t, e)
+		j.Input("mode=force")
+		j.Stdout = &cutting{after: "created", fail: errors.New("no space left on device")}
+		r, err := j.Run(t.Context(), network)
+		if err != nil || r.Status != action.StatusFailed {
+			t.Errorf("status %d, %v though the log was lost; want %d", r.Status, err, action.StatusFailed)
 		}
-		text, err := os.ReadFile(env["GITHUB_OUTPUT"])
-		if err != nil || !strings.Contains(string(text), `changed<<`) || !strings.Contains(string(text), `["a-secret"]`) {
-			t.Errorf("the outputs do not tell what was stored: %q, %v", text, err)
+		if got := r.Outputs.Get("changed"); got != `["a-secret"]` {
+			t.Errorf("the outputs do not tell what was stored: changed is %q", got)
 		}
 	})
 }
@@ -86,35 +76,58 @@ func TestStoppedAtOnce(t *testing.T) {
 		e := emulator.New(emulator.Options{})
 		network := job.NewNetwork(e)
 		defer network.Close()
-		env := environment(t, e)
-		var log strings.Builder
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		a := &action.Action{Getenv: func(name string) string { return env[name] }, Stdout: &log, Network: network}
-		if status := a.Main(ctx); status != action.StatusFailed || len(e.Holds()) != 0 {
-			t.Errorf("status %d with %d versions; want %d and none", status, len(e.Holds()), action.StatusFailed)
+		r, err := newJob(t, e).Run(ctx, network)
+		if err != nil || r.Status != action.StatusFailed || len(e.Holds()) != 0 {
+			t.Errorf("status %d, %v with %d versions; want %d and none", r.Status, err, len(e.Holds()),
+				action.StatusFailed)
 		}
-		if !strings.Contains(strings.ToLower(log.String()), "the run was stopped") {
-			t.Errorf("the log does not say that the run was stopped:\n%s", log.String())
+		if !strings.Contains(strings.ToLower(r.Log), "the run was stopped") {
+			t.Errorf("the log does not say that the run was stopped:\n%s", r.Log)
 		}
 	})
 }
 
-// A run that was stopped fails, also where all that was in flight came to a good end: who stopped it shall not be told that
-// it is done.
+// A run that was stopped fails, also where all that was in flight came to a good end: who stopped it shall not be told
+// that it is done.
 func TestStoppedWhileTheLastSecretIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := emulator.New(emulator.Options{})
 		e.Fault(emulator.Fault{Operation: "set", Kind: emulator.Slow, Delay: time.Second})
 		network := job.NewNetwork(e)
 		defer network.Close()
-		env := environment(t, e)
-		var log strings.Builder
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
-		a := &action.Action{Getenv: func(name string) string { return env[name] }, Stdout: &log, Network: network}
-		if status := a.Main(ctx); status != action.StatusFailed || len(e.Holds()) != 1 {
-			t.Errorf("status %d with %d versions; want %d and the one in flight", status, len(e.Holds()), action.StatusFailed)
+		r, err := newJob(t, e).Run(ctx, network)
+		if err != nil || r.Status != action.StatusFailed || len(e.Holds()) != 1 {
+			t.Errorf("status %d, %v with %d versions; want %d and the one in flight", r.Status, err, len(e.Holds()),
+				action.StatusFailed)
 		}
 	})
+}
+
+// The timeout is the whole run's: a file that does not end, or a declaration that takes long to compile, ends with it, and
+// the outputs are those of a run that did nothing.
+func TestTimeoutWhileTheDeclarationIsRead(t *testing.T) {
+	e := emulator.New(emulator.Options{})
+	j := newJob(t, e)
+	fifo := filepath.Join(j.Env["GITHUB_WORKSPACE"], "endless.yml")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Skip("no named pipes here: ", err)
+	}
+	j.Input("secrets=", "file=endless.yml", "timeout=100ms")
+	r, err := j.Run(t.Context(), nil)
+	if err != nil || r.Status != action.StatusFailed {
+		t.Errorf("status %d, %v", r.Status, err)
+	}
+	const want = "reading the declaration: the run's timeout is over; check that the input file is a declaration"
+	if !strings.Contains(r.Log, want) || r.Outputs.Get("names") != "[]" {
+		t.Errorf("the log lacks %q, or the outputs are not empty: %v\n%s", want, r.Outputs, r.Log)
+	}
+	writer, err := os.OpenFile(fifo, os.O_WRONLY, 0) // ends the reading that was given up
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = writer.Close()
 }

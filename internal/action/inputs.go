@@ -1,12 +1,8 @@
 package action
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -48,7 +44,8 @@ const (
 // InputNames returns the inputs in the order of the documentation, for the tests that hold action.yml and the README
 // against the code. OutputNames does the same for the outputs.
 func InputNames() []string {
-	return []string{inputTenantID, inputClientID, inputVault, inputCloud, inputAudience, inputFile, inputSecrets, inputMode,
+	return []string{inputTenantID, inputClientID, inputVault, inputCloud, inputAudience, inputFile, inputSecrets,
+		inputMode,
 		inputDryRun, inputOnly, inputMaskOutputs, inputAdopt, inputRecoverDeleted, inputConcurrency, inputTimeout}
 }
 
@@ -70,7 +67,7 @@ const (
 type inputs struct {
 	tenantID, clientID string // "" where not given
 	audience           string // "" for the cloud's own
-	source             declaration.Source
+	source             source
 	mode               provision.Mode
 	dryRun             bool
 	only               []string
@@ -82,14 +79,22 @@ type inputs struct {
 
 const concurrencyMax = 64
 
-// readInputs reads and checks every input. It returns all mistakes, each with the input's name; nothing is contacted.
+// A source is where the declaration is: its text comes with the inputs, or is in a file that is read later.
+type source struct {
+	declaration.Source
+	file string // in the workspace; "" if the text is inline, or nothing is given
+}
+
+// readInputs reads and checks every input. It returns all mistakes, each with the input's name; no file is read and
+// nothing is contacted.
 func readInputs(r *runner.Runner) (in inputs, problems []error) {
 	c := checker{runner: r}
 	in.tenantID = c.id(inputTenantID, "AZURE_TENANT_ID")
 	in.clientID = c.id(inputClientID, "AZURE_CLIENT_ID")
 	cloud := c.cloud()
 	in.audience = r.Input(inputAudience)
-	in.mode = provision.Mode(c.oneOf(inputMode, string(provision.ModeEnsure), string(provision.ModeRotate), string(provision.ModeForce)))
+	in.mode = provision.Mode(c.oneOf(inputMode, string(provision.ModeEnsure), string(provision.ModeRotate),
+		string(provision.ModeForce)))
 	in.masking = masking(c.oneOf(inputMaskOutputs, string(maskAll), string(maskVersions), string(maskNone)))
 	in.dryRun, in.adopt, in.recover = c.boolean(inputDryRun), c.boolean(inputAdopt), c.boolean(inputRecoverDeleted)
 	in.concurrency = c.concurrency()
@@ -106,7 +111,12 @@ type checker struct {
 }
 
 func (c *checker) problem(input, format string, args ...any) {
-	c.problems = append(c.problems, fmt.Errorf("input "+input+": "+format, args...))
+	c.problems = append(c.problems, mistake(input, format, args...))
+}
+
+// mistake is what is wrong with an input.
+func mistake(input, format string, args ...any) error {
+	return fmt.Errorf("input "+input+": "+format, args...)
 }
 
 // id reads a GUID from an input, or else from a variable of the job.
@@ -209,27 +219,23 @@ func (c *checker) only() []string {
 	return patterns
 }
 
-// source reads the text of the declaration, from the workspace or from the input, and the inputs that apply to it.
-func (c *checker) source(cloud *azure.Cloud) declaration.Source {
+// source reads where the declaration is, its text if it is inline, and the inputs that apply to it.
+func (c *checker) source(cloud *azure.Cloud) (s source) {
 	file, inline := c.runner.Input(inputFile), c.runner.Input(inputSecrets)
-	source := declaration.Source{Cloud: cloud}
-	source.Vault, source.VaultRefused = c.vault(cloud)
+	s.Cloud = cloud
+	s.Vault, s.VaultRefused = c.vault(cloud)
 	switch {
 	case file != "" && inline != "":
 		c.problem(inputFile, "both file and secrets are given; expected one of the two")
 	case file == "" && inline == "":
-		c.problem(inputFile, "neither file nor secrets is given; expected one of the two, such as file: .github/passwords.yml")
+		c.problem(inputFile,
+			"neither file nor secrets is given; expected one of the two, such as file: .github/passwords.yml")
 	case inline != "":
-		source.File, source.Inline, source.Text = inputSecrets, true, []byte(c.raw(inputSecrets))
+		s.File, s.Inline, s.Text = inputSecrets, true, []byte(c.raw(inputSecrets))
 	default:
-		source.File = file
-		text, err := c.read(file)
-		if err != nil {
-			c.problem(inputFile, "%w", err)
-		}
-		source.Text = text
+		s.File, s.file = file, file
 	}
-	return source
+	return s
 }
 
 // raw returns an input untrimmed, so that the columns in messages are those of the workflow's block.
@@ -254,38 +260,4 @@ func (c *checker) vault(in *azure.Cloud) (vault *azure.Vault, refused bool) {
 		return &found, false
 	}
 	return nil, true
-}
-
-// read returns the declaration at that path of the workspace. It leaves the workspace by no path and no link.
-func (c *checker) read(file string) ([]byte, error) {
-	workspace := c.runner.Getenv("GITHUB_WORKSPACE")
-	if workspace == "" {
-		workspace = "."
-	}
-	if filepath.IsAbs(file) {
-		within, err := filepath.Rel(workspace, file)
-		if err != nil || !filepath.IsLocal(within) {
-			return nil, fmt.Errorf("%q is outside the workspace; expected a path in the repository", file)
-		}
-		file = within
-	}
-	f, err := os.OpenInRoot(workspace, filepath.Clean(file))
-	if err != nil {
-		return nil, explainOpen(file, err)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, declaration.MaxBytes+1))
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, explainOpen(file, err)
-	}
-	return text, nil // a byte too many is refused by the declaration
-}
-
-func explainOpen(file string, err error) error {
-	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("there is no %q in the workspace; check the path, and that a step before checks the repository out", file)
-	}
-	if cause, ok := errors.AsType[*os.PathError](err); ok {
-		err = cause.Err
-	}
-	return fmt.Errorf("reading %q: %w; expected a file in the workspace", file, err)
 }

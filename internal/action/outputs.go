@@ -15,13 +15,14 @@ import (
 const flushEvery = time.Second
 
 // A ledger is what the vaults hold of the selected secrets, as far as the run knows, and the step's outputs made of it.
-// The output file follows it: a run that is killed half-way has reported what it stored up to a second before.
+// The output file is rewritten as it changes: a run that is killed half-way has reported what it stored until a second
+// ago.
 type ledger struct {
 	mu      sync.Mutex
 	keys    []string // of the steps, in their order: NAME, or VAULT/NAME where the steps are in several vaults
 	steps   map[*provision.Step]int
 	version []string // the current version of each; "" if none or not known
-	changed []bool
+	changed []bool   // that version was made by this workflow run, whichever attempt
 	file    *runner.Outputs
 	timer   *time.Timer // of the next rewrite; nil if nothing has changed since the last one
 }
@@ -29,10 +30,13 @@ type ledger struct {
 // newLedger returns the ledger of a plan: what is there before anything is written.
 func newLedger(plan *provision.Plan, file *runner.Outputs) *ledger {
 	n := len(plan.Steps)
-	l := &ledger{keys: keysOf(plan), steps: make(map[*provision.Step]int, n), version: make([]string, n), changed: make([]bool, n), file: file}
+	l := &ledger{
+		keys: keysOf(plan), steps: make(map[*provision.Step]int, n),
+		version: make([]string, n), changed: make([]bool, n), file: file,
+	}
 	for i := range plan.Steps {
 		l.steps[&plan.Steps[i]] = i
-		l.version[i] = plan.Steps[i].Current.ID
+		l.version[i], l.changed[i] = plan.Steps[i].Before.Version, plan.Steps[i].OfRun
 	}
 	return l
 }
@@ -44,27 +48,27 @@ func keysOf(plan *provision.Plan) []string {
 	}
 	keys := make([]string, len(plan.Steps))
 	for i, step := range plan.Steps {
-		keys[i] = step.Secret.Name
+		keys[i] = step.Name
 		if len(vaults) > 1 {
-			keys[i] = step.Vault + "/" + step.Secret.Name
+			keys[i] = step.Vault + "/" + step.Name
 		}
 	}
 	return keys
 }
 
-// note takes in how a step ended, and has the file follow.
-func (l *ledger) note(result provision.Result) {
+// record notes how a step ended. The file is rewritten within a second.
+func (l *ledger) record(result provision.Result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := l.steps[result.Step]
-	l.version[i], l.changed[i] = result.Version, result.Changed
+	l.version[i], l.changed[i] = result.After.Version, result.OfRun
 	if l.timer == nil {
-		l.timer = time.AfterFunc(flushEvery, l.follow)
+		l.timer = time.AfterFunc(flushEvery, l.flush)
 	}
 }
 
-// follow rewrites the file. An error is left for close, which writes it again and reports.
-func (l *ledger) follow() {
+// flush rewrites the file. An error is left for close, which writes it again and reports.
+func (l *ledger) flush() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.timer == nil {
@@ -88,7 +92,7 @@ func (l *ledger) close() error {
 	return l.file.Close()
 }
 
-// outputs returns the outputs of the step. All of them are in patterns that need no escaping: names and version IDs.
+// outputs returns the outputs of the step. Names and version IDs are of patterns that need no escaping.
 func (l *ledger) outputs() []runner.Output {
 	names, changed := []string{}, []string{}
 	var versions strings.Builder // in declaration order, which a map would not keep
@@ -111,7 +115,8 @@ func (l *ledger) outputs() []runner.Output {
 		{Name: outputChanged, Value: encode(changed)},
 	}
 	if len(l.keys) == 1 && len(names) == 1 {
-		outputs = append(outputs, runner.Output{Name: outputName, Value: l.keys[0]}, runner.Output{Name: outputVersion, Value: l.version[0]})
+		outputs = append(outputs,
+			runner.Output{Name: outputName, Value: l.keys[0]}, runner.Output{Name: outputVersion, Value: l.version[0]})
 	}
 	return outputs
 }
@@ -130,7 +135,7 @@ func (l *ledger) masks(plan *provision.Plan, m masking) (texts []string) {
 	defer l.mu.Unlock()
 	for i := range l.keys {
 		if m == maskAll {
-			texts = append(texts, plan.Steps[i].Secret.Name)
+			texts = append(texts, plan.Steps[i].Name)
 		}
 		if m != maskNone && l.version[i] != "" {
 			texts = append(texts, l.version[i])
@@ -139,7 +144,7 @@ func (l *ledger) masks(plan *provision.Plan, m masking) (texts []string) {
 	return texts
 }
 
-// lines returns what the outputs say, a line for each secret, for a log that must do in their place.
+// lines returns what the outputs say, a line for each secret, for the log to say it in their place.
 func (l *ledger) lines() (lines []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,8 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"keyvault-passwords/internal/declaration"
-	"keyvault-passwords/internal/keyvault"
 	"keyvault-passwords/internal/provision"
 	"keyvault-passwords/internal/runner"
 )
@@ -21,8 +19,8 @@ func planOf(keys ...string) *provision.Plan {
 	for i, key := range keys {
 		name, vault, _ := strings.Cut(key, "@")
 		plan.Steps = append(plan.Steps, provision.Step{
-			Secret: &declaration.Secret{Name: name}, Vault: vault, Action: provision.Keep,
-			Current: keyvault.Version{ID: strings.Repeat(string(rune('a'+i)), 32)},
+			Name: name, Vault: vault, Change: provision.Keep,
+			Before: provision.State{Version: strings.Repeat(string(rune('a'+i)), 32)},
 		})
 	}
 	return plan
@@ -51,9 +49,12 @@ func TestOutputsOfALedger(t *testing.T) {
 		plan *provision.Plan
 		want []string
 	}{
-		{"one secret in one vault", planOf("x@kv"), []string{`names=["x"]`, `versions={"x":"` + a + `"}`, `changed=[]`, `name=x`, `version=` + a}},
-		{"two secrets in one vault", planOf("x@kv", "y@kv"), []string{`names=["x","y"]`, `versions={"x":"` + a + `","y":"` + b + `"}`, `changed=[]`}},
-		{"one secret in two vaults", planOf("x@k1", "x@k2"), []string{`names=["k1/x","k2/x"]`, `versions={"k1/x":"` + a + `","k2/x":"` + b + `"}`, `changed=[]`}},
+		{"one secret in one vault", planOf("x@kv"),
+			[]string{`names=["x"]`, `versions={"x":"` + a + `"}`, `changed=[]`, `name=x`, `version=` + a}},
+		{"two secrets in one vault", planOf("x@kv", "y@kv"),
+			[]string{`names=["x","y"]`, `versions={"x":"` + a + `","y":"` + b + `"}`, `changed=[]`}},
+		{"one secret in two vaults", planOf("x@k1", "x@k2"),
+			[]string{`names=["k1/x","k2/x"]`, `versions={"k1/x":"` + a + `","k2/x":"` + b + `"}`, `changed=[]`}},
 		{"nothing", planOf(), []string{`names=[]`, `versions={}`, `changed=[]`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -70,9 +71,10 @@ func TestOutputsOfALedger(t *testing.T) {
 
 func TestMasksOfALedger(t *testing.T) {
 	plan := planOf("x-secret@kv", "y-secret@kv")
-	plan.Steps[1].Current.ID = ""
+	plan.Steps[1].Before.Version = ""
 	l, a := newLedger(plan, nil), strings.Repeat("a", 32)
-	for masking, want := range map[masking][]string{maskAll: {"x-secret", a, "y-secret"}, maskVersions: {a}, maskNone: nil} {
+	for masking, want := range map[masking][]string{maskAll: {"x-secret", a, "y-secret"}, maskVersions: {a},
+		maskNone: nil} {
 		if diff := cmp.Diff(want, l.masks(plan, masking)); diff != "" {
 			t.Errorf("masks %s (-want +got):\n%s", masking, diff)
 		}
@@ -92,17 +94,19 @@ func TestOutputsThatCannotBeWrittenAreLogged(t *testing.T) {
 	}
 	plan := planOf(keys...)
 	for i := range plan.Steps {
-		plan.Steps[i].Current.ID = fmt.Sprintf("%032x", i)
+		plan.Steps[i].Before.Version = fmt.Sprintf("%032x", i)
 	}
 	l := newLedger(plan, outputs)
 	stored := strings.Repeat("5", 32)
-	results := []provision.Result{{Step: &plan.Steps[0], Version: stored, Changed: true}}
-	l.note(results[0])
+	results := []provision.Result{{Step: &plan.Steps[0], After: provision.State{Version: stored}, Changed: true,
+		OfRun: true}}
+	l.record(results[0])
 	step := &run{runner: r}
 	if failed := step.deliver(plan, results, l); !failed {
 		t.Error("outputs that could not be written are no failure")
 	}
-	for _, want := range []string{"::error::writing the output file: ", "secret-0 " + stored + " (changed)\n", fmt.Sprintf("secret-199 %032x\n", 199)} {
+	for _, want := range []string{"::error::writing the output file: ", "secret-0 " + stored + " (changed)\n",
+		fmt.Sprintf("secret-199 %032x\n", 199)} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("%q is not in the log:\n%s", want, log)
 		}

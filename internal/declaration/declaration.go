@@ -13,11 +13,10 @@
 package declaration
 
 import (
-	"time"
-
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
 	"keyvault-passwords/internal/declaration/internal/strict"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
 
@@ -35,13 +34,10 @@ type Secret struct {
 	Parts       []Part              // the generated parts, one or more, in the order of the file
 	Value       *composite.Template // makes the value of the parts. Nil: the only part is the value
 	Login       string              // the account that the value is for; "" if none. Value may refer to it
-	Policy      string              // the policy tag of its versions: NAME@FINGERPRINT, inline@..., composite@...
 	ContentType string              // "" if none
 	Tags        map[string]string   // the user's own
-	Expires     time.Duration       // from the creation of a version to its expiry. 0: no expiry
-	NotBefore   time.Duration       // from the creation of a version until it is valid. 0: at once
-	Rotate      Rotate
-	Superseded  *Superseded // nil: older versions stay as they are
+
+	lifecycle.Terms // how long each version lives, and what becomes of it
 }
 
 // A Vault is where a secret is stored.
@@ -62,20 +58,8 @@ type Part struct {
 	rules password.Policy // the same before it was compiled
 }
 
-// Rotate says when a secret is due in mode rotate. The zero value never makes it due.
-type Rotate struct {
-	After          time.Duration // age of the current version. 0: age does not matter
-	BeforeExpiry   time.Duration // time until the current version expires. 0: expiry does not matter
-	OnPolicyChange bool          // due when the current version was made to another policy than the declared one
-}
-
-// Superseded says what happens to older versions that this action made.
-type Superseded struct {
-	DisableAfter time.Duration // age of the current version at which older ones are disabled. 0: at once
-}
-
-// A Place is a position in the declaration. Its file is the path as the user gave it, or "secrets" for the inline
-// input. The zero Place is nowhere.
+// A Place is a position in the declaration, whose file is named as the user did, or "secrets" for the inline input. The
+// zero Place is nowhere.
 type Place = strict.Place
 
 // A Problem is one mistake in the declaration. Its cause names the offending text; its remedy says what was expected.

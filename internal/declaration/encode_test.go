@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"keyvault-passwords/internal/azure"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
 
@@ -71,7 +72,7 @@ func encodeSecret(s Secret) string {
 		pairs = append(pairs, pair("tags", sortedMapping(tags)))
 	}
 	pairs = append(pairs, encodeDuration("expires", s.Expires), encodeDuration("not-before", s.NotBefore))
-	if s.Rotate != (Rotate{}) {
+	if s.Rotate != (lifecycle.Rotate{}) {
 		pairs = append(pairs, pair("rotate", mappingOf(encodeDuration("after", s.Rotate.After),
 			encodeDuration("before-expiry", s.Rotate.BeforeExpiry),
 			pair("on-policy-change", fmt.Sprint(s.Rotate.OnPolicyChange)))))

@@ -11,6 +11,7 @@ import (
 
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
 
@@ -77,8 +78,8 @@ func TestGoodDeclarations(t *testing.T) {
 			t.Errorf("%s declares nothing", path)
 		}
 		for _, s := range declaration.Secrets {
-			placed := s.Place.File == path && s.Place.Line > 0
-			if s.Name == "" || !placed || len(s.Vaults) == 0 || len(s.Parts) == 0 || s.Policy == "" {
+			if s.Name == "" || s.Place.File != path || s.Place.Line == 0 || len(s.Vaults) == 0 || len(s.Parts) == 0 ||
+				s.PolicyTag == "" {
 				t.Errorf("%s: %s is incomplete", path, s.Name)
 			}
 			for _, part := range s.Parts {
@@ -117,7 +118,9 @@ func TestFullDeclaration(t *testing.T) {
 		rules.Login = login
 		return part("password", name, rules)
 	}
-	tag := func(p Part) string { return p.Policy + "@" + p.Set.Fingerprint() }
+	tag := func(p Part) lifecycle.Terms {
+		return lifecycle.Terms{PolicyTag: lifecycle.NewPolicyTag(p.Policy, p.Set.Fingerprint())}
+	}
 	sql, redis := preset("azure-sql", ""), part("password", "service", service)
 	site := part("password", "inline", password.Policy{
 		Rules: "minlength: 20; required: lower; required: upper, digit; max-consecutive: 2;",
@@ -129,23 +132,26 @@ func TestFullDeclaration(t *testing.T) {
 	want := &Declaration{
 		Cloud: azure.Public(),
 		Secrets: []Secret{
-			{Name: "sql-admin-password", Vaults: standard, Parts: []Part{sql}, Policy: tag(sql)},
+			{Name: "sql-admin-password", Vaults: standard, Parts: []Part{sql}, Terms: tag(sql)},
 			{
-				Name: "redis-password", Vaults: standard, Parts: []Part{redis}, Policy: tag(redis),
-				ContentType: "password", Tags: map[string]string{"owner": "data-platform"},
-				Expires: 90 * 24 * time.Hour, NotBefore: time.Hour,
-				Rotate:     Rotate{After: 60 * 24 * time.Hour, BeforeExpiry: 14 * 24 * time.Hour, OnPolicyChange: true},
-				Superseded: &Superseded{DisableAfter: 24 * time.Hour},
+				Name: "redis-password", Vaults: standard, Parts: []Part{redis}, ContentType: "password",
+				Tags: map[string]string{"owner": "data-platform"},
+				Terms: lifecycle.Terms{
+					PolicyTag: tag(redis).PolicyTag, Expires: 90 * 24 * time.Hour, NotBefore: time.Hour,
+					Rotate: lifecycle.Rotate{After: 60 * 24 * time.Hour, BeforeExpiry: 14 * 24 * time.Hour,
+						OnPolicyChange: true},
+					Superseded: &lifecycle.Superseded{DisableAfter: 24 * time.Hour},
+				},
 			},
-			{Name: "partner-site", Vaults: standard, Parts: []Part{site}, Policy: tag(site)},
+			{Name: "partner-site", Vaults: standard, Parts: []Part{site}, Terms: tag(site)},
 			{
 				Name: "app-login", Vaults: standard, Parts: []Part{preset("default", "app")}, Login: "app",
-				Value: parseTemplate(t, "${login}:${password|url}"), Policy: got.Secrets[3].Policy,
+				Value: parseTemplate(t, "${login}:${password|url}"), Terms: got.Secrets[3].Terms,
 			},
 			{
 				Name: "signing", Vaults: []Vault{{Name: "kv-app-eu", Alias: "eu"}, {Name: "kv-app-us", Alias: "us"}},
 				Parts: []Part{key, salt}, Value: parseTemplate(t, `{"key":"${key|json}","salt":"${salt|json}"}`),
-				Policy: got.Secrets[4].Policy,
+				Terms: got.Secrets[4].Terms,
 			},
 		},
 	}
@@ -170,7 +176,7 @@ func TestPlaces(t *testing.T) {
 		}},
 	}
 	for i := range got.Secrets {
-		got.Secrets[i].Parts, got.Secrets[i].Policy = nil, ""
+		got.Secrets[i].Parts, got.Secrets[i].PolicyTag = nil, ""
 	}
 	if diff := cmp.Diff(want, got.Secrets); diff != "" {
 		t.Errorf("vaults.yml (-want +got):\n%s", diff)
@@ -205,8 +211,10 @@ func TestInputsOverrideTheDeclaration(t *testing.T) {
 		{name: "no input", wantVault: "kv-own", wantCloud: "AzureChinaCloud"},
 		{name: "vault", vault: &input, wantVault: "kv-input", wantCloud: "AzureCloud"},
 		{name: "vault with a cloud", vault: &china, wantVault: "kv-input", wantCloud: "AzureChinaCloud"},
-		{name: "both", vault: &input, cloud: "AzureUSGovernment", wantVault: "kv-input", wantCloud: "AzureUSGovernment"},
-		{name: "the same", vault: &china, cloud: "AzureChinaCloud", wantVault: "kv-input", wantCloud: "AzureChinaCloud"},
+		{name: "both", vault: &input, cloud: "AzureUSGovernment", wantVault: "kv-input",
+			wantCloud: "AzureUSGovernment"},
+		{name: "the same", vault: &china, cloud: "AzureChinaCloud", wantVault: "kv-input",
+			wantCloud: "AzureChinaCloud"},
 	} {
 		d, err := parse(tt.vault, tt.cloud)
 		if err != nil || d.Secrets[0].Vaults[0].Name != tt.wantVault || d.Cloud.Name != tt.wantCloud {
@@ -281,14 +289,14 @@ func TestAfterThatNeverComes(t *testing.T) {
 
 // Two declarations have the same policy tag exactly if they make the same values.
 func TestPolicyTag(t *testing.T) {
-	tag := func(secret string) string {
+	tag := func(secret string) lifecycle.PolicyTag {
 		t.Helper()
 		text := "vault: kv-app\npolicies: {service: {length: 40}}\nsecrets: {a: " + secret + "}\n"
 		d, err := Parse(Source{File: "p.yml", Text: []byte(text)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return d.Secrets[0].Policy
+		return d.Secrets[0].PolicyTag
 	}
 	same := [][2]string{
 		{"default", "{policy: default}"},
@@ -301,7 +309,7 @@ func TestPolicyTag(t *testing.T) {
 			t.Errorf("%s has tag %s, and %s has %s", pair[0], tag(pair[0]), pair[1], tag(pair[1]))
 		}
 	}
-	seen := map[string]string{}
+	seen := map[lifecycle.PolicyTag]string{}
 	for _, secret := range []string{
 		"default", "service", "hex-256", "{policy: {length: 40}}", "{policy: {length: 41}}",
 		"{policy: hex-256, login: cafe}",

@@ -17,7 +17,7 @@ var topFields = []field[spec]{
 	{
 		name: "vault", takes: "text", schema: "vault-address",
 		doc: "The default vault, for secrets without `vaults`: its name, or its `https://` URL. " +
-			"The `vault` input overrides it.",
+			"The input `vault` overrides it.",
 		read: func(r *reader, n *strict.Node, s *spec) { s.vault = n },
 	},
 	{

@@ -15,6 +15,7 @@ import (
 
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
 
@@ -153,27 +154,34 @@ func (r *reader) resolve(s spec, source Source) *Declaration {
 func (r *resolver) secret(s *secretSpec) Secret {
 	secret := Secret{
 		Name: s.name, Place: s.place, Vaults: r.vaultsOf(s), Parts: r.parts(s), Value: s.value.value,
-		Login: s.login.value, ContentType: s.contentType, Tags: s.tags,
-		Expires: s.expires.value, NotBefore: s.notBefore.value,
-		Rotate: Rotate{
-			After:          s.rotate.value.after.value,
-			BeforeExpiry:   s.rotate.value.beforeExpiry.value,
-			OnPolicyChange: s.rotate.value.onPolicyChange,
-		},
-	}
-	if s.superseded.given() {
-		secret.Superseded = &Superseded{DisableAfter: s.superseded.value.disableAfter.value}
+		Login:       s.login.value,
+		ContentType: s.contentType, Tags: s.tags, Terms: s.terms(),
 	}
 	r.checkLifecycle(s)
 	r.checkTemplate(s, secret)
 	if len(secret.Parts) > 0 && !slices.ContainsFunc(secret.Parts, func(p Part) bool { return p.Set == nil }) {
 		r.checkSize(s, secret)
-		secret.Policy = r.policyTag(secret)
+		secret.PolicyTag = r.policyTag(secret)
 	}
 	return secret
 }
 
-// parts compiles the generated parts of a secret.
+// terms returns what is declared of the secret's life, but for the policy's tag.
+func (s *secretSpec) terms() lifecycle.Terms {
+	rotate := s.rotate.value
+	terms := lifecycle.Terms{
+		Expires: s.expires.value, NotBefore: s.notBefore.value,
+		Rotate: lifecycle.Rotate{
+			After: rotate.after.value, BeforeExpiry: rotate.beforeExpiry.value, OnPolicyChange: rotate.onPolicyChange,
+		},
+	}
+	if s.superseded.given() {
+		terms.Superseded = &lifecycle.Superseded{DisableAfter: s.superseded.value.disableAfter.value}
+	}
+	return terms
+}
+
+// parts compiles what is generated for a secret.
 func (r *resolver) parts(s *secretSpec) []Part {
 	if !s.generate.given() {
 		return []Part{r.part("password", s.policy, s)}
@@ -388,12 +396,12 @@ func (r *resolver) within(a, b span, otherwise string) {
 // fingerprintLen is the length of the fingerprint of a composite, in hexadecimal digits: that of a policy's.
 const fingerprintLen = 12
 
-// policyTag returns the policy tag of the secret's versions: the policy's name and fingerprint or, if there is a
-// template, a fingerprint of the parts, the template and the login. Declarations that make different values have
-// different tags.
-func (r *resolver) policyTag(s Secret) string {
+// policyTag says what a version of the secret was made to: the policy's name and fingerprint, or, where a template
+// makes the value, a fingerprint of all its parts, the template and the login. It differs whenever another declaration
+// would make other values.
+func (r *resolver) policyTag(s Secret) lifecycle.PolicyTag {
 	if s.Value == nil {
-		return s.Parts[0].Policy + "@" + r.fingerprints[s.Parts[0].Set]
+		return lifecycle.NewPolicyTag(s.Parts[0].Policy, r.fingerprints[s.Parts[0].Set])
 	}
 	hash := sha256.New()
 	write := func(text string) { _, _ = io.WriteString(hash, strconv.Quote(text)) }
@@ -403,5 +411,5 @@ func (r *resolver) policyTag(s Secret) string {
 		write(part.Name)
 		write(r.fingerprints[part.Set])
 	}
-	return compositeTag + "@" + hex.EncodeToString(hash.Sum(nil))[:fingerprintLen]
+	return lifecycle.NewPolicyTag(compositeTag, hex.EncodeToString(hash.Sum(nil))[:fingerprintLen])
 }

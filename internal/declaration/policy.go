@@ -110,7 +110,7 @@ func (r *reader) checkCharset(n *strict.Node, set password.Charset) {
 	case set.From == "" && set.Chars == "":
 		r.Refuse(r.Place(n), "a character set has neither from nor chars", remedy)
 	case set.From != "" && set.Chars != "":
-		r.Refuse(r.Place(n), "a character set has both from and chars", remedy+"; to use both, declare two sets")
+		r.Refuse(r.Place(n), "a character set has both from and chars", remedy+"; for both, use two sets")
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
 	"keyvault-passwords/internal/declaration/internal/strict"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
 
@@ -128,7 +129,7 @@ func textDefinitions() object {
 		"vault-address": vaultAddress(),
 		"vault-names":   object{"type": "array", "minItems": 1, "uniqueItems": true, "items": ref("name")},
 		"tags": object{
-			"type": "object", "maxProperties": maxTags, "propertyNames": tagName(text(maxTag)),
+			"type": "object", "maxProperties": lifecycle.MaxUserTags, "propertyNames": tagName(text(maxTag)),
 			"additionalProperties": object{"allOf": []object{ref("printable")}, "maxLength": maxTag},
 		},
 	}
@@ -166,7 +167,7 @@ func vaultAddress() object {
 // tagName returns the schema of a tag's name: a text that is none of the action's own tags, letter case ignored.
 func tagName(text object) object {
 	var own []string
-	for _, name := range ownTags {
+	for _, name := range lifecycle.OwnTags() {
 		var pattern strings.Builder
 		for _, c := range name {
 			if upper := strings.ToUpper(string(c)); upper != string(c) {

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
 
@@ -162,9 +163,9 @@ func TestSchemaHasTheKeysOfTheGrammar(t *testing.T) {
 func TestDocumentedBounds(t *testing.T) {
 	for key, want := range map[string]string{
 		"content-type": fmt.Sprintf("at most %d characters", maxType),
-		"tags": fmt.Sprintf("At most %d tags, with names and values of at most %d characters. "+
-			"The action's own tags are refused: %s.",
-			maxTags, maxTag, quoted(ownTags[:])),
+		"tags": fmt.Sprintf("At most %d tags, with names and values of at most %d characters. The action's own tags "+
+			"are refused: %s.",
+			lifecycle.MaxUserTags, maxTag, quoted(lifecycle.OwnTags())),
 	} {
 		i := slices.IndexFunc(secretFields, func(f field[secretSpec]) bool { return f.name == key })
 		if doc := secretFields[i].doc; !strings.Contains(doc, want) {

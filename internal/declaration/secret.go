@@ -14,6 +14,7 @@ import (
 	"keyvault-passwords/internal/declaration/internal/strict"
 
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/lifecycle"
 )
 
 // A secretSpec is one declared secret as it was read, before its references are resolved.
@@ -49,8 +50,8 @@ type rotateSpec struct {
 
 type supersededSpec struct{ disableAfter located[time.Duration] }
 
-// keyVaultNamePattern is what Key Vault accepts:
-// https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates
+// keyVaultNamePattern is what Key Vault takes:
+// https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#objects-identifiers-and-versioning
 const keyVaultNamePattern = `^[0-9a-zA-Z-]{1,127}$`
 
 var secretName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(keyVaultNamePattern) })
@@ -209,10 +210,10 @@ func isOddControl(c rune) bool { return unicode.IsControl(c) && c != '\n' && c !
 // readTags reads the user's tags.
 func (s *secretSpec) readTags(r *reader, n *strict.Node) {
 	entries, ok := r.Entries(n, "tags", "expected a mapping of text to text, such as {owner: data-platform}")
-	if ok && len(entries) > maxTags {
+	if ok && len(entries) > lifecycle.MaxUserTags {
 		r.Refuse(r.Place(n), fmt.Sprintf("the secret has %d tags", len(entries)),
 			fmt.Sprintf("expected at most %d: Key Vault allows %d, and %d are the action's own",
-				maxTags, vaultTags, len(ownTags)))
+				lifecycle.MaxUserTags, lifecycle.MaxTags, len(lifecycle.OwnTags())))
 	}
 	s.tags = map[string]string{}
 	for _, entry := range entries {
@@ -230,9 +231,9 @@ func (s *secretSpec) readTags(r *reader, n *strict.Node) {
 }
 
 func (r *reader) checkTagName(n *strict.Node, name string) {
-	if slices.Contains(ownTags[:], strings.ToLower(name)) {
-		r.Refuse(r.Place(n), fmt.Sprintf("tag %q is one of the action's own", name),
-			"expected a name other than "+strings.Join(ownTags[:], ", "))
+	if own := lifecycle.OwnTags(); slices.Contains(own, strings.ToLower(name)) {
+		r.Refuse(r.Place(n), fmt.Sprintf("tag %q is set by the action itself", name),
+			"expected another name than "+strings.Join(own, ", "))
 	}
 	if name == "" {
 		r.Refuse(r.Place(n), "the name of a tag is empty", "expected text")

@@ -51,7 +51,8 @@ func TestCell(t *testing.T) {
 }
 
 // hostile is text as an answer could bring it.
-const hostile = "\n::add-mask::x\r\n##[error]oops | `code` <img src=x> [link](https://example.com) www.example.com\x1b[31m &amp; \u202e"
+const hostile = "\n::add-mask::x\r\n##[error]oops | `code` " +
+	"<img src=x> [link](https://example.com) www.example.com\x1b[31m &amp; \u202e"
 
 // checkLine holds what Escape promises of a line.
 func checkLine(t testing.TB, line string) {
@@ -79,7 +80,8 @@ func FuzzEscape(f *testing.F) {
 			t.Errorf("escaped twice: %q, once: %q", again, line)
 		}
 		cell := escape.Cell(text)
-		if strings.ContainsAny(cell, "|<>`[]*_~\\\n\r@!") || strings.Contains(cell, "://") || strings.Contains(strings.ToLower(cell), "www.") {
+		if strings.ContainsAny(cell, "|<>`[]*_~\\\n\r@!") || strings.Contains(cell, "://") ||
+			strings.Contains(strings.ToLower(cell), "www.") {
 			t.Errorf("%q is not plain in a cell: %q", text, cell)
 		}
 	})

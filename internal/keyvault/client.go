@@ -22,6 +22,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
@@ -88,8 +89,8 @@ const (
 // that does not exist, or is soft-deleted, has none.
 //
 // It needs the data action Microsoft.KeyVault/vaults/secrets/readMetadata/action. Its error is an [*Error].
-func (c *Client) Versions(ctx context.Context, name string) ([]Version, error) {
-	var versions []Version
+func (c *Client) Versions(ctx context.Context, name string) ([]lifecycle.Version, error) {
+	var versions []lifecycle.Version
 	err := c.retrying(ctx, actVersions, name, func(ctx context.Context) error {
 		versions = nil
 		pager := c.secrets.NewListSecretPropertiesVersionsPager(name, nil)
@@ -267,13 +268,13 @@ func each[P, T any](
 	return nil
 }
 
-func readVersion(item *azsecrets.SecretProperties) (Version, error) {
+func readVersion(item *azsecrets.SecretProperties) (lifecycle.Version, error) {
 	if item.ID == nil || item.Attributes == nil || item.Attributes.Created == nil ||
 		!isVersionID(item.ID.Version()) {
-		return Version{}, errMalformed
+		return lifecycle.Version{}, errMalformed
 	}
 	attributes := item.Attributes
-	return Version{
+	return lifecycle.Version{
 		ID:          item.ID.Version(),
 		Created:     *attributes.Created,
 		Expires:     deref(attributes.Expires),

@@ -18,6 +18,7 @@ import (
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/identity"
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/runner"
@@ -88,7 +89,7 @@ func (b *bench) client(t *testing.T, transport http.RoundTripper, vault string) 
 func newVersion(operation string) keyvault.NewVersion {
 	return keyvault.NewVersion{
 		Value: sensitive.New([]byte("value-of-" + operation)),
-		Tags:  map[string]string{keyvault.OperationTag: operation, "generated-by": "keyvault-passwords"},
+		Tags:  map[string]string{lifecycle.TagOperation: operation, "generated-by": "keyvault-passwords"},
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
@@ -37,9 +38,9 @@ func (c *Client) Set(ctx context.Context, name string, v NewVersion) (Stored, er
 	if ctx.Err() != nil {
 		return Stored{}, c.cancelled(actSet, name)
 	}
-	if v.Tags[OperationTag] == "" {
+	if v.Tags[lifecycle.TagOperation] == "" {
 		e := c.newError(actSet, name)
-		e.Cause = "the version has no tag " + OperationTag // a mistake of the caller
+		e.Cause = "the version has no tag " + lifecycle.TagOperation // a mistake of the caller
 		return Stored{}, e
 	}
 	searching, cancel := outlive(ctx, searchGrace)
@@ -58,7 +59,7 @@ type setOperation struct {
 }
 
 // id identifies the operation, and so its version among all others.
-func (o *setOperation) id() string { return o.version.Tags[OperationTag] }
+func (o *setOperation) id() string { return o.version.Tags[lifecycle.TagOperation] }
 
 // run sends the value until it is stored or cannot be. The context searching outlives ctx; it is for searches only.
 func (o *setOperation) run(ctx, searching context.Context) (Stored, error) {
@@ -132,7 +133,7 @@ func (o *setOperation) parameters() azsecrets.SetSecretParameters {
 
 // search returns the versions with the operation's tag, newest first, if the operation is in doubt. If the first
 // search finds none it searches again.
-func (o *setOperation) search(ctx context.Context) (found []Version, err error) {
+func (o *setOperation) search(ctx context.Context) (found []lifecycle.Version, err error) {
 	if !o.inDoubt {
 		return nil, nil
 	}
@@ -150,13 +151,13 @@ func (o *setOperation) search(ctx context.Context) (found []Version, err error) 
 	return nil, nil
 }
 
-func (o *setOperation) searchOnce(ctx context.Context) ([]Version, error) {
+func (o *setOperation) searchOnce(ctx context.Context) ([]lifecycle.Version, error) {
 	versions, err := o.Versions(ctx, o.name)
 	if err != nil {
 		return nil, err
 	}
-	versions = slices.DeleteFunc(versions, func(v Version) bool { return v.Tags[OperationTag] != o.id() })
-	slices.SortStableFunc(versions, func(a, b Version) int { return b.Created.Compare(a.Created) })
+	versions = slices.DeleteFunc(versions, func(v lifecycle.Version) bool { return v.Tags[lifecycle.TagOperation] != o.id() })
+	slices.SortStableFunc(versions, func(a, b lifecycle.Version) int { return b.Created.Compare(a.Created) })
 	return versions, nil
 }
 
@@ -167,7 +168,7 @@ func (o *setOperation) confirmed(ctx, searching context.Context, id string) (Sto
 		return Stored{Version: id}, nil
 	}
 	found, _ := o.searchOnce(searching) // the version is confirmed, whether or not the list can be read
-	confirmed := slices.IndexFunc(found, func(v Version) bool { return v.ID == id })
+	confirmed := slices.IndexFunc(found, func(v lifecycle.Version) bool { return v.ID == id })
 	if confirmed < 0 { // not listed yet: which one is newer is unknown
 		stored := Stored{Version: id}
 		for _, duplicate := range found {
@@ -184,7 +185,7 @@ func (o *setOperation) confirmed(ctx, searching context.Context, id string) (Sto
 // found ends an operation whose versions are known, newest first. It returns the newest, and disables those that are
 // certainly older. Of two versions of one second either may be the current one, so both stay enabled. All hold the
 // same value: if a duplicate cannot be disabled, no harm is done and the log says so.
-func (o *setOperation) found(ctx context.Context, versions []Version) (Stored, error) {
+func (o *setOperation) found(ctx context.Context, versions []lifecycle.Version) (Stored, error) {
 	stored := Stored{Version: versions[0].ID}
 	for _, duplicate := range versions[1:] {
 		stored.Duplicates = append(stored.Duplicates, duplicate.ID)
@@ -220,7 +221,7 @@ func waitedInVain(err error) bool {
 
 func (o *setOperation) ambiguous(e *Error, searchErr error) error {
 	e.Kind = refusal.Ambiguous
-	e.Cause += "; the version may have been stored, but none tagged " + OperationTag + "=" + o.id() + " is listed"
+	e.Cause += "; the version may have been stored, but none tagged " + lifecycle.TagOperation + "=" + o.id() + " is listed"
 	if searchErr != nil {
 		e.Cause += ", because the list could not be read"
 		e.Err = errors.Join(e.Err, searchErr)

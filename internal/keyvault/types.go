@@ -7,29 +7,14 @@ import (
 	"keyvault-passwords/internal/sensitive"
 )
 
-// A Version is what Key Vault shows of one version of a secret to an identity that cannot read the value.
-type Version struct {
-	ID          string    // 32 hexadecimal digits
-	Created     time.Time // in whole seconds: it does not order two versions of the same second
-	Expires     time.Time // zero: never
-	NotBefore   time.Time // zero: none
-	Enabled     bool
-	ContentType string
-	Tags        map[string]string
-	Managed     bool // the secret is managed by a Key Vault certificate
-}
-
 // A NewVersion is what Set stores. It inherits nothing from earlier versions.
 type NewVersion struct {
 	Value       sensitive.Value
 	ContentType string            // "": none
-	Tags        map[string]string // one of them is OperationTag, with an ID that no other operation has
+	Tags        map[string]string // one of them is lifecycle.TagOperation, with an ID that no other operation has
 	Expires     time.Time         // zero: never
 	NotBefore   time.Time         // zero: none
 }
-
-// OperationTag is the tag by which Set finds the version that it made, if the answer is lost.
-const OperationTag = "operation"
 
 // Stored is what Set made.
 type Stored struct {

@@ -11,29 +11,35 @@ import (
 
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/sensitive"
 )
 
-// Apply does what the plan says, o.Concurrency secrets at once, and returns one Result for each step, in their order. As a
-// step ends, on is called with its Result, by one goroutine at a time; steps that need nothing done end first.
+// An Observer is told of a plan that is carried out. Its functions are called by one goroutine at a time; either may be
+// nil. Stored comes as soon as a vault holds a new version, which is before the step has ended where more is to be
+// done; Ended comes once for each step.
+type Observer struct{ Stored, Ended func(Result) }
+
+// Apply does what the plan says, o.Concurrency secrets at once, and returns one Result for each step, in their order.
+// Steps that need nothing done end first.
 //
-// Once ctx is done no secret is started. Those in flight go on with ctx, and it is for the vaults to end or to look up what
-// was sent; what was stored is in the results either way.
-func (p *Plan) Apply(ctx context.Context, vaults map[string]Vault, o Options, on func(Result)) []Result {
-	r := &results{of: make([]Result, len(p.Steps)), at: map[*Step]int{}, on: on}
+// After ctx is done no secret is started. Those in flight go on with ctx, and the vaults end or look up what was sent;
+// what was stored is in the results either way.
+func (p *Plan) Apply(ctx context.Context, vaults map[string]Vault, o Options, observer Observer) []Result {
+	r := &results{of: make([]Result, len(p.Steps)), at: map[*Step]int{}, observer: observer}
 	var jobs []job
 	for _, group := range p.groups(r.at) {
 		var work []*Step
 		for _, step := range group {
-			if step.Action.writes() || len(step.Disable) > 0 {
+			if step.Change.writes() || len(step.Disable) > 0 {
 				work = append(work, step)
 				continue
 			}
 			r.end(step.untouched())
 		}
 		if len(work) > 0 {
-			jobs = append(jobs, job{vaultsOf(work), func() { carryOut(ctx, work, vaults, o, r.end) }})
+			jobs = append(jobs, job{vaultsOf(work), func() { carryOut(ctx, work, vaults, o, r) }})
 		}
 	}
 	runAll(o.workers(), jobs)
@@ -45,7 +51,7 @@ func (p *Plan) groups(at map[*Step]int) (groups [][]*Step) {
 	for i := range p.Steps {
 		step := &p.Steps[i]
 		at[step] = i
-		if i > 0 && p.Steps[i-1].Secret == step.Secret {
+		if i > 0 && p.Steps[i-1].secret == step.secret {
 			groups[len(groups)-1] = append(groups[len(groups)-1], step)
 			continue
 		}
@@ -56,48 +62,82 @@ func (p *Plan) groups(at map[*Step]int) (groups [][]*Step) {
 
 // results collects how steps end.
 type results struct {
-	mu sync.Mutex
-	of []Result
-	at map[*Step]int
-	on func(Result)
+	mu       sync.Mutex
+	of       []Result
+	at       map[*Step]int
+	observer Observer
+}
+
+func (r *results) stored(result Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.observer.Stored != nil {
+		r.observer.Stored(result)
+	}
 }
 
 func (r *results) end(result Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.of[r.at[result.Step]] = result
-	if r.on != nil {
-		r.on(result)
+	if r.observer.Ended != nil {
+		r.observer.Ended(result)
 	}
 }
 
 // untouched returns the result of a step for which nothing is done.
 func (s *Step) untouched() Result {
-	r := Result{Step: s}
-	r.now(s.Current)
-	if s.Action == Refuse {
-		r.Err = &Error{Reason: s.Reason, Remedy: s.Remedy, Kind: s.kind}
+	r := Result{Step: s, After: s.Before, OfRun: s.OfRun}
+	if s.Change == Refuse {
+		r.Err = s.Refusal
 	}
 	return r
 }
 
-// carryOut does the steps of one secret, its vaults in parallel. The value exists from here to the end of the last set.
-func carryOut(ctx context.Context, steps []*Step, vaults map[string]Vault, o Options, end func(Result)) {
+// carryOut does the steps of one secret: its vaults get the value in parallel, and once all of them have it, superseded
+// versions are disabled. Before that they may be the only value that all vaults hold.
+func carryOut(ctx context.Context, steps []*Step, vaults map[string]Vault, o Options, all *results) {
 	start := time.Now()
+	work := make([]*delivery, len(steps))
+	for i, step := range steps {
+		work[i] = &delivery{Result: step.untouched(), carried: step.carried, obsolete: step.Disable}
+	}
 	op, err := newOperation(ctx, steps, o.Run)
-	var wg sync.WaitGroup
-	for _, step := range steps {
-		result := step.untouched()
-		if err != nil {
-			result.Err = err
-			end(result)
-			continue
+	each(work, func(d *delivery) {
+		if d.Err = err; err == nil {
+			d.Err = op.deliver(ctx, vaults[d.Step.Vault], o, d)
 		}
-		wg.Go(func() {
-			op.carryOut(ctx, vaults[step.Vault], o, &result)
-			result.Elapsed = time.Since(start)
-			end(result)
-		})
+		if d.Changed {
+			all.stored(d.Result)
+		}
+	})
+	lacking := slices.IndexFunc(work, func(d *delivery) bool { return d.Err != nil })
+	each(work, func(d *delivery) {
+		switch {
+		case lacking < 0:
+			d.Err = disable(ctx, vaults[d.Step.Vault], d.obsolete, &d.Result)
+		case d.Err == nil && len(d.obsolete) > 0:
+			d.Lacking = work[lacking].Step.Vault
+		}
+		if err == nil {
+			d.Elapsed = time.Since(start)
+		}
+		all.end(d.Result)
+	})
+}
+
+// A delivery is a step that is carried out.
+type delivery struct {
+	Result
+	carried  map[string]string // the tags that the new version keeps
+	obsolete []string          // the versions to disable then
+}
+
+// each calls f with each of work at once, and waits.
+func each(work []*delivery, f func(*delivery)) {
+	var wg sync.WaitGroup
+	for _, d := range work {
+		wg.Go(func() { f(d) })
 	}
 	wg.Wait()
 }
@@ -112,16 +152,16 @@ type operation struct {
 // newOperation generates what the steps of one secret set, if any of them sets something.
 func newOperation(ctx context.Context, steps []*Step, run string) (op operation, err error) {
 	if ctx.Err() != nil {
-		return op, notStarted()
+		return op, stopped("this secret was started")
 	}
-	if !slices.ContainsFunc(steps, func(s *Step) bool { return s.Action.writes() }) {
+	if !slices.ContainsFunc(steps, func(s *Step) bool { return s.Change.writes() }) {
 		return op, nil
 	}
 	var id [16]byte
 	if _, err := rand.Read(id[:]); err != nil {
 		return op, explain("drawing an operation ID", err)
 	}
-	value, err := generate(steps[0].Secret)
+	value, err := generate(steps[0].secret)
 	if err != nil {
 		return op, explain("generating", err)
 	}
@@ -144,69 +184,59 @@ func generate(s *declaration.Secret) (sensitive.Value, error) {
 	return s.Value.Render(parts, s.Login), nil
 }
 
-// carryOut does one step: recover, set, disable. It leaves in r what the vault holds, as far as that is known, whatever
-// fails.
-func (op operation) carryOut(ctx context.Context, v Vault, o Options, r *Result) {
+// deliver brings the value to one vault: it recovers the secret first where that is planned. It leaves in d what the
+// vault holds, as far as that is known, whatever fails.
+func (op operation) deliver(ctx context.Context, v Vault, o Options, d *delivery) error {
 	if v == nil {
-		r.Err = explain("starting", errNoVault(r.Step.Vault))
-		return
+		return refusal.Refusal{Act: "starting", Cause: "no vault is given for " + d.Step.Vault}
 	}
-	step, carried, superseded := r.Step, r.Step.carried, r.Step.Disable
-	if step.Action == Recover {
-		f, err := recoverDeleted(ctx, v, o, r)
+	if d.Step.Change == Recover {
+		h, err := recoverDeleted(ctx, v, o, &d.Result)
 		if err != nil {
-			r.Err = err
-			return
+			return err
 		}
-		carried, superseded = f.carried(o), f.superseded(o, true)
+		d.carried, _ = h.carried(o)
+		d.obsolete = h.obsolete(Recover, o)
 	}
-	if step.Action.writes() {
-		if err := op.set(ctx, v, carried, r); err != nil {
-			r.Err = err
-			return
-		}
+	if d.Step.Change.writes() {
+		return op.set(ctx, v, d.carried, &d.Result)
 	}
-	disable(ctx, v, superseded, r)
+	return nil
 }
 
-// recoverDeleted brings a secret back and looks at it: what the list of deleted secrets told was of its latest version,
-// and what is current now may be another. If this action did not make that, nothing more is done without o.Adopt.
-func recoverDeleted(ctx context.Context, v Vault, o Options, r *Result) (*finding, error) {
-	f := &finding{secret: r.Step.Secret, vault: r.Step.Vault}
-	if err := v.Recover(ctx, f.secret.Name); err != nil {
-		return f, explain("recovering it", err)
+// recoverDeleted recovers a secret and looks at it. The list of deleted secrets told of its latest version; what is
+// current now may be another. Nothing more is done if that one is disabled, or, without o.Adopt, not of this action.
+func recoverDeleted(ctx context.Context, v Vault, o Options, r *Result) (*holding, error) {
+	h := &holding{secret: r.Step.secret, vault: r.Step.Vault}
+	if err := v.Recover(ctx, h.secret.Name); err != nil {
+		return h, explain("recovering it", err)
 	}
-	if f.look(ctx, v); f.err != nil {
-		return f, f.err
+	if h.look(ctx, v); h.failure != nil {
+		return h, *h.failure
 	}
-	f.now = v.Now()
-	r.now(f.current)
-	switch {
-	case f.managed():
-		return f, errManaged()
-	case f.foreign() && !o.Adopt:
-		return f, &Error{Reason: "recovered, but this action did not make the current version", Remedy: adoptRemedy}
+	h.now = v.Now()
+	r.After = stateOf(h.secret.Terms, h.current)
+	obstacle := h.obstacle(o)
+	if obstacle == nil && h.foreign() && !o.Adopt {
+		obstacle = &refusal.Refusal{Cause: "this action did not make the current version", Remedy: adoptRemedy}
 	}
-	return f, nil
-}
-
-// now notes that a version is current, none if it is the zero Version.
-func (r *Result) now(current keyvault.Version) {
-	r.Version, r.Expires, r.Next = current.ID, current.Expires, nextRotation(r.Step.Secret, current)
+	if obstacle != nil {
+		return h, obstacle.During("recovered, but not set")
+	}
+	return h, nil
 }
 
 // set makes the new version.
 func (op operation) set(ctx context.Context, v Vault, carried map[string]string, r *Result) error {
-	s := r.Step.Secret
-	now := v.Now()
-	next := keyvault.NewVersion{
+	s := r.Step.secret
+	made := s.Made(v.Now())
+	stored, err := v.Set(ctx, s.Name, keyvault.NewVersion{
 		Value:       op.value,
 		ContentType: s.ContentType,
-		Tags:        newTags(s.Policy, s.Tags, carried, op.id, op.run),
-		Expires:     after(now, s.Expires),
-		NotBefore:   after(now, s.NotBefore),
-	}
-	stored, err := v.Set(ctx, s.Name, next)
+		Tags:        lifecycle.NewTags(s.PolicyTag, s.Tags, carried, op.id, op.run),
+		Expires:     made.Expires,
+		NotBefore:   made.NotBefore,
+	})
 	if err != nil {
 		failure := explain("setting it", err)
 		if failure.Kind == refusal.Ambiguous {
@@ -214,27 +244,29 @@ func (op operation) set(ctx context.Context, v Vault, carried map[string]string,
 		}
 		return failure
 	}
-	r.now(keyvault.Version{ID: stored.Version, Created: now, Expires: next.Expires})
-	r.Changed, r.Duplicates = true, stored.Duplicates
+	made.ID = stored.Version
+	r.After = stateOf(s.Terms, made)
+	r.Changed, r.OfRun, r.Duplicates = true, true, stored.Duplicates
 	return nil
 }
 
-// lookAgain corrects what r says the vault holds after a set whose end is not known. If it cannot be looked up, it is not
-// known either.
+// lookAgain corrects what r says that the vault holds after a set whose end is not known. If it cannot be looked up,
+// that is not known either.
 func (op operation) lookAgain(ctx context.Context, v Vault, r *Result) {
-	f := finding{secret: r.Step.Secret, vault: r.Step.Vault}
-	f.look(ctx, v)
-	r.now(f.current)
-	r.Changed = f.live() && f.current.Tags[keyvault.OperationTag] == op.id
+	h := holding{secret: r.Step.secret, vault: r.Step.Vault}
+	h.look(ctx, v)
+	r.After = stateOf(h.secret.Terms, h.current)
+	r.Changed = h.current.Exists() && h.current.Operation() == op.id
+	r.OfRun = r.Changed || h.madeByRun(Options{Run: op.run})
 }
 
 // disable disables the superseded versions, up to the first that cannot be.
-func disable(ctx context.Context, v Vault, superseded []string, r *Result) {
+func disable(ctx context.Context, v Vault, superseded []string, r *Result) error {
 	for _, id := range superseded {
-		if err := v.Disable(ctx, r.Step.Secret.Name, id); err != nil {
-			r.Err = explain("disabling superseded version "+id, err)
-			return
+		if err := v.Disable(ctx, r.Step.Name, id); err != nil {
+			return explain("disabling superseded version "+id, err)
 		}
 		r.Disabled = append(r.Disabled, id)
 	}
+	return nil
 }

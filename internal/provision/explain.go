@@ -8,28 +8,25 @@ import (
 	"keyvault-passwords/internal/refusal"
 )
 
-// explain returns the reason and remedy of err, the failure of an act ("looking it up").
-func explain(act string, err error) *Error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
-	if e, ok := errors.AsType[*keyvault.Error](err); ok {
-		return &Error{Reason: e.During(act).Seen(), Remedy: e.Remedy, Kind: e.Kind}
-	}
+// explain returns err as the failure of an act ("looking it up"). It keeps the words of err and not err itself, which
+// could lead to anything.
+func explain(act string, err error) refusal.Refusal {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return &Error{Reason: act + ": the run was stopped", Remedy: "run again", Kind: refusal.Cancelled}
+		return refusal.Refusal{
+			Act: act, Cause: "the run was stopped", Remedy: "run the job again", Kind: refusal.Cancelled,
+		}
 	}
-	return &Error{Reason: act + ": " + err.Error()}
+	return refusal.Of(err).During(act)
 }
 
-// concernsVault reports whether the failure of one secret's look-up will meet every other secret of the vault too, and so
-// need not be waited for again and again.
+// concernsVault reports whether the failure of one secret's look-up will meet every other secret of the vault too.
 func concernsVault(err error) bool {
 	e, ok := errors.AsType[*keyvault.Error](err)
 	return ok && e.WholeVault()
 }
 
-// notStarted is why nothing was sent for a step.
-func notStarted() *Error {
-	return &Error{Reason: "the run was stopped before this secret was started", Remedy: "run again", Kind: refusal.Cancelled}
+// stopped is why a secret was not started.
+func stopped(cause string) refusal.Refusal {
+	return refusal.Refusal{Cause: "the run was stopped before " + cause, Remedy: "run the job again",
+		Kind: refusal.Cancelled}
 }

@@ -18,8 +18,8 @@ type lane struct {
 	jobs   []job
 }
 
-// runAll runs every job, at most n at once. The next is always one whose vaults have the fewest jobs under way, so a vault
-// that is paced or slow holds up its own secrets and leaves room for the other vaults'.
+// runAll runs every job, at most n at once. The next is always one whose vaults have the fewest jobs under way, so a
+// vault that is paced or slow holds up its own secrets and leaves room for the other vaults'.
 func runAll(n int, jobs []job) {
 	var (
 		mu     sync.Mutex

@@ -2,7 +2,6 @@ package provision
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,103 +10,135 @@ import (
 
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/refusal"
 )
 
-// A finding is what a vault tells of one secret.
-type finding struct {
+// A holding is what a vault holds of one secret.
+type holding struct {
 	secret   *declaration.Secret
 	vault    string
 	now      time.Time // by the vault's clock, once everything is looked up
-	versions []keyvault.Version
-	current  keyvault.Version  // zero: no version is enabled
+	versions []lifecycle.Version
+	current  lifecycle.Version // the newest, in any state. Zero: there is no version
 	deleted  *keyvault.Deleted // nil: it is not soft-deleted
-	err      *Error            // the look-up failed: nothing else is known
-	whole    bool              // so will that of any other secret in this vault
+	failure  *refusal.Refusal  // the look-up failed: nothing else is known
+	shared   bool              // so will that of any other secret in this vault
 }
-
-// live reports whether there is a current version.
-func (f *finding) live() bool { return f.current.ID != "" }
 
 // missing reports whether the vault said that there is no version.
-func (f *finding) missing() bool { return f.err == nil && len(f.versions) == 0 }
+func (h *holding) missing() bool { return h.failure == nil && len(h.versions) == 0 }
 
 // tags returns those of the current version, or of the one that a recovery brings back.
-func (f *finding) tags() map[string]string {
-	if f.deleted != nil {
-		return f.deleted.Tags
+func (h *holding) tags() map[string]string {
+	if h.deleted != nil {
+		return h.deleted.Tags
 	}
-	return f.current.Tags
+	return h.current.Tags
 }
 
-// lookUp finds every secret in every one of its vaults, in the order of the declaration, the vaults of a secret together.
+// policy returns the policy of the current version, as far as this action can know it; "" if it did not make it.
+func (h *holding) policy() lifecycle.PolicyTag {
+	if !h.current.Exists() || h.foreign() {
+		return ""
+	}
+	return h.current.Policy()
+}
+
+// madeByRun reports whether an attempt of this workflow run made the current version.
+func (h *holding) madeByRun(o Options) bool {
+	return h.current.Ours() && lifecycle.SameRun(h.current.Tags[lifecycle.TagRun], o.Run)
+}
+
+// carried returns which tags a new version keeps of the one it follows, and which do not fit.
+func (h *holding) carried(o Options) (carried map[string]string, left []string) {
+	next := lifecycle.NewTags(h.secret.PolicyTag, h.secret.Tags, nil, "", o.Run)
+	return lifecycle.Carry(h.tags(), next)
+}
+
+// managed reports whether the secret is managed by a Key Vault certificate.
+func (h *holding) managed() bool {
+	return h.deleted != nil && h.deleted.Managed ||
+		slices.ContainsFunc(h.versions, func(v lifecycle.Version) bool { return v.Managed })
+}
+
+// foreign reports whether this action did not make the version that a new one would follow: the current one; if the
+// secret is soft-deleted, the one that a recovery brings back.
+func (h *holding) foreign() bool {
+	if h.deleted != nil {
+		return !lifecycle.Ours(h.deleted.Tags)
+	}
+	return h.current.Exists() && !h.current.Ours()
+}
+
+// lookUp looks every secret up in each of its vaults, in the order of the declaration, the vaults of a secret together.
 // The first request to a vault goes alone: a client that has no token yet would otherwise be challenged once for each.
-// Where it shows that the vault cannot be reached by this identity, the vault's other secrets share its error.
-func lookUp(ctx context.Context, secrets []declaration.Secret, vaults map[string]Vault, workers int) []finding {
-	findings := unlooked(secrets)
-	first := map[string]*finding{}
+// If it shows that this identity cannot reach the vault, the vault's other secrets share its failure.
+func lookUp(ctx context.Context, secrets []declaration.Secret, vaults map[string]Vault, workers int) []holding {
+	holdings := unlooked(secrets)
+	first := map[string]*holding{}
 	var warmUp, rest []job
-	for i := range findings {
-		f := &findings[i]
-		if leader := first[f.vault]; leader != nil {
-			rest = append(rest, job{[]string{f.vault}, func() { f.follow(ctx, vaults[f.vault], leader) }})
+	for i := range holdings {
+		h := &holdings[i]
+		if leader := first[h.vault]; leader != nil {
+			rest = append(rest, job{[]string{h.vault}, func() { h.follow(ctx, vaults[h.vault], leader) }})
 			continue
 		}
-		first[f.vault] = f
-		warmUp = append(warmUp, job{[]string{f.vault}, func() { f.look(ctx, vaults[f.vault]) }})
+		first[h.vault] = h
+		warmUp = append(warmUp, job{[]string{h.vault}, func() { h.look(ctx, vaults[h.vault]) }})
 	}
 	runAll(workers, warmUp)
 	runAll(workers, rest)
-	lookUpDeleted(ctx, findings, vaults, workers)
-	for i := range findings {
-		findings[i].now = vaults[findings[i].vault].Now()
+	lookUpDeleted(ctx, holdings, vaults, workers)
+	for i := range holdings {
+		holdings[i].now = vaults[holdings[i].vault].Now()
 	}
-	return findings
+	return holdings
 }
 
-func unlooked(secrets []declaration.Secret) (findings []finding) {
+func unlooked(secrets []declaration.Secret) (holdings []holding) {
 	for i := range secrets {
 		for _, v := range secrets[i].Vaults {
-			findings = append(findings, finding{secret: &secrets[i], vault: v.Name})
+			holdings = append(holdings, holding{secret: &secrets[i], vault: v.Name})
 		}
 	}
-	return findings
+	return holdings
 }
 
-// follow looks, unless the vault's first look-up has shown that there is no point.
-func (f *finding) follow(ctx context.Context, v Vault, leader *finding) {
-	if leader.whole {
-		f.err = leader.err
+// follow looks, unless the vault's first look-up has shown that it would fail alike.
+func (h *holding) follow(ctx context.Context, v Vault, leader *holding) {
+	if leader.shared {
+		h.failure = leader.failure
 		return
 	}
-	f.look(ctx, v)
+	h.look(ctx, v)
 }
 
-// look asks for the versions and tells which is the current one.
-func (f *finding) look(ctx context.Context, v Vault) {
+// look asks for the versions, and settles which is the current one.
+func (h *holding) look(ctx context.Context, v Vault) {
 	if ctx.Err() != nil {
-		f.err = &Error{Reason: "the run was stopped before it was looked up", Remedy: "run again", Kind: refusal.Cancelled}
+		h.failure = new(stopped("it was looked up"))
 		return
 	}
-	versions, err := v.Versions(ctx, f.secret.Name)
+	versions, err := v.Versions(ctx, h.secret.Name)
 	if err != nil {
-		f.err, f.whole = explain("looking it up", err), concernsVault(err)
+		h.failure, h.shared = new(explain("looking it up", err)), concernsVault(err)
 		return
 	}
-	current, err := currentOf(ctx, v, f.secret.Name, versions)
+	current, err := currentOf(ctx, v, h.secret.Name, versions)
 	if err != nil {
-		f.err = explain("telling which version is current", err)
+		h.failure = new(explain("finding its current version", err))
 		return
 	}
-	f.versions, f.current = versions, current
+	h.versions, h.current = versions, current
 }
 
 // lookUpDeleted asks each vault that lacks a secret for the soft-deleted ones, once.
-func lookUpDeleted(ctx context.Context, findings []finding, vaults map[string]Vault, workers int) {
-	missing := map[string][]*finding{}
-	for i := range findings {
-		if f := &findings[i]; f.missing() {
-			missing[f.vault] = append(missing[f.vault], f)
+func lookUpDeleted(ctx context.Context, holdings []holding, vaults map[string]Vault, workers int) {
+	missing := map[string][]*holding{}
+	for i := range holdings {
+		if h := &holdings[i]; h.missing() {
+			missing[h.vault] = append(missing[h.vault], h)
 		}
 	}
 	var jobs []job
@@ -117,104 +148,47 @@ func lookUpDeleted(ctx context.Context, findings []finding, vaults map[string]Va
 	runAll(workers, jobs)
 }
 
-// matchDeleted settles for findings of one vault whether they are soft-deleted. If the vault does not say, none of them is
-// known to be missing.
-func matchDeleted(ctx context.Context, v Vault, findings []*finding) {
+// matchDeleted settles for the missing secrets of one vault whether they are soft-deleted. If the vault does not say,
+// none of them is known to be missing.
+func matchDeleted(ctx context.Context, v Vault, missing []*holding) {
 	deleted, err := v.Deleted(ctx)
-	for _, f := range findings {
+	for _, h := range missing {
 		if err != nil {
-			f.err = explain("looking for it among the soft-deleted secrets", err)
+			h.failure = new(explain("looking for it among the soft-deleted secrets", err))
 			continue
 		}
-		if d, ok := deleted[strings.ToLower(f.secret.Name)]; ok {
-			f.deleted = &d
+		if d, ok := deleted[strings.ToLower(h.secret.Name)]; ok {
+			h.deleted = &d
 		}
 	}
 }
 
-// currentOf returns the current version: the newest enabled one, and of several of one second the one whose tags the
-// vault's own list shows. It returns the zero Version if none is enabled, and an error if the vault cannot tell.
-func currentOf(ctx context.Context, v Vault, name string, versions []keyvault.Version) (keyvault.Version, error) {
-	newest := newestEnabled(versions)
+// currentOf returns the current version: the newest one, and of several of one second the one whose tags the vault's
+// own list shows. It returns the zero Version if there is none, and an error if the vault cannot tell.
+func currentOf(
+	ctx context.Context, v Vault, name string, versions []lifecycle.Version,
+) (current lifecycle.Version, err error) {
+	newest := lifecycle.Newest(versions)
 	if len(newest) == 0 {
-		return keyvault.Version{}, nil
+		return current, nil
 	}
-	if sameOperation(newest) {
+	if lifecycle.Alike(newest) {
 		return newest[0], nil
 	}
 	tags, listed, err := v.Current(ctx, name)
 	if err != nil {
-		return keyvault.Version{}, err
+		return current, err
 	}
-	shown := slices.DeleteFunc(slices.Clone(versions), func(c keyvault.Version) bool {
-		return c.Created.Before(newest[0].Created) || !maps.Equal(c.Tags, tags)
-	})
-	// A disabled version can be what the list shows. Then it tells nothing of the enabled ones.
-	disabled := slices.ContainsFunc(shown, func(c keyvault.Version) bool { return !c.Enabled })
-	if !listed || len(shown) == 0 || disabled || !sameOperation(shown) {
-		return keyvault.Version{}, errTie(newest)
+	if current, ok := lifecycle.Settle(newest, tags); ok && listed {
+		return current, nil
 	}
-	return shown[0], nil
-}
-
-// newestEnabled returns the enabled versions of the latest second that has any, by ID.
-func newestEnabled(versions []keyvault.Version) (newest []keyvault.Version) {
-	for _, v := range versions {
-		switch {
-		case !v.Enabled:
-		case len(newest) == 0 || v.Created.After(newest[0].Created):
-			newest = []keyvault.Version{v}
-		case v.Created.Equal(newest[0].Created):
-			newest = append(newest, v)
-		}
-	}
-	slices.SortFunc(newest, func(a, b keyvault.Version) int { return strings.Compare(a.ID, b.ID) })
-	return newest
-}
-
-// newerDisabled reports whether a disabled version is newer than the current one. Key Vault gives it, that is a refusal, to
-// a reader who names no version.
-func (f *finding) newerDisabled() bool {
-	return slices.ContainsFunc(f.versions, func(v keyvault.Version) bool { return !v.Enabled && v.Created.After(f.current.Created) })
-}
-
-// sameOperation reports whether versions, one or more, are one operation's and so hold one value: any may stand for all.
-func sameOperation(versions []keyvault.Version) bool {
-	for _, v := range versions[1:] {
-		if v.Tags[keyvault.OperationTag] == "" || v.Tags[keyvault.OperationTag] != versions[0].Tags[keyvault.OperationTag] {
-			return false
-		}
-	}
-	return true
-}
-
-func errTie(versions []keyvault.Version) error {
 	var ids []string
-	for _, v := range versions {
-		ids = append(ids, v.ID)
+	for _, tied := range newest {
+		ids = append(ids, tied.ID)
 	}
-	return &Error{
-		Reason: fmt.Sprintf("versions %s were made in the same second and the vault's list does not tell which is current", strings.Join(ids, " and ")),
-		Remedy: "disable all but one of them, then run again",
+	return current, refusal.Refusal{
+		Cause: fmt.Sprintf("versions %s were made in the same second, and the vault's list does not show which is "+
+			"current", strings.Join(ids, " and ")),
+		Remedy: "give one of them another tag, which the list then shows or does not, and run the job again",
 	}
 }
-
-// managed reports whether the secret is the shadow of a certificate.
-func (f *finding) managed() bool {
-	return f.deleted != nil && f.deleted.Managed || slices.ContainsFunc(f.versions, func(v keyvault.Version) bool { return v.Managed })
-}
-
-// foreign reports whether the version that a new one would follow was not made by this action: the current one; where none
-// is enabled, any of the newest; where the secret is soft-deleted, the one that a recovery brings back.
-func (f *finding) foreign() bool {
-	switch {
-	case f.deleted != nil:
-		return !ours(f.deleted.Tags)
-	case f.live():
-		return !ours(f.current.Tags)
-	}
-	return slices.ContainsFunc(f.versions, func(v keyvault.Version) bool { return !ours(v.Tags) })
-}
-
-// errNoVault is a mistake of the caller.
-func errNoVault(name string) error { return errors.New("planning: no vault is given for " + name) }

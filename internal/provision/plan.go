@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"keyvault-passwords/internal/declaration"
-	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/refusal"
 )
 
@@ -19,131 +19,156 @@ const (
 	manyVersions = 450
 )
 
-// latestExpiry is the last second of a 32-bit time, which is what Key Vault's interface declares an expiry to be.
-var latestExpiry = time.Unix(1<<31-1, 0)
-
-// MakePlan looks every secret up in its vaults, o.Concurrency at once, and decides what is to be done. It reads metadata
-// and writes nothing.
+// MakePlan looks every secret up in its vaults, o.Concurrency at once, and decides what is to be done. It reads
+// metadata and writes nothing.
 //
-// What cannot be looked up, also because ctx is done, is a step that refuses. The error is of the call itself: an unknown
-// mode, or a vault of a secret that is not in vaults, which are by their real names.
-func MakePlan(ctx context.Context, secrets []declaration.Secret, vaults map[string]Vault, o Options) (*Plan, error) {
-	if !slices.Contains([]Mode{ModeEnsure, ModeRotate, ModeForce}, o.Mode) {
-		return nil, fmt.Errorf("planning: mode %q is none of %s, %s and %s", o.Mode, ModeEnsure, ModeRotate, ModeForce)
+// A secret that cannot be looked up, also because ctx is done, becomes a step that refuses. The error is about the call
+// itself: an unknown mode, or a vault of a secret that is not in vaults, which are by their real names.
+func MakePlan(
+	ctx context.Context, secrets []declaration.Secret, vaults map[string]Vault, o Options,
+) (*Plan, error) {
+	if modes := []Mode{ModeEnsure, ModeRotate, ModeForce}; !slices.Contains(modes, o.Mode) {
+		return nil, fmt.Errorf("planning: unknown mode %q; expected one of %q", o.Mode, modes)
 	}
 	for _, s := range secrets {
 		for _, v := range s.Vaults {
 			if vaults[v.Name] == nil {
-				return nil, errNoVault(v.Name)
+				return nil, fmt.Errorf("planning: no vault is given for %s", v.Name)
 			}
 		}
 	}
 	plan := &Plan{}
-	findings := lookUp(ctx, secrets, vaults, o.workers())
+	holdings := lookUp(ctx, secrets, vaults, o.workers())
 	for i := range secrets {
-		group := findings[:len(secrets[i].Vaults)]
-		findings = findings[len(group):]
-		plan.Steps = append(plan.Steps, decide(&secrets[i], group, o)...)
+		group := holdings[:len(secrets[i].Vaults)]
+		holdings = holdings[len(group):]
+		for j, d := range decide(&secrets[i], group, o) {
+			plan.Steps = append(plan.Steps, newStep(&group[j], d, o))
+		}
 	}
 	return plan, nil
 }
 
-// decide returns the steps of one secret, one for each of its vaults.
-func decide(s *declaration.Secret, group []finding, o Options) []Step {
-	steps := make([]Step, len(group))
-	var open []*finding // those that nothing stands against, whatever the mode
-	for i := range group {
-		f := &group[i]
-		steps[i] = Step{Secret: s, Vault: f.vault, Current: f.current, Versions: len(f.versions)}
-		steps[i].Foreign = f.live() && f.foreign()
-		if err := blocked(f, o); err != nil {
-			steps[i].refuse(err)
-			continue
-		}
-		open = append(open, f)
-	}
-	why := reasonToWrite(s, open, o)
-	if why.write {
-		writeAll(steps, group, why, o)
-	}
-	for i := range steps {
-		step := &steps[i]
-		if step.Action == "" {
-			step.settle(why, &group[i], o)
-		}
-		step.finish(&group[i], o)
-	}
-	return steps
+// A decision is what becomes of one secret in one vault, and why.
+type decision struct {
+	change  Change
+	trigger lifecycle.Trigger
+	reason  string
+	refusal refusal.Refusal // of Refuse
 }
 
-// blocked returns why nothing can be written to a secret in a vault, whatever is due; nil if it can.
-func blocked(f *finding, o Options) *Error {
+func refuse(r refusal.Refusal) decision { return decision{change: Refuse, refusal: r} }
+
+// decide judges one secret as a whole: what becomes of it in each of its vaults, in their order.
+func decide(s *declaration.Secret, group []holding, o Options) []decision {
+	obstacles := make([]*refusal.Refusal, len(group))
+	var writable []*holding
+	for i := range group {
+		h := &group[i]
+		if obstacles[i] = h.obstacle(o); obstacles[i] == nil {
+			writable = append(writable, h)
+		}
+	}
+	need := needOf(s, writable, o)
+	if need.write {
+		holdBack(obstacles, group, need, o)
+	}
+	decisions := make([]decision, len(group))
+	for i := range group {
+		h := &group[i]
+		switch {
+		case obstacles[i] != nil:
+			decisions[i] = refuse(*obstacles[i])
+		case need.write:
+			decisions[i] = h.write(need)
+		case need.diverged:
+			decisions[i] = refuse(refusal.Refusal{
+				Cause: need.reason, Remedy: "run with mode: rotate, which gives all its vaults one new value",
+			})
+		default:
+			decisions[i] = h.keep(o)
+		}
+	}
+	return decisions
+}
+
+// obstacle returns why nothing can be written to a secret in a vault, whatever is due; nil if it can.
+func (h *holding) obstacle(o Options) *refusal.Refusal {
 	switch {
-	case f.err != nil:
-		return f.err
-	case f.managed():
-		return errManaged()
-	case f.deleted != nil && !o.RecoverDeleted:
-		return &Error{Reason: "it is soft-deleted, which keeps its name taken",
-			Remedy: "set the input recover-deleted to true, or have it recovered or purged", Kind: refusal.SoftDeleted}
-	case f.deleted != nil && f.foreign() && !o.Adopt:
-		return &Error{Reason: "it is soft-deleted, and this action did not make it", Remedy: adoptRemedy, Kind: refusal.SoftDeleted}
-	case !f.live() && len(f.versions) > 0 && o.Mode != ModeForce:
-		return &Error{Reason: fmt.Sprintf("it exists, but none of its versions (%d) is enabled", len(f.versions)),
-			Remedy: "enable one of them, or run with mode force for a new one"}
+	case h.failure != nil:
+		return h.failure
+	case h.managed():
+		return &errManaged
+	case h.deleted != nil && !o.RecoverDeleted:
+		return &refusal.Refusal{
+			Cause: "it is soft-deleted, so its name is taken", Kind: refusal.SoftDeleted,
+			Remedy: "set the input recover-deleted: true, or have it recovered or purged",
+		}
+	case h.deleted != nil && h.foreign() && !o.Adopt:
+		return &refusal.Refusal{
+			Cause: "it is soft-deleted, and this action did not make it", Kind: refusal.SoftDeleted,
+			Remedy: adoptRemedy,
+		}
+	case h.current.Exists() && !h.current.Enabled && o.Mode != ModeForce:
+		return &refusal.Refusal{
+			Cause:  "its newest version is disabled, so somebody has blocked it",
+			Remedy: "enable that version, or run with mode: force for a new one",
+		}
 	}
 	return nil
 }
 
-func errManaged() *Error {
-	return &Error{Reason: "it is the shadow of a certificate", Remedy: "declare another name; the certificate has its own renewal"}
+var errManaged = refusal.Refusal{
+	Cause:  "it is managed by a Key Vault certificate",
+	Remedy: "declare another name; Key Vault renews the certificate itself",
 }
 
-const adoptRemedy = "if it shall be replaced, set the input adopt to true; else declare another name"
+const adoptRemedy = "to replace it, set the input adopt: true; otherwise declare another name"
 
-// A cause is whether a secret is to be written, to all of its vaults, and why.
-type cause struct {
+// A need is whether a secret gets a new version, in all of its vaults, and why.
+type need struct {
 	write    bool
-	due      Due
+	trigger  lifecycle.Trigger
 	reason   string
-	diverged bool // the vaults differ and the mode does not write: refused
+	diverged bool // the vaults differ and the mode does not write
 }
 
-// reasonToWrite judges a secret as a whole, by the vaults that nothing stands against.
-func reasonToWrite(s *declaration.Secret, open []*finding, o Options) cause {
-	switch difference := differ(open); {
-	case len(open) == 0:
-		return cause{}
+// needOf judges a secret by the vaults in which nothing stands against writing.
+func needOf(s *declaration.Secret, writable []*holding, o Options) need {
+	exists := func(h *holding) bool { return h.current.Exists() }
+	switch difference := differ(writable); {
+	case len(writable) == 0:
+		return need{}
 	case o.Mode == ModeForce:
-		return cause{write: true, due: DueForced, reason: "forced"}
-	case !slices.ContainsFunc(open, (*finding).live):
-		return cause{write: true, reason: "not there yet"}
+		return need{write: true, trigger: lifecycle.TriggerForced, reason: "forced"}
+	case !slices.ContainsFunc(writable, exists):
+		return need{write: true, reason: "not there yet"}
 	case difference != "" && o.Mode == ModeEnsure:
-		return cause{diverged: true, reason: difference}
+		return need{diverged: true, reason: difference}
 	case difference != "":
-		return cause{write: true, due: DueDiverged, reason: difference}
+		return need{write: true, trigger: lifecycle.TriggerDiverged, reason: difference}
 	case o.Mode == ModeEnsure:
-		return cause{}
+		return need{}
 	}
-	for _, f := range open {
-		if why, reason := due(s, f.current, f.now, o.Adopt); why != "" {
-			return cause{write: true, due: why, reason: reason}
+	for _, h := range writable {
+		if trigger, reason := s.Due(h.current, h.now, o.Adopt); trigger != "" {
+			return need{write: true, trigger: trigger, reason: reason}
 		}
 	}
-	return cause{}
+	return need{}
 }
 
 // differ returns how the vaults of one secret differ, "" if they do not.
-func differ(open []*finding) string {
+func differ(writable []*holding) string {
 	var lack []string
 	operations := map[string][]string{}
-	for _, f := range open {
-		if !f.live() {
-			lack = append(lack, f.vault)
+	for _, h := range writable {
+		if !h.current.Exists() {
+			lack = append(lack, h.vault)
 			continue
 		}
-		operation := f.current.Tags[keyvault.OperationTag]
-		operations[operation] = append(operations[operation], f.vault)
+		operation := h.current.Operation()
+		operations[operation] = append(operations[operation], h.vault)
 	}
 	switch {
 	case len(lack) > 0 && len(operations) > 0:
@@ -159,160 +184,166 @@ func differ(open []*finding) string {
 	return ""
 }
 
-// writeAll makes each step one that writes, or, if one of them cannot, none: the value is generated once, so what one vault
-// misses it can never be given later.
-func writeAll(steps []Step, group []finding, why cause, o Options) {
-	for i := range steps {
-		if steps[i].Action == "" && group[i].foreign() && !o.Adopt {
-			steps[i].refuse(&Error{Reason: why.reason + ", but this action did not make the current version", Remedy: adoptRemedy})
+// holdBack refuses a secret in all of its vaults if it cannot be written to one of them: the value is generated once,
+// and a vault that misses it could never get it later.
+func holdBack(obstacles []*refusal.Refusal, group []holding, n need, o Options) {
+	blocked := ""
+	for i := range group {
+		if obstacles[i] == nil && group[i].foreign() && !o.Adopt {
+			obstacles[i] = &refusal.Refusal{
+				Cause: n.reason + ", but this action did not make the current version", Remedy: adoptRemedy,
+			}
+		}
+		if obstacles[i] != nil && blocked == "" {
+			blocked = group[i].vault
 		}
 	}
-	at := slices.IndexFunc(steps, func(s Step) bool { return s.Action == Refuse })
-	for i := range steps {
-		step := &steps[i]
-		switch {
-		case step.Action == Refuse:
-		case at >= 0:
-			step.refuse(&Error{Reason: why.reason + ", but held back: its vaults get one value, and " + steps[at].Vault + " is refused",
-				Remedy: "see " + steps[at].Vault})
-		default:
-			step.write(why, &group[i])
-		}
-	}
-}
-
-// write makes the step one that sets a new version.
-func (s *Step) write(why cause, f *finding) {
-	s.Due, s.Reason = why.due, why.reason
-	switch {
-	case f.deleted != nil:
-		s.Action, s.Reason = Recover, "soft-deleted: it is recovered first"
-	case len(f.versions) > 0:
-		s.Action = Rotate
-	default:
-		s.Action = Create
-		if why.due == DueForced {
-			s.Due, s.Reason = "", "not there yet"
-		}
-	}
-}
-
-// refuse makes the step one that does nothing.
-func (s *Step) refuse(err *Error) {
-	s.Action, s.Due, s.Reason, s.Remedy, s.kind = Refuse, "", err.Reason, err.Remedy, err.Kind
-}
-
-// settle makes the step of a secret that is not to be written one that keeps it, or refuses it where its vaults differ.
-func (s *Step) settle(why cause, f *finding, o Options) {
-	if why.diverged {
-		s.refuse(&Error{Reason: why.reason, Remedy: "run with mode rotate: it gives all of them one new value"})
+	if blocked == "" {
 		return
 	}
-	s.Action = Keep
-	age := "made " + ago(f.now.Sub(f.current.Created)) + " ago"
-	if s.Foreign {
-		age += ", not by this action"
-	}
-	next := nextRotation(s.Secret, f.current)
-	switch isDue, reason := due(s.Secret, f.current, f.now, o.Adopt); {
-	case o.Mode == ModeEnsure && isDue != "" && s.Foreign:
-		s.Reason = "exists, not by this action; due in mode rotate: " + reason
-	case o.Mode == ModeEnsure && isDue != "":
-		s.Reason = "exists; due in mode rotate: " + reason
-	case o.Mode == ModeEnsure:
-		s.Reason = "exists, " + age
-	case next.IsZero():
-		s.Reason = age + ", no rotation by time is declared"
-	default:
-		s.Reason = age + ", not due before " + next.UTC().Format("2006-01-02 15:04Z")
+	for i := range group {
+		if obstacles[i] == nil {
+			obstacles[i] = &refusal.Refusal{
+				Cause:  n.reason + ", but held back: its vaults share one value, and it is refused in " + blocked,
+				Remedy: "solve the refusal in " + blocked,
+			}
+		}
 	}
 }
 
-// finish fills in what follows from the action: dates, superseded versions, tags that stay, warnings.
-func (s *Step) finish(f *finding, o Options) {
-	count := s.Versions
-	s.Expires, s.Next = s.Current.Expires, nextRotation(s.Secret, s.Current)
-	if s.Action.writes() {
-		s.Expires = after(f.now, s.Secret.Expires)
-		s.Next = nextRotation(s.Secret, keyvault.Version{Created: f.now, Expires: s.Expires})
-		s.carried = f.carried(o)
-		s.warn(warnOfTags(f.tags(), s.carried, s.Secret.Tags))
-		count++
-	}
-	s.describe()
-	if s.Action != Refuse {
-		s.Disable = f.superseded(o, s.Action.writes())
-		s.warnOfDates(f.now)
-	}
-	if s.Action == Keep && f.newerDisabled() {
-		s.warn("a newer version is disabled, and a reader who names no version is refused: enable it, or force a new one")
-	}
-	if count >= manyVersions {
-		s.warn(fmt.Sprintf("%d of %d versions: Key Vault backs up no more, and deletes none of them singly; plan for a new name", count, maxVersions))
-	}
-}
-
-// describe fills in the policy and the entropy of the value that the step ends with. Those of the declaration are a kept
-// value's own only where it was made to them.
-func (s *Step) describe() {
+// write decides on a new version.
+func (h *holding) write(n need) decision {
 	switch {
-	case s.Action.writes():
-		s.Policy = s.Secret.Policy
-	case s.Current.ID != "" && !s.Foreign:
-		s.Policy = s.Current.Tags[policyTag]
+	case h.deleted != nil:
+		return decision{change: Recover, trigger: n.trigger, reason: "soft-deleted: it is recovered first"}
+	case len(h.versions) > 0:
+		return decision{change: Rotate, trigger: n.trigger, reason: n.reason}
+	case n.trigger == lifecycle.TriggerForced:
+		return decision{change: Create, reason: "not there yet"}
 	}
-	if s.Policy == s.Secret.Policy {
-		s.Entropy = entropyOf(s.Secret)
-	} else if s.Action == Keep && s.Policy != "" && !strings.Contains(s.Reason, "policy changed") {
-		s.Reason += "; the declared policy is now " + s.Secret.Policy
-	}
+	return decision{change: Create, trigger: n.trigger, reason: n.reason}
 }
+
+// keep decides that nothing is written, and says what there is and when it is due.
+func (h *holding) keep(o Options) decision {
+	age := "made " + lifecycle.Age(h.now.Sub(h.current.Created)) + " ago"
+	switch {
+	case h.foreign():
+		age += ", not by this action"
+	case h.madeByRun(o):
+		age += " by this run"
+	}
+	reason := ""
+	trigger, why := h.secret.Due(h.current, h.now, o.Adopt)
+	next := h.secret.Next(h.current)
+	switch {
+	case o.Mode == ModeEnsure && trigger != "" && h.foreign():
+		reason = "exists, not by this action; due in mode rotate: " + why
+	case o.Mode == ModeEnsure && trigger != "":
+		reason = "exists; due in mode rotate: " + why
+	case o.Mode == ModeEnsure:
+		reason = "exists, " + age
+	case next.IsZero():
+		reason = age + ", no rotation by time is declared"
+	default:
+		reason = age + ", not due before " + next.UTC().Format("2006-01-02 15:04Z")
+	}
+	made := h.policy()
+	if made != "" && made != h.secret.PolicyTag && trigger != lifecycle.TriggerPolicy {
+		reason += "; the declared policy is now " + string(h.secret.PolicyTag)
+	}
+	if drift := h.secret.ExpiryDrift(h.current); drift != "" {
+		reason += "; " + drift
+	}
+	return decision{change: Keep, reason: reason}
+}
+
+// newStep returns the step of a decision: what follows from it for dates, tags, superseded versions, and the warnings.
+func newStep(h *holding, d decision, o Options) Step {
+	s := h.secret
+	step := Step{
+		Name: s.Name, Place: s.Place, Vault: h.vault,
+		Change: d.change, Trigger: d.trigger, Reason: d.reason, Refusal: d.refusal,
+		Before: stateOf(s.Terms, h.current), After: stateOf(s.Terms, h.current),
+		Foreign: h.current.Exists() && h.foreign(), OfRun: h.madeByRun(o),
+		Versions: len(h.versions), Policy: h.policy(),
+		secret: s, current: h.current,
+	}
+	versions := step.Versions
+	if d.change.writes() {
+		versions++
+		step.After = stateOf(s.Terms, s.Made(h.now))
+		step.Policy = s.PolicyTag
+		var left []string
+		if step.carried, left = h.carried(o); len(left) > 0 {
+			step.warn("Key Vault takes %d tags: these of the current version are not carried over: %s",
+				lifecycle.MaxTags, strings.Join(left, ", "))
+		}
+	}
+	if step.Policy == s.PolicyTag {
+		step.Bits = bitsOf(s)
+	}
+	if d.change != Refuse {
+		step.Disable = h.obsolete(d.change, o)
+		step.warnOfDates(h.now)
+	}
+	if versions >= manyVersions {
+		step.warn("%d of %d versions: Key Vault backs up no more and cannot delete single versions; plan for a new "+
+			"name",
+			versions, maxVersions)
+	}
+	return step
+}
+
+// latestExpiry is the last second of a 32-bit time, which is what Key Vault's interface declares an expiry to be.
+var latestExpiry = time.Unix(1<<31-1, 0)
+
+// soon is how long before an expiry that no rotation precedes a plan warns of it. Key Vault's own event comes 30 days
+// before: https://learn.microsoft.com/azure/event-grid/event-schema-key-vault
+const soon = 30 * 24 * time.Hour
 
 func (s *Step) warnOfDates(now time.Time) {
+	expires, next := s.After.Expires, s.After.Next
+	unrotated := s.Change == Keep && !expires.IsZero() && (next.IsZero() || next.After(expires))
 	switch {
-	case s.Expires.After(latestExpiry):
+	case expires.After(latestExpiry):
 		s.warn("expires after 2038-01-19, the last date that Key Vault's interface is declared for")
-	case s.Action == Keep && !s.Expires.IsZero() && s.Expires.Before(now):
-		s.warn("expired " + ago(now.Sub(s.Expires)) + " ago; declare rotate and run with mode rotate, or force a new version")
+	case s.Change == Keep && !expires.IsZero() && !expires.After(now):
+		s.warn("expired %s ago; declare rotate and run with mode: rotate, or run with mode: force for a new version",
+			lifecycle.Age(now.Sub(expires)))
+	case unrotated && expires.Sub(now) < soon:
+		s.warn("expires in %s, before any declared rotation; declare rotate.before-expiry, or run with mode: force "+
+			"for a new version", lifecycle.Age(expires.Sub(now)))
 	}
 }
 
-func (s *Step) warn(text string) {
-	if text != "" {
-		s.Warnings = append(s.Warnings, text)
-	}
+func (s *Step) warn(format string, args ...any) {
+	s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...))
 }
 
-// superseded returns the versions that are to be disabled, after the set if there is one: enabled ones of this action that
-// are older than the current version, once that is old enough, and the current one itself if it is replaced and no grace
-// is declared. A further version of the current one's own operation holds the same value, and stays with it.
-func (f *finding) superseded(o Options, replaced bool) (ids []string) {
-	rule := f.secret.Superseded
-	if rule == nil || o.Mode == ModeEnsure || !f.live() {
+// obsolete returns the versions to disable, after the set if there is one. Mode ensure disables nothing.
+func (h *holding) obsolete(c Change, o Options) []string {
+	switch {
+	case o.Mode == ModeEnsure:
 		return nil
+	case c.writes():
+		return h.secret.ObsoleteOnceReplaced(h.versions, h.current, h.now)
 	}
-	replaced = replaced && rule.DisableAfter == 0
-	if !replaced && (f.foreign() || f.now.Sub(f.current.Created) < rule.DisableAfter) {
-		return nil
-	}
-	operation := f.current.Tags[keyvault.OperationTag]
-	for _, v := range f.versions {
-		older := v.ID != f.current.ID && v.Tags[keyvault.OperationTag] != operation
-		if v.Enabled && ours(v.Tags) && (older || replaced) {
-			ids = append(ids, v.ID)
-		}
-	}
-	slices.Sort(ids)
-	return ids
+	return h.secret.Obsolete(h.versions, h.current, h.now)
 }
 
-// entropyOf returns the entropy of each generated part of a secret, in the order of the declaration.
-func entropyOf(s *declaration.Secret) string {
+// bitsOf returns the entropy of each generated part of a secret, in the order of the declaration.
+func bitsOf(s *declaration.Secret) string {
 	var parts []string
 	for _, part := range s.Parts {
-		if part.Set != nil {
-			parts = append(parts, part.Set.Entropy())
+		if part.Set == nil {
+			continue
 		}
+		bits := fmt.Sprintf("%.2f", part.Set.Bits())
+		if !part.Set.Exact() {
+			bits = ">= " + bits
+		}
+		parts = append(parts, bits)
 	}
 	return strings.Join(parts, " + ")
 }

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"keyvault-passwords/internal/declaration"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/provision"
 	"keyvault-passwords/internal/refusal"
 )
@@ -53,15 +54,16 @@ func drawSecret(t *rapid.T, name string, vaults []string) declaration.Secret {
 	s.Rotate.OnPolicyChange = rapid.Bool().Draw(t, "on-policy-change")
 	switch rapid.IntRange(0, 2).Draw(t, "superseded") {
 	case 1:
-		s.Superseded = &declaration.Superseded{}
+		s.Superseded = &lifecycle.Superseded{}
 	case 2:
-		s.Superseded = &declaration.Superseded{DisableAfter: day}
+		s.Superseded = &lifecycle.Superseded{DisableAfter: day}
 	}
 	return s
 }
 
 func drawPast(t *rapid.T, v *vault, name string) {
-	ages := rapid.SliceOfN(rapid.SampledFrom([]time.Duration{100 * day, 61 * day, 9 * day, day, time.Hour}), 0, 4).Draw(t, "ages")
+	ages := rapid.SliceOfN(rapid.SampledFrom([]time.Duration{100 * day, 61 * day, 9 * day, day, time.Hour}), 0,
+		4).Draw(t, "ages")
 	slices.SortFunc(ages, func(a, b time.Duration) int { return int(b - a) })
 	certificate := rapid.IntRange(0, 40).Draw(t, "managed") == 0
 	for _, age := range ages {
@@ -93,13 +95,15 @@ func drawOptions(t *rapid.T) provision.Options {
 }
 
 // troubles are errors that a vault answers with.
-var troubles = []refusal.Kind{refusal.Other, refusal.Forbidden, refusal.SoftDeleted, refusal.Ambiguous, refusal.Cancelled, refusal.Unreachable}
+var troubles = []refusal.Kind{refusal.Other, refusal.Forbidden, refusal.SoftDeleted, refusal.Ambiguous,
+	refusal.Cancelled, refusal.Unreachable}
 
 // plantFaults makes some operations fail, before they are carried out.
 func (s *scene) plantFaults(t *rapid.T) {
 	faults := map[string]refusal.Kind{}
 	for range rapid.IntRange(0, 4).Draw(t, "faults") {
-		at := rapid.SampledFrom([]string{"versions", "current", "deleted", "set", "disable", "recover"}).Draw(t, "operation")
+		at := rapid.SampledFrom([]string{"versions", "current", "deleted", "set", "disable", "recover"}).Draw(t,
+			"operation")
 		name := rapid.SampledFrom([]string{"", "s0", "s1"}).Draw(t, "name")
 		faults[rapid.SampledFrom(vaultNames).Draw(t, "vault")+at+name] = rapid.SampledFrom(troubles).Draw(t, "kind")
 	}
@@ -127,11 +131,11 @@ func (s *scene) past() map[string][]held {
 	return past
 }
 
-// checkWrites holds the promises about what is written, whatever went wrong. The vault itself watches that no current and
-// no foreign version is disabled, no operation set twice, and no certificate's shadow set.
+// checkWrites holds the promises about what is written, whatever went wrong. The vault itself watches that no current
+// and no foreign version is disabled, no operation set twice, and no certificate's shadow set.
 func (s *scene) checkWrites(t *rapid.T, past map[string][]held, results []provision.Result, o provision.Options) {
 	for _, r := range results {
-		v, name := s.held[r.Step.Vault], r.Step.Secret.Name
+		v, name := s.held[r.Step.Vault], r.Step.Name
 		before, now := past[v.name+name], v.holds(name)
 		wrote := len(now) > len(before)
 		switch {
@@ -139,40 +143,37 @@ func (s *scene) checkWrites(t *rapid.T, past map[string][]held, results []provis
 			t.Fatalf("%s in %s: %d versions were made", name, v.name, len(now)-len(before))
 		case wrote != r.Changed:
 			t.Fatalf("%s in %s: written: %t, told: %t", name, v.name, wrote, r.Changed)
-		case wrote && r.Version != current(now).ID:
-			t.Fatalf("%s in %s: told version %s, made %s", name, v.name, r.Version, current(now).ID)
-		case wrote && o.Mode == ensure && len(before) > 0 && r.Step.Action != provision.Recover:
+		case wrote && r.After.Version != current(now).ID:
+			t.Fatalf("%s in %s: told version %s, made %s", name, v.name, r.After.Version, current(now).ID)
+		case wrote && o.Mode == ensure && len(before) > 0 && r.Step.Change != provision.Recover:
 			t.Fatalf("%s in %s: ensure wrote to what is there", name, v.name)
 		case wrote && len(before) > 0 && !o.Adopt && foreign(before):
 			t.Fatalf("%s in %s: written without adopt", name, v.name)
-		case r.Step.Action == provision.Refuse && (wrote || r.Err == nil):
+		case wrote && len(before) > 0 && o.Mode != force && !current(before).Enabled:
+			t.Fatalf("%s in %s: written though its newest version is disabled", name, v.name)
+		case r.Step.Change == provision.Refuse && (wrote || r.Err == nil):
 			t.Fatalf("%s in %s: refused, and yet %+v", name, v.name, r)
 		case len(r.Disabled) > 0 && o.Mode == ensure:
 			t.Fatalf("%s in %s: ensure disabled", name, v.name)
 		}
-		if r.Err != nil && reflect.TypeOf(r.Err) != reflect.TypeFor[*provision.Error]() {
+		if r.Err != nil && reflect.TypeOf(r.Err) != reflect.TypeFor[refusal.Refusal]() {
 			t.Fatalf("%s in %s: the error is a %T", name, v.name, r.Err)
 		}
 	}
 }
 
-// foreign reports whether the current version, or any if none is enabled, is not this action's.
-func foreign(versions []held) bool {
-	if c := current(versions); c.ID != "" {
-		return c.Tags["generated-by"] == ""
-	}
-	return slices.ContainsFunc(versions, func(h held) bool { return h.Tags["generated-by"] == "" })
-}
+// foreign reports whether the current version is not this action's.
+func foreign(versions []held) bool { return current(versions).Tags["generated-by"] == "" }
 
 // checkEnd holds the promises about how a run without faults ends.
 func (s *scene) checkEnd(t *rapid.T, results []provision.Result) {
 	values := map[string]string{}
 	for _, r := range results {
-		v, name := s.held[r.Step.Vault], r.Step.Secret.Name
+		v, name := s.held[r.Step.Vault], r.Step.Name
 		versions := v.holds(name)
 		now := current(versions)
-		if r.Err == nil && !holdsValue(versions, r.Version, now) {
-			t.Fatalf("%s in %s: told version %s, current is %s", name, v.name, r.Version, now.ID)
+		if r.Err == nil && !holdsValue(versions, r.After.Version, now) {
+			t.Fatalf("%s in %s: told version %s, current is %s", name, v.name, r.After.Version, now.ID)
 		}
 		if r.Changed && values[name] != "" && values[name] != now.value {
 			t.Fatalf("%s: its vaults got two values", name)
@@ -186,7 +187,8 @@ func (s *scene) checkEnd(t *rapid.T, results []provision.Result) {
 // holdsValue reports whether a version is the current one, or of its operation and so of its value.
 func holdsValue(versions []held, id string, now held) bool {
 	at := slices.IndexFunc(versions, func(h held) bool { return h.ID == id })
-	return id == now.ID || at >= 0 && now.Tags["operation"] != "" && versions[at].Tags["operation"] == now.Tags["operation"]
+	return id == now.ID || at >= 0 && now.Tags["operation"] != "" &&
+		versions[at].Tags["operation"] == now.Tags["operation"]
 }
 
 func TestProperties(t *testing.T) {
@@ -218,16 +220,17 @@ func TestProperties(t *testing.T) {
 func (s *scene) checkSettled(t *rapid.T, results []provision.Result, o provision.Options) {
 	failed := map[string]bool{}
 	for _, r := range results {
-		failed[r.Step.Secret.Name] = failed[r.Step.Secret.Name] || r.Err != nil
+		failed[r.Step.Name] = failed[r.Step.Name] || r.Err != nil
 	}
 	for i, step := range s.plan(t, o).Steps {
-		settled := step.Action == provision.Keep && len(step.Disable) == 0
-		if failed[step.Secret.Name] {
-			settled = step.Action == provision.Keep || step.Action == provision.Refuse || results[i].Step.Action == provision.Recover
+		settled := step.Change == provision.Keep && len(step.Disable) == 0
+		if failed[step.Name] {
+			settled = step.Change == provision.Keep || step.Change == provision.Refuse ||
+				results[i].Step.Change == provision.Recover
 		}
 		if !settled {
 			t.Fatalf("%s in %s: planned again: %s, disable %v; the run's step was: %s",
-				step.Secret.Name, step.Vault, says(step), step.Disable, says(*results[i].Step))
+				step.Name, step.Vault, says(step), step.Disable, says(*results[i].Step))
 		}
 	}
 }
@@ -244,12 +247,12 @@ func (s *scene) plan(t *rapid.T, o provision.Options) *provision.Plan {
 func (s *scene) run(t *rapid.T, o provision.Options) []provision.Result {
 	plan := s.plan(t, o)
 	told := map[*provision.Step]provision.Result{}
-	results := plan.Apply(context.Background(), s.vaults, o, func(r provision.Result) {
+	results := plan.Apply(context.Background(), s.vaults, o, provision.Observer{Ended: func(r provision.Result) {
 		if _, again := told[r.Step]; again {
-			t.Fatalf("%s in %s is told twice", r.Step.Secret.Name, r.Step.Vault)
+			t.Fatalf("%s in %s is told twice", r.Step.Name, r.Step.Vault)
 		}
 		told[r.Step] = r
-	})
+	}})
 	for i := range results {
 		if results[i].Step != &plan.Steps[i] || !reflect.DeepEqual(told[results[i].Step], results[i]) {
 			t.Fatalf("result %d is not of step %d, or was told otherwise", i, i)

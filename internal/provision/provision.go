@@ -1,26 +1,28 @@
 // Package provision decides what becomes of each declared secret in each of its vaults, and does it.
 //
 // It has two acts. [MakePlan] looks at metadata alone, one version list per secret and vault, and returns a [Plan]: for
-// each of them create, rotate, recover, keep or refuse, and why. Nothing is written and nothing is generated before a
-// plan is there to be read. [Plan.Apply] carries it out and tells of each step as it ends.
+// each of them create, rotate, recover, keep or refuse, and why. Nothing is written and nothing is generated before the
+// plan can be read. [Plan.Apply] carries it out and reports each step as it ends.
 //
 // What it promises:
 //
 //   - Only a clean "not there" becomes a create. A look-up that fails, for whatever reason, becomes a refusal of that
 //     secret, and the others go on.
-//   - A secret whose current version this action did not make is written with [Options.Adopt] only; the shadow of a
-//     certificate never.
-//   - The current version is the newest enabled one by its whole-second timestamp. A tie is settled by the tags that the
-//     vault's own list shows for the current version; where these cannot settle it, the secret is refused, never guessed.
-//   - A secret that is in several vaults has one value: it is generated once and goes to all of them under one operation,
-//     or, where one of them must be refused before anything is written, to none.
-//   - A version is disabled only where the declaration asks for it, in modes rotate and force, and never the current one
-//     nor one that this action did not make.
+//   - A secret whose current version this action did not make is written with [Options.Adopt] only. One that is managed
+//     by a Key Vault certificate is never written.
+//   - The current version is the newest one by its whole-second timestamp, in whatever state. A tie is settled by the
+//     tags that the vault's own list shows for the current version. If these cannot settle it, the secret is refused,
+//     never guessed. Where the current version is disabled, somebody has blocked the secret: only mode force replaces
+//     it.
+//   - A secret that is in several vaults has one value. It is generated once and goes to all of them under one
+//     operation, or, if one of them must be refused before anything is written, to none.
+//   - A version is disabled only where the declaration asks for it, in modes rotate and force, and never the current
+//     one nor one that this action did not make.
 //   - After a stop no secret is started. Each step, started or not, has its [Result].
 //
 // What it cannot do: Key Vault has no compare-and-set, so two runs at once may both set a secret; a workflow keeps them
-// apart with its concurrency group. A value lives from its generation to the end of [Vault.Set], in no type of this
-// package: whoever holds a Plan or a Result holds names, versions and reasons.
+// apart with its concurrency group. A value lives from its generation to the end of [Vault.Set], in no exported field
+// of this package: whoever holds a Plan or a Result holds names, versions, dates and reasons.
 package provision
 
 import (
@@ -29,16 +31,18 @@ import (
 
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/refusal"
 )
 
-// A Vault is what this package needs of one Key Vault. No method returns a value. Calls may be concurrent.
+// A Vault is what this package needs of one Key Vault. No method returns a value. Calls may be concurrent. After ctx is
+// done, no method starts a request; a Set in flight is finished or looked up.
 type Vault interface {
-	// Now returns the vault's own time, as its answers tell it, so that a runner whose clock is wrong rotates nothing.
+	// Now returns the vault's own time, as its answers give it, so that a runner whose clock is wrong rotates nothing.
 	Now() time.Time
-	// Versions returns every version of a secret, in no order. Where the vault has no such secret, and only then, the
-	// list is empty and the error nil.
-	Versions(ctx context.Context, name string) ([]keyvault.Version, error)
+	// Versions returns every version of a secret, in no order. If the vault has no such secret, and only then, the list
+	// is empty and the error nil.
+	Versions(ctx context.Context, name string) ([]lifecycle.Version, error)
 	// Current returns the tags that the vault's own list of secrets shows for the current version, and whether the
 	// secret is in that list.
 	Current(ctx context.Context, name string) (map[string]string, bool, error)
@@ -46,16 +50,16 @@ type Vault interface {
 	Deleted(ctx context.Context) (map[string]keyvault.Deleted, error)
 	// Set makes a new version, once, whatever happens to the answer.
 	Set(ctx context.Context, name string, v keyvault.NewVersion) (keyvault.Stored, error)
-	// Disable disables one version. Once ctx is done it does nothing, as all of these but a Set that is under way.
+	// Disable disables one version.
 	Disable(ctx context.Context, name, version string) error
-	// Recover brings a soft-deleted secret back, and returns when it is there.
+	// Recover recovers a soft-deleted secret, and returns once it is there.
 	Recover(ctx context.Context, name string) error
 }
 
 // A Mode is how far a run goes.
 type Mode string
 
-// The modes.
+// The modes of a run that looks at vaults.
 const (
 	ModeEnsure Mode = "ensure" // create what is missing, touch nothing that exists
 	ModeRotate Mode = "rotate" // that, a new version of whatever is due, and superseded versions disabled
@@ -67,95 +71,88 @@ type Options struct {
 	Mode           Mode
 	Adopt          bool   // may add versions to a secret whose current version this action did not make
 	RecoverDeleted bool   // may recover a soft-deleted secret, then set it
-	Concurrency    int    // secrets in flight at once, over all vaults. Less than 1: 8
+	Concurrency    int    // secrets in flight at once, over all vaults. Less than 1: DefaultConcurrency
 	Run            string // the run tag of new versions, OWNER/REPO/RUN_ID/ATTEMPT. "": no such tag
 }
+
+// DefaultConcurrency is how many secrets are in flight at once where nothing says otherwise.
+const DefaultConcurrency = 8
 
 // workers returns the number of secrets in flight.
 func (o Options) workers() int {
 	if o.Concurrency < 1 {
-		return 8
+		return DefaultConcurrency
 	}
 	return o.Concurrency
 }
 
-// An Action is what a step does to one secret in one vault.
-type Action string
+// A Change is what a step does to one secret in one vault.
+type Change string
 
-// The actions. Disabling superseded versions may come with Keep, Rotate and Create: see Step.Disable.
+// The changes. Superseded versions may be disabled with Keep, Rotate and Create: see Step.Disable.
 const (
-	Create  Action = "create"  // the first version
-	Rotate  Action = "rotate"  // a new version of what is there
-	Recover Action = "recover" // bring back what was soft-deleted, then a new version
-	Keep    Action = "keep"    // nothing is written
-	Refuse  Action = "refuse"  // nothing is written, and the run fails
+	Create  Change = "create"  // the first version
+	Rotate  Change = "rotate"  // a new version of what is there
+	Recover Change = "recover" // recover what was soft-deleted, then a new version
+	Keep    Change = "keep"    // nothing is written
+	Refuse  Change = "refuse"  // nothing is written, and the run fails
 )
 
-// writes reports whether the action makes a version.
-func (a Action) writes() bool { return a == Create || a == Rotate || a == Recover }
-
-// A Due is why a secret gets a new version.
-type Due string
-
-// The reasons. A Step of the zero Due is not due: it is kept, refused, or created because it is not there.
-const (
-	DueAge      Due = "age"      // the current version is as old as rotate.after
-	DueExpiry   Due = "expiry"   // it expires within rotate.before-expiry
-	DuePolicy   Due = "policy"   // it was made to another policy, and rotate.on-policy-change is set
-	DueDiverged Due = "diverged" // the secret's vaults do not hold the same value, as far as operation tags tell
-	DueForced   Due = "forced"   // mode force
-)
+// writes reports whether the change makes a version.
+func (c Change) writes() bool { return c == Create || c == Rotate || c == Recover }
 
 // A Plan is what a run would do: one step per secret and vault, in the order of the declaration.
 type Plan struct{ Steps []Step }
 
-// A Step is one secret in one vault: what would be done, and why.
+// A State is what a vault holds of a secret, as far as it is known: the current version and its dates.
+type State struct {
+	Version string    // the version's ID. "": none, or not known
+	Expires time.Time // zero: never, or none
+	Next    time.Time // the earliest rotation of that version, by the declaration; may be past. Zero: none
+}
+
+func stateOf(terms lifecycle.Terms, v lifecycle.Version) State {
+	return State{Version: v.ID, Expires: v.Expires, Next: terms.Next(v)}
+}
+
+// A Step is one secret in one vault: what would be done, and why. Its exported fields are what may be told of it. What
+// draws the value is out of reach for whoever is handed a Step.
 type Step struct {
-	Secret   *declaration.Secret
-	Vault    string // the vault's real name
-	Action   Action
-	Due      Due
-	Reason   string           // why this action, short: "made 61d ago, rotate after 60d"
-	Remedy   string           // of Refuse: what to do about it
-	Current  keyvault.Version // the current version before the step. Zero: none, or not known
-	Foreign  bool             // this action did not make Current
-	Disable  []string         // superseded versions to disable; after the set where there is one
-	Versions int              // how many there are before the step, disabled ones included
-	Expires  time.Time        // when the version that the step ends with expires. Zero: never, or none
-	Next     time.Time        // the earliest rotation of that version, by the declaration; may be past. Zero: none
-	Policy   string           // the policy of the value that the step ends with, as its tag says. "": not known
-	Entropy  string           // of that value, part by part: "209.54 bits". "": not known, since nobody counted its policy
+	Name  string            // of the secret, as declared
+	Place declaration.Place // of the name in the declaration
+	Vault string            // the vault's real name
+
+	Change  Change
+	Trigger lifecycle.Trigger // why the secret gets a new version though it has one
+	Reason  string            // why this change, short: "made 61d ago, rotate after 60d". "" of Refuse
+	Refusal refusal.Refusal   // of Refuse: why, and what to do. Zero of the other changes
+
+	Before  State // what the vault holds before the step
+	After   State // what it would hold after it; the ID of a new version is not known yet
+	Foreign bool  // this action did not make the current version
+	OfRun   bool  // an earlier attempt of this workflow run made it
+
+	Disable  []string            // superseded versions to disable; after the set where there is one
+	Versions int                 // how many there are before the step, disabled ones included
+	Policy   lifecycle.PolicyTag // of the value that the step ends with. "": not known
+	Bits     string              // its entropy, part by part: "209.54 + 13.28". "": not known
 	Warnings []string
 
-	carried map[string]string // the tags of Current that a new version keeps
-	kind    refusal.Kind      // of Refuse: the vault's, if it is the vault that refused
+	secret  *declaration.Secret
+	current lifecycle.Version
+	carried map[string]string // the tags of current that a new version keeps
 }
 
 // A Result is how a step ended.
 type Result struct {
-	Step       *Step
-	Version    string        // the ID of what the vault holds as current after the step. "": none, or not known
-	Changed    bool          // Version was made by this step
-	Expires    time.Time     // when Version expires. Zero: never, or none
-	Next       time.Time     // the earliest rotation of Version, by the declaration. Zero: none
-	Disabled   []string      // versions that the step disabled
-	Duplicates []string      // versions that the service made besides Version, of the same operation and value
-	Err        error         // an *Error: why the step did not end as declared. Nil: it did
+	Step     *Step
+	After    State    // what the vault holds after the step
+	Changed  bool     // this step made After.Version
+	OfRun    bool     // this step did, or an earlier attempt of the same workflow run
+	Disabled []string // versions that the step disabled
+	// a vault of the secret that lacks the value, so that superseded versions stay enabled here
+	Lacking    string
+	Duplicates []string      // versions that the service made besides After.Version, of the same operation and value
+	Err        error         // a [refusal.Refusal]: why the step did not end as declared. Nil: it did
 	Elapsed    time.Duration // from the step's start. 0: nothing was sent for it
-}
-
-// An Error is why a step did not end as declared. It keeps the words of what caused it and not the cause itself, which
-// could lead to anything.
-type Error struct {
-	Reason string       // one sentence: the act and what was seen
-	Remedy string       // what to do about it; "" if unknown
-	Kind   refusal.Kind // of the vault's refusal; Other where the refusal is not the vault's
-}
-
-// Error returns the reason and the remedy.
-func (e *Error) Error() string {
-	if e.Remedy == "" {
-		return e.Reason
-	}
-	return e.Reason + "; " + e.Remedy
 }

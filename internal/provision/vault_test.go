@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"keyvault-passwords/internal/keyvault"
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/refusal"
 )
 
@@ -34,7 +35,7 @@ type vault struct {
 
 // A held is one version in the vault.
 type held struct {
-	keyvault.Version
+	lifecycle.Version
 	value string
 }
 
@@ -48,13 +49,13 @@ func newVault(name string, clock func() time.Time) *vault {
 }
 
 // put plants a past version, in the order of the calls.
-func (v *vault) put(name string, version keyvault.Version) keyvault.Version {
+func (v *vault) put(name string, version lifecycle.Version) lifecycle.Version {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.add(name, version, "planted")
 }
 
-func (v *vault) add(name string, version keyvault.Version, value string) keyvault.Version {
+func (v *vault) add(name string, version lifecycle.Version, value string) lifecycle.Version {
 	v.made++
 	if version.ID == "" {
 		sum := sha256.Sum256([]byte(fmt.Sprint(v.name, v.made)))
@@ -82,10 +83,10 @@ func (v *vault) holds(name string) []held {
 	return slices.Clone(v.secrets[strings.ToLower(name)])
 }
 
-// current returns the newest enabled version, and of several of one second the one made last.
+// current returns the newest version, in any state, and of several of one second the one made last.
 func current(versions []held) (newest held) {
 	for _, h := range versions {
-		if h.Enabled && !h.Created.Before(newest.Created) {
+		if !h.Created.Before(newest.Created) {
 			newest = h
 		}
 	}
@@ -115,18 +116,18 @@ func (v *vault) refusal(act, name string, kind refusal.Kind) *keyvault.Error {
 
 func (v *vault) Now() time.Time { return v.clock() }
 
-func (v *vault) Versions(ctx context.Context, name string) ([]keyvault.Version, error) {
+func (v *vault) Versions(ctx context.Context, name string) ([]lifecycle.Version, error) {
 	unlock, err := v.call(ctx, "versions", name)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	var versions []keyvault.Version
+	var versions []lifecycle.Version
 	for _, h := range v.secrets[strings.ToLower(name)] {
 		h.Tags = maps.Clone(h.Tags)
 		versions = append(versions, h.Version)
 	}
-	slices.SortFunc(versions, func(a, b keyvault.Version) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(versions, func(a, b lifecycle.Version) int { return strings.Compare(a.ID, b.ID) })
 	return versions, nil
 }
 
@@ -167,20 +168,21 @@ func (v *vault) Set(ctx context.Context, name string, n keyvault.NewVersion) (ke
 	if _, gone := v.deleted[key]; gone {
 		return keyvault.Stored{}, v.refusal("setting", name, refusal.SoftDeleted)
 	}
-	operation := n.Tags[keyvault.OperationTag]
+	operation := n.Tags[lifecycle.TagOperation]
 	if n.Value.Reveal() == "" || operation == "" || len(n.Tags) > 15 {
 		v.broken("%s: set with %d tags, operation %q", name, len(n.Tags), operation)
 	}
 	for _, h := range v.secrets[key] {
 		if h.Managed {
-			v.broken("%s: set, though it is the shadow of a certificate", name)
+			v.broken("%s: set, though it is managed by a Key Vault certificate", name)
 		}
-		if h.Tags[keyvault.OperationTag] == operation {
+		if h.Tags[lifecycle.TagOperation] == operation {
 			v.broken("%s: one operation set twice", name)
 		}
 	}
-	made := v.add(name, keyvault.Version{
-		Created: v.clock(), Expires: n.Expires, NotBefore: n.NotBefore, Enabled: true, ContentType: n.ContentType, Tags: maps.Clone(n.Tags),
+	made := v.add(name, lifecycle.Version{
+		Created: v.clock(), Expires: n.Expires, NotBefore: n.NotBefore, Enabled: true, ContentType: n.ContentType,
+		Tags: maps.Clone(n.Tags),
 	}, n.Value.Reveal())
 	return keyvault.Stored{Version: made.ID}, nil
 }

@@ -70,8 +70,8 @@ func (r Refusal) Within(act string) Refusal {
 // self makes every type that embeds a Refusal one that [Of] finds, and no other.
 func (r Refusal) self() Refusal { return r }
 
-// Of returns the refusal that err is, embeds or wraps. Any other error is a refusal of kind Other: its text is the cause.
-// Callers pass only errors whose text may be printed. Of nil is the zero Refusal.
+// Of returns the refusal that err is, embeds or wraps. Any other error is a refusal of kind Other: its text is the
+// cause. Callers pass only errors whose text may be printed. Of nil is the zero Refusal.
 func Of(err error) Refusal {
 	if err == nil {
 		return Refusal{}

@@ -22,10 +22,11 @@ type Lines struct{ name, vault, policy, entropy int }
 func NewLines(plan *provision.Plan) Lines {
 	var l Lines
 	vaults := map[string]bool{}
-	for _, s := range plan.Steps {
-		l.name = widen(l.name, s.Secret.Name)
-		l.policy = widen(l.policy, orDash(s.Policy))
-		l.entropy = widen(l.entropy, orDash(s.Entropy))
+	for i := range plan.Steps {
+		s := &plan.Steps[i]
+		l.name = widen(l.name, s.Name)
+		l.policy = widen(l.policy, orDash(string(s.Policy)))
+		l.entropy = widen(l.entropy, entropy(s))
 		vaults[s.Vault] = true
 	}
 	if len(vaults) > 1 {
@@ -34,6 +35,14 @@ func NewLines(plan *provision.Plan) Lines {
 		}
 	}
 	return l
+}
+
+// entropy returns the entropy of a step's value, or "-" where it is not known.
+func entropy(s *provision.Step) string {
+	if s.Bits == "" {
+		return "-"
+	}
+	return s.Bits + " bits"
 }
 
 // orDash returns text, or "-" for none.
@@ -55,17 +64,18 @@ func Plan(w io.Writer, plan *provision.Plan) {
 	}
 }
 
-// Step returns the line of the plan for one step. What to do about a refusal is told with the problem, once for all that
-// share it: see [Problem]. A line reads "create  db  azure-sql@...  209.54 bits  expires 2027-02-20  not there yet".
+// Step returns the line of the plan for one step. What to do about a refusal is told with the problem, once for all
+// that share it: see [Problem]. A line reads "create  db  azure-sql@...  209.54 bits  expires 2027-02-20  not there
+// yet".
 func (l Lines) Step(s *provision.Step) string {
 	r := planned(s)
 	text := l.start(r.what, s)
 	if r.problem != nil {
-		return escape.Line(text + r.problem.Reason)
+		return escape.Line(text + r.problem.Seen())
 	}
-	text += pad(orDash(s.Policy), l.policy) + pad(orDash(s.Entropy), l.entropy)
-	if !r.expires.IsZero() {
-		text += "expires " + day(r.expires) + "  "
+	text += pad(orDash(string(s.Policy)), l.policy) + pad(entropy(s), l.entropy)
+	if !r.state.Expires.IsZero() {
+		text += "expires " + day(r.state.Expires) + "  "
 	}
 	return escape.Line(text + r.why)
 }
@@ -74,17 +84,17 @@ func (l Lines) Step(s *provision.Step) string {
 func (l Lines) Result(result provision.Result) string {
 	r := ended(result)
 	text := l.start(r.what, r.step)
-	if r.version != "" && (r.problem == nil || r.partly) {
-		text += r.version + "  "
+	if r.state.Version != "" && (r.problem == nil || r.partly) {
+		text += r.state.Version + "  "
 	}
 	switch {
 	case r.partly:
-		text += "but " + r.problem.Reason
+		text += "but " + r.problem.Seen()
 	case r.problem != nil:
-		text += r.problem.Reason
+		text += r.problem.Seen()
 	default:
-		if !r.expires.IsZero() {
-			text += "expires " + day(r.expires) + "  "
+		if !r.state.Expires.IsZero() {
+			text += "expires " + day(r.state.Expires) + "  "
 		}
 		text += r.why
 	}
@@ -96,7 +106,7 @@ func (l Lines) Result(result provision.Result) string {
 
 // start returns the columns that each line begins with.
 func (l Lines) start(what string, s *provision.Step) string {
-	text := pad(what, len("recovered")) + pad(s.Secret.Name, l.name)
+	text := pad(what, len("recovered")) + pad(s.Name, l.name)
 	if l.vault > 0 {
 		text += pad(s.Vault, l.vault)
 	}
@@ -111,8 +121,8 @@ func pad(text string, width int) string {
 	return text + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text))) + "  "
 }
 
-// rateWindow is what the rate of progress is taken over. Key Vault's limit is per 10 s too, so a run that is paced by it
-// shows the pace, and not the burst it began with.
+// rateWindow is what the rate of progress is taken over. Key Vault's limit is per 10 s too, so a run that is paced by
+// it shows the pace, and not the burst it began with.
 const rateWindow = 10 * time.Second
 
 // Progress says how far a long run is. The zero Progress is of nothing; Total must be set.
@@ -127,8 +137,8 @@ type sample struct {
 	at   time.Duration
 }
 
-// Line returns "340 of 2000, 25/s, 66 s left" for so many done at a time since the start. The rate is that of the last 10 s
-// or so; it and the time left are not told while nothing has moved.
+// Line returns "340 of 2000, 25/s, 66 s left" for so many done at a time since the start. The rate is that of the last
+// 10 s or so; it and the time left are not told while nothing has moved.
 func (p *Progress) Line(done int, at time.Duration) string {
 	for len(p.samples) > 1 && at-p.samples[1].at >= rateWindow {
 		p.samples = p.samples[1:]

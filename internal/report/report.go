@@ -1,20 +1,19 @@
-// Package report says in words what a run would do and what it did: the lines of the log and the job summary.
+// Package report says what a run will do and what it did: the lines of the log and the job summary.
 //
-// It gets names, versions, dates and reasons, and it cannot get a value: no type that it is given has a place for one, and
-// it may not import the package that values are made of. It does no input or output of its own beyond the writer it is
-// handed.
+// It is given names, versions, dates and reasons. No type that it is given has an exported way to a value or to what
+// draws one, and it does not import the package that values are made of; two tests hold that: the diagram of imports,
+// and the list of every call that reveals or draws a value. It does no input or output of its own beyond the writer it
+// is handed.
 //
-// Text from outside (an error's words, a tag's name) may be hostile. What goes to the log passes [escape.Line], so that no line
-// of it can be a workflow command; what goes to the summary passes [escape.Cell], so that it stays in its cell of the table and
-// is neither markup nor a link.
+// Text from outside (an error's words, a tag's name) may be hostile. What goes to the log passes [escape.Line], so that
+// no line of it can be a workflow command. What goes to the summary passes [escape.Cell], so that it stays in its cell
+// of the table and is neither markup nor a link.
 package report
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -29,11 +28,9 @@ type row struct {
 	what     string // "create", "created"
 	ending   string // for totals: "to create", "created"
 	why      string
-	version  string // "" before the step
-	expires  time.Time
-	next     time.Time
+	state    provision.State // before the step, with the dates it would have after; or as it ended
 	disabled int
-	problem  *provision.Error // nil: none
+	problem  *refusal.Refusal // nil: none
 	partly   bool             // there is a problem, and yet the vault holds what it should
 }
 
@@ -53,124 +50,115 @@ func rows(plan *provision.Plan, results []provision.Result) []row {
 }
 
 func planned(s *provision.Step) row {
-	r := row{step: s, what: string(s.Action), why: s.Reason, version: s.Current.ID, expires: s.Expires, next: s.Next}
+	r := row{step: s, what: string(s.Change), why: s.Reason, state: s.After}
+	r.state.Version = s.Before.Version
 	r.ending = "to " + r.what
 	switch {
-	case s.Action == provision.Refuse:
-		r.ending = done[s.Action]
-		r.problem = &provision.Error{Reason: s.Reason, Remedy: s.Remedy}
+	case s.Change == provision.Refuse:
+		r.ending = done[s.Change]
+		r.problem = &s.Refusal
 	case len(s.Disable) > 0:
-		r.why += fmt.Sprintf("; disable %s", counted(len(s.Disable), "superseded version"))
+		r.why += "; disable " + Counted(len(s.Disable), "superseded version")
 	}
 	return r
 }
 
-// done is what has become of an action that ended well.
-var done = map[provision.Action]string{
-	provision.Create: "created", provision.Rotate: "rotated", provision.Recover: "recovered", provision.Keep: "kept", provision.Refuse: "refused",
+// done is what has become of a change that ended well.
+var done = map[provision.Change]string{
+	provision.Create: "created", provision.Rotate: "rotated", provision.Recover: "recovered",
+	provision.Keep: "kept", provision.Refuse: "refused",
 }
 
 func ended(result provision.Result) row {
 	s := result.Step
-	r := row{step: s, why: s.Reason, version: result.Version, expires: result.Expires, next: result.Next, disabled: len(result.Disabled)}
-	r.what = done[s.Action]
+	r := row{step: s, why: s.Reason, state: result.After, disabled: len(result.Disabled)}
+	r.what = done[s.Change]
 	if result.Err != nil {
-		r.problem = problemOf(result.Err)
+		r.problem = new(refusal.Of(result.Err))
 	}
 	switch {
 	case r.problem == nil:
-	case result.Changed || s.Action == provision.Keep:
+	case result.Changed || s.Change == provision.Keep:
 		r.partly = true
 	case r.problem.Kind == refusal.Cancelled:
 		r.what = "stopped"
-	case s.Action != provision.Refuse:
+	case s.Change != provision.Refuse:
 		r.what = "failed"
 	}
 	r.ending = r.what
 	if len(result.Disabled) > 0 {
-		r.why += fmt.Sprintf("; disabled %s", counted(len(result.Disabled), "superseded version"))
+		r.why += "; disabled " + Counted(len(result.Disabled), "superseded version")
+	}
+	if result.Lacking != "" {
+		r.why += fmt.Sprintf("; superseded versions stay enabled until %s has the new value too", result.Lacking)
 	}
 	if len(result.Duplicates) > 0 {
 		r.why += fmt.Sprintf("; the service made %s with the same value: %s",
-			counted(len(result.Duplicates), "further version"), strings.Join(result.Duplicates, ", "))
+			Counted(len(result.Duplicates), "further version"), strings.Join(result.Duplicates, ", "))
 	}
 	return r
 }
 
-func problemOf(err error) *provision.Error {
-	if e, ok := errors.AsType[*provision.Error](err); ok {
-		return e
-	}
-	return &provision.Error{Reason: err.Error()}
-}
-
-// A Problem is one reason why secrets did not end as declared, and all steps that it stands for: one unreachable vault is
-// one problem, however many secrets it holds.
+// A Problem is one reason why secrets did not end as declared, with all steps that it stands for: one unreachable vault
+// is one problem, however many secrets it holds.
 type Problem struct {
-	Reason string
-	Remedy string       // "" if unknown
-	Kind   refusal.Kind // of the vault's refusal
-	Steps  []*provision.Step
+	refusal.Refusal
+	Steps []*provision.Step
 }
 
-// Places returns where the secrets concerned are declared, by file and line, each once.
-func (p Problem) Places() (places []declaration.Place) {
-	for _, step := range p.Steps {
-		if !slices.Contains(places, step.Secret.Place) {
-			places = append(places, step.Secret.Place)
-		}
+// Place returns where the problem is to be shown in the declaration. It is nowhere if no line of it is wrong.
+func (p Problem) Place() declaration.Place {
+	if p.Kind == refusal.Identity || p.Kind == refusal.Unreachable {
+		return declaration.Place{}
 	}
-	return places
+	return p.Steps[0].Place
 }
 
-// Text returns the problem: the secrets concerned, the first few by name, the reason and the remedy, which may have several
-// lines. It is not escaped.
+// Text returns the problem: the secrets concerned, the first few by name, what was seen and the remedy, which may have
+// several lines. It is not escaped.
 func (p Problem) Text() string {
 	var names []string
 	for _, step := range p.Steps {
-		names = append(names, step.Secret.Name+" in "+step.Vault)
+		names = append(names, step.Name+" in "+step.Vault)
 	}
-	text := few(names, ", ") + ": " + p.Reason
-	if p.Remedy != "" {
-		text += "; " + p.Remedy
-	}
-	return text
+	return few(names, ", ") + ": " + p.Error()
 }
 
-// Problems returns what went wrong, or, where results is nil, what the plan refuses: in the order of the declaration, equal
-// ones together.
+// Problems returns what went wrong, or, where results is nil, what the plan refuses: in the order of the declaration,
+// equal ones together, with the first one's trace.
 func Problems(plan *provision.Plan, results []provision.Result) []Problem {
 	return problems(rows(plan, results))
 }
 
 func problems(rows []row) (list []Problem) {
-	type text struct{ reason, remedy string }
-	at := map[text]int{}
+	at := map[refusal.Refusal]int{}
 	for _, r := range rows {
 		if r.problem == nil {
 			continue
 		}
-		key := text{r.problem.Reason, r.problem.Remedy}
+		key := *r.problem
+		key.Trace = "" // one of each request: the first stands for all
 		i, known := at[key]
 		if !known {
 			i = len(list)
 			at[key] = i
-			list = append(list, Problem{Reason: key.reason, Remedy: key.remedy, Kind: r.problem.Kind})
+			list = append(list, Problem{Refusal: *r.problem})
 		}
 		list[i].Steps = append(list[i].Steps, r.step)
 	}
 	return list
 }
 
-// Totals returns how many steps ended how, or, where results is nil, what the plan would do: "4 secrets: 2 created, 1 kept,
-// 1 refused; 3 superseded versions disabled". A secret in two vaults counts as two.
+// Totals returns how many steps ended how, or, where results is nil, what the plan would do: "4 secrets: 2 created, 1
+// kept, 1 refused; 3 superseded versions disabled". A secret in two vaults counts as two.
 func Totals(plan *provision.Plan, results []provision.Result) string {
 	return totals(rows(plan, results))
 }
 
 // endings is the order in which totals are told.
 var endings = []string{
-	"to create", "created", "to rotate", "rotated", "to recover", "recovered", "to keep", "kept", "refused", "failed", "stopped",
+	"to create", "created", "to rotate", "rotated", "to recover", "recovered", "to keep", "kept", "refused", "failed",
+	"stopped",
 }
 
 func totals(rows []row) string {
@@ -188,9 +176,9 @@ func totals(rows []row) string {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[ending], ending))
 		}
 	}
-	text := counted(len(rows), "secret") + ": " + cmp.Or(strings.Join(parts, ", "), "nothing to do")
+	text := Counted(len(rows), "secret") + ": " + cmp.Or(strings.Join(parts, ", "), "nothing to do")
 	if disabled > 0 {
-		text += "; " + counted(disabled, "superseded version") + " disabled"
+		text += "; " + Counted(disabled, "superseded version") + " disabled"
 	}
 	if partly > 0 {
 		text += fmt.Sprintf("; %d of them incomplete", partly)
@@ -198,8 +186,8 @@ func totals(rows []row) string {
 	return text
 }
 
-// counted returns "1 secret", "2 secrets".
-func counted(n int, noun string) string {
+// Counted returns "1 secret", "2 secrets".
+func Counted(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

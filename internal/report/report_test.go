@@ -47,55 +47,72 @@ func golden(t *testing.T, name, got string) {
 func id(n int) string { return fmt.Sprintf("%032x", n+0xabc) }
 
 // step returns a step of a secret that is declared in the line.
-func step(line int, name, vault string, action provision.Action, reason string) provision.Step {
+func step(line int, name, vault string, change provision.Change, reason string) provision.Step {
 	return provision.Step{
-		Secret: &declaration.Secret{
-			Name:   name,
-			Place:  declaration.Place{File: ".github/passwords.yml", Line: line, Col: 3},
-			Policy: "azure-sql@0123456789ab",
-		},
-		Vault: vault, Action: action, Reason: reason, Policy: "azure-sql@0123456789ab", Entropy: "209.54 bits",
+		Name: name, Place: declaration.Place{File: ".github/passwords.yml", Line: line, Col: 3}, Vault: vault,
+		Change: change, Reason: reason, Policy: "azure-sql@0123456789ab", Bits: "209.54",
 	}
 }
 
 // example returns a plan with one step of each kind, and how it ended.
 func example() (*provision.Plan, []provision.Result) {
-	const remedy = "if it shall be replaced, set the input adopt to true; else declare another name"
+	const remedy = "to replace it, set the input adopt: true; otherwise declare another name"
+	again := refusal.Refusal{Remedy: "run the job again", Kind: refusal.Cancelled}
+	forbidden := refusal.Refusal{
+		Act: "setting it", Cause: "the identity has no role here that allows it", Remedy: "assign one",
+		Trace: "request ID 7", Kind: refusal.Forbidden,
+	}
 	steps := []provision.Step{
 		step(12, "sql-admin-password", "kv-app-prod", provision.Create, "not there yet"),
 		step(13, "redis-password", "kv-app-prod", provision.Rotate, "made 61d ago, rotate after 60d"),
 		step(14, "old", "kv-app-prod", provision.Recover, "soft-deleted: it is recovered first"),
 		step(15, "web", "kv-app-prod", provision.Keep, "made 3d ago, not due before 2026-05-01 12:00Z"),
-		step(16, "theirs", "kv-app-prod", provision.Refuse, "made 61d ago, rotate after 60d, but this action did not make the current version"),
+		step(16, "theirs", "kv-app-prod", provision.Refuse, ""),
 		step(20, "signing", "kv-app-eu", provision.Create, "not there yet"),
 		step(20, "signing", "kv-app-us", provision.Create, "not there yet"),
 		step(30, "late", "kv-app-us", provision.Create, "not there yet"),
-		step(31, "later", "kv-app-us", provision.Refuse, "the run was stopped before it was looked up"),
+		step(31, "later", "kv-app-us", provision.Refuse, ""),
 		step(32, "held", "kv-app-us", provision.Keep, "made 3d ago, no rotation by time is declared"),
 	}
-	steps[0].Expires, steps[0].Next = today.Add(90*day), today.Add(60*day)
-	steps[1].Expires, steps[1].Disable, steps[1].Current.ID = today.Add(20*day), []string{id(1), id(2)}, id(2)
-	steps[3].Expires, steps[3].Current.ID, steps[3].Warnings = today.Add(-day), id(3), []string{"expired 24h ago"}
-	steps[4].Remedy, steps[4].Current.ID = remedy, id(4)
-	steps[8].Remedy, steps[9].Current.ID, steps[9].Disable = "run again", id(5), []string{id(6)}
-	steps[5].Entropy = "77.54 bits + 128.00 bits"
-	plan := &provision.Plan{Steps: steps}
-	forbidden := &provision.Error{Reason: "setting it: the identity has no role here that allows it (request ID 7)", Remedy: "assign one", Kind: refusal.Forbidden}
-	results := []provision.Result{
-		{Step: &steps[0], Version: id(10), Changed: true, Expires: steps[0].Expires, Next: steps[0].Next, Elapsed: 120 * time.Millisecond},
-		{Step: &steps[1], Version: id(11), Changed: true, Expires: steps[1].Expires, Disabled: []string{id(1)}, Elapsed: 2 * time.Second,
-			Err: &provision.Error{Reason: "disabling superseded version " + id(2) + ": the identity has no role here that allows it",
-				Remedy: "this needs the data action Microsoft.KeyVault/vaults/secrets/update/action", Kind: refusal.Forbidden}},
-		{Step: &steps[2], Version: id(12), Changed: true, Duplicates: []string{id(13)}, Elapsed: time.Millisecond},
-		{Step: &steps[3], Version: id(3), Expires: steps[3].Expires},
-		{Step: &steps[4], Version: id(4), Err: &provision.Error{Reason: steps[4].Reason, Remedy: remedy}},
-		{Step: &steps[5], Err: forbidden},
-		{Step: &steps[6], Err: forbidden},
-		{Step: &steps[7], Err: &provision.Error{Reason: "the run was stopped before this secret was started", Remedy: "run again", Kind: refusal.Cancelled}},
-		{Step: &steps[8], Err: &provision.Error{Reason: steps[8].Reason, Remedy: "run again", Kind: refusal.Cancelled}},
-		{Step: &steps[9], Version: id(5), Err: &provision.Error{Reason: "disabling superseded version " + id(6) + ": it is not there", Kind: refusal.NotFound}},
+	steps[0].After.Expires, steps[0].After.Next = today.Add(90*day), today.Add(60*day)
+	steps[1].Before.Version, steps[1].After.Expires, steps[1].Disable = id(2), today.Add(20*day), []string{id(1), id(2)}
+	steps[3].Before = provision.State{Version: id(3), Expires: today.Add(-day)}
+	steps[3].After, steps[3].Warnings = steps[3].Before, []string{"expired 24h ago"}
+	steps[4].Before.Version = id(4)
+	steps[4].Refusal = refusal.Refusal{
+		Cause: "made 61d ago, rotate after 60d, but this action did not make the current version", Remedy: remedy,
 	}
-	return plan, results
+	steps[5].Bits = "77.54 + 128.00"
+	steps[8].Refusal = again
+	steps[8].Refusal.Cause = "the run was stopped before it was looked up"
+	steps[9].Before.Version, steps[9].Disable = id(5), []string{id(6)}
+
+	stopped := again
+	stopped.Cause = "the run was stopped before this secret was started"
+	results := make([]provision.Result, len(steps))
+	for i := range steps {
+		results[i] = provision.Result{Step: &steps[i], After: steps[i].Before}
+	}
+	for i, changed := range map[int]int{0: 10, 1: 11, 2: 12} {
+		results[i].Changed = true
+		results[i].After = provision.State{Version: id(changed), Expires: steps[i].After.Expires,
+			Next: steps[i].After.Next}
+	}
+	results[0].Elapsed, results[1].Elapsed, results[2].Elapsed = 120*time.Millisecond, 2*time.Second, time.Millisecond
+	results[1].Disabled = []string{id(1)}
+	results[1].Err = refusal.Refusal{
+		Act: "disabling superseded version " + id(2), Cause: "the identity has no role here that allows it",
+		Remedy: "assign a role with the data action Microsoft.KeyVault/vaults/secrets/update/action",
+		Kind:   refusal.Forbidden,
+	}
+	results[2].Duplicates = []string{id(13)}
+	results[4].Err, results[8].Err = steps[4].Refusal, steps[8].Refusal
+	results[5].Err, results[6].Err = forbidden, forbidden
+	results[7].Err = stopped
+	results[9].Err = refusal.Refusal{
+		Act: "disabling superseded version " + id(6), Cause: "it is not there", Kind: refusal.NotFound,
+	}
+	return &provision.Plan{Steps: steps}, results
 }
 
 func TestPlan(t *testing.T) {
@@ -128,7 +145,8 @@ func TestLogOfOneVault(t *testing.T) {
 func TestSummary(t *testing.T) {
 	plan, results := example()
 	golden(t, "summary.md", report.Summary(report.Run{
-		Mode: provision.ModeRotate, Plan: plan, Results: results, Now: today, Elapsed: 2345 * time.Millisecond, Notes: []string{"identity: 0.31 s"},
+		Mode: provision.ModeRotate, Plan: plan, Results: results, Now: today, Elapsed: 2345 * time.Millisecond,
+		Notes: []string{"identity: 0.31 s"},
 	}))
 	golden(t, "dry-run.md", report.Summary(report.Run{Mode: provision.ModeRotate, Plan: plan, Now: today}))
 }
@@ -137,10 +155,10 @@ func TestProblems(t *testing.T) {
 	plan, results := example()
 	var got []string
 	for _, p := range report.Problems(plan, results) {
-		got = append(got, fmt.Sprint(p.Places(), " ", p.Text()))
+		got = append(got, fmt.Sprint(p.Place(), " ", p.Text()))
 	}
 	golden(t, "problems.txt", strings.Join(got, "\n")+"\n")
-	if planned := report.Problems(plan, nil); len(planned) != 2 || planned[0].Steps[0].Secret.Name != "theirs" {
+	if planned := report.Problems(plan, nil); len(planned) != 2 || planned[0].Steps[0].Name != "theirs" {
 		t.Errorf("of the plan: %v", planned)
 	}
 }
@@ -149,11 +167,16 @@ func TestProblems(t *testing.T) {
 func TestOneProblemOfMany(t *testing.T) {
 	plan := &provision.Plan{}
 	for i := range 9 {
-		plan.Steps = append(plan.Steps, step(i, fmt.Sprintf("s%d", i), "kv", provision.Refuse, "looking it up: there is no host"))
+		refused := step(i, fmt.Sprintf("s%d", i), "kv", provision.Refuse, "")
+		refused.Refusal = refusal.Refusal{
+			Act: "looking it up", Cause: "there is no host", Trace: fmt.Sprintf("request ID %d", i),
+		}
+		plan.Steps = append(plan.Steps, refused)
 	}
 	problems := report.Problems(plan, nil)
-	want := "s0 in kv, s1 in kv, s2 in kv, s3 in kv, s4 in kv, and 4 more: looking it up: there is no host"
-	if len(problems) != 1 || problems[0].Text() != want || len(problems[0].Places()) != 9 {
+	want := "s0 in kv, s1 in kv, s2 in kv, s3 in kv, s4 in kv, and 4 more: looking it up: there is no host (request " +
+		"ID 0)"
+	if len(problems) != 1 || problems[0].Text() != want || len(problems[0].Steps) != 9 {
 		t.Errorf("got %v", problems)
 	}
 }
@@ -161,7 +184,8 @@ func TestOneProblemOfMany(t *testing.T) {
 // One long name does not push all other lines aside.
 func TestAlignmentIsBounded(t *testing.T) {
 	plan := &provision.Plan{Steps: []provision.Step{
-		step(1, strings.Repeat("x", 127), "kv", provision.Create, "not there yet"), step(2, "db", "kv", provision.Create, "not there yet"),
+		step(1, strings.Repeat("x", 127), "kv", provision.Create, "not there yet"),
+		step(2, "db", "kv", provision.Create, "not there yet"),
 	}}
 	if got := report.NewLines(plan).Step(&plan.Steps[1]); len(got) > 120 {
 		t.Errorf("%d characters: %s", len(got), got)
@@ -172,7 +196,7 @@ func TestAlignmentIsBounded(t *testing.T) {
 func TestForeignError(t *testing.T) {
 	s := step(1, "a", "kv", provision.Create, "not there yet")
 	results := []provision.Result{{Step: &s, Err: errors.New("strange")}}
-	if got := report.Problems(&provision.Plan{}, results); len(got) != 1 || got[0].Reason != "strange" {
+	if got := report.Problems(&provision.Plan{}, results); len(got) != 1 || got[0].Cause != "strange" {
 		t.Errorf("got %v", got)
 	}
 }
@@ -181,13 +205,15 @@ func TestNothingToDo(t *testing.T) {
 	if got, want := report.Totals(&provision.Plan{}, nil), "0 secrets: nothing to do"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: &provision.Plan{}}); !strings.HasPrefix(got, "## Passwords") {
+	if got := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: &provision.Plan{}}); !strings.HasPrefix(got,
+		"## Passwords") {
 		t.Errorf("got %q", got)
 	}
 }
 
 // hostile is text as an answer could bring it.
-const hostile = "\n::add-mask::x\r\n##[error]oops | `code` <img src=x> [link](https://example.com) www.example.com\x1b[31m &amp; \u202e"
+const hostile = "\n::add-mask::x\r\n##[error]oops | `code` <img src=x> [link](https://example.com) " +
+	"www.example.com\x1b[31m &amp; \u202e"
 
 // hostileRun returns n results, all failed, whose every text is hostile and long.
 func hostileRun(n int) (*provision.Plan, []provision.Result) {
@@ -196,24 +222,26 @@ func hostileRun(n int) (*provision.Plan, []provision.Result) {
 	for i := range n {
 		s := step(i, fmt.Sprintf("name%d%s", i, hostile), "kv"+hostile, provision.Create, strings.Repeat(hostile, 50))
 		s.Warnings = []string{hostile}
-		s.Secret.Place.File, s.Policy, s.Entropy, s.Current.ID, s.Expires = hostile, hostile, hostile, hostile, today.Add(day)
+		s.Place.File, s.Policy, s.Bits, s.Before.Version = hostile, hostile, hostile, hostile
+		s.After.Expires = today.Add(day)
 		plan.Steps[i] = s
 		results[i] = provision.Result{
-			Step: &plan.Steps[i], Version: hostile, Duplicates: []string{hostile}, Expires: s.Expires,
-			Err: &provision.Error{Reason: fmt.Sprint(i, hostile), Remedy: strings.Repeat(hostile, 50)},
+			Step: &plan.Steps[i], After: provision.State{Version: hostile, Expires: s.After.Expires},
+			Duplicates: []string{hostile},
+			Err:        refusal.Refusal{Cause: fmt.Sprint(i, hostile), Remedy: strings.Repeat(hostile, 50)},
 		}
 		switch i % 3 {
 		case 0:
 			results[i].Err = nil
 		case 1:
-			plan.Steps[i].Action, plan.Steps[i].Remedy = provision.Refuse, hostile
+			plan.Steps[i].Change, plan.Steps[i].Refusal.Remedy = provision.Refuse, hostile
 		}
 	}
 	return plan, results
 }
 
-// The summary stays below the runner's limit, however many secrets there are and whatever they are called, and tells how
-// many rows it leaves out.
+// The summary stays below the runner's limit, however many secrets there are and whatever they are called, and tells
+// how many rows it leaves out.
 func TestSummaryIsBounded(t *testing.T) {
 	for _, test := range []struct {
 		when string
@@ -224,14 +252,15 @@ func TestSummaryIsBounded(t *testing.T) {
 			plan := &provision.Plan{Steps: make([]provision.Step, 20000)}
 			for i := range plan.Steps {
 				plan.Steps[i] = step(i, fmt.Sprintf("secret-%d", i), "kv", provision.Create, "not there yet")
-				plan.Steps[i].Expires = today.Add(time.Duration(i) * day)
+				plan.Steps[i].After.Expires = today.Add(time.Duration(i) * day)
 			}
 			return plan, nil
 		}},
 	} {
 		t.Run(test.when, func(t *testing.T) {
 			plan, results := test.run()
-			got := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Results: results, Now: today, Notes: []string{hostile}})
+			got := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Results: results, Now: today,
+				Notes: []string{hostile}})
 			if len(got) > 1<<20 || len(got) < 1<<19 {
 				t.Errorf("%d bytes", len(got))
 			}
@@ -277,7 +306,8 @@ func TestLogOfHostileText(t *testing.T) {
 	}
 	for line := range strings.Lines(b.String()) {
 		line = strings.TrimSuffix(line, "\n")
-		if strings.Contains(line, "##[") || strings.HasPrefix(strings.TrimSpace(line), "::") || strings.ContainsFunc(line, unicode.IsControl) {
+		if strings.Contains(line, "##[") || strings.HasPrefix(strings.TrimSpace(line), "::") ||
+			strings.ContainsFunc(line, unicode.IsControl) {
 			t.Errorf("a line that is not escaped: %.200q", line)
 		}
 	}
@@ -303,5 +333,30 @@ func TestProgress(t *testing.T) {
 		if got := p.Line(test.done, test.at); got != test.want {
 			t.Errorf("%d at %s: got %q, want %q", test.done, test.at, got, test.want)
 		}
+	}
+}
+
+// Expiries that no clock reaches leave the chart readable: a bar is cut, and beside near ones far ones are counted.
+func TestTimelineOfOddExpiries(t *testing.T) {
+	far := []time.Time{
+		time.Date(2199, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(253402300799, 0), time.Unix(253402303861, 0),
+		time.Unix(1797552000000, 0),
+	}
+	plan := &provision.Plan{}
+	for i, expires := range far {
+		s := step(i+1, fmt.Sprintf("far-%d", i), "kv", provision.Keep, "exists")
+		s.After.Expires = expires
+		plan.Steps = append(plan.Steps, s)
+	}
+	alone := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Now: today})
+	if n := strings.Count(alone, " (later than ten years) :active, 2026-03-01, 2036-02-28\n"); n != len(far) {
+		t.Errorf("%d bars of %d are cut:\n%s", n, len(far), alone)
+	}
+	near := step(9, "near", "kv", provision.Keep, "exists")
+	near.After.Expires = today.Add(40 * day)
+	plan.Steps = append(plan.Steps, near)
+	both := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Now: today})
+	if strings.Count(both, ":active,") != 1 || !strings.Contains(both, "After more than two years: 4 more secrets.") {
+		t.Errorf("far ones are drawn beside a near one:\n%s", both)
 	}
 }

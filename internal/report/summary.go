@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,7 +45,7 @@ func Summary(run Run) string {
 
 // Mistakes returns the summary of a run that did nothing, since its inputs or its declaration have mistakes.
 func Mistakes(lines []string) string {
-	t := newTable("Mistakes", maxSummary/2, "what to mend; nothing was contacted")
+	t := newTable("Mistakes", maxSummary/2, "what to correct; nothing was contacted")
 	for _, line := range lines {
 		t.add(func() []string { return []string{escape.Cell(line)} })
 	}
@@ -71,7 +70,8 @@ type table struct {
 // newTable begins a table that has no more than limit bytes, beside a few for the count of what does not fit.
 func newTable(heading string, limit int, columns ...string) *table {
 	t := &table{limit: limit - 200}
-	fmt.Fprintf(t, "### %s\n\n| %s |\n|%s\n", heading, strings.Join(columns, " | "), strings.Repeat(" --- |", len(columns)))
+	fmt.Fprintf(t, "### %s\n\n| %s |\n|%s\n", heading, strings.Join(columns, " | "),
+		strings.Repeat(" --- |", len(columns)))
 	return t
 }
 
@@ -90,7 +90,8 @@ func (t *table) add(cells func() []string) {
 // end returns the table, and how many rows did not fit.
 func (t *table) end() string {
 	if t.left > 0 {
-		fmt.Fprintf(t, "\n%s not shown: a summary has room for 1 MiB. The log has them all.\n", counted(t.left, "more row"))
+		fmt.Fprintf(t, "\n%s not shown: a summary has room for 1 MiB. The log has them all.\n",
+			Counted(t.left, "more row"))
 	}
 	return t.String() + "\n"
 }
@@ -106,7 +107,7 @@ func problemTable(list []Problem) string {
 			for _, step := range p.Steps {
 				names = append(names, named(step)+" in "+escape.Cell(step.Vault))
 			}
-			return []string{few(names, "<br>"), escape.Cell(p.Reason), paragraph(p.Remedy)}
+			return []string{few(names, "<br>"), escape.Cell(p.Seen()), paragraph(p.Remedy)}
 		})
 	}
 	return t.end()
@@ -138,11 +139,12 @@ func warningTable(all []row) string {
 
 // named returns a secret's name and place. The runner writes *** for the name; the place stays.
 func named(s *provision.Step) string {
-	return escape.Cell(s.Secret.Name) + " (" + escape.Cell(place(s.Secret.Place)) + ")"
+	return escape.Cell(s.Name) + " (" + escape.Cell(place(s.Place)) + ")"
 }
 
 func secretTable(all []row, limit int) string {
-	t := newTable("Secrets", limit, "secret", "vault", "what was done, and why", "version", "policy", "bits", "expires", "next rotation")
+	t := newTable("Secrets", limit, "secret", "vault", "what was done, and why", "version", "policy", "bits", "expires",
+		"next rotation")
 	for _, r := range all {
 		t.add(r.cells)
 	}
@@ -152,13 +154,13 @@ func secretTable(all []row, limit int) string {
 // cells returns the row of the table of secrets.
 func (r row) cells() []string {
 	s, version := r.step, "-"
-	if r.version != "" {
-		version = "`" + escape.Cell(r.version) + "`"
+	if r.state.Version != "" {
+		version = "`" + escape.Cell(r.state.Version) + "`"
 	}
-	policy, _, _ := strings.Cut(orDash(s.Policy), "@") // the fingerprint is in the log
 	return []string{
 		named(s), escape.Cell(s.Vault), r.story(), version,
-		escape.Cell(policy), escape.Cell(strings.ReplaceAll(orDash(s.Entropy), " bits", "")), day(r.expires), day(r.next),
+		escape.Cell(orDash(s.Policy.Name())), // the fingerprint is in the log
+		escape.Cell(orDash(s.Bits)), day(r.state.Expires), day(r.state.Next),
 	}
 }
 
@@ -175,17 +177,21 @@ func (r row) story() string {
 
 // timeline returns a chart of when the versions expire, the first first; "" if none does.
 func timeline(all []row, now time.Time) string {
-	expiring := slices.DeleteFunc(slices.Clone(all), func(r row) bool { return r.expires.IsZero() })
+	expiring := slices.DeleteFunc(slices.Clone(all), func(r row) bool { return r.state.Expires.IsZero() })
 	if len(expiring) == 0 {
 		return ""
 	}
-	slices.SortStableFunc(expiring, func(a, b row) int { return a.expires.Compare(b.expires) })
-	more := ""
-	if n := len(expiring) - maxChart; n > 0 {
-		more = fmt.Sprintf("\nLater: %s.\n", counted(n, "more secret"))
-		expiring = expiring[:maxChart]
+	slices.SortStableFunc(expiring, func(a, b row) int { return a.state.Expires.Compare(b.state.Expires) })
+	beyond := 0 // far ones, which would squeeze the near ones: the axis is common to all
+	if far := slices.IndexFunc(expiring, func(r row) bool { return r.state.Expires.Sub(now) > farthest }); far > 0 &&
+		expiring[0].state.Expires.Sub(now) < nearest {
+		beyond = len(expiring) - far
+		expiring = expiring[:far]
 	}
-	slices.SortStableFunc(expiring, func(a, b row) int { return strings.Compare(a.step.Vault, b.step.Vault) }) // a section each
+	later := max(0, len(expiring)-maxChart)
+	expiring = expiring[:len(expiring)-later]
+	// a section each
+	slices.SortStableFunc(expiring, func(a, b row) int { return strings.Compare(a.step.Vault, b.step.Vault) })
 	var b strings.Builder
 	b.WriteString("### What expires when\n\n```mermaid\ngantt\n    dateFormat YYYY-MM-DD\n    axisFormat %Y-%m-%d\n")
 	for i, r := range expiring {
@@ -194,25 +200,43 @@ func timeline(all []row, now time.Time) string {
 		}
 		fmt.Fprintf(&b, "    %s\n", bar(r, now))
 	}
-	return b.String() + "```\n" + more + "\n"
+	b.WriteString("```\n")
+	if later > 0 {
+		fmt.Fprintf(&b, "\nLater: %s.\n", Counted(later, "more secret"))
+	}
+	if beyond > 0 {
+		fmt.Fprintf(&b, "\nAfter more than two years: %s.\n", Counted(beyond, "more secret"))
+	}
+	return b.String() + "\n"
 }
 
-// soon is from when on a version is near its expiry. Key Vault's own event comes 30 days before:
-// https://learn.microsoft.com/azure/event-grid/event-schema-key-vault
-const soon = 30 * 24 * time.Hour
+const (
+	year = 365 * 24 * time.Hour
+	// soon is from when on a version is near its expiry. Key Vault's own event comes 30 days before:
+	// https://learn.microsoft.com/azure/event-grid/event-schema-key-vault
+	soon = 30 * 24 * time.Hour
+	// nearest and farthest keep a chart readable: with a bar below the one, those above the other are only counted.
+	nearest, farthest = year, 2 * year
+	// longest is where a bar is cut: expiries of the years 9999 and 58932 exist, and Mermaid reads years of four
+	// digits.
+	longest = 10 * year
+)
 
 // bar returns one line of the chart: from now, or from the expiry where that is past, to the expiry.
 func bar(r row, now time.Time) string {
-	state := "active"
-	if r.expires.Sub(now) < soon {
+	state, from, to, cut := "active", now, r.state.Expires, ""
+	if to.Sub(now) < soon {
 		state = "crit"
 	}
-	from, to := now, r.expires
+	if to.Sub(now) > longest {
+		to, cut = now.Add(longest), " (later than ten years)"
+	}
 	if from.After(to) {
 		from = to
 	}
-	label := chartText("at " + place(r.step.Secret.Place) + " " + r.step.Secret.Name) // a line that began with a name like title-x could be a statement
-	return fmt.Sprintf("%s :%s, %s, %s", label, state, day(from), day(cmp.Or(to, now).Add(24*time.Hour)))
+	// a line that began with a name like title-x could be a statement
+	label := chartText("at " + place(r.step.Place) + " " + r.step.Name + cut)
+	return fmt.Sprintf("%s :%s, %s, %s", label, state, day(from), day(to.Add(24*time.Hour)))
 }
 
 // chartText returns text that Mermaid takes for a name: what is its syntax becomes a space.

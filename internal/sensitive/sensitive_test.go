@@ -43,7 +43,8 @@ func printings(v sensitive.Value) map[string]string {
 	}
 	texts := map[string]string{}
 	for name, form := range forms {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o", "%b", "%c", "%U", "%e", "%t", "%p", "%T", "%10.3s", "% x"} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o", "%b", "%c", "%U", "%e",
+			"%t", "%p", "%T", "%10.3s", "% x"} {
 			texts[name+" "+verb] = fmt.Sprintf(verb, form)
 		}
 		texts[name+" json"] = encoded(json.Marshal(form))
@@ -52,8 +53,10 @@ func printings(v sensitive.Value) map[string]string {
 		slog.New(slog.NewTextHandler(&text, nil)).Info("m", "value", form)
 		slog.New(slog.NewJSONHandler(&js, nil)).Info("m", "value", form)
 		log.New(&std, "", 0).Print(form)
-		texts[name+" slog text"], texts[name+" slog json"], texts[name+" log"] = text.String(), js.String(), std.String()
-		texts[name+" error"] = fmt.Errorf("wrapping: %w, %v", errors.Join(errors.New("x"), fmt.Errorf("%v", form)), form).Error()
+		texts[name+" slog text"], texts[name+" slog json"], texts[name+" log"] = text.String(), js.String(),
+			std.String()
+		texts[name+" error"] = fmt.Errorf("wrapping: %w, %v", errors.Join(errors.New("x"), fmt.Errorf("%v", form)),
+			form).Error()
 		var tmpl, g bytes.Buffer
 		_ = template.Must(template.New("").Parse("{{.}} {{printf `%s` .}}")).Execute(&tmpl, form)
 		_ = gob.NewEncoder(&g).Encode(form)
@@ -70,8 +73,10 @@ func leaks(text string) bool {
 	for _, b := range []byte(canary) {
 		decimal = append(decimal, fmt.Sprint(b))
 	}
-	for _, form := range []string{canary, canary[3:9], hex.EncodeToString([]byte(canary)), strings.ToUpper(hex.EncodeToString([]byte(canary))),
-		base64.StdEncoding.EncodeToString([]byte(canary))[:20], strings.Join(decimal, " "), fmt.Sprintf("% x", canary), fmt.Sprintf("%#v", []byte(canary))[8:60]} {
+	for _, form := range []string{canary, canary[3:9], hex.EncodeToString([]byte(canary)),
+		strings.ToUpper(hex.EncodeToString([]byte(canary))),
+		base64.StdEncoding.EncodeToString([]byte(canary))[:20], strings.Join(decimal, " "), fmt.Sprintf("% x", canary),
+		fmt.Sprintf("%#v", []byte(canary))[8:60]} {
 		if strings.Contains(text, form) {
 			return true
 		}

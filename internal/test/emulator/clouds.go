@@ -2,14 +2,16 @@ package emulator
 
 import "slices"
 
-// A cloud is what belongs together in one of Azure's: https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
-// for the authorities, https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates for the domains.
+// A cloud is what belongs together in one of Azure's:
+// https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud for the authorities,
+// https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates for the domains.
 type cloud struct {
-	authority string   // where tokens come from: the host that Entra itself prefers
-	aliases   []string // its hosts, as instance discovery lists them; the first is the one that vaults name in a challenge
-	cache     string   // preferred_cache of instance discovery
-	domain    string   // of its vaults
-	audience  string   // of a federated credential
+	authority string // where tokens come from: the host that Entra itself prefers
+	// its hosts, as instance discovery lists them; the first is the one that vaults name in a challenge
+	aliases  []string
+	cache    string // preferred_cache of instance discovery
+	domain   string // of its vaults
+	audience string // of a federated credential
 }
 
 var clouds = []cloud{

@@ -1,29 +1,38 @@
-// Package emulator is a double of the three services that the action talks to: GitHub's OIDC endpoint, Microsoft Entra's
-// token service, and Azure Key Vault's secrets data plane. It answers as they do: status, headers, bodies, limits and
-// refusals. A client cannot tell it from them, needs no setting for it, and cannot be kinder to it than to them.
+// Package emulator is a double of the three services that the action talks to: GitHub's OIDC endpoint, Microsoft
+// Entra's token service, and Azure Key Vault's secrets data plane. It answers as they do: status, headers, bodies,
+// limits and refusals. A client cannot tell it from them, needs no setting for it, and cannot be kinder to it than to
+// them.
 //
-// [Start] listens on loopback as a CONNECT proxy that ends TLS for the true host names, so the program under test is the
-// one that users run, with the two variables that any user behind a corporate proxy has ([Emulator.Environ]):
+// [Start] listens on loopback as a CONNECT proxy that ends TLS for the true host names, so the program under test is
+// the one that users run, with the two variables that any user behind a corporate proxy has ([Emulator.Environ]):
 //
 //	e, err := emulator.Start(emulator.Options{Dir: t.TempDir()})
 //	cmd.Env = append(os.Environ(), e.Environ()...)
 //
-// [New] has no listener: [Emulator.Handler] routes by Host and serves any net.Conn, inside a testing/synctest bubble too.
-// It reads the time through time.Now alone, starts no goroutine, and waits only while the request's context lives.
+// [New] has no listener: [Emulator.Handler] routes by Host and serves any net.Conn, inside a testing/synctest bubble
+// too. It reads the time through time.Now alone, starts no goroutine, and waits only while the request's context lives.
 //
 // What it promises:
 //   - nothing is accepted that the service refuses, as far as that is known: tokens, names, sizes, permissions, pace;
-//   - what a client could notice is there: whole seconds, versions in the order of their IDs, pages of 25, names without
-//     case, deletions and recoveries that take a while to be seen;
+//   - what a client could notice is there: whole seconds, versions in the order of their IDs, pages of 25, names
+//     without case, deletions and recoveries that take a while to be seen;
 //   - every fault that the services or the network between could show can be scheduled ([Emulator.Fault]);
 //   - it never tells a value except to the two calls that read one, and keeps nothing on disk but the CA's certificate.
 //
-// What the service's own words and numbers are is said where they stand, with the source. Not known, and so made up in its
-// likeness, are: the texts about a value, content type, tag or time that is refused, about a managed secret, an unknown
-// path, a wrong list parameter or a name under recovery; the inner code of an Azure Policy's denial; GitHub's error bodies;
-// what counts against the limits besides what was done. A client must not depend on them.
+// What the service's own words and numbers are is said where they stand, with the source. Not known, and so made up in
+// its likeness, are: the texts about a value, content type, tag or time that is refused, about a managed secret, an
+// unknown path, a wrong list parameter or a name under recovery; the inner code of an Azure Policy's denial; GitHub's
+// error bodies; what counts against the limits besides what was done. A client must not depend on them.
 //
-// What it is not: keys, certificates, backups that another vault could restore, several regions, or Entra's other grants.
+// What it is not: keys, certificates, several regions, Entra's other grants, or those operations on secrets that this
+// project's client never asks for: backup, restore, purge, and reading one deleted secret. Other services stand beside
+// it ([Options.Hosts]).
+//
+// Files: emulator.go has the world and what it remembers, serve.go the way from a request to an answer, proxy.go the
+// listener, fault.go what goes wrong; github.go and entra.go are these services, with jwt.go for the tokens of both and
+// clouds.go for their hosts. Key Vault is in vault.go (state), vault_routes.go (paths, tokens, lists),
+// vault_operations.go (what changes the state), vault_access.go (permissions), vault_throttle.go (limits),
+// vault_wire.go (JSON and errors) and vault_plant.go (what tests put in and look at).
 package emulator
 
 import (
@@ -59,17 +68,23 @@ type Options struct {
 	Client string   // "" is DefaultClient
 	Vaults []string // names of vaults in AzureCloud; nil is DefaultVault alone. AddVault makes others
 
-	Issuer           string // of GitHub's tokens; "" is DefaultIssuer
-	Repository       string // OWNER/NAME; "" is DefaultRepository
-	Ref              string // "" is DefaultRef
-	Event            string // "" is push; pull_request changes the subject
-	Environment      string // the job's environment; "" is none
-	ImmutableSubject bool   // the subject names owner and repository with their numbers, as for repositories since 2026-07-15
+	Issuer      string // of GitHub's tokens; "" is DefaultIssuer
+	Repository  string // OWNER/NAME; "" is DefaultRepository
+	Ref         string // "" is DefaultRef
+	Event       string // "" is push; pull_request changes the subject
+	Environment string // the job's environment; "" is none
+	// ImmutableSubject puts the numbers of owner and repository into the subject, as for repositories since 2026-07-15.
+	ImmutableSubject bool
 
 	Creates      int           // secret creates that a vault takes in any 10 s; 0 is 300, negative no limit
 	Transactions int           // other requests that a vault takes in any 10 s; 0 is 4000, negative no limit
 	Settle       time.Duration // until a deletion or recovery is seen; 0 is half a second, negative at once
 	Seed         uint64        // of version IDs and request IDs; 0 draws another one each time
+
+	// Hosts are further services, by their host in lower case, that stand beside those of this package and before them
+	// where a host is of both. They have the listener, the certificate and the network of this Emulator, its Hosts
+	// counts their requests, and no fault happens to them.
+	Hosts map[string]http.Handler
 }
 
 // An Emulator is the services. Its methods may be called at any time, from any goroutine.
@@ -134,9 +149,9 @@ func (e *Emulator) Now() time.Time { return time.Now().Add(time.Duration(e.offse
 func (e *Emulator) Advance(d time.Duration) { e.offset.Add(int64(d)) }
 
 // Requests returns how many requests of each operation arrived, refused ones included. The operations are: oidc,
-// github-discovery, github-keys; instance-discovery, tenant-discovery, entra-keys, token; challenge (any request to a vault
-// without token), set, get, versions, list, update, delete, list-deleted, get-deleted, recover, purge, backup, restore;
-// other (a path that no service knows) and unknown-host.
+// github-discovery, github-keys; instance-discovery, tenant-discovery, entra-keys, token; challenge (any request to a
+// vault without token), set, get, versions, list, update, delete, list-deleted, recover; other (a path that no service
+// knows) and unknown-host.
 func (e *Emulator) Requests() map[string]int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -164,10 +179,13 @@ func (e *Emulator) Tokens() []string {
 	return slices.Clone(e.tokens)
 }
 
+// count counts a request. One of Options.Hosts is no operation.
 func (e *Emulator) count(operation, host string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.counts[operation]++
+	if operation != "" {
+		e.counts[operation]++
+	}
 	e.hosts[host]++
 }
 

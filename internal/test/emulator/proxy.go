@@ -12,11 +12,13 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -39,7 +41,7 @@ func Start(o Options) (*Emulator, error) {
 		return nil, errors.New("starting the emulator: Options.Dir is empty; name a folder for ca.pem")
 	}
 	e := New(o)
-	certificate, ca, err := newCertificate()
+	certificate, ca, err := newCertificate(e.hostNames())
 	if err != nil {
 		return nil, fmt.Errorf("starting the emulator: making a certificate: %w", err)
 	}
@@ -56,8 +58,14 @@ func Start(o Options) (*Emulator, error) {
 	}
 	quiet := log.New(io.Discard, "", 0) // a client that breaks off is the client's business
 	s := &server{
-		listener: listener, caFile: caFile, tunnels: newTunnels(listener.Addr()),
-		tls: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
+		listener: listener,
+		tunnels:  newTunnels(listener.Addr()),
+		caFile:   caFile,
+		tls: &tls.Config{
+			Certificates: []tls.Certificate{certificate},
+			MinVersion:   tls.VersionTLS12,
+			NextProtos:   []string{"http/1.1"},
+		},
 	}
 	s.inner = &http.Server{Handler: e.Handler(), ErrorLog: quiet, ReadHeaderTimeout: time.Minute}
 	s.outer = &http.Server{Handler: http.HandlerFunc(e.connect), ErrorLog: quiet, ReadHeaderTimeout: time.Minute}
@@ -92,14 +100,16 @@ func (e *Emulator) CAFile() string {
 	return e.server.caFile
 }
 
-// Environ returns what a job's environment says: where GitHub's token is had and, with a listener, the proxy and its CA.
-// NO_PROXY is emptied, so that the surroundings cannot send a request past the proxy to the true services.
+// Environ returns what a job's environment says: where GitHub's token is had and, with a listener, the proxy and its
+// CA. NO_PROXY is emptied, so that the surroundings cannot send a request past the proxy to the true services.
 func (e *Emulator) Environ() []string {
-	job := []string{"ACTIONS_ID_TOKEN_REQUEST_URL=" + e.RequestURL(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + e.RequestToken()}
+	job := []string{"ACTIONS_ID_TOKEN_REQUEST_URL=" + e.RequestURL(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" +
+		e.RequestToken()}
 	if e.server == nil {
 		return job
 	}
-	return append(job, "HTTPS_PROXY="+e.Proxy(), "https_proxy="+e.Proxy(), "SSL_CERT_FILE="+e.CAFile(), "NO_PROXY=", "no_proxy=")
+	return append(job,
+		"HTTPS_PROXY="+e.Proxy(), "https_proxy="+e.Proxy(), "SSL_CERT_FILE="+e.CAFile(), "NO_PROXY=", "no_proxy=")
 }
 
 // connect opens a tunnel to a host that is one of the services'; others get what a proxy answers for a name that does
@@ -169,19 +179,27 @@ func (t *tunnels) Close() error {
 // Addr is the proxy's address.
 func (t *tunnels) Addr() net.Addr { return t.address }
 
-// newCertificate makes a CA for a day and, by it, one certificate for all hosts of the services. P-256 takes a fraction
-// of a millisecond.
-func newCertificate() (tls.Certificate, []byte, error) {
+// newCertificate makes a CA for a day and, by it, one certificate for all hosts. P-256 takes a fraction of a
+// millisecond.
+func newCertificate(hosts []string) (tls.Certificate, []byte, error) {
 	now := time.Now()
 	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "keyvault-passwords emulator"},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "keyvault-passwords emulator"},
+		NotBefore:             now.Add(-time.Hour),
+		NotAfter:              now.Add(24 * time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign,
 	}
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "keyvault-passwords emulator's services"}, DNSNames: hostNames(),
-		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		SerialNumber: big.NewInt(2),
+		Subject:      pkix.Name{CommonName: "keyvault-passwords emulator's services"},
+		DNSNames:     hosts,
+		NotBefore:    ca.NotBefore,
+		NotAfter:     ca.NotAfter,
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -203,9 +221,9 @@ func newCertificate() (tls.Certificate, []byte, error) {
 		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), nil
 }
 
-// hostNames are the services' hosts, as a certificate names them.
-func hostNames() []string {
-	names := []string{"*" + githubDomain}
+// hostNames are the services' hosts and those of Options.Hosts, as a certificate names them.
+func (e *Emulator) hostNames() []string {
+	names := append(slices.Sorted(maps.Keys(e.options.Hosts)), "*"+githubDomain)
 	for _, c := range clouds {
 		names = append(append(names, c.aliases...), "*."+c.domain)
 	}

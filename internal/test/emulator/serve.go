@@ -52,6 +52,11 @@ type answer struct {
 type handler func(*call) answer
 
 func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
+	if host := hostOf(r.Host); e.options.Hosts[host] != nil {
+		e.count("", host)
+		e.options.Hosts[host].ServeHTTP(w, r)
+		return
+	}
 	c := &call{e: e, request: r, host: hostOf(r.Host), query: r.URL.Query(), now: e.Now()}
 	c.path = splitPath(r.URL)
 	handle := e.route(c)
@@ -80,14 +85,15 @@ func (e *Emulator) route(c *call) handler {
 	return func(*call) answer { return answer{status: http.StatusBadGateway} }
 }
 
-// Knows tells whether a host (with or without port) is one of the services': the others do not resolve.
+// Knows tells whether a host (with or without port) is one of the services' or of Options.Hosts: others do not resolve.
 func (e *Emulator) Knows(host string) bool {
 	host = hostOf(host)
-	return cloudOfAuthority(host) != nil || strings.HasSuffix(host, githubDomain) || e.vault(host) != nil
+	return e.options.Hosts[host] != nil || cloudOfAuthority(host) != nil || strings.HasSuffix(host, githubDomain) ||
+		e.vault(host) != nil
 }
 
-// note remembers what must not leak, before anything can go wrong with the request: a value is one whether or not it came
-// to the right place, with a token, in a request that will be done.
+// note remembers what must not leak, before anything can go wrong with the request: a value is one whether or not it
+// came to the right place, with a token, in a request that will be done.
 func (c *call) note() {
 	if c.request.Method != http.MethodPut {
 		return
@@ -127,9 +133,7 @@ func (a answer) write(w http.ResponseWriter, c *call) {
 	if a.body != nil && h.Get("Content-Type") == "" {
 		h.Set("Content-Type", "application/json; charset=utf-8")
 	}
-	if a.status != http.StatusNoContent {
-		h.Set("Content-Length", strconv.Itoa(len(body)))
-	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(a.status)
 	if a.truncated {
 		_, _ = w.Write(body[:len(body)/2])

@@ -12,8 +12,8 @@ import (
 
 // Limits of a secret. The pattern, the value's 25 KB, the content type's 255 characters and the 15 tags are documented:
 // https://learn.microsoft.com/azure/key-vault/secrets/about-secrets and
-// https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates. A tag's name and value are said to
-// have 256 characters in one place and 512 in another; the smaller is held here.
+// https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates. A tag's name and value are said
+// to have 256 characters in one place and 512 in another; the smaller is held here.
 const (
 	maxValue       = 25 * 1024
 	maxContentType = 255
@@ -34,7 +34,6 @@ type VaultOptions struct {
 	Tenant               string // whose tokens it takes; "" is the Emulator's own
 	Region               string // "" is westeurope
 	RecoverableDays      int    // how long a deleted secret is kept, 7 to 90; 0 is 90
-	PurgeProtection      bool   // purge is refused
 	AccessPolicy         bool   // permissions are access policies, not roles
 	Firewall             bool   // the client's address is not let in
 	PublicAccessDisabled bool   // private endpoints alone are let in
@@ -52,7 +51,6 @@ type vault struct {
 	mu       sync.Mutex
 	access   map[string]actions // by client
 	secrets  map[string]*secret // by name in lower case
-	backups  map[string]*secret // by blob
 	pending  []lateCommit
 	deleted  bool // some secret may be
 	commits  int  // so many versions were committed
@@ -101,10 +99,10 @@ func (e *Emulator) AddVault(o VaultOptions) {
 	o.Region = cmp.Or(o.Region, "westeurope")
 	o.RecoverableDays = cmp.Or(o.RecoverableDays, 90)
 	o.Name = strings.ToLower(o.Name)
-	e.AddTenant(o.Tenant)
+	e.addTenant(o.Tenant)
 	v := &vault{
 		e: e, options: o, cloud: cmp.Or(cloudOfDomain(o.Domain), &clouds[0]),
-		access: map[string]actions{}, secrets: map[string]*secret{}, backups: map[string]*secret{},
+		access: map[string]actions{}, secrets: map[string]*secret{},
 		creates: window{limit: e.options.Creates}, requests: window{limit: e.options.Transactions},
 	}
 	e.mu.Lock()
@@ -118,13 +116,6 @@ func (e *Emulator) AddVault(o VaultOptions) {
 	e.vaults[v.host()] = v
 }
 
-// RemoveVault takes a vault away: its host no longer resolves.
-func (e *Emulator) RemoveVault(name, domain string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.vaults, strings.ToLower(name+"."+cmp.Or(domain, clouds[0].domain)))
-}
-
 func (e *Emulator) vault(host string) *vault {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -135,7 +126,8 @@ func (v *vault) host() string { return v.options.Name + "." + v.options.Domain }
 
 // resource is the Azure Resource Manager ID of the vault, or of a secret in it.
 func (v *vault) resource(name string) string {
-	id := "/subscriptions/6e7b1a5c-93d2-4f08-8a1b-0c2d4e6f8a90/resourcegroups/rg-example/providers/microsoft.keyvault/vaults/" + v.options.Name
+	id := "/subscriptions/6e7b1a5c-93d2-4f08-8a1b-0c2d4e6f8a90" +
+		"/resourcegroups/rg-example/providers/microsoft.keyvault/vaults/" + v.options.Name
 	if name != "" {
 		id += "/secrets/" + strings.ToLower(name)
 	}
@@ -143,14 +135,10 @@ func (v *vault) resource(name string) string {
 }
 
 func (v *vault) recoveryLevel() string {
-	level := "Recoverable"
 	if v.options.RecoverableDays < 90 {
-		level = "CustomizedRecoverable"
+		return "CustomizedRecoverable+Purgeable"
 	}
-	if !v.options.PurgeProtection {
-		level += "+Purgeable"
-	}
-	return level
+	return "Recoverable+Purgeable"
 }
 
 // settle lets happen what was due: late commits, and the purge of what was kept long enough.
@@ -184,7 +172,8 @@ func (v *vault) commit(name string, added *version) *secret {
 	}
 	v.commits++
 	added.sequence = v.commits
-	at, _ := slices.BinarySearchFunc(s.committed, added.id, func(a *version, id string) int { return strings.Compare(a.id, id) })
+	at, _ := slices.BinarySearchFunc(s.committed, added.id,
+		func(a *version, id string) int { return strings.Compare(a.id, id) })
 	s.committed = slices.Insert(s.committed, at, added)
 	if s.newest == nil || added.created >= s.newest.created {
 		s.newest = added // whether enabled or not; of one second's versions, the one committed last
@@ -230,10 +219,12 @@ func (v *vault) nameFree(name string, now time.Time) *refusal {
 	case s.deleted.IsZero():
 		return nil
 	case now.Before(s.deletionSeen):
-		return conflict("ObjectIsBeingDeleted", "Secret "+s.name+" is currently being deleted and cannot be re-created; retry later.")
+		return conflict("ObjectIsBeingDeleted",
+			"Secret "+s.name+" is currently being deleted and cannot be re-created; retry later.")
 	}
-	return conflict("ObjectIsDeletedButRecoverable", "Secret "+s.name+" is currently in a deleted but recoverable state, and its name "+
-		"cannot be reused; in this state, the secret can only be recovered or purged.")
+	return conflict("ObjectIsDeletedButRecoverable",
+		"Secret "+s.name+" is currently in a deleted but recoverable state, and its name "+
+			"cannot be reused; in this state, the secret can only be recovered or purged.")
 }
 
 // newVersion makes a version of what a client sent, or says why not. Nothing of earlier versions comes into it.
@@ -246,7 +237,13 @@ func (v *vault) newVersion(in setRequest, now time.Time) (*version, *refusal) {
 	case in.ContentType != nil && len(*in.ContentType) > maxContentType:
 		return nil, badParameter(fmt.Sprintf("The content type is longer than %d characters.", maxContentType))
 	}
-	ver := &version{id: v.e.ids.version(), created: now.Unix(), enabled: true, contentType: in.ContentType, value: *in.Value}
+	ver := &version{
+		id:          v.e.ids.version(),
+		created:     now.Unix(),
+		enabled:     true,
+		contentType: in.ContentType,
+		value:       *in.Value,
+	}
 	if len(in.Tags) > 0 {
 		ver.tags = in.Tags
 	}
@@ -288,38 +285,50 @@ func (ver *version) change(in setRequest, now time.Time) *refusal {
 func (v *vault) azurePolicy(ver *version) *refusal {
 	switch {
 	case v.options.RequireExpiry && ver.expires == nil:
-		return forbidden("ForbiddenByPolicy", "Operation was disallowed by policy: Key Vault secrets should have an expiration date.")
+		return forbidden("ForbiddenByPolicy",
+			"Operation was disallowed by policy: Key Vault secrets should have an expiration date.")
 	case v.options.RequireContentType && (ver.contentType == nil || *ver.contentType == ""):
-		return forbidden("ForbiddenByPolicy", "Operation was disallowed by policy: Secrets should have content type set.")
+		return forbidden("ForbiddenByPolicy",
+			"Operation was disallowed by policy: Secrets should have content type set.")
 	}
 	return nil
 }
 
-// withValue is for the two operations that tell one. It is a copy, since a bundle is sent after the vault's lock is free.
+// withValue is for the two operations that tell one. It is a copy, since a bundle is sent after the vault's lock is
+// free.
 func (b bundle) withValue(value string) bundle {
 	b.Value = &value
 	return b
 }
 
-// bundle tells of a version; withVersion is false in lists of secrets. What it shares with the version is never changed
-// in place, only replaced.
-func (v *vault) bundle(s *secret, ver *version, withVersion bool) bundle {
-	b := bundle{
-		ContentType: ver.contentType, ID: "https://" + v.host() + "/secrets/" + s.name, Managed: ver.managed, Tags: ver.tags,
-		Attributes: attributes{
-			Enabled: ver.enabled, NotBefore: ver.notBefore, Expires: ver.expires, Created: ver.created, Updated: ver.updated,
-			RecoveryLevel: v.recoveryLevel(), RecoverableDays: v.options.RecoverableDays,
-		},
-	}
-	if withVersion {
-		b.ID += "/" + ver.id
-	}
+// withoutVersion is for lists of secrets: they name no version.
+func (b bundle) withoutVersion() bundle {
+	b.ID = b.ID[:strings.LastIndex(b.ID, "/")]
 	return b
 }
 
+// bundle tells of a version. What it shares with the version is never changed in place, only replaced.
+func (v *vault) bundle(s *secret, ver *version) bundle {
+	return bundle{
+		ContentType: ver.contentType,
+		ID:          "https://" + v.host() + "/secrets/" + s.name + "/" + ver.id,
+		Managed:     ver.managed,
+		Tags:        ver.tags,
+		Attributes: attributes{
+			Enabled:         ver.enabled,
+			NotBefore:       ver.notBefore,
+			Expires:         ver.expires,
+			Created:         ver.created,
+			Updated:         ver.updated,
+			RecoveryLevel:   v.recoveryLevel(),
+			RecoverableDays: v.options.RecoverableDays,
+		},
+	}
+}
+
 // deletedBundle tells of a deleted secret's current version, never the value.
-func (v *vault) deletedBundle(s *secret, withVersion bool) bundle {
-	b := v.bundle(s, s.newest, withVersion)
+func (v *vault) deletedBundle(s *secret) bundle {
+	b := v.bundle(s, s.newest)
 	b.RecoveryID = "https://" + v.host() + "/deletedsecrets/" + s.name
 	b.DeletedDate = s.deleted.Unix()
 	b.ScheduledPurge = v.purgeTime(s).Unix()

@@ -80,7 +80,7 @@ func (e engine) run(t testing.TB, arguments ...string) string {
 	return string(out)
 }
 
-// program copies the program out of an image, of whatever architecture, and returns its path.
+// extract copies the program out of an image, of whatever architecture, and returns its path.
 func (e engine) extract(t testing.TB, image string) string {
 	t.Helper()
 	id := strings.TrimSpace(e.run(t, "create", "--pull=never", image))
@@ -157,11 +157,13 @@ func TestImageConfigSpoiled(t *testing.T) {
 		"user by number": {func(c *config) { c.Config.User = "65532:65532" }, "user 65532"},
 		"working folder": {func(c *config) { c.Config.WorkingDir = "/src" }, "working folder"},
 		"no entrypoint":  {func(c *config) { c.Config.Entrypoint = nil }, "entrypoint []"},
-		"shell":          {func(c *config) { c.Config.Entrypoint = []string{"/bin/sh", "-c", entrypoint} }, "entrypoint"},
-		"command":        {func(c *config) { c.Config.Cmd = []string{"sh"} }, "command"},
-		"volume":         {func(c *config) { c.Config.Volumes = map[string]any{"/data": nil} }, "volumes"},
-		"licence":        {func(c *config) { delete(c.Config.Labels, "org.opencontainers.image.licenses") }, "licenses"},
-		"version":        {func(c *config) { delete(c.Config.Labels, "org.opencontainers.image.version") }, "version"},
+		"shell": {func(c *config) { c.Config.Entrypoint = []string{"/bin/sh", "-c", entrypoint} },
+			"entrypoint"},
+		"command": {func(c *config) { c.Config.Cmd = []string{"sh"} }, "command"},
+		"volume":  {func(c *config) { c.Config.Volumes = map[string]any{"/data": nil} }, "volumes"},
+		"licence": {func(c *config) { delete(c.Config.Labels, "org.opencontainers.image.licenses") },
+			"licenses"},
+		"version": {func(c *config) { delete(c.Config.Labels, "org.opencontainers.image.version") }, "version"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := soundConfig()

@@ -1,10 +1,8 @@
 package image
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"maps"
@@ -29,10 +27,10 @@ const runnerUser = 1001
 // empty command files, and the environment.
 // https://github.com/actions/runner/blob/v2.336.0/src/Runner.Worker/Handlers/ContainerActionHandler.cs
 type step struct {
-	engine engine
-	folder string            // on the host; mounts are folders in it
-	env    map[string]string // with the host's paths
-	name   string            // of the container
+	engine   engine
+	folder   string // on the host; mounts are folders in it
+	name     string // of the container
+	*job.Job        // with the host's paths
 }
 
 // mounts are the folders of a step and where actions find them.
@@ -44,9 +42,6 @@ var mounts = map[string]string{
 	"workspace":                   "/github/workspace",
 	"docker.sock":                 "/var/run/docker.sock",
 }
-
-// commandFiles are the variables that name a file through which a step answers the runner.
-var commandFiles = []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"}
 
 const declared = "first: default\nsecond: {policy: {length: 40}, content-type: password}\n"
 
@@ -64,9 +59,9 @@ func newStep(t testing.TB, e engine) (*step, *emulator.Emulator) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { services.Close() })
-	s.env = s.environment(services)
-	for _, name := range commandFiles {
-		if err := os.WriteFile(s.env[name], nil, 0o644); err != nil {
+	s.Job = newJob(services, s.folder)
+	for _, name := range job.CommandFiles {
+		if err := os.WriteFile(s.Env[name], nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -74,28 +69,23 @@ func newStep(t testing.TB, e engine) (*step, *emulator.Emulator) {
 	return s, services
 }
 
-// environment is a job's of today, as the runner hands it to a container: every declared input is there, hyphens kept.
-func (s *step) environment(services *emulator.Emulator) map[string]string {
-	commands := filepath.Join(s.folder, "_temp/_runner_file_commands")
-	env := map[string]string{
-		"INPUT_TENANT-ID": emulator.DefaultTenant, "INPUT_CLIENT-ID": emulator.DefaultClient, "INPUT_VAULT": emulator.DefaultVault,
-		"INPUT_CLOUD": "", "INPUT_AUDIENCE": "", "INPUT_FILE": "", "INPUT_SECRETS": declared, "INPUT_MODE": "ensure",
-		"INPUT_DRY-RUN": "false", "INPUT_ONLY": "", "INPUT_MASK-OUTPUTS": "all", "INPUT_ADOPT": "false",
-		"INPUT_RECOVER-DELETED": "false", "INPUT_CONCURRENCY": "8", "INPUT_TIMEOUT": "10m",
-		"HOME": filepath.Join(s.folder, "_temp/_github_home"), "GITHUB_WORKSPACE": filepath.Join(s.folder, "workspace"),
-		"GITHUB_REPOSITORY": emulator.DefaultRepository, "GITHUB_RUN_ID": "4711", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "passwords",
-		"GITHUB_REF": emulator.DefaultRef, "GITHUB_SERVER_URL": "https://github.com", "GITHUB_API_URL": "https://api.github.com",
-		"GITHUB_EVENT_NAME": "push", "GITHUB_WORKFLOW": "passwords", "GITHUB_ACTION": "passwords", "RUNNER_OS": "Linux",
-		"RUNNER_TEMP": filepath.Join(s.folder, "_temp"), "ACTIONS_RUNTIME_TOKEN": "none", "GITHUB_ACTIONS": "true", "CI": "true",
+// newJob is a job of today, as the runner hands it to a container: every declared input is there, hyphens kept.
+func newJob(services *emulator.Emulator, folder string) *job.Job {
+	j := job.New(services, filepath.Join(folder, "workspace"))
+	j.Set("HOME="+filepath.Join(folder, "_temp/_github_home"), "RUNNER_TEMP="+filepath.Join(folder, "_temp"),
+		"RUNNER_OS=Linux",
+		"GITHUB_JOB=passwords", "GITHUB_REF="+emulator.DefaultRef, "GITHUB_SERVER_URL=https://github.com",
+		"GITHUB_API_URL=https://api.github.com", "GITHUB_EVENT_NAME=push", "GITHUB_WORKFLOW=passwords",
+		"GITHUB_ACTION=passwords",
+		"GITHUB_ACTIONS=true", "CI=true", "ACTIONS_RUNTIME_TOKEN=none")
+	j.Input("tenant-id="+emulator.DefaultTenant, "client-id="+emulator.DefaultClient, "vault="+emulator.DefaultVault,
+		"cloud=", "audience=", "file=", "secrets="+declared, "mode=ensure", "dry-run=false", "only=",
+		"mask-outputs=all",
+		"adopt=false", "recover-deleted=false", "concurrency=8", "timeout=10m")
+	for _, name := range job.CommandFiles {
+		j.Env[name] = filepath.Join(folder, "_temp/_runner_file_commands", strings.ToLower(name)+"_6f1c2d3e")
 	}
-	for _, name := range commandFiles {
-		env[name] = filepath.Join(commands, strings.ToLower(name)+"_6f1c2d3e")
-	}
-	for _, setting := range services.Environ() {
-		name, value, _ := strings.Cut(setting, "=")
-		env[name] = value
-	}
-	return env
+	return j
 }
 
 // chown gives everything to the runner's user; files stay as he makes them, 0644.
@@ -122,8 +112,9 @@ func (s *step) inContainer(value string) string {
 // command is the runner's `docker run`. Two things differ: the network is the host's, since the services listen on its
 // loopback, and the mounted socket is no engine's.
 func (s *step) command(ctx context.Context, options ...string) *exec.Cmd {
-	arguments := []string{"run", "--name", s.name, "--label", s.name[len(s.name)-6:], "--workdir", "/github/workspace", "--rm"}
-	for _, name := range slices.Sorted(maps.Keys(s.env)) {
+	arguments := []string{"run", "--name", s.name, "--label", s.name[len(s.name)-6:], "--workdir", "/github/workspace",
+		"--rm"}
+	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
 		arguments = append(arguments, "-e", name)
 	}
 	arguments = append(arguments, "--entrypoint", entrypoint, "--network", "host", "--pull=never")
@@ -133,68 +124,48 @@ func (s *step) command(ctx context.Context, options ...string) *exec.Cmd {
 	arguments = append(append(arguments, options...), s.engine.image)
 	cmd := exec.CommandContext(ctx, s.engine.program, arguments...)
 	cmd.Env = os.Environ()
-	for name, value := range s.env {
+	for name, value := range s.Env {
 		cmd.Env = append(cmd.Env, name+"="+s.inContainer(value))
 	}
 	return cmd
 }
 
-// run runs the step and returns its exit status and what it printed.
-func (s *step) run(t testing.TB, options ...string) (status int, log string) {
+// run runs the step.
+func (s *step) run(t testing.TB, options ...string) *job.Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return s.finish(t, s.command(ctx, options...), nil)
 }
 
-// finish starts a command and waits for its end. Meanwhile it calls during, if there is one, with a context that ends when
+// finish runs a command that runs the step. Meanwhile it calls during, if there is one, with a context that ends when
 // the command has.
-func (s *step) finish(t testing.TB, cmd *exec.Cmd, during func(context.Context)) (status int, log string) {
+func (s *step) finish(t testing.TB, cmd *exec.Cmd, during func(context.Context)) *job.Result {
 	t.Helper()
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
 	// A killed command leaves its container running. Where there is none, that is an error of no interest.
 	t.Cleanup(func() { _ = exec.Command(s.engine.program, "rm", "--force", s.name).Run() })
-	running, ended := context.WithCancelCause(t.Context())
-	go func() { ended(cmd.Wait()) }()
-	if during != nil {
-		during(running)
-	}
-	<-running.Done()
-	err := context.Cause(running)
-	if exit := (*exec.ExitError)(nil); !errors.Is(err, context.Canceled) && !errors.As(err, &exit) {
-		t.Fatalf("%v\n%s", err, out.String())
-	}
-	return cmd.ProcessState.ExitCode(), out.String()
-}
-
-// outputs reads the output file as the runner does.
-// https://github.com/actions/runner/blob/v2.336.0/src/Runner.Worker/FileCommandManager.cs
-func (s *step) outputs(t testing.TB) map[string]string {
-	t.Helper()
-	text, err := os.ReadFile(s.env["GITHUB_OUTPUT"])
+	r, err := s.Exec(cmd, func(running context.Context, _ *os.Process) {
+		if during != nil {
+			during(running)
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	outputs := map[string]string{}
-	for rest := string(text); rest != ""; {
-		var line, value string
-		line, rest, _ = strings.Cut(rest, "\n")
-		name, delimiter, found := strings.Cut(line, "<<")
-		if !found {
-			t.Fatalf("the output file has a line %q outside any output", line)
-		}
-		value, rest, found = strings.Cut(rest, delimiter+"\n")
-		if !found {
-			t.Fatalf("output %s has no end", name)
-		}
-		outputs[name] = strings.TrimSuffix(value, "\n")
-	}
-	return outputs
+	return r
 }
+
+// versions returns what the output versions says.
+func versions(t testing.TB, r *job.Result) (versions map[string]string) {
+	t.Helper()
+	if err := r.Outputs.Decode("versions", &versions); err != nil {
+		t.Fatal(err)
+	}
+	return versions
+}
+
+// printed returns all that a run printed.
+func printed(r *job.Result) string { return r.Log + r.Stderr }
 
 // stored is what the vault holds: the current version of each secret.
 func stored(services *emulator.Emulator) map[string]string {
@@ -207,26 +178,17 @@ func stored(services *emulator.Emulator) map[string]string {
 	return versions
 }
 
-func decode[T any](t testing.TB, text string) (value T) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(text), &value); err != nil {
-		t.Fatalf("output %q: %v", text, err)
-	}
-	return value
-}
-
 func TestRunAsTheRunnerDoes(t *testing.T) {
 	s, services := newStep(t, newEngine(t))
 	before := s.files(t)
-	status, log := s.run(t)
-	if status != 0 {
-		t.Fatalf("exit status %d\n%s", status, log)
+	r := s.run(t)
+	if r.Status != 0 {
+		t.Fatalf("exit status %d\n%s", r.Status, printed(r))
 	}
-	outputs := s.outputs(t)
-	if got, want := decode[[]string](t, outputs["names"]), []string{"first", "second"}; !slices.Equal(got, want) {
-		t.Errorf("output names is %q, want %q", got, want)
+	if got, want := r.Outputs.Get("names"), `["first","second"]`; got != want {
+		t.Errorf("output names is %s; want %s", got, want)
 	}
-	if got, want := decode[map[string]string](t, outputs["versions"]), stored(services); len(want) != 2 || !maps.Equal(got, want) {
+	if got, want := versions(t, r), stored(services); len(want) != 2 || !maps.Equal(got, want) {
 		t.Errorf("output versions is %q, the vault holds %q", got, want)
 	}
 	for path, mode := range before {
@@ -237,10 +199,10 @@ func TestRunAsTheRunnerDoes(t *testing.T) {
 	if got, want := len(s.files(t)), len(before); got != want {
 		t.Errorf("the run left %d files on the runner, it found %d", got, want)
 	}
-	if summary, err := os.ReadFile(s.env["GITHUB_STEP_SUMMARY"]); err != nil || len(summary) == 0 {
-		t.Errorf("the job summary has %d bytes (%v)", len(summary), err)
+	if r.Files["GITHUB_STEP_SUMMARY"] == "" {
+		t.Error("the job summary is empty")
 	}
-	s.checkSilence(t, services, log)
+	s.checkSilence(t, services, r)
 	if left := s.engine.run(t, "ps", "--all", "--quiet", "--filter", "name="+s.name); left != "" {
 		t.Error("the container is still there")
 	}
@@ -271,9 +233,9 @@ func (s *step) files(t testing.TB) map[string]string {
 }
 
 // checkSilence: no value and no token is in the log or in any file that the container could write.
-func (s *step) checkSilence(t testing.TB, services *emulator.Emulator, log string) {
+func (s *step) checkSilence(t testing.TB, services *emulator.Emulator, r *job.Result) {
 	t.Helper()
-	texts := map[string]string{"the log": log}
+	texts := map[string]string{"the log": printed(r)}
 	for path := range s.files(t) {
 		if text, err := os.ReadFile(path); err == nil {
 			texts[path] = string(text)
@@ -296,9 +258,9 @@ func checkSilence(t testing.TB, services *emulator.Emulator, texts map[string]st
 // anything is stored.
 func TestAnotherUserCannotAnswer(t *testing.T) {
 	s, services := newStep(t, newEngine(t))
-	status, log := s.run(t, "--user", "65534:65534")
-	if status == 0 || !strings.Contains(log, "permission denied") {
-		t.Errorf("exit status %d, want a refusal for want of permission\n%s", status, log)
+	r := s.run(t, "--user", "65534:65534")
+	if r.Status == 0 || !strings.Contains(printed(r), "permission denied") {
+		t.Errorf("exit status %d; want a refusal, since the permission is missing\n%s", r.Status, printed(r))
 	}
 	if got := stored(services); len(got) != 0 {
 		t.Errorf("%d secrets were stored, none of which could be reported", len(got))
@@ -308,7 +270,7 @@ func TestAnotherUserCannotAnswer(t *testing.T) {
 // A declaration in a file is found from the workspace, where the runner starts the container.
 func TestRunWithFile(t *testing.T) {
 	s, services := newStep(t, newEngine(t))
-	s.env["INPUT_SECRETS"], s.env["INPUT_FILE"] = "", "deploy/passwords.yml"
+	s.Input("secrets=", "file=deploy/passwords.yml")
 	if err := os.MkdirAll(filepath.Join(s.folder, "workspace/deploy"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -317,26 +279,27 @@ func TestRunWithFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.chown(t)
-	status, log := s.run(t)
-	if got := stored(services); status != 0 || len(got) != 1 || s.outputs(t)["version"] != got["one"] {
-		t.Errorf("exit status %d, %d secrets stored, output version %q\n%s", status, len(got), s.outputs(t)["version"], log)
+	r := s.run(t)
+	if got := stored(services); r.Status != 0 || len(got) != 1 || r.Outputs.Get("version") != got["one"] {
+		t.Errorf("exit status %d, %d secrets stored, output version %q\n%s", r.Status, len(got),
+			r.Outputs.Get("version"), printed(r))
 	}
 }
 
-// A cancelled job: process 1 gets the signal. (The runner sends it to its `docker run`, which passes it on; podman's does
-// so only from some moment after the container's start, so here the engine is told.) One secret is stored by then; for
-// the other the vault asks to wait an hour.
+// A cancelled job: process 1 gets the signal. (The runner sends it to its `docker run`, which passes it on; podman's
+// does so only from some moment after the container's start, so here the engine is told.) One secret is stored by then;
+// for the other the vault asks to wait an hour.
 func TestSignals(t *testing.T) {
 	for _, signal := range []string{"SIGINT", "SIGTERM"} {
 		t.Run(signal, func(t *testing.T) {
 			s, services := newStep(t, newEngine(t))
-			s.env["INPUT_CONCURRENCY"] = "1" // a 429 pauses the whole vault: the first secret must be stored by then
+			s.Input("concurrency=1") // a 429 pauses the whole vault: the first secret must be stored by then
 			services.Fault(emulator.Fault{Operation: "set", Secret: "second", Times: -1,
 				Kind: emulator.Status, Status: http.StatusTooManyRequests, Code: "Throttled", RetryAfter: "3600"})
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			cmd := s.command(ctx)
-			status, log := s.finish(t, cmd, func(running context.Context) {
+			r := s.finish(t, cmd, func(running context.Context) {
 				for running.Err() == nil && (len(stored(services)) < 1 || services.Requests()["set"] < 2) {
 					time.Sleep(10 * time.Millisecond)
 				}
@@ -345,16 +308,16 @@ func TestSignals(t *testing.T) {
 				}
 			})
 			if ctx.Err() != nil {
-				t.Fatalf("nothing ended it within %s\n%s", patience, log)
+				t.Fatalf("nothing ended it within %s\n%s", patience, printed(r))
 			}
-			if status != 1 {
-				t.Fatalf("exit status %d of a run that stored one secret of two, want 1\n%s", status, log)
+			if r.Status != 1 {
+				t.Fatalf("exit status %d of a run that stored one secret of two; want 1\n%s", r.Status, printed(r))
 			}
-			got, want := decode[map[string]string](t, s.outputs(t)["versions"]), stored(services)
+			got, want := versions(t, r), stored(services)
 			if _, ok := want["first"]; !ok || len(want) != 1 || !maps.Equal(got, want) {
-				t.Errorf("output versions is %q, the vault holds %q\n%s", got, want, log)
+				t.Errorf("output versions is %q, the vault holds %q\n%s", got, want, printed(r))
 			}
-			s.checkSilence(t, services, log)
+			s.checkSilence(t, services, r)
 		})
 	}
 }

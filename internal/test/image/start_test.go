@@ -4,21 +4,10 @@ import (
 	"context"
 	"debug/elf"
 	"fmt"
-	"os"
 	"os/exec"
 	"syscall"
 	"testing"
 )
-
-// bare is the step's command without a container: the same program, the same environment, the host's paths.
-func (s *step) bare(ctx context.Context, program string, arguments ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, program, arguments...)
-	cmd.Dir = s.env["GITHUB_WORKSPACE"]
-	for name, value := range s.env {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
-	return cmd
-}
 
 // emulators are the programs of QEMU's that run another architecture's.
 var emulators = map[string]struct {
@@ -50,9 +39,9 @@ func TestOtherArchitecture(t *testing.T) {
 	s, services := newStep(t, e)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	status, log := s.finish(t, s.bare(ctx, processor, program), nil)
-	if got := stored(services); status != 0 || len(got) != 2 {
-		t.Errorf("exit status %d, %d secrets stored, want 2\n%s", status, len(got), log)
+	r := s.finish(t, s.Command(ctx, processor, program), nil)
+	if got := stored(services); r.Status != 0 || len(got) != 2 {
+		t.Errorf("exit status %d, %d secrets stored; want 2\n%s", r.Status, len(got), printed(r))
 	}
 }
 
@@ -93,7 +82,7 @@ func BenchmarkOneSecret(b *testing.B) {
 		benchmark(b, e, func(s *step, ctx context.Context) *exec.Cmd { return s.command(ctx) })
 	})
 	b.Run("program", func(b *testing.B) {
-		benchmark(b, e, func(s *step, ctx context.Context) *exec.Cmd { return s.bare(ctx, program) })
+		benchmark(b, e, func(s *step, ctx context.Context) *exec.Cmd { return s.Command(ctx, program) })
 	})
 }
 
@@ -102,15 +91,13 @@ func benchmark(b *testing.B, e engine, command func(*step, context.Context) *exe
 	n, peak := 0, int64(0)
 	for b.Loop() {
 		n++
-		s.env["INPUT_SECRETS"] = fmt.Sprintf("secret-%d: default", n)
-		if err := os.Truncate(s.env["GITHUB_OUTPUT"], 0); err != nil {
-			b.Fatal(err)
-		}
+		s.Input(fmt.Sprintf("secrets=secret-%d: default", n))
 		cmd := command(s, b.Context())
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.Fatalf("%v\n%s", err, out)
+		r, err := s.Exec(cmd, nil)
+		if err != nil || r.Status != 0 {
+			b.Fatalf("%v\n%s", err, printed(r))
 		}
-		if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && cmd.Args[0] != e.program {
+		if usage, ok := r.State.SysUsage().(*syscall.Rusage); ok && cmd.Args[0] != e.program {
 			peak = max(peak, usage.Maxrss)
 		}
 	}

@@ -20,8 +20,8 @@ import (
 // vaultName is the vault that the examples' declarations name.
 const vaultName = "kv-app-prod"
 
-// A workflow is one of the examples', run by act (github.com/nektos/act): jobs and steps in containers, the action as the
-// image under test. act differs from GitHub's runner in what it does with masked values and whose the command files
+// A workflow is one of the examples', run by act (github.com/nektos/act): jobs and steps in containers, the action as
+// the image under test. act differs from GitHub's runner in what it does with masked values and whose the command files
 // are; the tests that start the image themselves cover that.
 type workflow struct {
 	engine   engine
@@ -55,20 +55,23 @@ func (e engine) workflow(t *testing.T, folder, path string) *workflow {
 }
 
 // newConsumer is an example that says `uses: OWNER/keyvault-passwords@v1`, in a repository of its own, its files where
-// its text says to put them; others of that repository are named with their text. What the tag v1 holds is an action.yml
-// that names an image, as a release's does.
+// its text says to put them; others of that repository are named with their text. What the tag v1 holds is an
+// action.yml that names an image, as a release's does.
 func newConsumer(t *testing.T, example string, files map[string]string) *workflow {
 	t.Helper()
 	e := newEngine(t)
 	repository, release := t.TempDir(), t.TempDir()
-	write(t, filepath.Join(release, "action.yml"), strings.Replace(read(t, "action.yml"), "image: Dockerfile", "image: docker://"+e.image, 1))
+	write(t, filepath.Join(release, "action.yml"), strings.Replace(read(t, "action.yml"), "image: Dockerfile",
+		"image: docker://"+e.image, 1))
 	write(t, filepath.Join(repository, ".github/workflows/passwords.yml"), read(t, "examples/"+example+"/workflow.yml"))
 	for name, text := range files {
 		write(t, filepath.Join(repository, name), text)
 	}
 	for _, arguments := range [][]string{{"init", "--quiet"}, {"add", "."},
-		{"-c", "user.name=octocat", "-c", "user.email=octocat@example.com", "commit", "--quiet", "--message=passwords"}} {
-		if out, err := exec.Command("git", append([]string{"-C", repository}, arguments...)...).CombinedOutput(); err != nil {
+		{"-c", "user.name=octocat", "-c", "user.email=octocat@example.com", "commit", "--quiet",
+			"--message=passwords"}} {
+		if out, err := exec.Command("git",
+			append([]string{"-C", repository}, arguments...)...).CombinedOutput(); err != nil {
 			t.Fatalf("git %s: %v\n%s", arguments[0], err, out)
 		}
 	}
@@ -91,7 +94,8 @@ func (w *workflow) run(t *testing.T, event string, inputs ...string) string {
 	environment := filepath.Join(t.TempDir(), "environment")
 	write(t, environment, strings.Join(w.services.Environ(), "\n"))
 	arguments := append([]string{event, "--workflows", w.path, "--platform", "ubuntu-latest=" + w.runner, "--rm",
-		"--pull=false", "--rebuild=false", "--action-offline-mode", "--no-cache-server", "--container-daemon-socket", "-",
+		"--pull=false", "--rebuild=false", "--action-offline-mode", "--no-cache-server", "--container-daemon-socket",
+		"-",
 		"--env-file", environment, "--container-options", "-v " + folder + ":" + folder + ":ro",
 		"--var", "AZURE_TENANT_ID=" + emulator.DefaultTenant, "--var", "AZURE_CLIENT_ID=" + emulator.DefaultClient,
 		"--var", "VAULT=" + vaultName}, w.options...)
@@ -113,10 +117,11 @@ func (w *workflow) run(t *testing.T, event string, inputs ...string) string {
 	return log.String()
 }
 
-// printed returns what a step of a job printed after a text, once.
-func printed(t *testing.T, log, job, text string) string {
+// echoed returns what a step of a job printed after a text, once.
+func echoed(t *testing.T, log, job, text string) string {
 	t.Helper()
-	found := regexp.MustCompile(`(?m)^\[[^\]]*/`+job+`\s*\]\s*\| `+regexp.QuoteMeta(text)+`(.*)$`).FindAllStringSubmatch(log, -1)
+	found := regexp.MustCompile(`(?m)^\[[^\]]*/`+job+`\s*\]\s*\| `+regexp.QuoteMeta(text)+
+		`(.*)$`).FindAllStringSubmatch(log, -1)
 	if len(found) != 1 {
 		t.Fatalf("job %s printed %q %d times, want once\n%s", job, text, len(found), log)
 	}
@@ -135,6 +140,14 @@ func changed(before, after map[string]string) []string {
 	return names
 }
 
+func decode[T any](t testing.TB, text string) (value T) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		t.Fatalf("output %q: %v", text, err)
+	}
+	return value
+}
+
 // jobs counts the jobs that act says succeeded.
 func jobs(log string) int { return strings.Count(log, "Job succeeded") }
 
@@ -148,7 +161,8 @@ func TestWorkflowBootstrap(t *testing.T) {
 		t.Fatalf("the vault holds %d secrets\n%s", len(first), log)
 	}
 	for _, place := range [][2]string{{"passwords", "the vault now holds: "}, {"deploy", "deploying with "}} {
-		if got := decode[map[string]string](t, printed(t, log, place[0], place[1])); len(changed(got, first)) != 0 || len(got) != len(first) {
+		if got := decode[map[string]string](t, echoed(t, log, place[0], place[1])); len(changed(got, first)) != 0 ||
+			len(got) != len(first) {
 			t.Errorf("job %s got %q, the vault holds %q", place[0], got, first)
 		}
 	}
@@ -156,7 +170,7 @@ func TestWorkflowBootstrap(t *testing.T) {
 	if got := changed(first, stored(w.services)); len(got) != 0 {
 		t.Errorf("a second run made new versions of %q\n%s", got, log)
 	}
-	if got := printed(t, log, "passwords", "new versions of: "); got != "[]" {
+	if got := echoed(t, log, "passwords", "new versions of: "); got != "[]" {
 		t.Errorf("the second run's output changed is %s, want []", got)
 	}
 	if got := w.services.Requests()["get"]; got != 0 {
@@ -182,7 +196,8 @@ func TestWorkflowRotation(t *testing.T) {
 		{"a week later", 7 * 24 * time.Hour, "schedule", nil, nil},
 		{"a month old", 24 * 24 * time.Hour, "schedule", nil, []string{"session-signing-key"}},
 		{"two months old", 31 * 24 * time.Hour, "schedule", nil, all},
-		{"an incident", time.Hour, "workflow_dispatch", []string{"mode=force", "only=redis-*"}, []string{"redis-password"}},
+		{"an incident", time.Hour, "workflow_dispatch", []string{"mode=force", "only=redis-*"},
+			[]string{"redis-password"}},
 	} {
 		w.services.Advance(round.after)
 		log := w.run(t, round.event, round.inputs...)
@@ -208,10 +223,11 @@ func restartLine(log, text string) string {
 	return line
 }
 
-// One declaration, an environment after the other. act knows no environments' variables, so that all three name the same
-// vault here: the first makes its secrets, the others find them.
+// One declaration, an environment after the other. act knows no environments' variables, so that all three name the
+// same vault here: the first makes its secrets, the others find them.
 func TestWorkflowEnvironments(t *testing.T) {
-	w := newConsumer(t, "environments", map[string]string{".github/passwords.yml": read(t, "examples/environments/passwords.yml")})
+	w := newConsumer(t, "environments",
+		map[string]string{".github/passwords.yml": read(t, "examples/environments/passwords.yml")})
 	log := w.run(t, "workflow_dispatch")
 	if got := jobs(log); got != 3 {
 		t.Errorf("%d jobs succeeded, want 3\n%s", got, log)
@@ -254,7 +270,8 @@ func TestWorkflowFleet(t *testing.T) {
 	}
 	values := slices.Compact(slices.Sorted(slices.Values(w.services.Values())))
 	if len(vaults) != len(list) || len(values) != 2*len(list) {
-		t.Errorf("%v secrets in vaults, %d values, want 2 in each of %d, no two the same\n%s", vaults, len(values), len(list), log)
+		t.Errorf("%v secrets in vaults, %d values, want 2 in each of %d, no two the same\n%s", vaults, len(values),
+			len(list), log)
 	}
 }
 
@@ -279,7 +296,7 @@ jobs:
 	})
 	w.path = ".github/workflows/caller.yml"
 	log := w.run(t, "workflow_dispatch")
-	got := decode[map[string]string](t, printed(t, log, "use", "the caller got "))
+	got := decode[map[string]string](t, echoed(t, log, "use", "the caller got "))
 	if want := stored(w.services); len(want) == 0 || len(changed(got, want)) != 0 || len(got) != len(want) {
 		t.Errorf("the caller got %q, the vault holds %q\n%s", got, want, log)
 	}

@@ -1,7 +1,3 @@
-// Package job serves an emulator without a network: requests for the true host names end in memory. It works
-// inside a testing/synctest bubble, where waits cost no time, and so lets a test go through hours of retries.
-//
-// What it leaves out is TLS and the proxy; the scenarios have these.
 package job
 
 import (
@@ -24,7 +20,11 @@ type Network struct {
 	served chan struct{}
 }
 
-// NewNetwork serves e until Close. A host that the emulator does not know is not found, as by DNS.
+// NewNetwork serves e until Close, without TLS and proxy. A host that the emulator does not know is not found, as by
+// DNS.
+//
+// Requests for the true host names end in memory. So it works inside a testing/synctest bubble, where waits cost no
+// time, and a test can go through hours of retries.
 func NewNetwork(e *emulator.Emulator) *Network {
 	n := &Network{pipes: &pipes{opened: make(chan net.Conn), closed: make(chan struct{})}, served: make(chan struct{})}
 	n.server = &http.Server{Handler: e.Handler(), ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute}
@@ -37,7 +37,8 @@ func NewNetwork(e *emulator.Emulator) *Network {
 				return nil, err
 			}
 			if !e.Knows(host) {
-				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}}
+				unknown := &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: unknown}
 			}
 			return n.pipes.dial(ctx)
 		},

@@ -1,6 +1,6 @@
-// Package prose_test holds what people read against what the code does: README, action.yml, the examples, the set-up files
-// and the workflows. What can be parsed is parsed as what it is, what can be run is run, and what is generated is compared
-// with what generates it (go test ./internal/test/prose -update writes it).
+// Package prose_test holds what people read against what the code does: README, action.yml, the examples, the set-up
+// files and the workflows. What can be parsed is parsed as what it is, what can be run is run, and what is generated is
+// compared with what generates it (go test ./internal/test/prose -update writes it).
 package prose_test
 
 import (
@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -29,8 +30,8 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// files returns the paths that match any of the globs, from the root. A glob that matches nothing fails the test: a check
-// of nothing passes always.
+// files returns the paths that match any of the globs, from the root. A glob that matches nothing fails the test: a
+// check of nothing passes always.
 func files(t *testing.T, globs ...string) []string {
 	t.Helper()
 	var all []string
@@ -126,6 +127,26 @@ func code(cell string) (string, bool) {
 	}
 	inner, ok = strings.CutSuffix(inner, "`")
 	return inner, ok && !strings.Contains(inner, "`")
+}
+
+// Lines have at most 120 columns, as in the code. What has no place to be broken at has none: a row of a table, a
+// heading, an address, a code span. What is generated is as wide as its source has it.
+func TestWidth(t *testing.T) {
+	generated := regexp.MustCompile(`(?s)<!-- [a-z ]+: begin -->.*?<!-- [a-z ]+: end -->`)
+	blank := func(part string) string { return strings.Repeat("\n", strings.Count(part, "\n")) }
+	unbroken := regexp.MustCompile("^\\s*([|#]|`[^`]+`\\S*|\\S+)")
+	for _, file := range append(texts(t), "action.yml") {
+		text := generated.ReplaceAllStringFunc(read(t, file), blank)
+		for i, line := range strings.Split(text, "\n") {
+			if utf8.RuneCountInString(line) <= 120 {
+				continue
+			}
+			start := unbroken.FindString(line)
+			if bare := strings.TrimSpace(start); bare != "|" && bare != "#" && start != line {
+				t.Errorf("%s:%d has %d columns; expected at most 120", file, i+1, utf8.RuneCountInString(line))
+			}
+		}
+	}
 }
 
 // A mapping is a YAML mapping in the order of its text.

@@ -23,7 +23,8 @@ func TestExamples(t *testing.T) {
 			if lines := strings.Count(prose(read(t, path.Join(folder, "README.md"))), "\n"); lines > 25 {
 				t.Errorf("README.md has %d lines of text; an example explains itself in about ten", lines)
 			}
-			if uses := read(t, workflow); !strings.Contains(uses, "uses: ./ ") && !strings.Contains(uses, "uses: "+ourselves) {
+			if uses := read(t, workflow); !strings.Contains(uses, "uses: ./ ") &&
+				!strings.Contains(uses, "uses: "+ourselves) {
 				t.Error("the workflow does not use the action")
 			}
 		})
@@ -99,6 +100,33 @@ func TestPins(t *testing.T) {
 	}
 	if len(pins) == 0 {
 		t.Error("nothing is pinned: the check looks at nothing")
+	}
+}
+
+// The bases of the image are pinned by tag and digest, and any engine builds it, with or without BuildKit. What the
+// image then says of itself, TestImageConfig holds.
+func TestDockerfile(t *testing.T) {
+	text := read(t, "Dockerfile")
+	from := regexp.MustCompile(`(?m)^FROM +(.*)$`).FindAllStringSubmatch(text, -1)
+	pinned := regexp.MustCompile(`^[a-z0-9./-]+:[\w.-]+@sha256:[0-9a-f]{64}( AS \w+)?$`)
+	for _, base := range from {
+		if !pinned.MatchString(base[1]) {
+			t.Errorf("FROM %s is not pinned by tag and digest", base[1])
+		}
+	}
+	if len(from) < 2 {
+		t.Errorf("%d bases: the check looks at nothing", len(from))
+	}
+	for why, pattern := range map[string]string{
+		"a parser directive":            `\A# *(syntax|escape|check) *=`,
+		"what only BuildKit builds":     `(?m)^[A-Z].*(--(mount|chmod|platform|link|parents|exclude|network|security)\b|<<)`,
+		"no place in this image":        `(?m)^(ADD|HEALTHCHECK|ONBUILD|SHELL|STOPSIGNAL) `,
+		"only root may write the files": `(?m)^USER `,
+		"no entrypoint through a shell": `(?m)^ENTRYPOINT [^\[]`,
+	} {
+		if found := regexp.MustCompile(pattern).FindString(text); found != "" {
+			t.Errorf("the Dockerfile has %q: %s", found, why)
+		}
 	}
 }
 

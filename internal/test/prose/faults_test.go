@@ -1,7 +1,6 @@
 package prose_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"keyvault-passwords/internal/test/emulator"
-	"keyvault-passwords/internal/test/job"
 )
 
 // faults are what SECURITY.md's table goes through, in its words.
@@ -21,7 +19,11 @@ var faults = []struct {
 	{"GitHub's token service: 503", emulator.Fault{Operation: "oidc", Kind: emulator.Status, Status: 503}},
 	{"GitHub's token service: connection cut", emulator.Fault{Operation: "oidc", Kind: emulator.Cut}},
 	{"GitHub's token service: an answer without a token", emulator.Fault{Operation: "oidc", Kind: emulator.EmptyValue}},
-	{"Entra: right credentials refused (AADSTS700213)", emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700213"}},
+	{"Entra: right credentials refused (AADSTS700213)", emulator.Fault{
+		Operation: "token",
+		Kind:      emulator.Status,
+		Code:      "AADSTS700213",
+	}},
 	{"Entra: 503", emulator.Fault{Operation: "token", Kind: emulator.Status, Status: 503}},
 	{"Entra: an answer without a token", emulator.Fault{Operation: "token", Kind: emulator.Empty}},
 	{"Entra: an answer that holds workflow commands", emulator.Fault{Operation: "token", Kind: emulator.Injection}},
@@ -29,28 +31,68 @@ var faults = []struct {
 	{"vault: a token refused that is still valid", emulator.Fault{Operation: "versions", Kind: emulator.StaleToken}},
 	{"list of versions: connection cut", emulator.Fault{Operation: "versions", Kind: emulator.Cut}},
 	{"list of versions: 500", emulator.Fault{Operation: "versions", Kind: emulator.Status, Status: 500}},
-	{"list of versions: 403", emulator.Fault{Operation: "versions", Kind: emulator.Status, Status: 403, Code: "Forbidden", Inner: "ForbiddenByRbac"}},
+	{"list of versions: 403", emulator.Fault{
+		Operation: "versions",
+		Kind:      emulator.Status,
+		Status:    403,
+		Code:      "Forbidden",
+		Inner:     "ForbiddenByRbac",
+	}},
 	{"list of versions: cut in the middle", emulator.Fault{Operation: "versions", Kind: emulator.Truncated}},
 	{"list of versions: leads to another host", emulator.Fault{Operation: "versions", Kind: emulator.ForeignLink}},
 	{"list of versions: never ends", emulator.Fault{Operation: "versions", Kind: emulator.Endless}},
 	{"list of versions: 16 MiB", emulator.Fault{Operation: "versions", Kind: emulator.BigBody}},
 	{"set: connection cut before the vault stores it", emulator.Fault{Operation: "set", Kind: emulator.Cut}},
-	{"set: connection cut after the vault stored it", emulator.Fault{Operation: "set", Kind: emulator.Cut, Phase: emulator.After}},
+	{"set: connection cut after the vault stored it", emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Cut,
+		Phase:     emulator.After,
+	}},
 	{"set: 503 before the vault stores it", emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 503}},
-	{"set: 503 after the vault stored it", emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 503, Phase: emulator.After}},
-	{"set: 408 after the vault stored it", emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 408, Phase: emulator.After}},
-	{"set: answer cut in the middle", emulator.Fault{Operation: "set", Kind: emulator.Truncated, Phase: emulator.After}},
+	{"set: 503 after the vault stored it", emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Status,
+		Status:    503,
+		Phase:     emulator.After,
+	}},
+	{"set: 408 after the vault stored it", emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Status,
+		Status:    408,
+		Phase:     emulator.After,
+	}},
+	{"set: answer cut in the middle", emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Truncated,
+		Phase:     emulator.After,
+	}},
 	{"set: 200 without a body", emulator.Fault{Operation: "set", Kind: emulator.NoBody, Phase: emulator.After}},
-	{"set: answer 20 s late", emulator.Fault{Operation: "set", Kind: emulator.Slow, Delay: 20 * time.Second, Phase: emulator.After}},
-	{"set: 503, and stored only 4 s later", emulator.Fault{Operation: "set", Kind: emulator.Late, Delay: 4 * time.Second}},
+	{"set: answer 20 s late", emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Slow,
+		Delay:     20 * time.Second,
+		Phase:     emulator.After,
+	}},
+	{"set: 503, and stored only 4 s later", emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Late,
+		Delay:     4 * time.Second,
+	}},
 	{"set: 429", emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 429, Code: "Throttled"}},
-	{"set: 403", emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 403, Code: "Forbidden", Inner: "ForbiddenByRbac"}},
+	{"set: 403", emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Status,
+		Status:    403,
+		Code:      "Forbidden",
+		Inner:     "ForbiddenByRbac",
+	}},
 	{"set: redirected to another host", emulator.Fault{Operation: "set", Kind: emulator.Redirect}},
 	{"set: an answer that holds workflow commands", emulator.Fault{Operation: "set", Kind: emulator.Injection}},
 	{"set: headers of 16 MiB", emulator.Fault{Operation: "set", Kind: emulator.BigHeaders, Phase: emulator.After}},
 }
 
-// faultTable has the action make one secret under each fault, once and each time that it can happen, and tells what came of it.
+// faultTable has the action make one secret under each fault, once and each time that it can happen, and tells what
+// came of it.
 func faultTable(t *testing.T) string {
 	t.Helper()
 	table := "| fault | once | every time |\n| --- | --- | --- |\n"
@@ -82,7 +124,12 @@ func survive(t *testing.T, name string, fault emulator.Fault) (outcome string) {
 func keeps(t *testing.T, r run, late bool) string {
 	t.Helper()
 	held, values := r.emulator.Holds(), r.emulator.Values()
-	told := versionsOf(t, r)
+	var told map[string]string
+	if len(r.Outputs) > 0 {
+		if err := r.Outputs.Decode("versions", &told); err != nil {
+			t.Error(err)
+		}
+	}
 	for _, value := range values {
 		if value != values[0] {
 			t.Error("two values were sent for one secret")
@@ -96,21 +143,20 @@ func keeps(t *testing.T, r run, late bool) string {
 			t.Errorf("the outputs name version %s, which the vault does not hold", version)
 		}
 	}
-	unknown := strings.Contains(r.log, "the version may have been stored")
+	unknown := strings.Contains(r.Log, "the version may have been stored")
 	if len(held) > 0 && len(told) == 0 && !unknown {
 		t.Error("what was stored is not in the outputs, and the log does not say that its end is unknown")
 	}
-	if (r.status == 0) != (len(told) == 1) {
-		t.Errorf("exit status %d with %d secrets in the outputs", r.status, len(told))
+	if (r.Status == 0) != (len(told) == 1) {
+		t.Errorf("exit status %d with %d secrets in the outputs", r.Status, len(told))
 	}
 	if r.emulator.Requests()["get"] != 0 {
 		t.Error("a value was read")
 	}
-	secret := append(values, r.emulator.Tokens()...)
-	if found := job.FindLeaks(secret, map[string]string{"log": r.log, "outputs": r.output, "summary": r.summary}); found != nil {
-		t.Errorf("leaks: %v", found)
+	if found, err := r.job.Leaks(r.Result); found != nil || err != nil {
+		t.Errorf("leaks: %v, %v", found, err)
 	}
-	if foreign := regexp.MustCompile(`(?m)^::(set-output|add-mask::e$)|##\[`).FindString(r.log); foreign != "" {
+	if foreign := regexp.MustCompile(`(?m)^::(set-output|add-mask::e$)|##\[`).FindString(r.Log); foreign != "" {
 		t.Errorf("the log issues the command %q", foreign)
 	}
 	return wording(r, len(held), unknown)
@@ -123,25 +169,10 @@ func wording(r run, versions int, unknown bool) string {
 		stored = fmt.Sprintf("%d versions of one value", versions)
 	}
 	switch {
-	case r.status == 0:
+	case r.Status == 0:
 		return stored
 	case unknown:
 		return "refused: the version may have been stored; " + stored
 	}
 	return "refused: " + stored
-}
-
-// versionsOf returns the versions that a run's outputs name.
-func versionsOf(t *testing.T, r run) (versions map[string]string) {
-	t.Helper()
-	if r.output == "" {
-		return nil
-	}
-	_, rest, _ := strings.Cut(r.output, "versions<<")
-	_, rest, _ = strings.Cut(rest, "\n")
-	line, _, _ := strings.Cut(rest, "\n")
-	if err := json.Unmarshal([]byte(line), &versions); err != nil {
-		t.Errorf("output versions: %v", err)
-	}
-	return versions
 }

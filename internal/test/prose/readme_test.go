@@ -98,7 +98,8 @@ func TestGenerated(t *testing.T) {
 				return
 			}
 			if !*update {
-				t.Fatalf("%s is not what the code says; run: go test ./internal/test/prose -update\n%s", part.file, cmp.Diff(want, got))
+				t.Fatalf("%s is not what the code says; run: go test ./internal/test/prose -update\n%s", part.file,
+					cmp.Diff(want, got))
 			}
 			begin := "<!-- " + part.name + ": begin -->\n"
 			write(t, root, part.file, strings.Replace(text, begin+got, begin+want, 1))
@@ -210,7 +211,8 @@ func TestTables(t *testing.T) {
 				head = cells
 			}
 			if cells != head {
-				t.Errorf("%s: row %d of its prose has %d cells and its table's head %d: %s", file, i+1, cells-1, head-1, line)
+				t.Errorf("%s: row %d of its prose has %d cells and its table's head %d: %s", file, i+1, cells-1, head-1,
+					line)
 			}
 		}
 	}
@@ -277,7 +279,8 @@ func checkCommands(t *testing.T, text string) {
 	ci := read(t, ".ci/run")
 	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", " ")) {
 		line = strings.Join(strings.Fields(line), " ")
-		if strings.HasPrefix(line, "az ") || strings.HasPrefix(line, "terraform ") || strings.HasSuffix(line, "./setup.sh") {
+		if strings.HasPrefix(line, "az ") || strings.HasPrefix(line, "terraform ") ||
+			strings.HasSuffix(line, "./setup.sh") {
 			continue
 		}
 		if measures := benchmarking.FindStringSubmatch(line); measures != nil {
@@ -293,17 +296,19 @@ func checkCommands(t *testing.T, text string) {
 // benchmarking is a command that runs benchmarks: those of a package, by pattern.
 var benchmarking = regexp.MustCompile(`^go test \./(\S+) -run '\^\$' -bench '?([^' ]+)'?$`)
 
-// checkBenchmarks refuses a pattern that .ci/run does not run, and one of which a part matches no benchmark of the package:
-// go test would pass and measure nothing.
+// checkBenchmarks refuses a pattern that .ci/run does not run, and one of which a part matches no benchmark of the
+// package: go test would pass and measure nothing.
 func checkBenchmarks(t *testing.T, folder, pattern string) {
 	t.Helper()
-	same := regexp.MustCompile(`(?m)^\s*go test .*-bench '?` + regexp.QuoteMeta(pattern) + `'? .*\./` + regexp.QuoteMeta(folder) + `$`)
+	same := regexp.MustCompile(`(?m)^\s*go test .*-bench '?` + regexp.QuoteMeta(pattern) + `'? .*\./` +
+		regexp.QuoteMeta(folder) + `$`)
 	if !same.MatchString(read(t, ".ci/run")) {
 		t.Errorf("the benchmarks %s of %s are not run by .ci/run", pattern, folder)
 	}
 	var names []string
 	for _, file := range files(t, folder+"/*_test.go") {
-		for _, found := range regexp.MustCompile(`(?m)^func (Benchmark\w+)\(b \*testing\.B\)`).FindAllStringSubmatch(read(t, file), -1) {
+		for _, found := range regexp.MustCompile(`(?m)^func (Benchmark\w+)\(b \*testing\.B\)`).FindAllStringSubmatch(
+			read(t, file), -1) {
 			names = append(names, found[1])
 		}
 	}

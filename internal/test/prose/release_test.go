@@ -9,8 +9,10 @@ import (
 	"testing"
 )
 
-// The scripts of the release workflow are run as they stand, against a repository of the test's own. What needs GitHub (the
-// registry, the attestations, the release itself) is not.
+// The scripts of the release workflow are run as they stand, against a repository of the test's own. What needs GitHub
+// (the registry, the attestations, the release itself) is not.
+
+// digest is that of the image in the tests.
 const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 // A release is a clone to release from, and the repository it is pushed to.
@@ -22,14 +24,19 @@ func newRelease(t *testing.T) release {
 	t.Helper()
 	need(t, "git")
 	dir := t.TempDir()
-	r := release{origin: filepath.Join(dir, "origin"), clone: filepath.Join(dir, "clone"), bin: filepath.Join(dir, "bin")}
+	r := release{
+		origin: filepath.Join(dir, "origin"),
+		clone:  filepath.Join(dir, "clone"),
+		bin:    filepath.Join(dir, "bin"),
+	}
 	write(t, r.clone, "action.yml", read(t, "action.yml"))
 	program(t, r.bin, "gh", "#!/bin/sh\necho \"gh $*\" >> \"$CALLS\"\n")
 	r.git(t, "init", "--quiet", "--bare", "--initial-branch=main", r.origin)
 	r.git(t, "init", "--quiet", "--initial-branch=main")
 	r.git(t, "remote", "add", "origin", r.origin)
 	r.git(t, "add", "action.yml")
-	r.git(t, "-c", "user.name=somebody", "-c", "user.email=somebody@example.com", "commit", "--quiet", "--message=first")
+	r.git(t, "-c", "user.name=somebody", "-c", "user.email=somebody@example.com", "commit", "--quiet",
+		"--message=first")
 	r.git(t, "push", "--quiet", "origin", "main")
 	return r
 }
@@ -50,7 +57,8 @@ func (r release) step(t *testing.T, name, version string) (string, error) {
 	t.Helper()
 	return bash(t, script(t, ".github/workflows/release.yml", name), r.clone,
 		"PATH="+r.bin+":"+os.Getenv("PATH"), "CALLS="+filepath.Join(r.bin, "calls"), "RUNNER_TEMP="+r.bin,
-		"GITHUB_REF=refs/heads/main", "GITHUB_REPOSITORY=Owner/keyvault-passwords", "GITHUB_OUTPUT="+filepath.Join(r.bin, "output"),
+		"GITHUB_REF=refs/heads/main", "GITHUB_REPOSITORY=Owner/keyvault-passwords",
+		"GITHUB_OUTPUT="+filepath.Join(r.bin, "output"),
 		"VERSION="+version, "IMAGE=ghcr.io/owner/keyvault-passwords", "DIGEST="+digest, "GH_TOKEN=unused")
 }
 
@@ -71,7 +79,8 @@ func TestRelease(t *testing.T) {
 			t.Errorf("%s does not name the image by its digest", tag)
 		}
 	}
-	floating, last := r.git(t, "--git-dir", r.origin, "rev-parse", "v1^{commit}"), r.git(t, "--git-dir", r.origin, "rev-parse", "v1.1.0^{commit}")
+	floating, last := r.git(t, "--git-dir", r.origin, "rev-parse", "v1^{commit}"),
+		r.git(t, "--git-dir", r.origin, "rev-parse", "v1.1.0^{commit}")
 	if floating != last {
 		t.Errorf("v1 is %s, v1.1.0 is %s", floating, last)
 	}
@@ -84,8 +93,10 @@ func TestRelease(t *testing.T) {
 // A release whose action.yml would not name the image does not happen.
 func TestReleaseNeedsTheLine(t *testing.T) {
 	r := newRelease(t)
-	write(t, r.clone, "action.yml", strings.ReplaceAll(read(t, "action.yml"), "  image: Dockerfile", "  image: 'Dockerfile'"))
-	if out, err := r.step(t, "Commit the digest, tag, release", "v1.0.0"); err == nil || !strings.Contains(out, "to replace") {
+	write(t, r.clone, "action.yml", strings.ReplaceAll(read(t, "action.yml"), "  image: Dockerfile",
+		"  image: 'Dockerfile'"))
+	if out, err := r.step(t, "Commit the digest, tag, release", "v1.0.0"); err == nil ||
+		!strings.Contains(out, "to replace") {
 		t.Errorf("action.yml without the line to replace was released: %s", out)
 	}
 	if tags := r.git(t, "--git-dir", r.origin, "tag"); tags != "" {
@@ -97,7 +108,12 @@ func TestReleaseVersion(t *testing.T) {
 	r := newRelease(t)
 	r.git(t, "tag", "v1.0.0")
 	for version, want := range map[string]string{
-		"v1.0.1": "", "v1.0.0": "exists already", "1.0.1": "must look like", "v1.0": "must look like", "v1.0.1; rm -rf /": "must look like", "": "must look like",
+		"v1.0.1":           "",
+		"v1.0.0":           "exists already",
+		"1.0.1":            "must look like",
+		"v1.0":             "must look like",
+		"v1.0.1; rm -rf /": "must look like",
+		"":                 "must look like",
 	} {
 		out, err := r.step(t, "Name the image", version)
 		if (err == nil) != (want == "") || !strings.Contains(out, want) {

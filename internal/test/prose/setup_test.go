@@ -30,7 +30,8 @@ func TestSetupsAgree(t *testing.T) {
 		"api://AzureADTokenExchange",
 		"Microsoft.KeyVault/vaults/secrets/update/action",
 		"Microsoft.KeyVault/vaults/secrets/recover/action",
-		"((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR (@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '",
+		"((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR " +
+			"(@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '",
 		"2.0",
 		"ServicePrincipal",
 		"Key Vault Secret Writer (write-only) $",
@@ -62,7 +63,8 @@ func withoutComments(text string) string {
 
 // Every option that the set-up's README names is one of each file.
 func TestSetupOptions(t *testing.T) {
-	bicep, terraform, script := read(t, "examples/setup/main.bicep"), read(t, "examples/setup/main.tf"), read(t, "examples/setup/setup.sh")
+	bicep, terraform, script := read(t, "examples/setup/main.bicep"), read(t, "examples/setup/main.tf"),
+		read(t, "examples/setup/setup.sh")
 	_, options, found := strings.Cut(read(t, "examples/setup/README.md"), "## Options")
 	if !found {
 		t.Fatal("examples/setup/README.md has no options")
@@ -76,7 +78,8 @@ func TestSetupOptions(t *testing.T) {
 		} {
 			for _, match := range name.FindAllStringSubmatch(row[i], -1) {
 				if !declared(match[1]) {
-					t.Errorf("the README of the set-up names %s, which column %d's file does not declare", match[1], i+1)
+					t.Errorf("the README of the set-up names %s, which column %d's file does not declare", match[1],
+						i+1)
 				}
 			}
 		}
@@ -153,16 +156,18 @@ func traversed(path hcl.Traversal) string {
 	return strings.Join(parts[:min(length, len(parts))], ".")
 }
 
-// Where BICEP_PARSER=required says that npm and its registry are there, the Bicep file parses: with tree-sitter's grammar,
-// since Microsoft's compiler comes neither from npm nor from the Go module proxy.
+// Where BICEP_PARSER=required says that npm and its registry are there, the Bicep file parses: with tree-sitter's
+// grammar, since Microsoft's compiler comes neither from npm nor from the Go module proxy.
 func TestBicep(t *testing.T) {
 	if os.Getenv("BICEP_PARSER") != "required" {
 		t.Skip("the parser comes from npm: set BICEP_PARSER=required to have the Bicep file parsed")
 	}
 	dir := t.TempDir()
 	write(t, dir, "parse.mjs", parseBicep)
-	write(t, dir, "package.json", `{"private": true, "dependencies": {"tree-sitter-bicep": "1.1.0", "web-tree-sitter": "0.27.1"}}`)
-	install := exec.CommandContext(t.Context(), "npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+	write(t, dir, "package.json",
+		`{"private": true, "dependencies": {"tree-sitter-bicep": "1.1.0", "web-tree-sitter": "0.27.1"}}`)
+	install := exec.CommandContext(t.Context(), "npm", "install", "--ignore-scripts", "--no-audit", "--no-fund",
+		"--prefer-offline")
 	install.Dir = dir
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -197,9 +202,9 @@ const visit = (node) => {
 visit(parser.parse(readFileSync(process.argv[2], "utf8")).rootNode);
 `
 
-// az stands for Azure's command line: it notes how it was called, one call a line, its arguments as JSON, and answers as
-// far as the script reads answers. EXISTING lists what is there already, TRUSTED the subjects of its credentials, CONDITION
-// the condition of its assignment.
+// az stands for Azure's command line: it notes how it was called, one call a line, its arguments as JSON, and answers
+// as far as the script reads answers. EXISTING lists what is there already, TRUSTED the subjects of its credentials,
+// CONDITION the condition of its assignment.
 const az = `#!/usr/bin/env bash
 json=
 for argument in "$@"; do
@@ -242,9 +247,11 @@ func runSetup(t *testing.T, environment ...string) (calls [][]string, out string
 	t.Helper()
 	dir := t.TempDir()
 	program(t, dir, "az", az)
-	out, failure = bash(t, read(t, "examples/setup/setup.sh"), dir, append([]string{"PATH=" + dir + ":" + os.Getenv("PATH"),
-		"CALLS=" + filepath.Join(dir, "calls"), "RESOURCE_GROUP=rg", "VAULT=kv-app-prod", "EXISTING=", "TRUSTED=", "CONDITION="},
-		environment...)...)
+	out, failure = bash(t, read(t, "examples/setup/setup.sh"), dir,
+		append([]string{"PATH=" + dir + ":" + os.Getenv("PATH"),
+			"CALLS=" + filepath.Join(dir, "calls"), "RESOURCE_GROUP=rg", "VAULT=kv-app-prod", "EXISTING=", "TRUSTED=",
+			"CONDITION="},
+			environment...)...)
 	noted, err := os.ReadFile(filepath.Join(dir, "calls"))
 	if err != nil {
 		t.Fatal(err)
@@ -301,19 +308,24 @@ func TestSetupScript(t *testing.T) {
 	for i, credential := range made(calls, "identity federated-credential create") {
 		subjects = append(subjects, credential["--subject"])
 		// The name that Terraform's substr(sha256(subject), 0, 8) makes too.
-		if want := fmt.Sprintf("github-%.4x", sha256.Sum256([]byte(credential["--subject"]))); credential["--name"] != want || credential["--audiences"] != "api://AzureADTokenExchange" {
+		if want := fmt.Sprintf("github-%.4x",
+			sha256.Sum256([]byte(credential["--subject"]))); credential["--name"] != want ||
+			credential["--audiences"] != "api://AzureADTokenExchange" {
 			t.Errorf("credential %d is %v", i, credential)
 		}
 	}
-	if diff := cmp.Diff([]string{"repo:OWNER/REPO:environment:prod", "repo:OWNER@1/REPO@2:environment:prod"}, subjects); diff != "" {
+	if diff := cmp.Diff([]string{"repo:OWNER/REPO:environment:prod", "repo:OWNER@1/REPO@2:environment:prod"},
+		subjects); diff != "" {
 		t.Errorf("the trusted subjects (-want +got):\n%s", diff)
 	}
 	for _, assignment := range made(calls, "role assignment create") {
-		if assignment["--condition"] != "" || assignment["--scope"] != "/subscriptions/S/resourceGroups/rg/keyvault/show" {
+		if assignment["--condition"] != "" ||
+			assignment["--scope"] != "/subscriptions/S/resourceGroups/rg/keyvault/show" {
 			t.Errorf("the assignment is %v", assignment)
 		}
 	}
-	if vaults := made(calls, "keyvault create"); len(vaults) != 1 || vaults[0]["--enable-purge-protection"] != "true" || vaults[0]["--enable-rbac-authorization"] != "true" {
+	if vaults := made(calls, "keyvault create"); len(vaults) != 1 || vaults[0]["--enable-purge-protection"] != "true" ||
+		vaults[0]["--enable-rbac-authorization"] != "true" {
 		t.Errorf("the vault is made as %v", vaults)
 	}
 	if events := made(calls, "eventgrid system-topic create"); len(events) != 0 {
@@ -323,8 +335,10 @@ func TestSetupScript(t *testing.T) {
 
 func TestSetupScriptOptions(t *testing.T) {
 	calls := setup(t, "SUBJECTS=repo:OWNER/REPO:environment:prod", "EXISTING=vault role", "NAME_PREFIX=app-",
-		"DISABLE_SUPERSEDED=true", "RECOVER_DELETED=true", "EXPIRY_WEBHOOK=https://events.example/expiry", "AUDIENCE=api://AzureADTokenExchangeUSGov")
-	want := append(slices.Clone(writeOnly), "Microsoft.KeyVault/vaults/secrets/update/action", "Microsoft.KeyVault/vaults/secrets/recover/action")
+		"DISABLE_SUPERSEDED=true", "RECOVER_DELETED=true", "EXPIRY_WEBHOOK=https://events.example/expiry",
+		"AUDIENCE=api://AzureADTokenExchangeUSGov")
+	want := append(slices.Clone(writeOnly), "Microsoft.KeyVault/vaults/secrets/update/action",
+		"Microsoft.KeyVault/vaults/secrets/recover/action")
 	if diff := cmp.Diff(want, roleOf(t, calls, "update")); diff != "" {
 		t.Errorf("the role (-want +got):\n%s", diff)
 	}
@@ -332,16 +346,18 @@ func TestSetupScriptOptions(t *testing.T) {
 		t.Errorf("a vault that exists is made again: %v", vaults)
 	}
 	assignments := made(calls, "role assignment create")
-	if len(assignments) != 1 || !strings.HasSuffix(assignments[0]["--condition"], "StringStartsWith 'app-'))") || assignments[0]["--condition-version"] != "2.0" {
+	if len(assignments) != 1 || !strings.HasSuffix(assignments[0]["--condition"], "StringStartsWith 'app-'))") ||
+		assignments[0]["--condition-version"] != "2.0" {
 		t.Errorf("the assignment is %v", assignments)
 	}
-	if events := made(calls, "eventgrid system-topic event-subscription create"); len(events) != 1 || events[0]["--endpoint"] != "https://events.example/expiry" {
+	if events := made(calls, "eventgrid system-topic event-subscription create"); len(events) != 1 ||
+		events[0]["--endpoint"] != "https://events.example/expiry" {
 		t.Errorf("the events are %v", events)
 	}
 }
 
-// A role that is assigned already keeps its condition, whatever is asked of Azure: so another one is refused, the same one is
-// taken, and none is never taken for one.
+// A role that is assigned already keeps its condition, whatever is asked of Azure: so another one is refused, the same
+// one is taken, and none is never taken for one.
 func TestSetupScriptAgain(t *testing.T) {
 	const condition = "((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR " +
 		"(@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith 'app-'))"
@@ -349,11 +365,13 @@ func TestSetupScriptAgain(t *testing.T) {
 		prefix, condition string
 		refused           bool
 	}{
-		{"", "", false}, {"app-", condition, false}, {"app-", "", true}, {"", condition, true}, {"db-", condition, true},
+		{"", "", false}, {"app-", condition, false}, {"app-", "", true}, {"", condition, true},
+		{"db-", condition, true},
 	} {
 		calls, out, err := runSetup(t, "SUBJECTS=repo:OWNER/REPO:environment:prod", "EXISTING=vault role assignment",
 			"NAME_PREFIX="+again.prefix, "CONDITION="+again.condition)
-		if refused := err != nil; refused != again.refused || refused && !strings.Contains(out, "az role assignment delete --ids ASSIGNMENT-ID") {
+		if refused := err != nil; refused != again.refused || refused &&
+			!strings.Contains(out, "az role assignment delete --ids ASSIGNMENT-ID") {
 			t.Errorf("prefix %q over %q: %v\n%s", again.prefix, again.condition, err, out)
 		}
 		if made := made(calls, "role assignment create"); again.refused && len(made) != 0 {
@@ -369,7 +387,8 @@ func TestSetupScriptExtraTrust(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if strings.Count(out, "trusted too") != 1 || !strings.Contains(out, "trusted too, and not in SUBJECTS: repo:OWNER/REPO:pull_request\n") {
+	if strings.Count(out, "trusted too") != 1 ||
+		!strings.Contains(out, "trusted too, and not in SUBJECTS: repo:OWNER/REPO:pull_request\n") {
 		t.Errorf("the script says\n%s", out)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"keyvault-passwords/internal/test/job"
 )
 
 // need skips the test where a program is not installed.
@@ -58,34 +60,35 @@ func bash(t *testing.T, script, dir string, environment ...string) (string, erro
 	return string(out), err
 }
 
-// Whatever somebody types for `only` becomes one output, a pattern a line, and can neither end it early nor add another.
+// Whatever somebody types for `only` becomes one output, a pattern a line, and can neither end it early nor add
+// another.
 func TestRotationOnly(t *testing.T) {
 	for typed, want := range map[string]string{
-		"":                     "\n",
-		"sql-* redis-password": "sql-*\nredis-password\n",
-		"a   b":                "a\nb\n",
-		"a\nend_0\nmode=force": "a\nend_0\nmode=force\n",
-		"*":                    "*\n",
+		"":                     "",
+		"sql-* redis-password": "sql-*\nredis-password",
+		"a   b":                "a\nb",
+		"a\nend_0\nmode=force": "a\nend_0\nmode=force",
+		"*":                    "*",
 	} {
 		dir := t.TempDir()
 		output := filepath.Join(dir, "output")
-		if out, err := bash(t, script(t, "examples/rotation/workflow.yml", "only"), dir, "ONLY="+typed, "GITHUB_OUTPUT="+output); err != nil {
+		if out, err := bash(t, script(t, "examples/rotation/workflow.yml", "only"), dir, "ONLY="+typed,
+			"GITHUB_OUTPUT="+output); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		text, err := os.ReadFile(output)
 		if err != nil {
 			t.Fatal(err)
 		}
-		head, rest, _ := strings.Cut(string(text), "\n")
-		delimiter, fenced := strings.CutPrefix(head, "lines<<")
-		got, after, ended := strings.Cut(rest, delimiter+"\n")
-		if !fenced || !ended || after != "" || got != want {
-			t.Errorf("%q became\n%s\nand not one output of %q", typed, text, want)
+		got, err := job.ParseOutputs(string(text))
+		if diff := cmp.Diff(job.Outputs{{Name: "lines", Value: want}}, got); diff != "" || err != nil {
+			t.Errorf("%q: %v, outputs (-want +got):\n%s", typed, err, diff)
 		}
 	}
 }
 
-// What a failed run stored is in use by nobody until its readers are restarted: the step's condition may not imply success().
+// What a failed run stored is in use by nobody until its readers are restarted: the step's condition may not imply
+// success().
 func TestRotationRestartsAfterFailure(t *testing.T) {
 	var workflow struct {
 		Jobs map[string]struct {
@@ -121,7 +124,8 @@ func TestFleetList(t *testing.T) {
 	}
 	var matrix struct{ Include []map[string]string }
 	parse(t, strings.TrimPrefix(string(text), "matrix="), &matrix)
-	if len(matrix.Include) != 3 || matrix.Include[0]["vault"] != "kv-shop-eu" || strings.Count(string(text), "\n") != 1 {
+	if len(matrix.Include) != 3 || matrix.Include[0]["vault"] != "kv-shop-eu" ||
+		strings.Count(string(text), "\n") != 1 {
 		t.Errorf("the matrix is %s", text)
 	}
 	write(t, dir, ".github/fleet.json", "["+strings.Repeat(`{"vault":"kv-a"},`, 256)+`{"vault":"kv-a"}]`)
@@ -152,22 +156,27 @@ func TestWriterAndReaderAreApart(t *testing.T) {
 			t.Errorf("job %s has no environment", name)
 		}
 	}
-	want := map[string]string{"passwords-write": "${{ vars.AZURE_CLIENT_ID }}", "passwords-read": "${{ vars.AZURE_READER_CLIENT_ID }}"}
+	want := map[string]string{"passwords-write": "${{ vars.AZURE_CLIENT_ID }}",
+		"passwords-read": "${{ vars.AZURE_READER_CLIENT_ID }}"}
 	if diff := cmp.Diff(want, identities); diff != "" {
 		t.Errorf("the identities by environment (-want +got):\n%s", diff)
 	}
 }
 
-// The step that applies a password masks it before anything else and gives it to psql through the environment: no argument,
-// no file and no text of the step holds it. (That PostgreSQL then takes it was tried by hand.)
+// The step that applies a password masks it before anything else and gives it to psql through the environment: no
+// argument, no file and no text of the step holds it. (That PostgreSQL then takes it was tried by hand.)
 func TestApplyHidesThePassword(t *testing.T) {
 	const value = `ab'c%"x$y\Z`
 	dir := t.TempDir()
 	program(t, dir, "az", "#!/bin/sh\necho \"az $*\" >> \"$CALLS\"\nprintf '%s\\n' \"$VALUE\"\n")
-	program(t, dir, "psql", "#!/bin/sh\necho \"psql $*\" >> \"$CALLS\"\necho \"new=$NEW_PASSWORD as=$PGPASSWORD\" >> \"$SEEN\"\ncase \"$*\" in *--command*) ;; *) cat >> \"$CALLS\" ;; esac\n")
+	program(t, dir, "psql",
+		"#!/bin/sh\necho \"psql $*\" >> \"$CALLS\"\necho \"new=$NEW_PASSWORD as=$PGPASSWORD\" >> \"$SEEN\"\ncase "+
+			"\"$*\" in *--command*) ;; *) cat >> \"$CALLS\" ;; esac\n")
 	calls, seen := filepath.Join(dir, "calls"), filepath.Join(dir, "seen")
-	out, err := bash(t, script(t, "examples/use-the-password/workflow.yml", "Apply it"), dir, "PATH="+dir+":"+os.Getenv("PATH"),
-		"CALLS="+calls, "SEEN="+seen, "VALUE="+value, "VAULT=kv-app-prod", "NAME=app-database-password", "VERSION=0123", "PGPASSWORD=throw-away")
+	out, err := bash(t, script(t, "examples/use-the-password/workflow.yml", "Apply it"), dir,
+		"PATH="+dir+":"+os.Getenv("PATH"),
+		"CALLS="+calls, "SEEN="+seen, "VALUE="+value, "VAULT=kv-app-prod", "NAME=app-database-password", "VERSION=0123",
+		"PGPASSWORD=throw-away")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -178,7 +187,9 @@ func TestApplyHidesThePassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := string(called); strings.Contains(text, value) || !strings.Contains(text, "az keyvault secret show --vault-name kv-app-prod --name app-database-password --version 0123 ") ||
+	if text := string(called); strings.Contains(text, value) ||
+		!strings.Contains(text,
+			"az keyvault secret show --vault-name kv-app-prod --name app-database-password --version 0123 ") ||
 		!strings.Contains(text, "ALTER ROLE app PASSWORD :'password';") {
 		t.Errorf("the programs were called so:\n%s", text)
 	}

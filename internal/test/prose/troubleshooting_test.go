@@ -1,11 +1,8 @@
 package prose_test
 
 import (
-	"bytes"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -54,19 +51,23 @@ var troubles = map[string]trouble{
 		world: trust(func(e *emulator.Emulator) emulator.Credential {
 			return emulator.Credential{Subject: strings.ToUpper(e.Subject())}
 		})},
-	"the tenant has no such application":           {inputs: map[string]string{"client-id": another}},
-	"the vault belongs to tenant":                  {world: vault(emulator.VaultOptions{Tenant: another})},
-	"the identity has no role here that allows it": {world: func(e *emulator.Emulator) { e.Revoke("", "", emulator.SetSecret) }},
+	"the tenant has no such application": {inputs: map[string]string{"client-id": another}},
+	"the vault belongs to tenant":        {world: vault(emulator.VaultOptions{Tenant: another})},
+	"the identity has no role here that allows it": {world: func(e *emulator.Emulator) {
+		e.Revoke("", "",
+			emulator.SetSecret)
+	}},
 	"the vault's access policies do not give the identity the secret permission": {world: func(e *emulator.Emulator) {
 		vault(emulator.VaultOptions{AccessPolicy: true})(e)
 		e.Revoke("", "", emulator.SetSecret)
 	}},
 	"the vault's firewall does not admit the runner's address": {world: vault(emulator.VaultOptions{Firewall: true})},
-	"the vault accepts private endpoint connections only":      {world: vault(emulator.VaultOptions{PublicAccessDisabled: true})},
+	"the vault accepts private endpoint connections only": {world: vault(
+		emulator.VaultOptions{PublicAccessDisabled: true})},
 	"there is no host": {inputs: map[string]string{"vault": "kv-exampel"}},
 	"a policy forbids it: the vault's access policies lack the secret permission set, or an Azure Policy requires an expiry or a content type": {
 		world: vault(emulator.VaultOptions{RequireExpiry: true})},
-	"it is soft-deleted, which keeps its name taken": {world: func(e *emulator.Emulator) {
+	"it is soft-deleted, so its name is taken": {world: func(e *emulator.Emulator) {
 		plant(e, map[string]string{"generated-by": "keyvault-passwords"})
 		if err := e.Remove(emulator.DefaultVault, "app-password"); err != nil {
 			panic(err)
@@ -74,7 +75,7 @@ var troubles = map[string]trouble{
 	}},
 	"but this action did not make the current version": {
 		inputs: map[string]string{"mode": "force"}, world: func(e *emulator.Emulator) { plant(e, nil) }},
-	"run with mode rotate: it gives all of them one new value": {
+	"run with mode: rotate, which gives all its vaults one new value": {
 		file: "vaults:\n  eu: {name: kv-example}\n  us: {name: kv-us}\nsecrets:\n  app-password: {vaults: [eu, us]}\n",
 		world: func(e *emulator.Emulator) {
 			e.AddVault(emulator.VaultOptions{Name: "kv-us"})
@@ -84,7 +85,13 @@ var troubles = map[string]trouble{
 		e.Fault(emulator.Fault{Operation: "set", Kind: emulator.Cut, Times: -1})
 	}},
 	"the vault is still throttled after all retries": {world: func(e *emulator.Emulator) {
-		e.Fault(emulator.Fault{Operation: "set", Kind: emulator.Status, Status: http.StatusTooManyRequests, Code: "Throttled", Times: -1})
+		e.Fault(emulator.Fault{
+			Operation: "set",
+			Kind:      emulator.Status,
+			Status:    http.StatusTooManyRequests,
+			Code:      "Throttled",
+			Times:     -1,
+		})
 	}},
 	"no vault is known for secret": {inputs: map[string]string{"vault": ""}},
 	"did you mean":                 {inputs: map[string]string{"secrets": "app-password: {polcy: azure-sql}"}},
@@ -93,7 +100,7 @@ var troubles = map[string]trouble{
 	"cannot be certified":               {inputs: map[string]string{"secrets": "app-password: {policy: {forbid-patterns: ['a.{14}b']}}"}},
 	"below the min-entropy of":          {inputs: map[string]string{"secrets": "app-password: {policy: {length: 8}}"}},
 	"neither file nor secrets is given": {inputs: map[string]string{"secrets": ""}},
-	"in the workspace; check the path, and that a step before checks the repository out": {
+	"in the workspace; check the path, and that a step before this one checks the repository out": {
 		inputs: map[string]string{"secrets": "", "file": ".github/passwords.yml"}},
 }
 
@@ -126,8 +133,8 @@ func TestTroubleshooting(t *testing.T) {
 				t.Error("README does not have this heading")
 			}
 			synctest.Test(t, func(t *testing.T) {
-				if r := get(t, trouble); r.status != action.StatusFailed || !strings.Contains(r.log, heading) {
-					t.Errorf("exit status %d; the log lacks the heading:\n%s", r.status, r.log)
+				if r := get(t, trouble); r.Status != action.StatusFailed || !strings.Contains(r.Log, heading) {
+					t.Errorf("exit status %d; the log lacks the heading:\n%s", r.Status, r.Log)
 				}
 			})
 		})
@@ -137,18 +144,16 @@ func TestTroubleshooting(t *testing.T) {
 // A run with nothing wrong succeeds: so each trouble is due to what its row changes.
 func TestNoTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		if r := get(t, trouble{}); r.status != action.StatusOK {
-			t.Errorf("exit status %d:\n%s", r.status, r.log)
+		if r := get(t, trouble{}); r.Status != action.StatusOK {
+			t.Errorf("exit status %d:\n%s", r.Status, r.Log)
 		}
 	})
 }
 
 // A run is what one run of the action left behind.
 type run struct {
-	status   int
-	log      string
-	output   string // GITHUB_OUTPUT
-	summary  string // GITHUB_STEP_SUMMARY
+	*job.Result
+	job      *job.Job
 	emulator *emulator.Emulator
 }
 
@@ -161,34 +166,21 @@ func get(t *testing.T, trouble trouble) run {
 	}
 	network := job.NewNetwork(e)
 	defer network.Close()
-	dir := t.TempDir()
-	write(t, dir, "output", "")
-	write(t, dir, "summary", "")
-	job := map[string]string{
-		"GITHUB_WORKSPACE": dir, "GITHUB_OUTPUT": filepath.Join(dir, "output"), "GITHUB_STEP_SUMMARY": filepath.Join(dir, "summary"),
-		"GITHUB_REPOSITORY": emulator.DefaultRepository, "GITHUB_RUN_ID": "1", "GITHUB_RUN_ATTEMPT": "1",
-		"ACTIONS_ID_TOKEN_REQUEST_URL": e.RequestURL(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN": e.RequestToken(),
-		"INPUT_TENANT-ID": emulator.DefaultTenant, "INPUT_CLIENT-ID": emulator.DefaultClient, "INPUT_VAULT": emulator.DefaultVault,
-		"INPUT_SECRETS": "app-password: azure-sql",
-	}
+	j := job.New(e, t.TempDir())
+	j.Input("vault="+emulator.DefaultVault, "secrets=app-password: azure-sql")
 	if trouble.file != "" {
-		write(t, dir, "passwords.yml", trouble.file)
-		job["INPUT_FILE"], job["INPUT_SECRETS"] = "passwords.yml", ""
-	}
-	maps.Copy(job, trouble.job)
-	for name, text := range trouble.inputs {
-		job["INPUT_"+strings.ToUpper(name)] = text
-	}
-	var stdout bytes.Buffer
-	a := action.Action{Getenv: func(name string) string { return job[name] }, Stdout: &stdout, Network: network}
-	status := a.Main(t.Context())
-	r := run{status: status, log: stdout.String(), emulator: e}
-	for name, text := range map[string]*string{"output": &r.output, "summary": &r.summary} {
-		read, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
+		if err := j.Declare(trouble.file); err != nil {
 			t.Fatal(err)
 		}
-		*text = string(read)
+		j.Input("secrets=")
 	}
-	return r
+	maps.Copy(j.Env, trouble.job)
+	for name, text := range trouble.inputs {
+		j.Input(name + "=" + text)
+	}
+	r, err := j.Run(t.Context(), network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run{Result: r, job: j, emulator: e}
 }

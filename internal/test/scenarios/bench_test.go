@@ -11,10 +11,10 @@ import (
 	"keyvault-passwords/internal/test/emulator"
 )
 
-// The benchmarks time the process as a whole, over loopback and TLS, against an emulator in this process: what they show
-// is the action's own share of a run and not Azure's. Each prints the median wall time, and the median and the highest peak
-// of resident memory. The roots of trust are the emulator's alone: reading a machine's folder of certificates would cost
-// as much as all the rest, and the image has none.
+// The benchmarks time the process as a whole, over loopback and TLS, against an emulator in this process: what they
+// show is the action's own share of a run and not Azure's. Each prints the median wall time, and the median and the
+// highest peak of resident memory. The roots of trust are the emulator's alone: reading a machine's folder of
+// certificates would cost as much as all the rest, and the image has none.
 //
 //	go test ./internal/test/scenarios -run '^$' -bench .
 func BenchmarkOneSecret(b *testing.B) {
@@ -55,9 +55,9 @@ func benchmark(b *testing.B, secrets, vaults int, prepare func(*weekly)) {
 		prepare(j)
 		before := j.emulator.Requests()
 		start := time.Now()
-		_, state := j.run(concurrency)
+		r := j.run(concurrency)
 		walls = append(walls, time.Since(start))
-		if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
+		if usage, ok := r.State.SysUsage().(*syscall.Rusage); ok {
 			peaks = append(peaks, usage.Maxrss)
 		}
 		after := j.emulator.Requests()

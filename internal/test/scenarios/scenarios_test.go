@@ -1,17 +1,17 @@
 // Package scenarios runs the real program against the emulator, as scripts that a user could have typed. There is no
 // test hook in the program: it finds the emulator by HTTPS_PROXY and SSL_CERT_FILE.
 //
-// Each file of testdata is one scenario, in the language of https://pkg.go.dev/github.com/rogpeppe/go-internal/testscript
-// with the commands below. A scenario begins with an emulator that has the vault kv-example and trusts the job.
+// Each file of testdata is one scenario, in the language of
+// https://pkg.go.dev/github.com/rogpeppe/go-internal/testscript with the commands below. A scenario begins with an
+// emulator that has the vault kv-example and trusts the job.
 package scenarios
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -34,9 +34,9 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	program = filepath.Join(dir, "keyvault-passwords")
-	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags=nethttpomithttp2", "-o", program, "keyvault-passwords").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
+	program, err = job.Build(dir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	status := m.Run()
@@ -63,10 +63,13 @@ func TestScenarios(t *testing.T) {
 			"revoke": func(ts *testscript.TestScript, _ bool, args []string) {
 				the(ts).emulator.Revoke(emulator.DefaultClient, args[0], args[1:]...)
 			},
-			"distrust": func(ts *testscript.TestScript, _ bool, _ []string) { the(ts).emulator.Distrust(emulator.DefaultClient) },
-			"trust":    trust,
-			"advance":  advance,
-			"plant":    plant,
+			"distrust": func(ts *testscript.TestScript, _ bool,
+				_ []string) {
+				the(ts).emulator.Distrust(emulator.DefaultClient)
+			},
+			"trust":   trust,
+			"advance": advance,
+			"plant":   plant,
 			"remove": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(the(ts).emulator.Remove(args[0], args[1]))
 			},
@@ -83,17 +86,13 @@ func TestScenarios(t *testing.T) {
 // A world is what a scenario runs in.
 type world struct {
 	emulator *emulator.Emulator
-	dir      string
-	log      strings.Builder // all that the program printed, over all runs
-	files    map[string]string
+	dir      string // of the runner
+	runs     []*job.Result
 }
 
 type worldKey struct{}
 
 func the(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
-
-// commandFiles are the runner's files, by the variable that names each.
-var commandFiles = []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_STATE", "GITHUB_ENV"}
 
 func setUp(env *testscript.Env) error {
 	dir := filepath.Join(env.WorkDir, ".runner")
@@ -105,27 +104,19 @@ func setUp(env *testscript.Env) error {
 		return err
 	}
 	env.Defer(func() { _ = e.Close() })
-	w := &world{emulator: e, dir: dir, files: map[string]string{}}
-	for _, name := range commandFiles {
-		w.files[name] = filepath.Join(dir, name)
-		env.Setenv(name, w.files[name])
+	w := &world{emulator: e, dir: dir}
+	for _, name := range job.CommandFiles {
+		env.Setenv(name, w.job().Env[name])
 	}
 	env.Values[worldKey{}] = w
 	return nil
 }
 
-// environ is the job's environment.
-func (w *world) environ(ts *testscript.TestScript) []string {
-	env := append(w.emulator.Environ(), "PATH="+os.Getenv("PATH"), "HOME="+w.dir, "GITHUB_WORKSPACE="+ts.MkAbs("."),
-		"GITHUB_REPOSITORY=octo-org/octo-repo", "GITHUB_RUN_ID=42", "GITHUB_RUN_ATTEMPT=1",
-		"AZURE_TENANT_ID="+emulator.DefaultTenant, "AZURE_CLIENT_ID="+emulator.DefaultClient)
-	for name, path := range w.files {
-		env = append(env, name+"="+path)
-	}
-	for line := range strings.Lines(ts.Getenv("JOB")) {
-		env = append(env, strings.TrimSuffix(line, "\n"))
-	}
-	return env
+// job is a job of a workflow run of its own, whose command files are the runner's.
+func (w *world) job() *job.Job {
+	j := job.New(w.emulator, w.dir)
+	j.Set("PATH="+os.Getenv("PATH"), "HOME="+w.dir, fmt.Sprint("GITHUB_RUN_ID=", 42+len(w.runs)))
+	return j
 }
 
 // setJob adds variables to the job's environment: job NAME=VALUE... An empty list takes all back.
@@ -133,21 +124,25 @@ func setJob(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("JOB", strings.Join(args, "\n"))
 }
 
-// runAction runs the program with inputs: action [-sigint DURATION | -sigkill DURATION] [NAME=VALUE...]. A value @FILE is the file's text. A
-// run that does not end within a minute fails.
+// runAction runs the program with inputs: action [-sigint DURATION | -sigkill DURATION] [NAME=VALUE...]. A value @FILE
+// is the file's text. A run that does not end within a minute fails.
 func runAction(ts *testscript.TestScript, neg bool, args []string) {
 	w := the(ts)
-	var interrupt time.Duration
-	signals := map[string]os.Signal{"-sigint": syscall.SIGINT, "-sigkill": syscall.SIGKILL}
-	signal := signals[args[0]]
-	if signal != nil {
-		d, err := time.ParseDuration(args[1])
-		ts.Check(err)
-		interrupt, args = d, args[2:]
+	j := w.job()
+	j.Set("GITHUB_WORKSPACE=" + ts.MkAbs("."))
+	for line := range strings.Lines(ts.Getenv("JOB")) {
+		j.Set(strings.TrimSuffix(line, "\n"))
 	}
-	command := exec.Command(program)
-	command.Dir = ts.MkAbs(".")
-	command.Env = w.environ(ts)
+	var during func(context.Context, *os.Process)
+	signal := map[string]os.Signal{"-sigint": syscall.SIGINT, "-sigkill": syscall.SIGKILL}[args[0]]
+	if signal != nil {
+		after, err := time.ParseDuration(args[1])
+		ts.Check(err)
+		during = func(_ context.Context, process *os.Process) {
+			time.AfterFunc(after, func() { _ = process.Signal(signal) })
+		}
+		args = args[2:]
+	}
 	for _, arg := range args {
 		name, value, ok := strings.Cut(arg, "=")
 		if !ok {
@@ -156,64 +151,35 @@ func runAction(ts *testscript.TestScript, neg bool, args []string) {
 		if file, ok := strings.CutPrefix(value, "@"); ok {
 			value = ts.ReadFile(file)
 		}
-		command.Env = append(command.Env, "INPUT_"+strings.ToUpper(name)+"="+value)
+		j.Input(name + "=" + value)
 	}
-	for _, path := range w.files {
-		if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() {
-			_ = os.WriteFile(path, nil, 0o644) // what cannot be written is the scenario's point
-		}
-	}
-	var stdout, stderr strings.Builder
-	command.Stdout, command.Stderr = &stdout, &stderr
-	ts.Check(command.Start())
-	done := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	start := time.Now()
-	go func() { done <- command.Wait() }()
-	if interrupt > 0 {
-		time.AfterFunc(interrupt, func() { _ = command.Process.Signal(signal) })
-	}
-	var err error
-	select {
-	case err = <-done:
-	case <-time.After(time.Minute):
-		_ = command.Process.Kill()
-		ts.Fatalf("action: still running after a minute\n%s", stdout.String())
-	}
-	fmt.Fprint(ts.Stdout(), stdout.String())
-	fmt.Fprint(ts.Stderr(), stderr.String())
+	r, err := j.Exec(j.Command(ctx, program), during)
+	ts.Check(err)
+	fmt.Fprint(ts.Stdout(), r.Log)
+	fmt.Fprint(ts.Stderr(), r.Stderr)
 	ts.Logf("(%.2f s)", time.Since(start).Seconds())
-	w.log.WriteString(stdout.String() + stderr.String())
-	if stderr.Len() > 0 {
+	w.runs = append(w.runs, r)
+	if ctx.Err() != nil {
+		ts.Fatalf("action: still running after a minute\n%s", r.Log)
+	}
+	if r.Stderr != "" {
 		ts.Fatalf("action: it wrote to standard error, which the runner reorders")
 	}
-	if status := command.ProcessState.ExitCode(); err != nil && status != 1 && signal != syscall.SIGKILL || (err != nil) != neg {
-		ts.Fatalf("action: exit status %d", status)
+	failed := r.Status != 0
+	if failed && r.Status != 1 && signal != syscall.SIGKILL || failed != neg {
+		ts.Fatalf("action: exit status %d", r.Status)
 	}
-	ts.Check(os.WriteFile(ts.MkAbs("outputs"), []byte(w.named(readOutputs(ts, w.files["GITHUB_OUTPUT"]))), 0o600))
-	summary, err := os.ReadFile(w.files["GITHUB_STEP_SUMMARY"])
-	if err == nil {
-		ts.Check(os.WriteFile(ts.MkAbs("summary"), summary, 0o600))
+	var outputs strings.Builder
+	for _, output := range r.Outputs {
+		fmt.Fprintf(&outputs, "%s=%s\n", output.Name, output.Value)
 	}
-}
-
-// readOutputs parses the output file as the runner does, and returns NAME=VALUE lines.
-func readOutputs(ts *testscript.TestScript, path string) string {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return ""
+	ts.Check(os.WriteFile(ts.MkAbs("outputs"), []byte(w.named(outputs.String())), 0o600))
+	if summary, ok := r.Files["GITHUB_STEP_SUMMARY"]; ok {
+		ts.Check(os.WriteFile(ts.MkAbs("summary"), []byte(summary), 0o600))
 	}
-	var out strings.Builder
-	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
-	for i := 0; i < len(lines) && lines[i] != ""; i++ {
-		name, delimiter, ok := strings.Cut(lines[i], "<<")
-		end := slices.Index(lines[i+1:], delimiter)
-		if !ok || end < 0 {
-			ts.Fatalf("the output file has a malformed line %q", lines[i])
-		}
-		fmt.Fprintf(&out, "%s=%s\n", name, strings.Join(lines[i+1:i+1+end], "\n"))
-		i += end + 1
-	}
-	return out.String()
 }
 
 // named puts in the place of each version ID what the emulator knows it by: CURRENT or OLD. So a scenario compares the
@@ -280,8 +246,8 @@ func plant(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
-// showHeld prints what the vaults hold, one version a line, newest last: vault, name, state, content type, tags. Version
-// IDs, operations and times are left out: they differ from run to run.
+// showHeld prints what the vaults hold, one version a line, newest last: vault, name, state, content type, tags.
+// Version IDs, operations and times are left out: they differ from run to run.
 func showHeld(ts *testscript.TestScript, _ bool, _ []string) {
 	var lines []string
 	for _, h := range the(ts).emulator.Holds() {
@@ -305,7 +271,8 @@ func showHeld(ts *testscript.TestScript, _ bool, _ []string) {
 			}
 		}
 		vault, _, _ := strings.Cut(h.Vault, ".")
-		lines = append(lines, fmt.Sprintf("%05d %s %s %s %q %s", h.Commit, vault, h.Name, state, h.ContentType, strings.Join(tags, " ")))
+		lines = append(lines, fmt.Sprintf("%05d %s %s %s %q %s", h.Commit, vault, h.Name, state, h.ContentType,
+			strings.Join(tags, " ")))
 	}
 	slices.Sort(lines)
 	for _, line := range lines {
@@ -348,28 +315,14 @@ func checkAsked(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// places returns every text in which nothing secret may stand, by name.
-func (w *world) places() map[string]string {
-	texts := map[string]string{"standard output and error": w.log.String()}
-	for name, path := range w.files {
-		if text, err := os.ReadFile(path); err == nil {
-			texts[name] = string(text)
-		}
-	}
-	return texts
-}
-
-// checkLeaks fails if a value that a vault was given, or a token that was issued, stands in any text that the runner or a
-// person sees. It also fails if there was nothing to look for, and if the emulator was asked for a value.
+// checkLeaks fails if a value that a vault was given, or a token that was issued, stands in any text that the runner or
+// a person saw of any run. It also fails if there was nothing to look for, and if the emulator was asked for a value.
 func checkLeaks(ts *testscript.TestScript, neg bool, _ []string) {
 	w := the(ts)
-	secrets := append(w.emulator.Values(), w.emulator.Tokens()...)
-	if len(secrets) == 0 {
-		ts.Fatalf("leakcheck: nothing was stored and no token issued")
-	}
-	found := job.FindLeaks(secrets, w.places())
+	found, err := w.job().Leaks(w.runs...)
+	ts.Check(err)
 	if (len(found) > 0) != neg {
-		ts.Fatalf("leakcheck: %d of %d secrets found: %v", len(found), len(secrets), found)
+		ts.Fatalf("leakcheck: %d leaks: %v", len(found), found)
 	}
 	if n := w.emulator.Requests()["get"]; n != 0 {
 		ts.Fatalf("leakcheck: a value was read %d times", n)
@@ -383,9 +336,5 @@ func plantLeak(ts *testscript.TestScript, _ bool, args []string) {
 	if !ok {
 		ts.Fatalf("plantleak: unknown encoding %q", args[0])
 	}
-	f, err := os.OpenFile(w.files["GITHUB_STEP_SUMMARY"], os.O_APPEND|os.O_WRONLY, 0)
-	ts.Check(err)
-	_, err = io.WriteString(f, "| "+encode(w.emulator.Values()[0])+" |\n")
-	ts.Check(err)
-	ts.Check(f.Close())
+	w.runs[len(w.runs)-1].Files["GITHUB_STEP_SUMMARY"] += "| " + encode(w.emulator.Values()[0]) + " |\n"
 }

@@ -2,15 +2,13 @@ package scenarios
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"keyvault-passwords/internal/test/emulator"
+	"keyvault-passwords/internal/test/job"
 )
 
 const week = 7 * 24 * time.Hour
@@ -19,7 +17,7 @@ const week = 7 * 24 * time.Hour
 type weekly struct {
 	t        testing.TB
 	emulator *emulator.Emulator
-	dir      string
+	job      *job.Job
 	runs     int
 }
 
@@ -35,38 +33,30 @@ func newWeekly(t testing.TB, o emulator.Options) *weekly {
 	for _, vault := range o.Vaults {
 		e.Grant(emulator.DefaultClient, vault, emulator.Update)
 	}
-	return &weekly{t: t, emulator: e, dir: o.Dir}
+	j := &weekly{t: t, emulator: e, job: job.New(e, o.Dir)}
+	j.job.Set("SSL_CERT_DIR=" + filepath.Join(o.Dir, "none")) // the machine's roots would cost as much as all the rest
+	return j
 }
 
 // declare writes the declaration.
 func (j *weekly) declare(text string) {
 	j.t.Helper()
-	if err := os.WriteFile(filepath.Join(j.dir, "passwords.yml"), []byte(text), 0o600); err != nil {
+	if err := j.job.Declare(text); err != nil {
 		j.t.Fatal(err)
 	}
 }
 
-// run runs the program once on the declaration, with inputs NAME=VALUE, and returns its log and what it cost.
-func (j *weekly) run(inputs ...string) (string, *os.ProcessState) {
+// run runs the program once on the declaration, with inputs NAME=VALUE. It must succeed.
+func (j *weekly) run(inputs ...string) *job.Result {
 	j.t.Helper()
 	j.runs++
-	output := filepath.Join(j.dir, "output")
-	if err := os.WriteFile(output, nil, 0o600); err != nil {
-		j.t.Fatal(err)
+	j.job.Set(fmt.Sprint("GITHUB_RUN_ID=", j.runs))
+	j.job.Input(inputs...)
+	r, err := j.job.Exec(j.job.Command(j.t.Context(), program), nil)
+	if err != nil || r.Status != 0 {
+		j.t.Fatalf("run %d: %v\n%s%s", j.runs, err, r.Log, r.Stderr)
 	}
-	command := exec.Command(program)
-	command.Env = append(j.emulator.Environ(), "SSL_CERT_DIR="+filepath.Join(j.dir, "none"), "GITHUB_OUTPUT="+output, "GITHUB_WORKSPACE="+j.dir,
-		"GITHUB_REPOSITORY=o/r", fmt.Sprintf("GITHUB_RUN_ID=%d", j.runs), "INPUT_FILE=passwords.yml",
-		"AZURE_TENANT_ID="+emulator.DefaultTenant, "AZURE_CLIENT_ID="+emulator.DefaultClient)
-	for _, input := range inputs {
-		name, value, _ := strings.Cut(input, "=")
-		command.Env = append(command.Env, "INPUT_"+strings.ToUpper(name)+"="+value)
-	}
-	log, err := command.CombinedOutput()
-	if err != nil {
-		j.t.Fatalf("run %d: %v\n%s", j.runs, err, log)
-	}
-	return string(log), command.ProcessState
+	return r
 }
 
 // versions returns the versions of a secret in the order in which they were made.
@@ -147,7 +137,8 @@ func (j *weekly) checkWeek(at int, start time.Time, due map[string][]int) {
 			// A version that was superseded this week is within its grace until the next run.
 			enabled := last || name != "monthly" || i == len(versions)-2 && got[len(got)-1] == at
 			if v.Enabled != enabled || v.Current != last {
-				j.t.Errorf("week %d: version %d of %d of %s is enabled %t, current %t; want %t, %t", at, i+1, len(versions), name, v.Enabled, v.Current, enabled, last)
+				j.t.Errorf("week %d: version %d of %d of %s is enabled %t, current %t; want %t, %t", at, i+1,
+					len(versions), name, v.Enabled, v.Current, enabled, last)
 			}
 		}
 	}

@@ -3,8 +3,8 @@
 //
 //   - one operation makes one version, and one value; a further version only where the service committed late, and then
 //     it is reported;
-//   - the outputs name what the vaults hold, and everything that the run made is in them, or its error says that its end
-//     is not known;
+//   - the outputs name what the vaults hold, and everything that the run made is in them, or its error says that its
+//     end is not known;
 //   - exit status 0 only if every secret is as declared;
 //   - nothing that was not there to be written is written: foreign, managed, disabled without force;
 //   - no value and no token stands anywhere but at its service;
@@ -19,12 +19,9 @@ package simulation
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,7 +29,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"keyvault-passwords/internal/action"
 	"keyvault-passwords/internal/test/emulator"
 	"keyvault-passwords/internal/test/job"
 )
@@ -66,7 +62,8 @@ func simulate(t *testing.T, seed uint64) {
 		s := &simulation{t: t, w: w}
 		defer func() {
 			if t.Failed() {
-				t.Logf("%s\nreplay: go test ./internal/test/simulation -run TestPromises -seed %d -v\n%s", w, seed, s.log.String())
+				t.Logf("%s\nreplay: go test ./internal/test/simulation -run TestPromises -seed %d -v\n%s", w, seed,
+					s.log.String())
 			}
 		}()
 		s.run()
@@ -79,6 +76,7 @@ type simulation struct {
 	w       *world
 	e       *emulator.Emulator
 	network *job.Network
+	job     *job.Job
 	log     bytes.Buffer // of all runs
 }
 
@@ -90,6 +88,14 @@ func (s *simulation) run() {
 	s.network = job.NewNetwork(s.e)
 	defer s.network.Close()
 
+	s.job = job.New(s.e, s.t.TempDir())
+	if err := s.job.Declare(s.w.declaration()); err != nil {
+		s.t.Fatal(err)
+	}
+	s.job.Input("vault=kv-one", "mode="+s.w.mode, fmt.Sprint("adopt=", s.w.adopt),
+		fmt.Sprint("recover-deleted=", s.w.recover),
+		fmt.Sprint("concurrency=", s.w.concurrency), "mask-outputs="+s.w.mask)
+
 	before := s.e.Holds()
 	faulty := s.action("1", s.w.cancelAfter)
 	s.check("faulty run", before, faulty)
@@ -99,97 +105,51 @@ func (s *simulation) run() {
 	before = s.e.Holds()
 	clean := s.action("2", 0)
 	s.check("clean run", before, clean)
-	if want := s.w.reaches(); (clean.status == 0) != want && !s.w.open() && !s.leftOver(faulty) {
-		s.t.Errorf("a run without faults ends with status %d; want success: %t", clean.status, want)
+	if want := s.w.reaches(); (clean.Status == 0) != want && !s.w.open() && !s.leftOver(faulty) {
+		s.t.Errorf("a run without faults ends with status %d; want success: %t", clean.Status, want)
 	}
 	if s.w.mode == "force" {
 		return
 	}
 	sets := s.e.Requests()["set"]
 	idle := s.action("3", 0)
-	if again := s.e.Requests()["set"] - sets; again != 0 && clean.status == 0 {
+	if again := s.e.Requests()["set"] - sets; again != 0 && clean.Status == 0 {
 		s.t.Errorf("a third run sets %d secrets; want none", again)
 	}
-	if clean.status == 0 && idle.status != 0 {
-		s.t.Errorf("a third run ends with status %d", idle.status)
+	if clean.Status == 0 && idle.Status != 0 {
+		s.t.Errorf("a third run ends with status %d", idle.Status)
 	}
 }
 
-// leftOver reports whether the faulty run may have left something that a run in the same mode does not mend: ensure does
-// not rewrite a secret whose vaults came to differ.
+// leftOver reports whether the faulty run may have left something that a run in the same mode does not mend: ensure
+// does not rewrite a secret whose vaults came to differ.
 func (s *simulation) leftOver(faulty run) bool {
-	return s.w.mode == "ensure" && faulty.status != 0 && slices.ContainsFunc(s.w.secrets, func(s secret) bool { return len(s.vaults) > 1 || s.past == deleted })
+	return s.w.mode == "ensure" && faulty.Status != 0 &&
+		slices.ContainsFunc(s.w.secrets, func(s secret) bool { return len(s.vaults) > 1 || s.past == deleted })
 }
 
 // A run is what one run left behind.
 type run struct {
+	*job.Result
 	id      string
-	status  int
-	log     string
-	files   map[string]string
-	outputs map[string]string
-	values  []string // sent during the run
 	took    time.Duration
 	stopped bool
 }
 
 func (s *simulation) action(id string, cancelAfter time.Duration) run {
-	dir := s.t.TempDir()
-	env := map[string]string{
-		"GITHUB_REPOSITORY": "o/r", "GITHUB_RUN_ID": id, "GITHUB_WORKSPACE": dir,
-		"INPUT_TENANT-ID": emulator.DefaultTenant, "INPUT_CLIENT-ID": emulator.DefaultClient, "INPUT_VAULT": "kv-one", "INPUT_FILE": "passwords.yml",
-		"INPUT_MODE": s.w.mode, "INPUT_ADOPT": fmt.Sprint(s.w.adopt), "INPUT_RECOVER-DELETED": fmt.Sprint(s.w.recover),
-		"INPUT_CONCURRENCY": fmt.Sprint(s.w.concurrency), "INPUT_MASK-OUTPUTS": s.w.mask,
-	}
-	for _, pair := range s.e.Environ() {
-		name, value, _ := strings.Cut(pair, "=")
-		env[name] = value
-	}
-	s.write(filepath.Join(dir, "passwords.yml"), s.w.declaration())
-	files := []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_STATE", "GITHUB_ENV"}
-	for _, name := range files {
-		env[name] = filepath.Join(dir, name)
-		s.write(env[name], "")
-	}
-	var log bytes.Buffer
+	s.job.Set("GITHUB_RUN_ID=" + id)
 	ctx, cancel := context.WithCancel(s.t.Context())
 	defer cancel()
 	if cancelAfter > 0 {
 		defer time.AfterFunc(cancelAfter, cancel).Stop()
 	}
-	sent, start := len(s.e.Values()), time.Now()
-	a := &action.Action{Getenv: func(name string) string { return env[name] }, Stdout: &log, Network: s.network}
-	r := run{id: id, status: a.Main(ctx), files: map[string]string{}, took: time.Since(start), stopped: ctx.Err() != nil}
-	r.log, r.values = log.String(), s.e.Values()[sent:]
-	s.log.WriteString("--- run " + id + "\n" + r.log)
-	for _, name := range files {
-		text, err := os.ReadFile(env[name])
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		r.files[name] = string(text)
+	start := time.Now()
+	result, err := s.job.Run(ctx, s.network)
+	if err != nil {
+		s.t.Errorf("run %s: %v", id, err)
 	}
-	r.outputs = parseOutputs(s.t, r.files["GITHUB_OUTPUT"])
-	return r
-}
-
-func (s *simulation) write(path, text string) {
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-var fenced = regexp.MustCompile(`(?m)^([a-z]+)<<(\S+)\n(.*)\n(\S+)$`)
-
-func parseOutputs(t *testing.T, text string) map[string]string {
-	outputs := map[string]string{}
-	for _, match := range fenced.FindAllStringSubmatch(text, -1) {
-		if match[2] != match[4] {
-			t.Errorf("the output file has a broken fence")
-		}
-		outputs[match[1]] = match[3]
-	}
-	return outputs
+	s.log.WriteString("--- run " + id + "\n" + result.Log)
+	return run{Result: result, id: id, took: time.Since(start), stopped: ctx.Err() != nil}
 }
 
 // check holds one run against the promises.
@@ -200,16 +160,16 @@ func (s *simulation) check(title string, before []emulator.Held, r run) {
 	s.checkOutputs(title, before, after, r)
 	s.checkUntouched(title, before, after)
 	s.checkStatus(title, after, r)
-	texts := maps.Clone(r.files)
-	texts["log"] = r.log
-	if found := job.FindLeaks(append(s.e.Values(), s.e.Tokens()...), texts); found != nil {
+	// there need be nothing to look for: every request may have failed
+	if found, _ := s.job.Leaks(r.Result); found != nil {
 		s.t.Errorf("%s: leaks: %v", title, found)
 	}
 	if n := s.e.Requests()["get"]; n != 0 {
 		s.t.Errorf("%s: %d values were read", title, n)
 	}
-	for line := range strings.Lines(r.log) {
-		if command := strings.Trim(line, " \n"); strings.HasPrefix(command, "::") && !allowed.MatchString(command) || strings.Contains(line, "##[") {
+	for line := range strings.Lines(r.Log) {
+		if command := strings.Trim(line, " \n"); strings.HasPrefix(command, "::") && !allowed.MatchString(command) ||
+			strings.Contains(line, "##[") {
 			s.t.Errorf("%s: the log issues a command that is not the action's: %q", title, line)
 		}
 	}
@@ -219,7 +179,8 @@ func (s *simulation) check(title string, before []emulator.Held, r run) {
 }
 
 // allowed are the commands that the action issues itself.
-var allowed = regexp.MustCompile(`^::(error|warning|notice)( [a-z]+=[^:]*)?::[A-Za-z0-9]|^::(group|endgroup|debug)::|^::add-mask::([0-9a-f]{32}|Secret-\d)$`)
+var allowed = regexp.MustCompile(
+	`^::(error|warning|notice)( [a-z]+=[^:]*)?::[A-Za-z0-9]|^::(group|endgroup|debug)::|^::add-mask::([0-9a-f]{32}|Secret-\d)$`)
 
 // made returns the versions that are in after and not in before, by vault, secret and operation.
 func made(before, after []emulator.Held) map[string][]emulator.Held {
@@ -249,7 +210,8 @@ func (s *simulation) checkOnce(title string, before, after []emulator.Held, r ru
 		if len(versions) > 1 && !s.late() {
 			s.t.Errorf("%s: %d versions of one operation: %s", title, len(versions), key)
 		}
-		if h.Tags["run"] != "o/r/"+r.id+"/1" || h.Tags["generated-by"] != "keyvault-passwords" || h.Tags["operation"] == "" {
+		if h.Tags["run"] != emulator.DefaultRepository+"/"+r.id+"/1" ||
+			h.Tags["generated-by"] != "keyvault-passwords" || h.Tags["operation"] == "" {
 			s.t.Errorf("%s: %s was made by another run: %v", title, key, h.Tags)
 		}
 	}
@@ -258,15 +220,15 @@ func (s *simulation) checkOnce(title string, before, after []emulator.Held, r ru
 			s.t.Errorf("%s: %d operations of %s; want one for all its vaults", title, len(of), name)
 		}
 	}
-	values := slices.Clone(r.values)
+	values := slices.Clone(r.Values)
 	slices.Sort(values)
 	if n := len(slices.Compact(values)); n > len(s.w.secrets) {
 		s.t.Errorf("%s: %d values were sent for %d secrets", title, n, len(s.w.secrets))
 	}
 }
 
-// late reports whether the world has a commit that comes after its answer: one that is late, or a slow one that the client
-// gave up on.
+// late reports whether the world has a commit that comes after its answer: one that is late, or a slow one that the
+// client gave up on.
 func (s *simulation) late() bool {
 	return slices.ContainsFunc(s.w.faults, func(f emulator.Fault) bool {
 		return f.Operation == "set" && (f.Kind == emulator.Late || f.Kind == emulator.Slow)
@@ -275,7 +237,7 @@ func (s *simulation) late() bool {
 
 // checkOutputs: what they name is current in its vault, and what the run made is in them.
 func (s *simulation) checkOutputs(title string, before, after []emulator.Held, r run) {
-	if r.outputs["versions"] == "" {
+	if r.Outputs.Get("versions") == "" {
 		if len(made(before, after)) > 0 {
 			s.t.Errorf("%s: something was made, and there are no outputs", title)
 		}
@@ -284,8 +246,8 @@ func (s *simulation) checkOutputs(title string, before, after []emulator.Held, r
 	var versions map[string]string
 	var names, changed []string
 	for name, into := range map[string]any{"versions": &versions, "names": &names, "changed": &changed} {
-		if err := json.Unmarshal([]byte(r.outputs[name]), into); err != nil {
-			s.t.Errorf("%s: output %s: %v", title, name, err)
+		if err := r.Outputs.Decode(name, into); err != nil {
+			s.t.Errorf("%s: %v", title, err)
 		}
 	}
 	byID := map[string]emulator.Held{}
@@ -312,15 +274,16 @@ func (s *simulation) checkOutputs(title string, before, after []emulator.Held, r
 	}
 	reported := fmt.Sprint(slices.Collect(maps.Values(versions)))
 	for key, of := range made(before, after) {
-		inOutputs := slices.ContainsFunc(of, func(h emulator.Held) bool { return strings.Contains(reported, h.Version) })
-		if !inOutputs && !strings.Contains(r.log, "the version may have been stored") {
+		inOutputs := slices.ContainsFunc(of,
+			func(h emulator.Held) bool { return strings.Contains(reported, h.Version) })
+		if !inOutputs && !strings.Contains(r.Log, "the version may have been stored") {
 			s.t.Errorf("%s: %s was made and is not in the outputs", title, key)
 		}
 	}
 }
 
-// checkUntouched: what was there is still there and enabled, unless it was ours, superseded, and declared to be disabled;
-// and nothing was added to what is not ours to write.
+// checkUntouched: what was there is still there and enabled, unless it was ours, superseded, and declared to be
+// disabled; and nothing was added to what is not ours to write.
 func (s *simulation) checkUntouched(title string, before, after []emulator.Held) {
 	now := map[string]emulator.Held{}
 	for _, h := range after {
@@ -335,7 +298,8 @@ func (s *simulation) checkUntouched(title string, before, after []emulator.Held)
 		}
 		declared := s.w.secrets[h.Name[len(h.Name)-1]-'0']
 		ownTag := h.Tags["generated-by"] == "keyvault-passwords"
-		if h.Enabled && !is.Enabled && (!declared.disables || !ownTag || s.w.mode == "ensure" || is.Current) && !duplicate(h, before) {
+		if h.Enabled && !is.Enabled && (!declared.disables || !ownTag || s.w.mode == "ensure" || is.Current) &&
+			!duplicate(h, before) {
 			s.t.Errorf("%s: a version of %s (%s, own %t) was disabled", title, h.Name, declared.past, ownTag)
 		}
 	}
@@ -345,7 +309,8 @@ func (s *simulation) checkUntouched(title string, before, after []emulator.Held)
 		case declared.past == managed, declared.past == foreign && !s.w.adopt,
 			declared.past == deleted && !s.w.recover, declared.past == disabled && s.w.mode != "force":
 			s.t.Errorf("%s: %s (%s) was written", title, h.Name, declared.past)
-		case s.w.mode == "ensure" && declared.past != absent && declared.past != deleted && !(declared.past == diverged):
+		case s.w.mode == "ensure" && declared.past != absent && declared.past != deleted &&
+			!(declared.past == diverged):
 			s.t.Errorf("%s: %s (%s) was written in mode ensure", title, h.Name, declared.past)
 		}
 	}
@@ -354,14 +319,15 @@ func (s *simulation) checkUntouched(title string, before, after []emulator.Held)
 // duplicate reports whether h shares its operation with another version of its secret: a late commit.
 func duplicate(h emulator.Held, all []emulator.Held) bool {
 	return slices.ContainsFunc(all, func(o emulator.Held) bool {
-		return o.Version != h.Version && o.Vault == h.Vault && o.Name == h.Name && o.Tags["operation"] == h.Tags["operation"]
+		return o.Version != h.Version && o.Vault == h.Vault && o.Name == h.Name &&
+			o.Tags["operation"] == h.Tags["operation"]
 	})
 }
 
 // checkStatus: success means that every secret is in each of its vaults, enabled.
 func (s *simulation) checkStatus(title string, after []emulator.Held, r run) {
-	if r.status != 0 {
-		if !strings.Contains(r.log, "::error") && !r.stopped {
+	if r.Status != 0 {
+		if !strings.Contains(r.Log, "::error") && !r.stopped {
 			s.t.Errorf("%s: it failed without an error", title)
 		}
 		return
@@ -369,7 +335,8 @@ func (s *simulation) checkStatus(title string, after []emulator.Held, r run) {
 	for _, declared := range s.w.secrets {
 		for _, vault := range declared.vaults {
 			there := slices.ContainsFunc(after, func(h emulator.Held) bool {
-				return h.Vault == vault+".vault.azure.net" && h.Name == declared.name && h.Current && h.Enabled && !h.Deleted
+				return h.Vault == vault+".vault.azure.net" && h.Name == declared.name && h.Current && h.Enabled &&
+					!h.Deleted
 			})
 			if !there {
 				s.t.Errorf("%s: success, and %s is not in %s", title, declared.name, vault)

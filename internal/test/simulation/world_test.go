@@ -58,9 +58,14 @@ const day = 24 * time.Hour
 func newWorld(seed uint64) *world {
 	r := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
 	w := &world{
-		seed: seed,
-		mode: pick(r, "ensure", "rotate", "rotate", "force"), adopt: r.IntN(4) == 0, recover: r.IntN(2) == 0,
-		mayUpdate: r.IntN(2) == 0, mayRecover: r.IntN(3) > 0, concurrency: 1 + r.IntN(8), mask: pick(r, "all", "versions", "none"),
+		seed:        seed,
+		mode:        pick(r, "ensure", "rotate", "rotate", "force"),
+		adopt:       r.IntN(4) == 0,
+		recover:     r.IntN(2) == 0,
+		mayUpdate:   r.IntN(2) == 0,
+		mayRecover:  r.IntN(3) > 0,
+		concurrency: 1 + r.IntN(8),
+		mask:        pick(r, "all", "versions", "none"),
 	}
 	vaults := []string{"kv-one", "kv-two", "kv-three"}[:1+r.IntN(3)]
 	for i := range 1 + r.IntN(7) {
@@ -206,7 +211,12 @@ func (w *world) emulator() (*emulator.Emulator, error) {
 func (s secret) plant(e *emulator.Emulator, vault string, i int) error {
 	now := e.Now()
 	own := func(operation string) map[string]string {
-		return map[string]string{"generated-by": "keyvault-passwords", "policy": "planted@000000000000", "operation": s.name + operation, "run": "past"}
+		return map[string]string{
+			"generated-by": "keyvault-passwords",
+			"policy":       "planted@000000000000",
+			"operation":    s.name + operation,
+			"run":          "past",
+		}
 	}
 	put := func(age time.Duration, p emulator.Plant) error {
 		p.Created = now.Add(-age)
@@ -250,10 +260,11 @@ func (s secret) plant(e *emulator.Emulator, vault string, i int) error {
 	}
 }
 
-// open reports whether the end of a run without faults depends on what the faulty one before it got done: a version that
-// may not be disabled is a failure in mode force only while the version that superseded it is old.
+// open reports whether the end of a run without faults depends on what the faulty one before it got done: a version
+// that may not be disabled is a failure in mode force only while the version that superseded it is old.
 func (w *world) open() bool {
-	return w.mode == "force" && !w.mayUpdate && slices.ContainsFunc(w.secrets, func(s secret) bool { return s.past == several && s.disables })
+	return w.mode == "force" && !w.mayUpdate &&
+		slices.ContainsFunc(w.secrets, func(s secret) bool { return s.past == several && s.disables })
 }
 
 // reaches reports whether a run without faults ends with exit status 0, by the promises of the design.
@@ -283,13 +294,15 @@ func (w *world) settles(s secret) bool {
 // String is for failures: what the world is, without a value.
 func (w *world) String() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "seed %d: mode %s, adopt %t, recover %t, may update %t, may recover %t, concurrency %d, cancelled after %s\n",
+	fmt.Fprintf(&text,
+		"seed %d: mode %s, adopt %t, recover %t, may update %t, may recover %t, concurrency %d, cancelled after %s\n",
 		w.seed, w.mode, w.adopt, w.recover, w.mayUpdate, w.mayRecover, w.concurrency, w.cancelAfter)
 	for _, s := range w.secrets {
 		fmt.Fprintf(&text, "  %s (%s): %s\n", s.name, s.past, s.yaml)
 	}
 	for _, f := range w.faults {
-		fmt.Fprintf(&text, "  fault at %s %d (%d times): %s %d %s phase %d delay %s\n", f.Operation, f.Nth, f.Times, f.Kind, f.Status, http.StatusText(f.Status), f.Phase, f.Delay)
+		fmt.Fprintf(&text, "  fault at %s %d (%d times): %s %d %s phase %d delay %s\n", f.Operation, f.Nth, f.Times,
+			f.Kind, f.Status, http.StatusText(f.Status), f.Phase, f.Delay)
 	}
 	return text.String()
 }

@@ -18,7 +18,7 @@ func (r *Reader) PlacesIn(n *Node, offsets []int) []Place {
 	for rest := v.Value; len(places) < len(offsets); {
 		char, size := utf8.DecodeRuneInString(rest)
 		w.align(char)
-		found := size == 0 || strings.ContainsRune(" \n", char) || w.shows(char)
+		found := size == 0 || w.shows(char) || strings.ContainsRune(" \n", char) && w.isBlank()
 		switch {
 		case found && len(v.Value)-len(rest) >= offsets[len(places)]:
 			places = append(places, w.at)
@@ -89,6 +89,9 @@ func (w *walk) blank() string {
 	}
 	return white + "\t"
 }
+
+// isBlank reports whether the source continues with white space.
+func (w *walk) isBlank() bool { return w.source != "" && strings.IndexByte(w.blank(), w.source[0]) >= 0 }
 
 // step passes the first character of the source.
 func (w *walk) step() {

@@ -2,8 +2,8 @@ package emulator
 
 import "net/http"
 
-// Key Vault's wire format: https://learn.microsoft.com/rest/api/keyvault/secrets. Members stand in the order in which the
-// service sends them; what a secret has not is left out, except the list's nextLink, which is null.
+// Key Vault's wire format: https://learn.microsoft.com/rest/api/keyvault/secrets. Members stand in the order in which
+// the service sends them; what a secret has not is left out, except the list's nextLink, which is null.
 
 // setRequest is the body of a set; its pointers tell what was not sent.
 type setRequest struct {
@@ -92,7 +92,8 @@ func notFound(message string) *refusal {
 }
 
 func secretNotFound(id string) *refusal {
-	return notFound("A secret with (name/id) " + id + " was not found in this key vault. If you recently deleted this secret " +
+	return notFound("A secret with (name/id) " + id +
+		" was not found in this key vault. If you recently deleted this secret " +
 		"you may be able to recover it using the correct recovery command. For help resolving this issue, please see " +
 		"https://go.microsoft.com/fwlink/?linkid=2125182")
 }

@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"cmp"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -20,20 +19,24 @@ func (v *vault) set(c *call) (any, *refusal) {
 		return nil, refused
 	}
 	if s := v.live(c.name, c.now); s != nil && s.newest.managed {
-		return nil, &refusal{status: http.StatusForbidden, code: "Forbidden", message: "Operation set is not allowed on a managed secret."}
+		return nil, &refusal{
+			status:  http.StatusForbidden,
+			code:    "Forbidden",
+			message: "Operation set is not allowed on a managed secret.",
+		}
 	}
 	ver, refused := v.newVersion(c.parsed, c.now.Add(c.late))
 	if refused != nil {
 		return nil, refused
 	}
 	if c.late > 0 {
-		v.pending = append(v.pending, lateCommit{c.now.Add(c.late), c.name, ver})
+		v.pending = append(v.pending, lateCommit{due: c.now.Add(c.late), name: c.name, version: ver})
 		return nil, nil
 	}
 	if c.unseen > 0 {
 		ver.seen = c.now.Add(c.unseen)
 	}
-	return v.bundle(v.commit(c.name, ver), ver, true).withValue(ver.value), nil
+	return v.bundle(v.commit(c.name, ver), ver).withValue(ver.value), nil
 }
 
 // get reads a value: of a version, or of the current one. Neither nbf nor exp keeps it back, only enabled does.
@@ -45,7 +48,7 @@ func (v *vault) get(c *call) (any, *refusal) {
 	if !ver.enabled {
 		return nil, forbidden("SecretDisabled", "Operation get is not allowed on a disabled secret.")
 	}
-	return v.bundle(s, ver, true).withValue(ver.value), nil
+	return v.bundle(s, ver).withValue(ver.value), nil
 }
 
 // pick finds the version that a path names, or the current one.
@@ -88,7 +91,7 @@ func (v *vault) update(c *call) (any, *refusal) {
 		return nil, refused
 	}
 	*ver = changed
-	return v.bundle(s, ver, true), nil
+	return v.bundle(s, ver), nil
 }
 
 // remove is a soft deletion: the name is held at once, the deletion is seen a while later.
@@ -101,7 +104,7 @@ func (v *vault) remove(c *call) (any, *refusal) {
 		return nil, secretNotFound(c.name)
 	}
 	v.markDeleted(s, c.now, c.settleTime())
-	return v.deletedBundle(s, true), nil
+	return v.deletedBundle(s), nil
 }
 
 func (v *vault) markDeleted(s *secret, now time.Time, seenAfter time.Duration) {
@@ -112,14 +115,6 @@ func (v *vault) markDeleted(s *secret, now time.Time, seenAfter time.Duration) {
 
 func (c *call) settleTime() time.Duration { return cmp.Or(c.unseen, c.e.options.Settle) }
 
-func (v *vault) getDeleted(c *call) (any, *refusal) {
-	s := v.deletedSecret(c.name, c.now)
-	if s == nil {
-		return nil, deletedSecretNotFound(c.name)
-	}
-	return v.deletedBundle(s, true), nil
-}
-
 // recover brings all versions back, a while later.
 func (v *vault) recover(c *call) (any, *refusal) {
 	s := v.deletedSecret(c.name, c.now)
@@ -128,59 +123,5 @@ func (v *vault) recover(c *call) (any, *refusal) {
 	}
 	s.deleted = time.Time{}
 	s.recoverySeen = c.now.Add(c.settleTime())
-	return v.bundle(s, s.newest, true), nil
-}
-
-func (v *vault) purge(c *call) (any, *refusal) {
-	s := v.deletedSecret(c.name, c.now)
-	switch {
-	case s == nil:
-		return nil, deletedSecretNotFound(c.name)
-	case v.options.PurgeProtection:
-		return nil, &refusal{status: http.StatusForbidden, code: "Forbidden",
-			message: "Operation \"purge\" is not allowed because purge protection is enabled for this vault. Key Vault service will " +
-				"automatically purge it after the retention period has passed.\r\nVault: " + v.options.Name + ";location=" + v.options.Region}
-	}
-	delete(v.secrets, strings.ToLower(c.name))
-	return nil, nil
-}
-
-// backup answers with a blob that stands for all versions; this vault alone can restore it.
-func (v *vault) backup(c *call) (any, *refusal) {
-	s := v.live(c.name, c.now)
-	if s == nil {
-		return nil, secretNotFound(c.name)
-	}
-	blob := base64.RawURLEncoding.EncodeToString([]byte("backup " + v.e.ids.guid() + strings.Repeat(v.e.ids.version(), 8)))
-	v.backups[blob] = s.clone()
-	return map[string]string{"value": blob}, nil
-}
-
-// clone copies a secret as a live one.
-func (s *secret) clone() *secret {
-	copied := &secret{name: s.name}
-	for _, ver := range s.committed {
-		twin := *ver
-		copied.committed = append(copied.committed, &twin)
-		if ver == s.newest {
-			copied.newest = &twin
-		}
-	}
-	return copied
-}
-
-func (v *vault) restore(c *call) (any, *refusal) {
-	var in struct{ Value string }
-	if json.Unmarshal(c.body, &in) != nil || v.backups[in.Value] == nil {
-		return nil, badParameter("Backup blob contains invalid or corrupt version.")
-	}
-	kept := v.backups[in.Value].clone()
-	if refused := v.nameFree(kept.name, c.now); refused != nil {
-		return nil, refused
-	}
-	if v.live(kept.name, c.now) != nil {
-		return nil, conflict("", "Secret "+kept.name+" already exists.")
-	}
-	v.secrets[strings.ToLower(kept.name)] = kept
-	return v.bundle(kept, kept.newest, true), nil
+	return v.bundle(s, s.newest), nil
 }

@@ -17,7 +17,7 @@ type Plant struct {
 	Expires     time.Time
 	NotBefore   time.Time
 	Disabled    bool
-	Managed     bool // the shadow of a certificate
+	Managed     bool // the secret is managed by a Key Vault certificate
 	ContentType string
 	Tags        map[string]string
 }
@@ -34,8 +34,15 @@ func (e *Emulator) Put(vault, name string, p Plant) (string, error) {
 		p.Created = e.Now()
 	}
 	ver := &version{
-		id: e.ids.version(), created: p.Created.Unix(), updated: p.Created.Unix(), expires: unix(p.Expires), notBefore: unix(p.NotBefore),
-		enabled: !p.Disabled, managed: p.Managed, tags: maps.Clone(p.Tags), value: p.Value,
+		id:        e.ids.version(),
+		created:   p.Created.Unix(),
+		updated:   p.Created.Unix(),
+		expires:   unix(p.Expires),
+		notBefore: unix(p.NotBefore),
+		enabled:   !p.Disabled,
+		managed:   p.Managed,
+		tags:      maps.Clone(p.Tags),
+		value:     p.Value,
 	}
 	if p.ContentType != "" {
 		ver.contentType = &p.ContentType
@@ -112,7 +119,8 @@ func (e *Emulator) Holds() []Held {
 		held = append(held, v.holds(e.Now())...)
 	}
 	slices.SortFunc(held, func(a, b Held) int {
-		return cmp.Or(cmp.Compare(a.Vault, b.Vault), cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.Commit, b.Commit))
+		return cmp.Or(cmp.Compare(a.Vault, b.Vault), cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)),
+			cmp.Compare(a.Commit, b.Commit))
 	})
 	return held
 }
@@ -125,10 +133,20 @@ func (v *vault) holds(now time.Time) []Held {
 	for _, s := range v.secrets {
 		for _, ver := range s.committed {
 			held = append(held, Held{
-				Vault: v.host(), Name: s.name, Version: ver.id, Created: time.Unix(ver.created, 0), Updated: time.Unix(ver.updated, 0),
-				Expires: timeOf(ver.expires), NotBefore: timeOf(ver.notBefore), Enabled: ver.enabled, Managed: ver.managed,
-				Current: ver == s.newest, Deleted: !s.deleted.IsZero(), ContentType: *cmp.Or(ver.contentType, new(string)),
-				Tags: maps.Clone(ver.tags), Commit: ver.sequence,
+				Vault:       v.host(),
+				Name:        s.name,
+				Version:     ver.id,
+				Created:     time.Unix(ver.created, 0),
+				Updated:     time.Unix(ver.updated, 0),
+				Expires:     timeOf(ver.expires),
+				NotBefore:   timeOf(ver.notBefore),
+				Enabled:     ver.enabled,
+				Managed:     ver.managed,
+				Current:     ver == s.newest,
+				Deleted:     !s.deleted.IsZero(),
+				ContentType: *cmp.Or(ver.contentType, new(string)),
+				Tags:        maps.Clone(ver.tags),
+				Commit:      ver.sequence,
 			})
 		}
 	}
@@ -140,19 +158,4 @@ func timeOf(seconds *int64) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(*seconds, 0)
-}
-
-// Pending counts the sets that were answered but not yet committed: each is once its time has come.
-func (e *Emulator) Pending() int {
-	e.mu.Lock()
-	vaults := slices.Collect(maps.Values(e.vaults))
-	e.mu.Unlock()
-	n := 0
-	for _, v := range vaults {
-		v.mu.Lock()
-		v.settle(e.Now())
-		n += len(v.pending)
-		v.mu.Unlock()
-	}
-	return n
 }

@@ -16,9 +16,6 @@ const (
 	GetSecret    = "getSecret/action"    // a value
 	Recover      = "recover/action"
 	Delete       = "delete"
-	Purge        = "purge/action"
-	Backup       = "backup/action"
-	Restore      = "restore/action"
 )
 
 // actions is what a principal may do in a vault.
@@ -39,22 +36,19 @@ var requirement = map[string]struct{ action, permission string }{
 	"versions":     {ReadMetadata, "list"},
 	"list":         {ReadMetadata, "list"},
 	"list-deleted": {ReadMetadata, "list"},
-	"get-deleted":  {GetSecret, "get"},
 	"update":       {Update, "set"},
 	"delete":       {Delete, "delete"},
 	"recover":      {Recover, "recover"},
-	"purge":        {Purge, "purge"},
-	"backup":       {Backup, "backup"},
-	"restore":      {Restore, "restore"},
 }
 
 // Grant lets an application do more in a vault. Client "" is the Emulator's own, vault "" is all, also those to come.
 func (e *Emulator) Grant(client, vault string, list ...string) { e.access(client, vault, true, list) }
 
-// Revoke takes from an application what it may do in a vault, with the same meaning of "" as Grant; no list is everything.
+// Revoke takes from an application what it may do in a vault, with the same meaning of "" as Grant; no list is
+// everything.
 func (e *Emulator) Revoke(client, vault string, list ...string) {
 	if len(list) == 0 {
-		list = []string{SetSecret, ReadMetadata, Update, GetSecret, Recover, Delete, Purge, Backup, Restore}
+		list = []string{SetSecret, ReadMetadata, Update, GetSecret, Recover, Delete}
 	}
 	e.access(client, vault, false, list)
 }
@@ -85,30 +79,36 @@ func (a actions) with(list []string, allowed bool) actions {
 	return a
 }
 
-// authorize refuses a caller whom network or permissions keep from an operation; the caller of it holds the vault's lock.
+// authorize refuses a caller whom network or permissions keep from an operation; the caller of it holds the vault's
+// lock.
 func (c *call) authorize(t accessToken) *refusal {
 	v := c.vault
 	caller := fmt.Sprintf("appid=%s;oid=%s;iss=%s", t.client, objectID(t.client), t.issuer)
 	place := v.options.Name + ";location=" + v.options.Region
 	switch {
 	case v.options.PublicAccessDisabled:
-		return forbidden("ForbiddenByConnection", "Public network access is disabled and request is not from a trusted service "+
-			"nor via an approved private link.\r\nCaller: "+caller+"\r\nVault: "+place)
+		return forbidden("ForbiddenByConnection",
+			"Public network access is disabled and request is not from a trusted service "+
+				"nor via an approved private link.\r\nCaller: "+caller+"\r\nVault: "+place)
 	case v.options.Firewall:
-		return forbidden("ForbiddenByFirewall", "Client address is not authorized and caller is not a trusted service.\r\n"+
-			"Client address: "+clientAddress+"\r\nCaller: "+caller+"\r\nVault: "+place)
+		return forbidden("ForbiddenByFirewall",
+			"Client address is not authorized and caller is not a trusted service.\r\n"+
+				"Client address: "+clientAddress+"\r\nCaller: "+caller+"\r\nVault: "+place)
 	}
 	need, known := requirement[c.operation]
 	if !known || v.access[t.client][need.action] {
 		return nil
 	}
 	if v.options.AccessPolicy {
-		return forbidden("AccessDenied", fmt.Sprintf("The user, group or application '%s' does not have secrets %s permission "+
-			"on key vault '%s'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287",
-			caller, need.permission, place))
+		return forbidden("AccessDenied",
+			fmt.Sprintf("The user, group or application '%s' does not have secrets %s permission "+
+				"on key vault '%s'. For help resolving this issue, please see "+
+				"https://go.microsoft.com/fwlink/?linkid=2125287",
+				caller, need.permission, place))
 	}
 	return forbidden("ForbiddenByRbac", "Caller is not authorized to perform action on resource.\r\n"+
-		"If role assignments, deny assignments or role definitions were changed recently, please observe propagation time.\r\n"+
+		"If role assignments, deny assignments or role definitions were changed recently, please observe propagation "+
+		"time.\r\n"+
 		"Caller: "+caller+"\r\nAction: 'Microsoft.KeyVault/vaults/secrets/"+need.action+"'\r\n"+
 		"Resource: '"+v.resource(c.name)+"'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\n"+
 		"DecisionReason: 'DeniedWithNoValidRBAC' \r\nVault: "+place+"\r\n")

@@ -1,0 +1,140 @@
+package action
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"keyvault-passwords/internal/provision"
+	"keyvault-passwords/internal/report"
+	"keyvault-passwords/internal/runner"
+)
+
+// provision is the modes ensure, rotate and force: plan, show the plan, apply it unless the run is dry, report.
+func (r *run) provision(ctx context.Context) error {
+	outputs, err := r.runner.OpenOutputs()
+	if err != nil {
+		return err
+	}
+	clients, err := r.clients()
+	if err != nil {
+		return errors.Join(err, outputs.Close())
+	}
+	plan, err := provision.MakePlan(ctx, r.secrets, clients.vaults, r.options())
+	if err != nil {
+		return errors.Join(err, outputs.Close())
+	}
+	r.showPlan(plan)
+	r.note(clients.timing(time.Since(r.start)))
+	ledger := newLedger(plan, outputs)
+	var results []provision.Result
+	if !r.dryRun {
+		results = r.apply(ctx, plan, clients.vaults, ledger)
+	}
+	return r.finish(ctx, plan, results, ledger)
+}
+
+func (r *run) options() provision.Options {
+	return provision.Options{
+		Mode: r.mode, Adopt: r.adopt, RecoverDeleted: r.recover, Concurrency: r.concurrency, Run: r.runner.Run(),
+	}
+}
+
+// showPlan prints the plan before anything is written.
+func (r *run) showPlan(plan *provision.Plan) {
+	r.runner.Group("Plan: " + report.Totals(plan, nil))
+	var text strings.Builder
+	report.Plan(&text, plan)
+	r.runner.PrintLines(text.String())
+	r.runner.EndGroup()
+	var warnings []runner.Annotation
+	for _, step := range plan.Steps {
+		for _, warning := range step.Warnings {
+			a := r.at(step.Place, step.Name+" in "+step.Vault+": "+warning)
+			a.Level = runner.LevelWarning
+			warnings = append(warnings, a)
+		}
+	}
+	r.annotate(warnings)
+}
+
+// progressEvery is how often a long run says how far it is.
+const progressEvery = 5 * time.Second
+
+// apply carries the plan out, a line for each step that changed something or failed.
+func (r *run) apply(ctx context.Context, plan *provision.Plan, vaults map[string]provision.Vault,
+	l *ledger) []provision.Result {
+	lines := report.NewLines(plan)
+	start := time.Now()
+	progress, next, done := report.Progress{Total: len(plan.Steps)}, start.Add(progressEvery), 0
+	ended := func(result provision.Result) {
+		done++
+		l.record(result)
+		r.runner.PrintLines(lines.Result(result))
+		if now := time.Now(); now.After(next) && done < progress.Total {
+			r.runner.Print(progress.Line(done, now.Sub(start)))
+			next = now.Add(progressEvery)
+		}
+	}
+	return plan.Apply(ctx, vaults, r.options(), provision.Observer{Stored: l.record, Ended: ended})
+}
+
+// finish reports: log, outputs, summary, and masks last, so that the log above stays readable.
+func (r *run) finish(ctx context.Context, plan *provision.Plan, results []provision.Result, l *ledger) error {
+	problems := report.Problems(plan, results)
+	var errs []runner.Annotation
+	for _, p := range problems {
+		errs = append(errs, r.at(p.Place(), p.Text()))
+	}
+	r.annotate(errs)
+	if cause := context.Cause(ctx); cause != nil {
+		r.runner.Print(stopped(cause))
+	}
+	r.runner.Print(report.Totals(plan, results) + fmt.Sprintf(" (%.2f s)", time.Since(r.start).Seconds()))
+	failed := r.deliver(plan, results, l)
+	if r.masking != maskNone {
+		r.mask(l.masks(plan, r.masking))
+	}
+	if len(problems) > 0 || failed || context.Cause(ctx) != nil {
+		return errReported
+	}
+	return nil
+}
+
+func stopped(cause error) string {
+	if errors.Is(cause, errTimeout) {
+		return "The run's timeout is over, and no further secret was started. " +
+			"Run the job again to go on; set the input timeout if it needs longer."
+	}
+	return "The run was stopped, and no further secret was started. Run the job again to go on."
+}
+
+// deliver writes outputs and summary. Where outputs cannot be written, the log gets them: no version ID is lost.
+func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledger) (failed bool) {
+	if err := l.close(); err != nil {
+		r.runner.Annotate(runner.Annotation{Level: runner.LevelError, Text: err.Error() +
+			"; the log has what it should hold"})
+		r.runner.Print("These outputs could not be written:")
+		for _, line := range l.lines() {
+			r.runner.Print(line)
+		}
+		failed = true
+	}
+	summary := report.Summary(report.Run{
+		Mode: r.mode, Plan: plan, Results: results, Now: time.Now(), Elapsed: time.Since(r.start), Notes: r.notes,
+	})
+	if err := r.runner.Summarize(summary); err != nil {
+		r.runner.Annotate(runner.Annotation{Level: runner.LevelWarning, Text: err.Error()})
+	}
+	return failed
+}
+
+func (r *run) mask(texts []string) {
+	if short := r.runner.Mask(texts...); short > 0 {
+		r.runner.Annotate(runner.Annotation{Level: runner.LevelNotice, Text: fmt.Sprintf(
+			"names of three characters or fewer are not masked, since that would make the log unreadable: %d "+
+				"here", short)})
+	}
+}

@@ -1,0 +1,53 @@
+package lifecycle
+
+import (
+	"fmt"
+	"time"
+)
+
+// A unit is what a duration is counted in.
+type unit struct {
+	name string
+	size time.Duration
+}
+
+var (
+	days    = unit{"d", 24 * time.Hour}
+	hours   = unit{"h", time.Hour}
+	minutes = unit{"m", time.Minute}
+	seconds = unit{"s", time.Second}
+)
+
+// unitOf returns the unit in which a duration is read: the largest of which it is a whole number, and days from two on.
+func unitOf(d time.Duration) unit {
+	switch {
+	case d >= 2*days.size && d%days.size == 0:
+		return days
+	case d%hours.size == 0:
+		return hours
+	case d%minutes.size == 0:
+		return minutes
+	}
+	return seconds
+}
+
+// count returns how many whole units d has: "61d". What is less than one is counted in a smaller unit.
+func (u unit) count(d time.Duration) string {
+	if d > 0 && d < u.size && u != seconds {
+		return Age(d)
+	}
+	return fmt.Sprintf("%d%s", d/u.size, u.name)
+}
+
+// Age returns a duration as people say it, in whole units: "61d", "36h", "5m". A negative one is "0s".
+func Age(d time.Duration) string {
+	switch {
+	case d >= 2*days.size:
+		return days.count(d)
+	case d >= 2*hours.size:
+		return hours.count(d)
+	case d >= 2*minutes.size:
+		return minutes.count(d)
+	}
+	return seconds.count(max(d, 0))
+}
