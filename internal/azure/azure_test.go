@@ -80,7 +80,8 @@ func TestVaultNames(t *testing.T) {
 	pattern := regexp.MustCompile("^" + azure.VaultNamePattern + "$")
 	var try func(name string, more int)
 	try = func(name string, more int) {
-		if _, err := azure.ParseVault(name); (err == nil) != (pattern.MatchString(name) && len(name) <= azure.MaxVaultName) {
+		want := pattern.MatchString(name) && len(name) <= azure.MaxVaultName
+		if _, err := azure.ParseVault(name); (err == nil) != want {
 			t.Errorf("ParseVault(%q): %v", name, err)
 		}
 		for _, c := range "aZ5-_" {
