@@ -46,7 +46,8 @@ func TestRun(t *testing.T) {
 func TestTextCannotIssueCommands(t *testing.T) {
 	for _, text := range []string{
 		"::error::x", "  ::add-mask::x", "\t::error::x", "a\n::set-output name=x::y", "a\r\n::error::x",
-		"a\r::error::x", "x ##[add-mask]y", "##[error]x", "x\x00##[error]y", "\u2028::error::x", "\x1b[31mred", "::::error::x",
+		"a\r::error::x", "x ##[add-mask]y", "##[error]x", "x\x00##[error]y",
+		"\u2028::error::x", "\x1b[31mred", "::::error::x",
 		"\u00a0::error::x", "\u200b::error::x", "#\u00ad#[error]x",
 	} {
 		r, log := job(nil, nil)
