@@ -6,25 +6,28 @@ import (
 	"testing"
 
 	"keyvault-passwords/internal/azure"
+	"keyvault-passwords/internal/refusal"
 )
 
 func TestParse(t *testing.T) {
 	for text, domain := range map[string]string{
-		"AzureCloud": "vault.azure.net", "azureusgovernment": "vault.usgovcloudapi.net",
-		"AZURECHINACLOUD": "vault.azure.cn",
+		"AzureCloud":        "vault.azure.net",
+		"azureusgovernment": "vault.usgovcloudapi.net",
+		"AZURECHINACLOUD":   "vault.azure.cn",
 	} {
 		c, err := azure.Parse(text)
 		if err != nil || c.VaultDomain != domain {
 			t.Errorf("Parse(%q) = %q, %v; want %q", text, c.VaultDomain, err, domain)
 		}
-		authority := strings.HasPrefix(c.Authority, "https://login.") && strings.HasSuffix(c.Authority, "/")
-		if !authority || !strings.HasPrefix(c.Audience, "api://AzureADTokenExchange") {
+		if !strings.HasPrefix(c.Authority, "https://login.") || !strings.HasSuffix(c.Authority, "/") ||
+			!strings.HasPrefix(c.Audience, "api://AzureADTokenExchange") {
 			t.Errorf("Parse(%q) has authority %q and audience %q", text, c.Authority, c.Audience)
 		}
 	}
-	const want = "expected one of AzureCloud, AzureUSGovernment, AzureChinaCloud"
-	if _, err := azure.Parse("AzureGermanCloud"); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("Parse of an unknown cloud: %v", err)
+	_, err := azure.Parse("AzureGermanCloud")
+	const expected = "expected one of AzureCloud, AzureUSGovernment, AzureChinaCloud"
+	if refusal.Of(err).Remedy != expected {
+		t.Errorf("Parse of an unknown cloud: %v; want %q as the remedy", err, expected)
 	}
 }
 
@@ -56,15 +59,51 @@ func TestParseVaultRefuses(t *testing.T) {
 		"", "ab", "1kv", "kv-", "kv--app", "kv_app", "kv.app", "a234567890123456789012345", "kv app", "kv/x", "kv:443",
 		"http://kv-app.vault.azure.net", "https://kv-app.vault.azure.net:8443", "https://user@kv-app.vault.azure.net",
 		"https://kv-app.vault.azure.net/secrets", "https://kv-app.vault.azure.net/?x=y",
-		"https://kv-app.vault.azure.net/#x",
-		"https://kv-app.vault.azure.net.example.com", "https://vault.azure.net", "https://.vault.azure.net",
-		"https://a.b.vault.azure.net",
-		"https://kv-app.example.com", "https://evil.com/kv-app.vault.azure.net", "https://kv-app%2evault.azure.net",
-		"https://kv--app.vault.azure.net",
+		"https://kv-app.vault.azure.net/#x", "https://kv-app.vault.azure.net.example.com",
+		"https://vault.azure.net", "https://.vault.azure.net", "https://a.b.vault.azure.net",
+		"https://kv-app.example.com", "https://evil.com/kv-app.vault.azure.net",
+		"https://kv-app%2evault.azure.net", "https://kv--app.vault.azure.net",
 		"https://127.0.0.1", "ftp://kv-app.vault.azure.net", "://", "https://%zz",
 	} {
-		if v, err := azure.ParseVault(text); err == nil {
+		v, err := azure.ParseVault(text)
+		if err == nil {
 			t.Errorf("ParseVault(%q) accepts %q", text, v.Name)
+		}
+		if !strings.HasPrefix(refusal.Of(err).Remedy, "expected ") {
+			t.Errorf("ParseVault(%q): %v; want a remedy that says what is expected", text, err)
+		}
+	}
+}
+
+// The names that are accepted are those of Azure's rule, written as a pattern: all short ones, and some at the limit.
+func TestVaultNames(t *testing.T) {
+	pattern := regexp.MustCompile("^" + azure.VaultNamePattern + "$")
+	var try func(name string, more int)
+	try = func(name string, more int) {
+		want := pattern.MatchString(name) && len(name) <= azure.MaxVaultName
+		if _, err := azure.ParseVault(name); (err == nil) != want {
+			t.Errorf("ParseVault(%q): %v", name, err)
+		}
+		for _, c := range "aZ5-_" {
+			if more > 0 {
+				try(name+string(c), more-1)
+			}
+		}
+	}
+	try("", 5)
+	try(strings.Repeat("a-", 11), 3)
+}
+
+// The IDs that are accepted are those of the pattern: one, and all that differ from it in one place.
+func TestIsID(t *testing.T) {
+	const id = "3f2c8F5e-6a4d-4b1e-9c0a-7d5e2b8f1a60"
+	pattern := regexp.MustCompile(azure.IDPattern)
+	for i := range id {
+		for _, c := range []string{id[i : i+1], "", "0", "f", "F", "g", "G", "-", "_", ":", "00"} {
+			text := id[:i] + c + id[i+1:]
+			if azure.IsID(text) != pattern.MatchString(text) {
+				t.Errorf("IsID(%q) = %t", text, azure.IsID(text))
+			}
 		}
 	}
 }
@@ -95,39 +134,6 @@ func TestVaultURLPattern(t *testing.T) {
 		}
 		if _, err := azure.ParseVault(text); (err == nil) != want {
 			t.Errorf("ParseVault(%q): %v", text, err)
-		}
-	}
-}
-
-// The names that are accepted are those of the pattern: all short ones, and some at the limit.
-func TestVaultNames(t *testing.T) {
-	pattern := regexp.MustCompile("^" + azure.VaultNamePattern + "$")
-	var try func(name string, more int)
-	try = func(name string, more int) {
-		want := pattern.MatchString(name) && len(name) <= azure.MaxVaultName
-		if _, err := azure.ParseVault(name); (err == nil) != want {
-			t.Errorf("ParseVault(%q): %v", name, err)
-		}
-		for _, c := range "aZ5-_" {
-			if more > 0 {
-				try(name+string(c), more-1)
-			}
-		}
-	}
-	try("", 5)
-	try(strings.Repeat("a-", 11), 3)
-}
-
-// The IDs that are accepted are those of the pattern: one, and all that differ from it in one place.
-func TestIsID(t *testing.T) {
-	const id = "3f2c8F5e-6a4d-4b1e-9c0a-7d5e2b8f1a60"
-	pattern := regexp.MustCompile(azure.IDPattern)
-	for i := range id {
-		for _, c := range []string{id[i : i+1], "", "0", "f", "F", "g", "G", "-", "_", ":", "00"} {
-			text := id[:i] + c + id[i+1:]
-			if azure.IsID(text) != pattern.MatchString(text) {
-				t.Errorf("IsID(%q) = %t", text, azure.IsID(text))
-			}
 		}
 	}
 }

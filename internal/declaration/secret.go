@@ -3,10 +3,8 @@ package declaration
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -54,7 +52,11 @@ type supersededSpec struct{ disableAfter located[time.Duration] }
 // https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#objects-identifiers-and-versioning
 const keyVaultNamePattern = `^[0-9a-zA-Z-]{1,127}$`
 
-var secretName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(keyVaultNamePattern) })
+// isSecretName is keyVaultNamePattern, whose 127 repetitions would take longer to compile than all other reading.
+func isSecretName(name string) bool {
+	const allowed = "0123456789-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return name != "" && len(name) <= 127 && strings.Trim(name, allowed) == ""
+}
 
 const secretRemedy = "expected a policy's name, or a mapping such as {policy: azure-sql, expires: 90d}"
 
@@ -68,7 +70,7 @@ func (r *reader) readSecrets(n *strict.Node, what string) []*secretSpec {
 	first := map[string]Place{} // of each name, in lower case
 	for _, entry := range entries {
 		name, place := entry.Name(), r.Place(entry.Key)
-		if !secretName().MatchString(name) {
+		if !isSecretName(name) {
 			r.Refuse(place, fmt.Sprintf("%q is not a secret name", strict.Clip(name)),
 				"expected 1 to 127 letters, digits and hyphens")
 		}

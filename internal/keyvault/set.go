@@ -156,7 +156,9 @@ func (o *setOperation) searchOnce(ctx context.Context) ([]lifecycle.Version, err
 	if err != nil {
 		return nil, err
 	}
-	versions = slices.DeleteFunc(versions, func(v lifecycle.Version) bool { return v.Tags[lifecycle.TagOperation] != o.id() })
+	versions = slices.DeleteFunc(versions, func(v lifecycle.Version) bool {
+		return v.Tags[lifecycle.TagOperation] != o.id()
+	})
 	slices.SortStableFunc(versions, func(a, b lifecycle.Version) int { return b.Created.Compare(a.Created) })
 	return versions, nil
 }
@@ -221,7 +223,8 @@ func waitedInVain(err error) bool {
 
 func (o *setOperation) ambiguous(e *Error, searchErr error) error {
 	e.Kind = refusal.Ambiguous
-	e.Cause += "; the version may have been stored, but none tagged " + lifecycle.TagOperation + "=" + o.id() + " is listed"
+	tag := lifecycle.TagOperation + "=" + o.id()
+	e.Cause += "; the version may have been stored, but none tagged " + tag + " is listed"
 	if searchErr != nil {
 		e.Cause += ", because the list could not be read"
 		e.Err = errors.Join(e.Err, searchErr)

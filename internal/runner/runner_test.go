@@ -45,8 +45,9 @@ func TestRun(t *testing.T) {
 // No text can be read as a command, by the rules of the runner's ActionCommand.cs.
 func TestTextCannotIssueCommands(t *testing.T) {
 	for _, text := range []string{
-		"::error::x", "  ::add-mask::x", "\t::error::x", "a\n::set-output name=x::y", "a\r\n::error::x", "a\r::error::x",
-		"x ##[add-mask]y", "##[error]x", "x\x00##[error]y", "\u2028::error::x", "\x1b[31mred", "::::error::x",
+		"::error::x", "  ::add-mask::x", "\t::error::x", "a\n::set-output name=x::y", "a\r\n::error::x",
+		"a\r::error::x", "x ##[add-mask]y", "##[error]x", "x\x00##[error]y",
+		"\u2028::error::x", "\x1b[31mred", "::::error::x",
 		"\u00a0::error::x", "\u200b::error::x", "#\u00ad#[error]x",
 	} {
 		r, log := job(nil, nil)
@@ -56,7 +57,8 @@ func TestTextCannotIssueCommands(t *testing.T) {
 		}
 		log.Reset()
 		r.Annotate(runner.Annotation{Level: runner.LevelError, Text: text, File: text, Line: 1})
-		if got := log.String(); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, "::error ") || strings.Contains(got, "##[") {
+		got, isError := log.String(), strings.HasPrefix(log.String(), "::error ")
+		if strings.Count(got, "\n") != 1 || !isError || strings.Contains(got, "##[") {
 			t.Errorf("Annotate(%q) prints %q", text, got)
 		}
 	}
@@ -180,7 +182,7 @@ func TestSummarize(t *testing.T) {
 	}
 }
 
-// A log that cannot be written stops nothing, and is told at the end.
+// A log that cannot be written stops nothing, and Err says so at the end.
 func TestLogThatCannotBeWritten(t *testing.T) {
 	r := runner.New(func(string) string { return "" }, failing{}, nil)
 	r.Print("x")
@@ -230,29 +232,36 @@ func (readCloser) Close() error { return nil }
 
 func lost() (*http.Response, error) { return nil, errors.New("connection reset by canary") }
 
+// mayRequest is the environment of a job that may request an ID token at url.
+func mayRequest(url string) map[string]string {
+	return map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": url, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-token"}
+}
+
 func TestIDToken(t *testing.T) {
 	const canary = "body-canary"
+	type given = []func() (*http.Response, error)
+	four := func(a func() (*http.Response, error)) given { return given{a, a, a, a} }
 	for _, tc := range []struct {
 		name  string
-		given []func() (*http.Response, error)
+		given given
 		asked int
 		want  string // of the error; "" for a token
 	}{
 		{"at once", nil, 1, ""},
-		{"after 503", []func() (*http.Response, error){answer(503, canary)}, 2, ""},
-		{"after 429, 425 and 408", []func() (*http.Response, error){answer(429, canary), answer(425, canary), answer(408, canary)}, 4, ""},
-		{"after a lost connection", []func() (*http.Response, error){lost, lost}, 3, ""},
-		{"after an empty answer", []func() (*http.Response, error){answer(200, `{}`)}, 2, ""},
-		{"never: 500", []func() (*http.Response, error){answer(500, canary), answer(500, canary), answer(500, canary), answer(500, canary)}, 4, "GitHub answered with status 500"},
-		{"refused", []func() (*http.Response, error){answer(403, canary)}, 1, "GitHub answered with status 403"},
-		{"nonsense", []func() (*http.Response, error){answer(200, canary), answer(200, canary), answer(200, canary), answer(200, canary)}, 4, "not what its documentation says"},
-		{"never: lost", []func() (*http.Response, error){lost, lost, lost, lost}, 4, "cannot be reached"},
+		{"after 503", given{answer(503, canary)}, 2, ""},
+		{"after 429, 425 and 408", given{answer(429, canary), answer(425, canary), answer(408, canary)}, 4, ""},
+		{"after a lost connection", given{lost, lost}, 3, ""},
+		{"after an empty answer", given{answer(200, `{}`)}, 2, ""},
+		{"never: 500", four(answer(500, canary)), 4, "GitHub answered with status 500"},
+		{"refused", given{answer(403, canary)}, 1, "GitHub answered with status 403"},
+		{"nonsense", four(answer(200, canary)), 4, "not what its documentation says"},
+		{"never: lost", four(lost), 4, "cannot be reached"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				service := &answers{t: t, given: tc.given}
-				env := map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "https://x.actions.githubusercontent.com/y?api-version=2.0", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-token"}
-				r, log := job(env, &http.Client{Transport: service})
+				const url = "https://x.actions.githubusercontent.com/y?api-version=2.0"
+				r, log := job(mayRequest(url), &http.Client{Transport: service})
 				token, err := r.IDToken(t.Context(), "api://x")
 				switch {
 				case tc.want == "" && (err != nil || token.Reveal() != "the.id.token"):
@@ -260,8 +269,10 @@ func TestIDToken(t *testing.T) {
 				case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
 					t.Errorf("IDToken: %v; want %q", err, tc.want)
 				}
-				if err != nil && (strings.Contains(err.Error(), canary) || strings.Contains(err.Error(), "api-version") || strings.Contains(err.Error(), "request-token")) {
-					t.Errorf("the error holds the body, the query or the token: %v", err)
+				for _, secret := range []string{canary, "api-version", "request-token"} {
+					if strings.Contains(fmt.Sprint(err), secret) {
+						t.Errorf("the error holds the body, the query or the token: %v", err)
+					}
 				}
 				if service.asked != tc.asked || service.audience != "api://x" {
 					t.Errorf("asked %d times for %q; want %d for api://x", service.asked, service.audience, tc.asked)
@@ -286,9 +297,8 @@ func TestIDTokenWithoutPermission(t *testing.T) {
 
 func TestIDTokenStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		env := map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-token"}
 		service := &answers{t: t, given: []func() (*http.Response, error){lost, lost, lost, lost}}
-		r, _ := job(env, &http.Client{Transport: service})
+		r, _ := job(mayRequest("https://x"), &http.Client{Transport: service})
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		start := time.Now()
