@@ -58,7 +58,7 @@ type Part struct {
 	Name   string          // "password" where the secret is no composite of several
 	Policy string          // the policy's name, or "inline"
 	Rules  password.Policy // the policy itself, with the secret's login
-	Set    *password.Set   // Rules, compiled
+	Space  *password.Space // Rules, compiled
 }
 
 // Rotate says when a secret is due, in mode rotate. The zero value: never by itself.

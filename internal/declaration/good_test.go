@@ -15,7 +15,7 @@ import (
 )
 
 // equalSets compares compiled policies by their fingerprints.
-var equalSets = cmp.Comparer(func(a, b *password.Set) bool {
+var equalSets = cmp.Comparer(func(a, b *password.Space) bool {
 	return a == b || a != nil && b != nil && a.Fingerprint() == b.Fingerprint()
 })
 
@@ -73,7 +73,7 @@ func TestGoodDeclarations(t *testing.T) {
 				t.Errorf("%s: %s is incomplete", path, s.Name)
 			}
 			for _, part := range s.Parts {
-				if part.Name == "" || part.Policy == "" || part.Set == nil || part.Rules.Login != s.Login {
+				if part.Name == "" || part.Policy == "" || part.Space == nil || part.Rules.Login != s.Login {
 					t.Errorf("%s: part %s of %s is incomplete", path, part.Name, s.Name)
 				}
 			}
@@ -107,7 +107,7 @@ func TestFullDeclaration(t *testing.T) {
 		rules.Login = login
 		return part("password", name, rules)
 	}
-	tag := func(p Part) string { return p.Policy + "@" + p.Set.Fingerprint() }
+	tag := func(p Part) string { return p.Policy + "@" + p.Space.Fingerprint() }
 	sql, redis := preset("azure-sql", ""), part("password", "service", service)
 	site := part("password", "inline", password.Policy{Rules: "minlength: 20; required: lower; required: upper, digit; max-consecutive: 2;"})
 	key := part("key", "inline", password.Policy{Passphrase: &password.Passphrase{Words: 8, Separator: " "}})

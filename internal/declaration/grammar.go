@@ -157,7 +157,10 @@ var policyFields = []field[policyDraft]{
 		readPassphrase),
 	rule("rules", "text", `{"$ref": "#/definitions/long-text"}`,
 		"A `passwordrules` text as Apple and browsers define it. It stands in place of `length` to `max-run`.",
-		func(r *reader, n *yaml.Node, d *policyDraft) { d.policy.Rules, _ = r.readText(n, "rules", maxPattern) }),
+		func(r *reader, n *yaml.Node, d *policyDraft) {
+			d.rules = n
+			d.policy.Rules, _ = r.readText(n, "rules", maxPattern)
+		}),
 }
 
 // rule is a row of policyFields: the place of its value is noted before it is read.

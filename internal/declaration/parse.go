@@ -130,14 +130,14 @@ type resolver struct {
 	vaultRefused bool   // that there is none has been said
 	cloud        *azure.Cloud
 	compiled     map[string]compiled
-	fingerprints map[*password.Set]string
+	fingerprints map[*password.Space]string
 }
 
 // resolve looks up every reference. Its result is of use only if there are no problems.
 func (r *reader) resolve(s spec, source Source) *Declaration {
 	res := &resolver{
 		reader: r, policies: s.policies, named: presets(), aliases: map[string]Vault{}, vaultRefused: s.misspelt,
-		compiled: map[string]compiled{}, fingerprints: map[*password.Set]string{},
+		compiled: map[string]compiled{}, fingerprints: map[*password.Space]string{},
 	}
 	maps.Copy(res.named, s.policies)
 	res.policyNames = slices.Concat(slices.Sorted(maps.Keys(s.policies)), password.Presets())
@@ -175,7 +175,7 @@ func (r *resolver) secret(s *secretSpec) Secret {
 	}
 	r.checkLifecycle(s)
 	r.checkTemplate(s, secret)
-	if len(secret.Parts) > 0 && !slices.ContainsFunc(secret.Parts, func(p Part) bool { return p.Set == nil }) {
+	if len(secret.Parts) > 0 && !slices.ContainsFunc(secret.Parts, func(p Part) bool { return p.Space == nil }) {
 		r.checkSize(s, secret)
 		secret.Policy = r.policyTag(secret)
 	}
@@ -194,7 +194,7 @@ func (r *resolver) parts(s *secretSpec) []Part {
 	return parts
 }
 
-// part compiles one part. Its Set is nil where something is wrong.
+// part compiles one part. Its Space is nil where something is wrong.
 func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part {
 	switch draft := use.value.draft; {
 	case draft != nil && draft.sound:
@@ -233,7 +233,7 @@ func withLogin(policy password.Policy, login string) password.Policy {
 }
 
 // compileInline compiles a policy that stands in the secret, with its login.
-func (r *resolver) compileInline(draft *policyDraft, s *secretSpec) *password.Set {
+func (r *resolver) compileInline(draft *policyDraft, s *secretSpec) *password.Space {
 	if s.login.given() {
 		draft.places["login"] = s.login.place
 	}
@@ -242,14 +242,14 @@ func (r *resolver) compileInline(draft *policyDraft, s *secretSpec) *password.Se
 
 // compileNamed compiles a policy that stands elsewhere, with the secret's login: what is wrong is wrong here, since the
 // policy alone has been found sound.
-func (r *resolver) compileNamed(name string, policy password.Policy, at Place, s *secretSpec) *password.Set {
+func (r *resolver) compileNamed(name string, policy password.Policy, at Place, s *secretSpec) *password.Space {
 	set, err := r.compile("named "+name+" "+policy.Login, policy)
 	if err != nil {
 		if s.login.given() {
 			at = s.login.place
 		}
 		for _, p := range problemsOf(err) {
-			r.problem(at, fmt.Sprintf("policy %s with this login: %s", name, p.Text), p.Want)
+			r.problem(at, fmt.Sprintf("policy %s with this login: %s", name, p.Cause), p.Remedy)
 		}
 	}
 	return set
@@ -270,7 +270,7 @@ func (r *resolver) checkTemplate(s *secretSpec, secret Secret) {
 func (r *resolver) checkSize(s *secretSpec, secret Secret) {
 	longest := map[string]int{}
 	for _, part := range secret.Parts {
-		_, longest[part.Name] = part.Set.Lengths()
+		_, longest[part.Name] = part.Space.Lengths()
 	}
 	size, at := longest[secret.Parts[0].Name], s.place
 	if s.value.given() {
@@ -383,7 +383,7 @@ const fingerprintLen = 12
 // make other values.
 func (r *resolver) policyTag(s Secret) string {
 	if s.Value == nil {
-		return s.Parts[0].Policy + "@" + r.fingerprints[s.Parts[0].Set]
+		return s.Parts[0].Policy + "@" + r.fingerprints[s.Parts[0].Space]
 	}
 	hash := sha256.New()
 	write := func(text string) { _, _ = io.WriteString(hash, strconv.Quote(text)) }
@@ -391,7 +391,7 @@ func (r *resolver) policyTag(s Secret) string {
 	write(s.Login)
 	for _, part := range s.Parts {
 		write(part.Name)
-		write(r.fingerprints[part.Set])
+		write(r.fingerprints[part.Space])
 	}
 	return "composite@" + hex.EncodeToString(hash.Sum(nil))[:fingerprintLen]
 }

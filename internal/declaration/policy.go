@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"keyvault-passwords/internal/password"
+	"keyvault-passwords/internal/refusal"
 )
 
 // A policyDraft is a policy as it was read: not compiled yet, with the places of its keys.
@@ -22,6 +23,7 @@ type policyDraft struct {
 	place  Place
 	policy password.Policy
 	places map[string]Place // of values by their path, as password.Problem names them: "characters[2].min"
+	rules  *yaml.Node       // the value of rules; nil if there is none
 	sound  bool             // nothing was wrong while it was read
 }
 
@@ -236,12 +238,12 @@ const aliasWant = "expected a letter, then up to 63 letters, digits, hyphens and
 
 // compiled is what became of a policy.
 type compiled struct {
-	set *password.Set
+	set *password.Space
 	err error
 }
 
 // compile compiles a policy once for all secrets that use it. The key stands for the policy and its login.
-func (r *resolver) compile(key string, policy password.Policy) (*password.Set, error) {
+func (r *resolver) compile(key string, policy password.Policy) (*password.Space, error) {
 	done, ok := r.compiled[key]
 	if !ok {
 		if done.set, done.err = password.Compile(policy); done.err == nil {
@@ -262,7 +264,7 @@ func (r *resolver) checkPolicies() {
 }
 
 // compileDraft compiles a policy with a login, and notes what is wrong at the keys concerned.
-func (r *resolver) compileDraft(draft *policyDraft, login string) *password.Set {
+func (r *resolver) compileDraft(draft *policyDraft, login string) *password.Space {
 	policy := draft.policy
 	policy.Login = login
 	text, err := json.Marshal(policy) // equal texts are equal policies: a Policy is plain data
@@ -274,7 +276,7 @@ func (r *resolver) compileDraft(draft *policyDraft, login string) *password.Set 
 	if err != nil {
 		draft.sound = false
 		for _, p := range problemsOf(err) {
-			r.problem(draft.locate(p.Keys), p.Text, p.Want)
+			r.problem(r.placeOfProblem(draft, p), p.Cause, p.Remedy)
 		}
 	}
 	return set
@@ -282,10 +284,18 @@ func (r *resolver) compileDraft(draft *policyDraft, login string) *password.Set 
 
 // problemsOf returns the problems of a refusal by password.Compile.
 func problemsOf(err error) []password.Problem {
-	if refusal, ok := errors.AsType[*password.Error](err); ok {
-		return refusal.Problems
+	if refused, ok := errors.AsType[*password.Error](err); ok {
+		return refused.Problems
 	}
-	return []password.Problem{{Text: "the policy is refused: " + err.Error()}}
+	return []password.Problem{{Refusal: refusal.Refusal{Cause: "the policy is refused: " + err.Error()}}}
+}
+
+// placeOfProblem returns the place of a problem: of the byte that it is about in rules, or else of its keys.
+func (r *reader) placeOfProblem(d *policyDraft, p password.Problem) Place {
+	if p.InRules && d.rules != nil {
+		return r.placeIn(d.rules, p.Offset)
+	}
+	return d.locate(p.Keys)
 }
 
 // locate returns the place of the first of the keys that stands in the policy, or of the nearest key around it, or of

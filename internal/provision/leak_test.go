@@ -14,7 +14,7 @@ import (
 )
 
 // exempt are types that a plan leads to and that hold no generated value: a policy, a template, a point in time.
-var exempt = []reflect.Type{reflect.TypeFor[*password.Set](), reflect.TypeFor[*composite.Template](), reflect.TypeFor[time.Time]()}
+var exempt = []reflect.Type{reflect.TypeFor[*password.Space](), reflect.TypeFor[*composite.Template](), reflect.TypeFor[time.Time]()}
 
 // holders returns the paths from a type to whatever could hold a value: bytes, functions, channels, sensitive.Value, and
 // interfaces, which could hold all of them. An error is one too, unless the type says which (see TestProperties).

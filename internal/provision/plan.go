@@ -310,8 +310,8 @@ func (f *finding) superseded(o Options, replaced bool) (ids []string) {
 func entropyOf(s *declaration.Secret) string {
 	var parts []string
 	for _, part := range s.Parts {
-		if part.Set != nil {
-			parts = append(parts, part.Set.Entropy())
+		if part.Space != nil {
+			parts = append(parts, part.Space.Entropy())
 		}
 	}
 	return strings.Join(parts, " + ")
