@@ -50,11 +50,12 @@ type Shape struct {
 // Counted is the phrases of a shape in which nothing forbidden appears, with their exact number. It is safe for use by
 // several goroutines at once.
 type Counted struct {
-	shape     Shape
-	avoid     *automaton.DFA      // accepts what holds nothing forbidden
-	positions map[int32]*position // by the automaton's state before a word
-	choices   *big.Int            // how many phrases there were if nothing were forbidden
-	limit     uniform.Nat         // the number of phrases, if they are drawn by number. Nil: choices are drawn
+	shape      Shape
+	avoid      *automaton.DFA      // accepts what holds nothing forbidden
+	positions  map[int32]*position // by the automaton's state before a word
+	choices    *big.Int            // how many phrases there were if nothing were forbidden
+	limit      uniform.Nat         // the number of phrases, if they are drawn by number. Nil: choices are drawn
+	limitBytes int                 // how many bytes limit has
 }
 
 // A position is what the beginning of a phrase means for its rest: the automaton's state before a word. It has the steps
@@ -131,7 +132,7 @@ func Count(shape Shape, forbidden []string) (*Counted, error) {
 		}
 	}
 	if size := c.Size(); new(big.Int).Lsh(size, 1).Cmp(c.choices) < 0 {
-		c.limit = uniform.NatOf(size, uniform.LimbsFor(size))
+		c.limit, c.limitBytes = uniform.NatOf(size, uniform.LimbsFor(size)), (size.BitLen()+7)/8
 	}
 	return c, nil
 }

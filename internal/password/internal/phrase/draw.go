@@ -35,7 +35,7 @@ func (c *Counted) Draw(from *uniform.Source) ([]byte, error) {
 
 // drawNumber returns the phrase of a random number.
 func (c *Counted) drawNumber(from *uniform.Source) ([]byte, error) {
-	from.Reset((c.limit.Big().BitLen() + 7) / 8)
+	from.Reset(c.limitBytes)
 	number := make(uniform.Nat, len(c.limit))
 	if err := from.Below(number, c.limit); err != nil {
 		return nil, err
@@ -77,10 +77,9 @@ const longestWord = 9
 func (c *Counted) longestChoice() int { return c.shape.Places*(longestWord+len(c.shape.Separator)) + 1 }
 
 // unrank returns the phrase of a number from 0 below the size: each number has one phrase, and each phrase one number. The
-// order has no meaning. At each place, first come the choices without a digit, sorted by the position they lead to and
+// order has no meaning. It changes n. At each place, first come the choices without a digit, sorted by the position they lead to and
 // then by word; then the choices with a digit likewise.
-func (c *Counted) unrank(number *big.Int) []byte {
-	n := new(big.Int).Set(number)
+func (c *Counted) unrank(n *big.Int) []byte {
 	phrase := make([]byte, 0, c.longestChoice())
 	state, rest := int32(0), ahead{places: c.shape.Places, digit: c.shape.Digit}
 	for rest.places > 1 {
