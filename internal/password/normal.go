@@ -69,7 +69,7 @@ func (n *normal) settle() {
 	if n.maxSequence >= min(longest, len(ascii.Lowers)) {
 		n.maxSequence = 0
 	}
-	spelt := ascii.Of(strings.ToLower(n.alphabet.Chars()))
+	spelt := n.alphabet.Lower()
 	n.words = slices.DeleteFunc(sortedDistinct(n.words), func(word string) bool {
 		return word == "" || len(word) > longest || !isASCII(word) || !ascii.Of(word).Minus(spelt).IsEmpty()
 	})
@@ -144,7 +144,7 @@ func (n *normal) rules() *language.Rules {
 		}
 		r.Charsets = append(r.Charsets, language.Charset{Chars: s.chars, Min: min(s.min, r.Max+1), Max: min(s.max, r.Max)})
 	}
-	spelt := ascii.Of(strings.ToLower(n.alphabet.Chars()))
+	spelt := n.alphabet.Lower()
 	for _, word := range sortedDistinct(slices.Concat(n.words, sequences(n.maxSequence))) {
 		if len(word) <= r.Max && ascii.Of(word).Minus(spelt).IsEmpty() {
 			r.Words = append(r.Words, word)

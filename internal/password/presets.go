@@ -180,11 +180,11 @@ func withDefaults(p Policy) Policy {
 	if p.Passphrase != nil || p.Rules != "" {
 		return p
 	}
-	standard := presets()[0].policy.clone()
 	if p.Length == (Length{}) {
-		p.Length = standard.Length
+		p.Length = Length{defaultLength, defaultLength}
 	}
 	if len(p.Characters) == 0 {
+		standard := presets()[0].policy.clone()
 		p.Characters = standard.Characters
 		if len(p.First) == 0 {
 			p.First = standard.First

@@ -83,3 +83,36 @@ func TestClassesAreTheCallers(t *testing.T) {
 		t.Error("a caller changed the list")
 	}
 }
+
+// TestMask compares the sets with what the texts say.
+func TestMask(t *testing.T) {
+	for _, text := range []string{"", "a", "banana", "Zz-@[{09 ~", Printable} {
+		m := Of(text)
+		for c := range byte(200) {
+			if got, want := m.Has(c), c < 128 && strings.IndexByte(text, c) >= 0; got != want {
+				t.Errorf("%q has %q: %t, want %t", text, c, got, want)
+			}
+		}
+		if got, want := m.Lower(), Of(strings.ToLower(text)); got != want {
+			t.Errorf("%q in lower case is %q, want %q", text, got.Chars(), want.Chars())
+		}
+		var again Mask
+		for i := range m.Count() {
+			again.Add(m.Nth(i))
+		}
+		if again != m || m.IsEmpty() != (text == "") || m.Chars() != Sorted(text) {
+			t.Errorf("the characters of %q are %q", text, m.Chars())
+		}
+		if text != "" && m.Lowest() != m.Chars()[0] {
+			t.Errorf("the lowest of %q is %q", text, m.Lowest())
+		}
+		if parts := Split(m, func(c byte) bool { return c < 'a' }); len(parts) == 2 && parts[0].Or(parts[1]) != m {
+			t.Errorf("the parts of %q are %v", text, parts)
+		}
+		for c := range byte(128) {
+			if lower := string(Lower(c)); lower != strings.ToLower(string(c)) || string(Upper(c)) != strings.ToUpper(string(c)) {
+				t.Errorf("the letter cases of %q are %q and %q", c, Lower(c), Upper(c))
+			}
+		}
+	}
+}

@@ -84,6 +84,14 @@ func Split[K comparable](m Mask, f func(c byte) K) []Mask {
 	return parts
 }
 
+// Lower returns the set with its upper-case letters in lower case.
+func (m Mask) Lower() Mask {
+	const letters = 1<<26 - 1
+	uppers := m[1] & (letters << ('A' - 64))
+	m[1] = m[1]&^uppers | uppers<<('a'-'A')
+	return m
+}
+
 // Lower returns c in lower case.
 func Lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
