@@ -51,9 +51,9 @@ type Vault struct {
 
 // A Part is a generated part of a value.
 type Part struct {
-	Name   string        // "password" if the secret does not name its parts
-	Policy string        // the policy's name, or "inline"
-	Set    *password.Set // the policy with the secret's login, compiled
+	Name   string          // "password" if the secret does not name its parts
+	Policy string          // the policy's name, or "inline"
+	Space  *password.Space // the policy with the secret's login, compiled
 
 	rules password.Policy // the same before it was compiled
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // equalSets compares compiled policies by their fingerprints.
-var equalSets = cmp.Comparer(func(a, b *password.Set) bool {
+var equalSets = cmp.Comparer(func(a, b *password.Space) bool {
 	return a == b || a != nil && b != nil && a.Fingerprint() == b.Fingerprint()
 })
 
@@ -83,7 +83,7 @@ func TestGoodDeclarations(t *testing.T) {
 				t.Errorf("%s: %s is incomplete", path, s.Name)
 			}
 			for _, part := range s.Parts {
-				if part.Name == "" || part.Policy == "" || part.Set == nil || part.rules.Login != s.Login {
+				if part.Name == "" || part.Policy == "" || part.Space == nil || part.rules.Login != s.Login {
 					t.Errorf("%s: part %s of %s is incomplete", path, part.Name, s.Name)
 				}
 			}
@@ -111,7 +111,7 @@ func TestFullDeclaration(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Part{Name: name, Policy: policy, Set: set, rules: rules}
+		return Part{Name: name, Policy: policy, Space: set, rules: rules}
 	}
 	preset := func(name, login string) Part {
 		rules, _ := password.Preset(name)
@@ -119,7 +119,7 @@ func TestFullDeclaration(t *testing.T) {
 		return part("password", name, rules)
 	}
 	tag := func(p Part) lifecycle.Terms {
-		return lifecycle.Terms{PolicyTag: lifecycle.NewPolicyTag(p.Policy, p.Set.Fingerprint())}
+		return lifecycle.Terms{PolicyTag: lifecycle.NewPolicyTag(p.Policy, p.Space.Fingerprint())}
 	}
 	sql, redis := preset("azure-sql", ""), part("password", "service", service)
 	site := part("password", "inline", password.Policy{

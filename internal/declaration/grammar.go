@@ -242,7 +242,10 @@ var policyFields = []field[policyDraft]{
 		name: "rules", takes: "text", schema: "long-text", notWith: notWithPhrase,
 		doc: "A `passwordrules` text, as Apple and browsers define it. " +
 			"It replaces the rules from `length` to `max-run`.",
-		read: func(r *reader, n *strict.Node, d *policyDraft) { d.policy.Rules, _ = r.Line(n, "rules", maxPattern) },
+		read: func(r *reader, n *strict.Node, d *policyDraft) {
+			d.rules = n
+			d.policy.Rules, _ = r.Line(n, "rules", maxPattern)
+		},
 	},
 }
 

@@ -123,7 +123,7 @@ type resolver struct {
 	vaultRefused bool         // the reason why there is no default vault has been reported
 	cloud        *azure.Cloud // nil until an input or a vault URL names one
 	compiled     map[policyKey]compiled
-	fingerprints map[*password.Set]string
+	fingerprints map[*password.Space]string
 }
 
 // resolve resolves every reference. Its result is valid only if there are no problems.
@@ -131,7 +131,7 @@ func (r *reader) resolve(s spec, source Source) *Declaration {
 	res := &resolver{
 		reader: r, policies: s.policies, named: presets(), aliases: map[string]Vault{},
 		vaultRefused: s.misspelt || source.VaultRefused, cloud: source.Cloud,
-		compiled: map[policyKey]compiled{}, fingerprints: map[*password.Set]string{},
+		compiled: map[policyKey]compiled{}, fingerprints: map[*password.Space]string{},
 	}
 	maps.Copy(res.named, s.policies)
 	res.policyNames = slices.Concat(slices.Sorted(maps.Keys(s.policies)), password.Presets())
@@ -159,7 +159,7 @@ func (r *resolver) secret(s *secretSpec) Secret {
 	}
 	r.checkLifecycle(s)
 	r.checkTemplate(s, secret)
-	if len(secret.Parts) > 0 && !slices.ContainsFunc(secret.Parts, func(p Part) bool { return p.Set == nil }) {
+	if len(secret.Parts) > 0 && !slices.ContainsFunc(secret.Parts, func(p Part) bool { return p.Space == nil }) {
 		r.checkSize(s, secret)
 		secret.PolicyTag = r.policyTag(secret)
 	}
@@ -198,7 +198,7 @@ func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part
 	switch draft := use.value.draft; {
 	case draft != nil && draft.sound:
 		return Part{
-			Name: name, Policy: inline, Set: r.compileInline(draft, s),
+			Name: name, Policy: inline, Space: r.compileInline(draft, s),
 			rules: withLogin(draft.policy, s.login.value),
 		}
 	case use.given() && use.value.name == "":
@@ -216,7 +216,7 @@ func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part
 		return Part{Name: name}
 	}
 	return Part{
-		Name: name, Policy: policy, Set: r.compileNamed(draft, at, s),
+		Name: name, Policy: policy, Space: r.compileNamed(draft, at, s),
 		rules: withLogin(draft.policy, s.login.value),
 	}
 }
@@ -237,7 +237,7 @@ func withLogin(policy password.Policy, login string) password.Policy {
 }
 
 // compileInline compiles a policy that is written out in the secret, with the secret's login.
-func (r *resolver) compileInline(draft *policyDraft, s *secretSpec) *password.Set {
+func (r *resolver) compileInline(draft *policyDraft, s *secretSpec) *password.Space {
 	if s.login.given() {
 		draft.places["login"] = s.login.place
 	}
@@ -246,14 +246,14 @@ func (r *resolver) compileInline(draft *policyDraft, s *secretSpec) *password.Se
 
 // compileNamed compiles a policy that is referred to by name, with the secret's login. The policy alone was accepted,
 // so a problem is placed at the login, or at the name.
-func (r *resolver) compileNamed(draft *policyDraft, at Place, s *secretSpec) *password.Set {
+func (r *resolver) compileNamed(draft *policyDraft, at Place, s *secretSpec) *password.Space {
 	set, err := r.compile(draft, s.login.value)
 	if err != nil {
 		if s.login.given() {
 			at = s.login.place
 		}
 		for _, p := range problemsOf(err) {
-			r.Refuse(at, fmt.Sprintf("policy %s with this login: %s", draft.name, p.Text), p.Want)
+			r.Refuse(at, fmt.Sprintf("policy %s with this login: %s", draft.name, p.Cause), p.Remedy)
 		}
 	}
 	return set
@@ -275,7 +275,7 @@ func (r *resolver) checkTemplate(s *secretSpec, secret Secret) {
 func (r *resolver) checkSize(s *secretSpec, secret Secret) {
 	longest := map[string]int{}
 	for _, part := range secret.Parts {
-		_, longest[part.Name] = part.Set.Lengths()
+		_, longest[part.Name] = part.Space.Lengths()
 	}
 	size, at := longest[secret.Parts[0].Name], s.place
 	if s.value.given() {
@@ -401,7 +401,7 @@ const fingerprintLen = 12
 // would make other values.
 func (r *resolver) policyTag(s Secret) lifecycle.PolicyTag {
 	if s.Value == nil {
-		return lifecycle.NewPolicyTag(s.Parts[0].Policy, r.fingerprints[s.Parts[0].Set])
+		return lifecycle.NewPolicyTag(s.Parts[0].Policy, r.fingerprints[s.Parts[0].Space])
 	}
 	hash := sha256.New()
 	write := func(text string) { _, _ = io.WriteString(hash, strconv.Quote(text)) }
@@ -409,7 +409,7 @@ func (r *resolver) policyTag(s Secret) lifecycle.PolicyTag {
 	write(s.Login)
 	for _, part := range s.Parts {
 		write(part.Name)
-		write(r.fingerprints[part.Set])
+		write(r.fingerprints[part.Space])
 	}
 	return lifecycle.NewPolicyTag(compositeTag, hex.EncodeToString(hash.Sum(nil))[:fingerprintLen])
 }

@@ -10,6 +10,7 @@ import (
 	"keyvault-passwords/internal/declaration/internal/strict"
 
 	"keyvault-passwords/internal/password"
+	"keyvault-passwords/internal/refusal"
 )
 
 // A policyDraft is a policy as it was read, before it is compiled, with the places of its keys.
@@ -19,6 +20,7 @@ type policyDraft struct {
 	policy password.Policy
 	source string           // identifies the policy: a preset's name, or the content of the mapping
 	places map[string]Place // of values by their path, as password.Problem names them: "characters[2].min"
+	rules  *strict.Node     // the value of rules; nil if there is none
 	sound  bool             // no problem was found in it
 }
 
@@ -232,13 +234,13 @@ type policyKey struct{ source, login string }
 
 // compiled is the result of compiling a policy.
 type compiled struct {
-	set *password.Set
+	set *password.Space
 	err error
 }
 
 // compile compiles a policy with a login, once for all secrets that have both. A policy written out in many secrets is
 // one too.
-func (r *resolver) compile(draft *policyDraft, login string) (*password.Set, error) {
+func (r *resolver) compile(draft *policyDraft, login string) (*password.Space, error) {
 	key := policyKey{source: draft.source, login: login}
 	done, ok := r.compiled[key]
 	if !ok {
@@ -260,12 +262,12 @@ func (r *resolver) checkPolicies() {
 }
 
 // compileDraft compiles a policy with a login, and notes each problem at the key concerned.
-func (r *resolver) compileDraft(draft *policyDraft, login string) *password.Set {
+func (r *resolver) compileDraft(draft *policyDraft, login string) *password.Space {
 	set, err := r.compile(draft, login)
 	if err != nil {
 		draft.sound = false
 		for _, p := range problemsOf(err) {
-			r.Refuse(draft.locate(p.Keys), p.Text, p.Want)
+			r.Refuse(r.placeOfProblem(draft, p), p.Cause, p.Remedy)
 		}
 	}
 	return set
@@ -273,10 +275,18 @@ func (r *resolver) compileDraft(draft *policyDraft, login string) *password.Set 
 
 // problemsOf returns the problems of a refusal by password.Compile.
 func problemsOf(err error) []password.Problem {
-	if refusal, ok := errors.AsType[*password.Error](err); ok {
-		return refusal.Problems
+	if refused, ok := errors.AsType[*password.Error](err); ok {
+		return refused.Problems
 	}
-	return []password.Problem{{Text: "the policy is refused: " + err.Error()}}
+	return []password.Problem{{Refusal: refusal.Refusal{Cause: "the policy is refused: " + err.Error()}}}
+}
+
+// placeOfProblem returns the place of a problem: of the byte that it is about in rules, or else of its keys.
+func (r *reader) placeOfProblem(d *policyDraft, p password.Problem) Place {
+	if p.InRules && d.rules != nil {
+		return r.PlacesIn(d.rules, []int{p.Offset})[0]
+	}
+	return d.locate(p.Keys)
 }
 
 // locate returns the place of the first of the keys that is in the policy, or of the nearest key around it; if there is

@@ -72,7 +72,7 @@ var beyondSchema = []string{
 	"not-before-beyond-after", "not-before-beyond-disable", "not-before-beyond-expires",
 	"compile-chars-umlaut", "compile-entropy", "compile-exclude-default", "compile-login", "compile-max-of-set",
 	"compile-minimums",
-	"compile-own-entropy", "compile-passphrase-words", "compile-pattern", "compile-rules", "compile-rules-entropy",
+	"compile-own-entropy", "compile-passphrase-words", "compile-pattern", "compile-rules", "compile-rules-entropy", "compile-rules-folded",
 	"duplicate-secret-case", "duplicate-vault", "expires-long",
 	"unknown-part", "unknown-policy", "unknown-policy-generate", "unknown-policy-key", "unknown-policy-own",
 	"unknown-vault", "unknown-vault-none",

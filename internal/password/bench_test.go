@@ -6,6 +6,9 @@ import (
 	"time"
 
 	peer "github.com/sethvargo/go-password/password"
+
+	"keyvault-passwords/internal/password/internal/ascii"
+	"keyvault-passwords/internal/password/internal/uniform"
 )
 
 // fourSets is a policy of one length with the same minimum for lower, upper, digit and the given symbols.
@@ -22,7 +25,7 @@ func fourSets(length, minimum int, symbolChars string) Policy {
 // neighbourly is the policy with a rule of each kind that needs an automaton: 24 characters of which four sets must
 // appear, a letter first, runs of two at most, a login, and a hundred forbidden words.
 func neighbourly() Policy {
-	p := fourSets(24, 1, symbols)
+	p := fourSets(24, 1, ascii.Symbols)
 	p.First, p.MaxRun, p.Login = []string{"letter"}, 2, "app-service-admin"
 	for i := range 100 {
 		p.Forbid = append(p.Forbid, english()[i*107])
@@ -36,8 +39,8 @@ func BenchmarkDraw(b *testing.B) {
 		name   string
 		policy Policy
 	}{
-		{"32 of 4 sets, 2 of each", fourSets(32, 2, symbols)},
-		{"16 of 4 sets, 4 of each", fourSets(16, 4, symbols)},
+		{"32 of 4 sets, 2 of each", fourSets(32, 2, ascii.Symbols)},
+		{"16 of 4 sets, 4 of each", fourSets(16, 4, ascii.Symbols)},
 		{"32 of 4 sets, 8 of each, one symbol", fourSets(32, 8, "-")},
 		{"24 with runs, first, login, 100 words", neighbourly()},
 		{"32 and no English word", Policy{Dictionary: "english"}},
@@ -47,11 +50,11 @@ func BenchmarkDraw(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			from := &source{random: rand.Reader}
+			from := uniform.NewSource(rand.Reader)
 			dst := make([]byte, s.max)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := s.drawInto(dst, from); err != nil {
+				if _, err := s.strings.Draw(dst, from); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -63,17 +66,17 @@ func BenchmarkDraw(b *testing.B) {
 // each of four sets here, with exactly 2 digits and 2 symbols there, which is the nearest that it can say. "times" is
 // how often its time is ours.
 func BenchmarkDrawPeer(b *testing.B) {
-	s, err := Compile(fourSets(32, 2, symbols))
+	s, err := Compile(fourSets(32, 2, ascii.Symbols))
 	if err != nil {
 		b.Fatal(err)
 	}
-	from := &source{random: rand.Reader}
+	from := uniform.NewSource(rand.Reader)
 	dst := make([]byte, s.max)
 	var ours, theirs time.Duration
 	for b.Loop() {
 		start := time.Now()
 		for range 100 {
-			if _, err := s.drawInto(dst, from); err != nil {
+			if _, err := s.strings.Draw(dst, from); err != nil {
 				b.Fatal(err)
 			}
 		}

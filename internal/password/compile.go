@@ -7,12 +7,18 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+
+	"keyvault-passwords/internal/password/internal/ascii"
+	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/language"
+	"keyvault-passwords/internal/password/internal/passwordrules"
+	"keyvault-passwords/internal/password/internal/phrase"
 )
 
 // Compile checks a policy and counts its passwords. A policy that cannot be met, that is below its min-entropy, or that
 // cannot be counted within the limits is refused, with all that is wrong with it in one *[Error]. The work is bounded,
 // whatever the policy: about a tenth of a second.
-func Compile(p Policy) (*Set, error) {
+func Compile(p Policy) (*Space, error) {
 	s, problems := compile(p.clone())
 	if len(problems) > 0 {
 		return nil, &Error{problems}
@@ -20,38 +26,42 @@ func Compile(p Policy) (*Set, error) {
 	return s, nil
 }
 
-func compile(p Policy) (*Set, []Problem) {
-	if p.Passphrase != nil {
-		return compilePhrases(p)
-	}
+func compile(p Policy) (*Space, []Problem) {
 	whole, problems := resolve(p)
 	if problems = append(problems, reviewPolicy(whole)...); len(problems) > 0 {
 		return nil, problems
 	}
-	r := newRules(whole)
-	c, err := r.count(&budget{maxCountSteps})
-	if err != nil {
-		return nil, []Problem{inRules(p, uncertifiedProblem(p, err))}
+	if p.Passphrase != nil {
+		return compilePhrases(p)
 	}
-	if c.size.Sign() == 0 {
+	n := normalise(whole)
+	r := n.rules()
+	c, err := language.Count(r, &automaton.Budget{Steps: countSteps})
+	if err != nil {
+		return nil, []Problem{inRules(p, uncertifiedProblem(p, whole, n, err))}
+	}
+	if c.Size.Sign() == 0 {
 		return nil, []Problem{inRules(p, conflict(whole, p))}
 	}
-	s := newSet(p, r, c)
+	s := &Space{
+		policy: p, min: r.Min, max: r.Max, size: c.Size, exact: c.Exact, hundreds: hundredthsOfBits(c.Size), strings: c,
+	}
 	if s.Bits() < minEntropy(p) {
 		return nil, []Problem{inRules(p, tooWeak(whole, s))}
 	}
 	return s, nil
 }
 
-// resolve returns p with all that it leaves out, and a passwordrules string spelled out.
+// resolve returns p with the defaults for what it leaves out, and with the keys that a passwordrules string stands for.
 func resolve(p Policy) (Policy, []Problem) {
-	if p.Rules == "" {
+	if p.Rules == "" || p.Passphrase != nil {
 		return withDefaults(p), nil
 	}
 	problems := rulesConflicts(p)
 	if len(p.Rules) > 10*maxTextLength {
-		return p, []Problem{{Keys: []string{"rules"}, Text: fmt.Sprintf("rules have %d characters", len(p.Rules)),
-			Want: fmt.Sprintf("want at most %d", 10*maxTextLength)}}
+		problem := problemOf(fmt.Sprintf("rules has %d characters", len(p.Rules)),
+			fmt.Sprintf("expected at most %d", 10*maxTextLength), "rules")
+		return p, []Problem{problem}
 	}
 	parsed, wrong := parseRules(p.Rules)
 	if problems = append(problems, wrong...); len(problems) > 0 {
@@ -61,8 +71,50 @@ func resolve(p Policy) (Policy, []Problem) {
 	return withDefaults(p), problems
 }
 
-// inRules returns the problem with the keys that a policy really has, where its characters come from a passwordrules
-// string.
+// rulesConflicts returns the rules that cannot be combined with a passwordrules string, since it says the same.
+func rulesConflicts(p Policy) []Problem {
+	var problems []Problem
+	for _, r := range rules {
+		if r.given(&p) && !r.withRules {
+			problems = append(problems, problemOf(
+				r.key+" cannot be combined with rules, which say the same", "remove one of them", r.key, "rules"))
+		}
+	}
+	return problems
+}
+
+// parseRules returns the policy that a passwordrules string asks for, and what is wrong with the string. The policy means
+// something only if there is no problem.
+func parseRules(text string) (Policy, []Problem) {
+	parsed, wrong := passwordrules.Parse(text)
+	var problems []Problem
+	for _, p := range wrong {
+		problems = append(problems, Problem{Refusal: p.Refusal, Keys: []string{"rules"}, InRules: true, Offset: p.Offset})
+	}
+	return rulesPolicy(parsed), problems
+}
+
+// rulesPolicy returns passwordrules as a policy. Its length is a single one: that of the default preset (32), or minlength
+// if that is more, or maxlength if that is less. So it is never shorter than asked.
+func rulesPolicy(r passwordrules.Rules) Policy {
+	length := max(defaultLength, r.MinLength)
+	if r.MaxLength > 0 {
+		length = min(length, r.MaxLength)
+	}
+	p := Policy{Length: Length{length, length}, MaxRun: r.MaxConsecutive}
+	for _, group := range r.Required {
+		p.Characters = append(p.Characters, Charset{Chars: group, Min: 1})
+	}
+	switch {
+	case r.Allowed != "":
+		p.Characters = append(p.Characters, Charset{Chars: r.Allowed})
+	case len(r.Required) == 0:
+		p.Characters = []Charset{{Chars: ascii.Printable}}
+	}
+	return p
+}
+
+// inRules returns the problem with the keys that the policy really has, if it has a passwordrules string.
 func inRules(p Policy, problem Problem) Problem {
 	if p.Rules == "" {
 		return problem
@@ -80,70 +132,60 @@ func inRules(p Policy, problem Problem) Problem {
 	return problem
 }
 
-func compilePhrases(p Policy) (*Set, []Problem) {
-	v := &review{}
-	v.forbid(p.Forbid)
-	v.size("login", p.Login)
-	v.minEntropy(p.MinEntropy)
-	if len(v.problems) > 0 {
-		return nil, v.problems
+func compilePhrases(p Policy) (*Space, []Problem) {
+	c, err := countPhrases(p, p.Passphrase.Words)
+	if err != nil {
+		return nil, []Problem{problemOf(
+			"the policy cannot be certified: the forbidden substrings overlap the words in too many ways",
+			"forbid fewer substrings, or use a separator that is in none of them", phraseForbidKeys(p)...)}
 	}
-	phrases, problems := newPhrases(p)
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	s := &Set{policy: p, phrases: phrases, size: phrases.size(), exact: true}
+	s := &Space{policy: p, phrases: c, size: c.Size(), exact: true}
 	if s.size.Sign() == 0 {
-		return nil, []Problem{{
-			Keys: phraseForbidKeys(p),
-			Text: "no passphrase is left by what is forbidden",
-			Want: "forbid less, or separate the words by something else",
-		}}
+		return nil, []Problem{problemOf(
+			"what is forbidden leaves no passphrase", "forbid less, or use another separator", phraseForbidKeys(p)...)}
 	}
-	s.min, s.max = phrases.lengths()
+	s.min, s.max = c.Lengths()
 	s.hundreds = hundredthsOfBits(s.size)
 	if s.Bits() < minEntropy(p) {
-		return nil, []Problem{{
-			Keys: []string{"passphrase.words", "min-entropy"},
-			Text: belowMinEntropy(p, s),
-			Want: moreWords(p, s) + fmt.Sprintf(", or in the open a min-entropy of %v or less", math.Floor(s.Bits())),
-		}}
+		return nil, []Problem{problemOf(belowMinEntropy(p, s), orLess(moreWords(p), s), "passphrase.words", "min-entropy")}
 	}
 	return s, nil
 }
 
-// moreWords says how many words have the min-entropy of a policy whose own words have less.
-func moreWords(p Policy, s *Set) string {
-	longest := *p.Passphrase
-	longest.Words = maxPhraseWords
-	phrases, err := countPhrases(s.phrases.words, longest, forbiddenWords(p))
-	if err != nil {
-		return "more words"
+// countPhrases counts the phrases of a policy with that many words in place of its own.
+func countPhrases(p Policy, words int) (*phrase.Counted, error) {
+	shape := phrase.Shape{
+		Words: phrase.Words(), Places: words, Separator: p.Passphrase.Separator, Digit: p.Passphrase.Digit,
 	}
-	for phrases.places = p.Passphrase.Words + 1; phrases.places <= maxPhraseWords; phrases.places++ {
-		if size := phrases.size(); size.Sign() > 0 && float64(hundredthsOfBits(size))/100 >= minEntropy(p) {
-			return fmt.Sprintf("words: %d", phrases.places)
-		}
+	if p.Passphrase.Capitalize {
+		shape.Words = phrase.Capitalized()
 	}
-	return "characters in place of words"
+	return phrase.Count(shape, language.Minimal(normalise(p).words))
 }
 
-// newSet returns the set of counted passwords. There is one at least.
-func newSet(p Policy, r *rules, c *counted) *Set {
-	s := &Set{
-		policy: p, alphabet: r.alphabet.chars(), min: r.min, max: r.max,
-		size: c.size, exact: c.exact, hundreds: hundredthsOfBits(c.size),
-		checker: c.checker, ranking: c.ranking,
+// phraseForbidKeys returns the keys of what forbids substrings in phrases, and of the phrases.
+func phraseForbidKeys(p Policy) []string {
+	var keys []string
+	for _, r := range rules {
+		if r.part == language.OfWords && r.given(&p) {
+			keys = append(keys, r.key)
+		}
 	}
-	if c.ranking == nil {
-		s.strings = newRandomStrings(r)
-		s.appetite = s.strings.appetite(r.max)
-		return s
+	return append(keys, "passphrase")
+}
+
+// moreWords is the remedy that gives a policy its min-entropy.
+func moreWords(p Policy) string {
+	c, err := countPhrases(p, maxPhraseWords)
+	if err != nil {
+		return "expected more words"
 	}
-	total := c.ranking.size()
-	s.ranks = natOf(total, limbsFor(total))
-	s.appetite = (total.BitLen() + 7) / 8
-	return s
+	for words := p.Passphrase.Words + 1; words <= maxPhraseWords; words++ {
+		if hasMinEntropy(p, c.SizeOf(words)) {
+			return fmt.Sprintf("expected words: %d or more", words)
+		}
+	}
+	return "expected characters in place of words"
 }
 
 // hundredthsOfBits returns 100*log2(n), rounded down, for n of at least 1. It is exact: 2^k <= n^100 for that k and no
@@ -160,20 +202,25 @@ func minEntropy(p Policy) float64 {
 	return p.MinEntropy
 }
 
-// uncertifiedProblem says why a policy could not be counted.
-func uncertifiedProblem(p Policy, err error) Problem {
-	problem := Problem{Text: "the policy cannot be certified: " + err.Error(), Want: "a simpler policy"}
-	if u, ok := errors.AsType[*uncertified](err); ok {
-		problem.Keys = u.keys
-		problem.Want = "simplify " + strings.Join(u.keys, ", or ")
-		if slices.Contains(u.keys, "dictionary") {
-			problem.Want = shorter(p) + ", or leave dictionary out"
+// hasMinEntropy reports whether that many passwords are enough for the policy.
+func hasMinEntropy(p Policy, size *big.Int) bool {
+	return size.Sign() > 0 && float64(hundredthsOfBits(size))/100 >= minEntropy(p)
+}
+
+// uncertifiedProblem says why a policy could not be counted. whole is p with its defaults, and n its normal form.
+func uncertifiedProblem(p, whole Policy, n *normal, err error) Problem {
+	problem := problemOf("the policy cannot be certified: "+err.Error(), "simplify the policy")
+	if u, ok := errors.AsType[*language.Uncertified](err); ok {
+		problem.Keys = keysOf(u.Parts, &whole, n)
+		problem.Remedy = "simplify " + listed(problem.Keys, "or")
+		if slices.ContainsFunc(u.Parts, func(part language.Part) bool { return part.Kind == language.OfDictionary }) {
+			problem.Remedy = shorter(p) + ", or remove dictionary"
 		}
 	}
 	return problem
 }
 
-// shorter says how a policy is made shorter.
+// shorter is the remedy that makes the passwords of a policy shorter.
 func shorter(p Policy) string {
 	if p.Rules != "" {
 		return "lower maxlength in rules"
@@ -181,49 +228,53 @@ func shorter(p Policy) string {
 	return "shorten length"
 }
 
-// tooWeak says by how much a policy is below its min-entropy, and what raises it.
-func tooWeak(p Policy, s *Set) Problem {
-	problem := Problem{
-		Keys: []string{"length"},
-		Text: belowMinEntropy(p, s),
-		Want: fmt.Sprintf("more characters, or in the open a min-entropy of %v or less", math.Floor(s.Bits())),
+// tooWeak says by how much a policy is below its min-entropy, and what raises it. p is the policy with its defaults.
+func tooWeak(p Policy, s *Space) Problem {
+	remedy := "expected more characters"
+	if length := longEnough(p, s); length > 0 {
+		remedy = fmt.Sprintf("expected length %d or more", length)
+		if s.policy.Rules != "" {
+			remedy = fmt.Sprintf("expected minlength: %d and maxlength: %d in rules, or more", length, length)
+		}
 	}
+	problem := problemOf(belowMinEntropy(p, s), orLess(remedy, s), "length")
 	if p.MinEntropy != 0 {
 		problem.Keys = []string{"min-entropy", "length"}
-	}
-	if length := longEnough(p, s); length > 0 {
-		remedy := fmt.Sprintf("length %d", length)
-		if s.policy.Rules != "" {
-			remedy = fmt.Sprintf("minlength: %d and maxlength: %d in rules", length, length)
-		}
-		problem.Want = fmt.Sprintf("%s, or in the open a min-entropy of %v or less", remedy, math.Floor(s.Bits()))
 	}
 	return problem
 }
 
-func belowMinEntropy(p Policy, s *Set) string {
-	text := fmt.Sprintf("the policy has %s, below the min-entropy of %v", s.Entropy(), minEntropy(p))
-	if p.MinEntropy == 0 {
-		text += " that holds where none is given"
+// orLess adds to a remedy how the policy is accepted as it is. A min-entropy is more than 0.
+func orLess(remedy string, s *Space) string {
+	bits := math.Floor(s.Bits())
+	if bits == 0 {
+		return remedy
 	}
-	return text
+	return fmt.Sprintf("%s; to accept less, declare min-entropy: %v", remedy, bits)
+}
+
+func belowMinEntropy(p Policy, s *Space) string {
+	if p.MinEntropy == 0 {
+		return fmt.Sprintf("the policy has %s, below the min-entropy of %d, the default", s.Entropy(), defaultMinEntropy)
+	}
+	return fmt.Sprintf("the policy has %s, below the min-entropy of %v", s.Entropy(), p.MinEntropy)
 }
 
 // longEnough returns a length at which the policy has its min-entropy, the shortest as far as it can tell, or 0 if it
 // finds none quickly.
-func longEnough(p Policy, s *Set) int {
-	work := &budget{maxTrialSteps}
+func longEnough(p Policy, s *Space) int {
+	work := &automaton.Budget{Steps: trialSteps}
 	guess := p.Length.Max
 	if s.hundreds > 0 {
 		guess = int(float64(p.Length.Max) * minEntropy(p) / s.Bits())
 	}
-	for length := max(guess, p.Length.Max+1); length <= min(guess+3, maxLength); length++ {
+	for length := max(guess, p.Length.Max+1); length <= min(guess+3, language.MaxLength); length++ {
 		p.Length = Length{length, length}
-		c, err := newRules(p).count(work)
+		c, err := language.Count(normalise(p).rules(), work)
 		if err != nil {
 			return 0
 		}
-		if c.size.Sign() > 0 && float64(hundredthsOfBits(c.size))/100 >= minEntropy(p) {
+		if hasMinEntropy(p, c.Size) {
 			return length
 		}
 	}

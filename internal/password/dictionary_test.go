@@ -4,6 +4,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"keyvault-passwords/internal/password/internal/ascii"
+	"keyvault-passwords/internal/password/internal/language"
 )
 
 func TestEnglish(t *testing.T) {
@@ -12,11 +15,11 @@ func TestEnglish(t *testing.T) {
 		t.Fatalf("%d words, sorted: %t; want 10790", len(words), slices.IsSorted(words))
 	}
 	for _, word := range words {
-		if len(word) < 4 || !holdsChars(lowers, word) {
+		if len(word) < 4 || !ascii.HoldsAll(ascii.Lowers, word) {
 			t.Errorf("%q: want four or more lower-case letters", word)
 		}
 	}
-	if minimal := minimalWords(words); len(minimal) != len(words) {
+	if minimal := language.Minimal(words); len(minimal) != len(words) {
 		t.Errorf("%d of %d words hold another", len(words)-len(minimal), len(words))
 	}
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"keyvault-passwords/internal/password/internal/ascii"
 )
 
 // goldenLines returns the lines of a file of testdata that are not comments, as fields by the first field.
@@ -88,7 +90,7 @@ func TestSameFingerprint(t *testing.T) {
 			with(func(p *Policy) { p.Characters[3].Chars = "~_.-" }),
 			with(func(p *Policy) { p.Characters[3].Chars = "-._~.~" }),
 			with(func(p *Policy) { p.Characters[3] = Charset{From: "safe-symbol"} }),
-			with(func(p *Policy) { p.Characters[0] = Charset{Chars: lowers, Min: 2} }),
+			with(func(p *Policy) { p.Characters[0] = Charset{Chars: ascii.Lowers, Min: 2} }),
 			with(func(p *Policy) { slices.Reverse(p.Characters) }),
 			with(func(p *Policy) { p.Characters = append(p.Characters, p.Characters...) }),
 			with(func(p *Policy) { p.Characters = append(p.Characters, Charset{From: "lower", Min: 1, Max: limit(40)}) }),
@@ -165,7 +167,7 @@ func TestSameFingerprint(t *testing.T) {
 			{Rules: "max-consecutive:2;required:digit,[ABCDEFGHIJKLMNOPQRSTUVWXYZ];required:lower;allowed:lower,[-]"},
 			{
 				Length:     Length{32, 32},
-				Characters: []Charset{{From: "lower", Min: 1}, {Chars: digits + uppers, Min: 1}, {Chars: "-"}},
+				Characters: []Charset{{From: "lower", Min: 1}, {Chars: ascii.Digits + ascii.Uppers, Min: 1}, {Chars: "-"}},
 				MaxRun:     2,
 			},
 		},
@@ -203,7 +205,7 @@ func TestOtherFingerprint(t *testing.T) {
 		"no maximum":      func(p *Policy) { p.Characters[2].Max = nil },
 		"an overlap":      func(p *Policy) { p.Characters = append(p.Characters, Charset{From: "hex", Min: 1}) },
 		"some of all": func(p *Policy) {
-			p.Characters = append(p.Characters, Charset{Chars: digits + lowers + uppers + safeSymbol, Min: 25})
+			p.Characters = append(p.Characters, Charset{Chars: ascii.Digits + ascii.Lowers + ascii.Uppers + ascii.SafeSymbols, Min: 25})
 		},
 		"sets":              func(p *Policy) { p.Sets = 3 },
 		"more sets":         func(p *Policy) { p.Sets = 4 },
@@ -270,7 +272,7 @@ func TestFingerprintIgnoresOrder(t *testing.T) {
 		q.Characters = rapid.Permutation(p.Characters).Draw(t, "charsets in another order")
 		for i := range q.Characters {
 			if rapid.Bool().Draw(t, "spell out") {
-				chars, _ := classChars(q.Characters[i].From)
+				chars, _ := ascii.Class(q.Characters[i].From)
 				q.Characters[i].From, q.Characters[i].Chars = "", string(rapid.Permutation([]byte(chars)).Draw(t, "chars"))
 			}
 		}
@@ -320,13 +322,6 @@ func TestLoginParts(t *testing.T) {
 		if got := strings.Join(loginParts(test.login), " "); got != test.want {
 			t.Errorf("parts of the login %q: %q, want %q", test.login, got, test.want)
 		}
-	}
-}
-
-func TestMinimalWords(t *testing.T) {
-	got := minimalWords(strings.Fields("passwords sword word password xyz xy yz a.b aab aab baab"))
-	if diff := cmp.Diff(strings.Fields("a.b aab word xy yz"), got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

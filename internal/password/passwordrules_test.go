@@ -8,55 +8,55 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"keyvault-passwords/internal/password/internal/ascii"
+	"keyvault-passwords/internal/password/internal/passwordrules"
 )
 
-// rulesExample is one stanza of testdata/passwordrules.txt.
-type rulesExample struct {
-	in, out string
-	length  int
-}
-
-func rulesExamples(t testing.TB) []rulesExample {
-	t.Helper()
-	text, err := os.ReadFile("testdata/passwordrules.txt")
+// TestRulesLength holds the length of each example of the grammar against the length of its policy.
+func TestRulesLength(t *testing.T) {
+	text, err := os.ReadFile("internal/passwordrules/testdata/passwordrules.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var examples []rulesExample
+	tested := 0
 	for stanza := range strings.SplitSeq(strings.TrimSpace(string(text)), "\n\n") {
-		if strings.HasPrefix(stanza, "#") {
+		lines := strings.Split(stanza, "\n")
+		in, ok := strings.CutPrefix(lines[0], "in     ")
+		if !ok {
 			continue
 		}
-		var e rulesExample
-		lines := strings.Split(stanza, "\n")
-		if len(lines) != 3 {
-			t.Fatalf("a stanza of %d lines: %s", len(lines), stanza)
-		}
-		e.in = strings.TrimPrefix(lines[0], "in     ")
-		e.out = strings.TrimPrefix(strings.TrimPrefix(lines[1], "out"), "    ")
-		if _, err := fmt.Sscanf(lines[2], "length %d", &e.length); err != nil {
+		var want int
+		if _, err := fmt.Sscanf(lines[2], "length %d", &want); err != nil {
 			t.Fatalf("%s: %v", lines[2], err)
 		}
-		examples = append(examples, e)
+		p, problems := parseRules(in)
+		if p.Length != (Length{want, want}) || len(problems) > 0 {
+			t.Errorf("%s\n  length %v, want %d; problems %v", in, p.Length, want, problems)
+		}
+		parsed, _ := passwordrules.Parse(in)
+		if p.Length.Min < parsed.MinLength || parsed.MaxLength > 0 && p.Length.Max > parsed.MaxLength {
+			t.Errorf("%s\n  length %v is not within the rules", in, p.Length)
+		}
+		tested++
 	}
-	if len(examples) < 57 {
-		t.Fatalf("%d examples: some are lost", len(examples))
+	if tested < 57 {
+		t.Errorf("%d examples: some are lost", tested)
 	}
-	return examples
 }
 
-func TestPasswordRules(t *testing.T) {
-	for _, e := range rulesExamples(t) {
-		rules, problems := parsePasswordRules(e.in)
-		if len(problems) > 0 {
-			t.Errorf("%s\n  refused: %v", e.in, problems)
-		}
-		if got := rules.String(); got != e.out {
-			t.Errorf("%s\n  got  %s\n  want %s", e.in, got, e.out)
-		}
-		if got := rules.policy().Length; got != (Length{e.length, e.length}) {
-			t.Errorf("%s\n  length %v, want %d", e.in, got, e.length)
-		}
+// A mistake in a passwordrules string is told with its offset, others without one.
+func TestRulesOffset(t *testing.T) {
+	problems := refusals(t, Policy{Rules: "minlength: 20; foo: 1", MaxRun: 2})
+	if diff := cmp.Diff([]string{"max-run", "rules"}, problems[0].Keys); diff != "" || problems[0].InRules {
+		t.Errorf("a conflict is in the rules: %t; keys (-want +got):\n%s", problems[0].InRules, diff)
+	}
+	if p := problems[1]; !p.InRules || p.Offset != 15 || p.Cause != `unknown property "foo"` {
+		t.Errorf("%v is in the rules: %t, offset %d; want 15", p, p.InRules, p.Offset)
+	}
+	const want = `rules: offset 15: unknown property "foo"; expected minlength, maxlength, max-consecutive, required or allowed`
+	if got := problems[1].Error(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
@@ -67,20 +67,20 @@ func TestRulesPolicy(t *testing.T) {
 	}{
 		{"minlength: 20; required: lower; required: upper, digit; max-consecutive: 2;", Policy{
 			Length:     Length{32, 32},
-			Characters: []Charset{{Chars: digits + uppers, Min: 1}, {Chars: lowers, Min: 1}},
+			Characters: []Charset{{Chars: ascii.Digits + ascii.Uppers, Min: 1}, {Chars: ascii.Lowers, Min: 1}},
 			MaxRun:     2,
 		}},
 		{"maxlength: 12; required: digit; allowed: [-_], digit;", Policy{
 			Length:     Length{12, 12},
-			Characters: []Charset{{Chars: digits, Min: 1}, {Chars: "-_"}},
+			Characters: []Charset{{Chars: ascii.Digits, Min: 1}, {Chars: "-_"}},
 		}},
 		{"minlength: 64; allowed: upper;", Policy{
 			Length:     Length{64, 64},
-			Characters: []Charset{{Chars: uppers}},
+			Characters: []Charset{{Chars: ascii.Uppers}},
 		}},
 		{";", Policy{
 			Length:     Length{32, 32},
-			Characters: []Charset{{Chars: printables}},
+			Characters: []Charset{{Chars: ascii.Printable}},
 		}},
 	}
 	for _, test := range tests {
@@ -91,96 +91,11 @@ func TestRulesPolicy(t *testing.T) {
 	}
 }
 
-func TestPasswordRulesRefused(t *testing.T) {
-	const names = "want minlength, maxlength, max-consecutive, required or allowed"
-	const classNames = "want lower, upper, digit, special, ascii-printable, unicode or characters in brackets, such as [-_.]"
-	const separators = "separate properties by a semicolon, classes by a comma"
-	tests := []struct {
-		rules string
-		want  []string // "TEXT | WANT", without "rules, "
-	}{
-		{"minlen: 8;", []string{`offset 0: unknown "minlen" | ` + names}},
-		{"  8;", []string{"offset 2: unexpected '8' | " + names}},
-		{": 8;", []string{"offset 0: unexpected ':' | " + names}},
-		{"é: 8;", []string{"offset 0: unexpected 'é' | " + names}},
-		{"\xff", []string{"offset 0: unexpected '�' | " + names}},
-		{"minlength 8;", []string{`offset 10: no colon after "minlength" | write minlength: VALUE;`}},
-		{"minlength", []string{`offset 9: no colon after "minlength" | write minlength: VALUE;`}},
-		{"minlength: eight;", []string{"offset 11: unexpected 'e' | want a number"}},
-		{"minlength: -8;", []string{"offset 11: unexpected '-' | want a number"}},
-		{"minlength: 8.5;", []string{"offset 12: unexpected '.' | " + separators}},
-		{"minlength: 8 maxlength: 9;", []string{"offset 13: unexpected 'm' | " + separators}},
-		{"maxlength: 1000000000;", []string{"offset 11: the number is too large | want at most 999999999"}},
-		{"maxlength: 99999999999999999999;", []string{"offset 11: the number is too large | want at most 999999999"}},
-		{"required: letter;", []string{`offset 10: unknown "letter" | ` + classNames}},
-		{"required: lower upper;", []string{"offset 16: unexpected 'u' | " + separators}},
-		{"required: lower,;", []string{"offset 16: unexpected ';' | " + classNames}},
-		{"required: lower,", []string{"offset 16: the rules end | " + classNames}},
-		{"allowed: , lower;", []string{"offset 9: unexpected ',' | " + classNames}},
-		{"allowed: [abc;", []string{"offset 9: brackets that are not closed | write ] at their end"}},
-		{"allowed: [", []string{"offset 9: brackets that are not closed | write ] at their end"}},
-		{"allowed: [];", []string{"offset 9: brackets without an ASCII character | want characters in them, such as [-_.]"}},
-		{"allowed: [äö];", []string{"offset 9: brackets without an ASCII character | want characters in them, such as [-_.]"}},
-		{"allowed: [a-z;];", []string{"offset 11: a - that is not the first of its brackets | write the - first: [-_.]"}},
-		{"allowed: [a\tb];", []string{`offset 11: unexpected '\t' | want printable characters in brackets`}},
-		{"allowed: [a]b;", []string{"offset 12: unexpected 'b' | " + separators}},
-		{"allowed: [a]]];", []string{"offset 13: unexpected ']' | " + separators}},
-		{"minlength: 20; maxlength: 12;", []string{
-			"rules: minlength 20 is above maxlength 12 | lower minlength or raise maxlength",
-		}},
-		{"minlength: x; maxlength: 8; required: letter; allowed: digit; foo: 1", []string{
-			"offset 11: unexpected 'x' | want a number",
-			`offset 38: unknown "letter" | ` + classNames,
-			`offset 62: unknown "foo" | ` + names,
-		}},
-	}
-	for _, test := range tests {
-		_, problems := parseRules(test.rules)
-		var got []string
-		for _, p := range problems {
-			if diff := cmp.Diff([]string{"rules"}, p.Keys); diff != "" {
-				t.Errorf("%q: keys (-want +got):\n%s", test.rules, diff)
-			}
-			got = append(got, strings.TrimPrefix(p.Text, "rules, ")+" | "+p.Want)
-		}
-		if diff := cmp.Diff(test.want, got); diff != "" {
-			t.Errorf("%q (-want +got):\n%s", test.rules, diff)
-		}
-	}
-}
-
-// FuzzPasswordRules: what is accepted prints and reparses to the same rules, and means what it meant.
-func FuzzPasswordRules(f *testing.F) {
-	for _, e := range rulesExamples(f) {
-		f.Add(e.in)
-	}
-	for _, text := range []string{"", "[", "required: [", "allowed: []", "minlength: 99999999999;", "required: [\xff]", "a:;b"} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		rules, problems := parsePasswordRules(text)
-		if len(problems) > 0 {
-			return
-		}
-		again, problems := parsePasswordRules(rules.String())
-		if len(problems) > 0 {
-			t.Fatalf("%q prints %q, which is refused: %v", text, rules, problems)
-		}
-		if diff := cmp.Diff(rules, again, cmp.AllowUnexported(passwordRules{})); diff != "" {
-			t.Fatalf("%q prints %q (-before +after):\n%s", text, rules, diff)
-		}
-		p := rules.policy()
-		if p.Length.Min < rules.minLength || rules.maxLength > 0 && p.Length.Max > rules.maxLength {
-			t.Fatalf("%q makes the length %v", text, p.Length)
-		}
-	})
-}
-
 // TestRulesMeanTheirParts draws rules from parts whose meaning is known, and compares the policy with it.
 func TestRulesMeanTheirParts(t *testing.T) {
 	type part struct{ text, chars string }
 	parts := []part{
-		{"lower", lowers}, {"UPPER", uppers}, {"digit", digits}, {"special", " " + symbols}, {"unicode", printables},
+		{"lower", ascii.Lowers}, {"UPPER", ascii.Uppers}, {"digit", ascii.Digits}, {"special", " " + ascii.Symbols}, {"unicode", ascii.Printable},
 		{"[-x]]", "-x]"}, {"[ ;,]", " ;,"}, {"[ab]", "ab"}, {"[[]", "["},
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -197,12 +112,12 @@ func TestRulesMeanTheirParts(t *testing.T) {
 			}
 			alphabet += chars
 			if property == "required" {
-				groups[sortedChars(chars)] = true
+				groups[ascii.Sorted(chars)] = true
 			}
 			text = append(text, property+": "+strings.Join(names, ","))
 		}
 		if alphabet == "" {
-			alphabet = printables
+			alphabet = ascii.Printable
 		}
 		p, problems := parseRules(strings.Join(text, "; "))
 		if len(problems) > 0 {
@@ -219,8 +134,8 @@ func TestRulesMeanTheirParts(t *testing.T) {
 		if diff := cmp.Diff(groups, required); diff != "" {
 			t.Errorf("%q required (-want +got):\n%s", text, diff)
 		}
-		if sortedChars(got) != sortedChars(alphabet) {
-			t.Errorf("%q: alphabet %q, want %q", text, sortedChars(got), sortedChars(alphabet))
+		if ascii.Sorted(got) != ascii.Sorted(alphabet) {
+			t.Errorf("%q: alphabet %q, want %q", text, ascii.Sorted(got), ascii.Sorted(alphabet))
 		}
 	})
 }

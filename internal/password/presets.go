@@ -1,6 +1,11 @@
 package password
 
-import "slices"
+import (
+	"slices"
+	"sync"
+
+	"keyvault-passwords/internal/password/internal/ascii"
+)
 
 // A preset is a policy that this package names.
 type preset struct {
@@ -8,69 +13,75 @@ type preset struct {
 	policy Policy
 }
 
-// presets are in the order in which they are documented: at [Presets], with what each target demands.
-var presets = []preset{
-	{"default", Policy{
-		Length: Length{32, 32},
-		Characters: []Charset{
-			{From: "lower", Min: 1}, {From: "upper", Min: 1}, {From: "digit", Min: 1}, {From: "safe-symbol", Min: 1},
-		},
-		First: []string{"letter"},
-	}},
+// defaultLength is the length of the default preset.
+const defaultLength = 32
 
-	{"azure-sql", fourClasses(32)},
-	{"azure-postgresql", fourClasses(32)},
-	{"azure-mysql", fourClasses(32)},
+// presets returns the presets in the order in which they are documented: at [Presets], with what each target demands. They
+// must not be changed.
+var presets = sync.OnceValue(func() []preset {
+	return []preset{
+		{"default", Policy{
+			Length: Length{defaultLength, defaultLength},
+			Characters: []Charset{
+				{From: "lower", Min: 1}, {From: "upper", Min: 1}, {From: "digit", Min: 1}, {From: "safe-symbol", Min: 1},
+			},
+			First: []string{"letter"},
+		}},
 
-	// 24 characters can still be typed at a console.
-	{"azure-vm-windows", notPassword(fourClasses(24))},
-	{"azure-vm-linux", notPassword(fourClasses(24))},
-	{"aks-windows", notPassword(fourClasses(24))},
-	{"entra-user", notPassword(fourClasses(24))},
+		{"azure-sql", fourClasses(32)},
+		{"azure-postgresql", fourClasses(32)},
+		{"azure-mysql", fourClasses(32)},
 
-	{"nist-800-63b", Policy{
-		Length:     Length{32, 32},
-		Characters: []Charset{{From: "alphanumeric"}, {From: "safe-symbol"}},
-	}},
-	{"pci-dss-4", Policy{
-		Length:     Length{32, 32},
-		Characters: []Charset{{From: "letter", Min: 1}, {From: "digit", Min: 1}},
-		First:      []string{"letter"},
-	}},
-	{"cis", Policy{
-		Length:     Length{32, 32},
-		Characters: []Charset{{From: "alphanumeric"}, {From: "safe-symbol"}},
-		First:      []string{"letter"},
-	}},
+		// 24 characters can still be typed at a console.
+		{"azure-vm-windows", notPassword(fourClasses(24))},
+		{"azure-vm-linux", notPassword(fourClasses(24))},
+		{"aks-windows", notPassword(fourClasses(24))},
+		{"entra-user", notPassword(fourClasses(24))},
 
-	{"url-safe", Policy{
-		Length:     Length{43, 43},
-		Characters: []Charset{{From: "alphanumeric"}, {From: "safe-symbol"}},
-		First:      []string{"alphanumeric"},
-		Last:       []string{"alphanumeric"},
-	}},
-	{"connection-string", Policy{
-		Length: Length{32, 32},
-		Characters: []Charset{
-			{From: "lower", Min: 1}, {From: "upper", Min: 1}, {From: "digit", Min: 1}, {Chars: "-._", Min: 1},
-		},
-		First: []string{"letter"},
-		Last:  []string{"alphanumeric"},
-	}},
+		{"nist-800-63b", Policy{
+			Length:     Length{32, 32},
+			Characters: []Charset{{From: "alphanumeric"}, {From: "safe-symbol"}},
+		}},
+		{"pci-dss-4", Policy{
+			Length:     Length{32, 32},
+			Characters: []Charset{{From: "letter", Min: 1}, {From: "digit", Min: 1}},
+			First:      []string{"letter"},
+		}},
+		{"cis", Policy{
+			Length:     Length{32, 32},
+			Characters: []Charset{{From: "alphanumeric"}, {From: "safe-symbol"}},
+			First:      []string{"letter"},
+		}},
 
-	{"hex-256", Policy{
-		Length:     Length{64, 64},
-		Characters: []Charset{{From: "hex"}},
-	}},
-	{"pin", Policy{
-		Length:     Length{6, 6},
-		Characters: []Charset{{From: "digit"}},
-		MinEntropy: 19, // of 19.93 bits
-	}},
-	{"passphrase", Policy{
-		Passphrase: &Passphrase{Words: 8, Separator: "-"},
-	}},
-}
+		{"url-safe", Policy{
+			Length:     Length{43, 43},
+			Characters: []Charset{{From: "alphanumeric"}, {From: "safe-symbol"}},
+			First:      []string{"alphanumeric"},
+			Last:       []string{"alphanumeric"},
+		}},
+		{"connection-string", Policy{
+			Length: Length{32, 32},
+			Characters: []Charset{
+				{From: "lower", Min: 1}, {From: "upper", Min: 1}, {From: "digit", Min: 1}, {Chars: "-._", Min: 1},
+			},
+			First: []string{"letter"},
+			Last:  []string{"alphanumeric"},
+		}},
+
+		{"hex-256", Policy{
+			Length:     Length{64, 64},
+			Characters: []Charset{{From: "hex"}},
+		}},
+		{"pin", Policy{
+			Length:     Length{6, 6},
+			Characters: []Charset{{From: "digit"}},
+			MinEntropy: 19, // of 19.93 bits
+		}},
+		{"passphrase", Policy{
+			Passphrase: &Passphrase{Words: 8, Separator: "-"},
+		}},
+	}
+})
 
 // fourClasses is what satisfies every Azure target, whichever of its tools checks it: see [Presets].
 func fourClasses(length int) Policy {
@@ -88,6 +99,11 @@ func notPassword(p Policy) Policy {
 	p.Forbid = []string{"password"}
 	return p
 }
+
+// Classes returns the names of the character classes that a policy may use, in the order in which they are documented:
+// lower, upper, digit, letter, alphanumeric, symbol (the 32 of ASCII), safe-symbol (-._~), hex (0-9 and a-f) and printable
+// (all 95 characters of ASCII from the space to the tilde).
+func Classes() []string { return ascii.Classes() }
 
 // Presets returns the names of the presets, in the order in which they are documented. What each target demands, and
 // what its preset makes of it:
@@ -141,8 +157,8 @@ func notPassword(p Policy) Policy {
 //
 // Where a target also refuses parts of the account name, declare the account: Login sees to that.
 func Presets() []string {
-	names := make([]string, len(presets))
-	for i, p := range presets {
+	names := make([]string, len(presets()))
+	for i, p := range presets() {
 		names[i] = p.name
 	}
 	return names
@@ -150,7 +166,7 @@ func Presets() []string {
 
 // Preset returns the policy of that name and whether there is one. The policy is the caller's to change.
 func Preset(name string) (Policy, bool) {
-	for _, p := range presets {
+	for _, p := range presets() {
 		if p.name == name {
 			return p.policy.clone(), true
 		}
@@ -158,18 +174,17 @@ func Preset(name string) (Policy, bool) {
 	return Policy{}, false
 }
 
-// withDefaults returns p with what it leaves out taken from the preset "default": the length, and the characters
-// together with the first character's class where p has none of its own. A passphrase and a passwordrules string leave
-// nothing out.
+// withDefaults returns p with what it leaves out taken from the preset "default": the length, and the characters together
+// with the first character's class if p has none of its own. A passphrase and a passwordrules string leave nothing out.
 func withDefaults(p Policy) Policy {
 	if p.Passphrase != nil || p.Rules != "" {
 		return p
 	}
-	standard := presets[0].policy.clone()
 	if p.Length == (Length{}) {
-		p.Length = standard.Length
+		p.Length = Length{defaultLength, defaultLength}
 	}
 	if len(p.Characters) == 0 {
+		standard := presets()[0].policy.clone()
 		p.Characters = standard.Characters
 		if len(p.First) == 0 {
 			p.First = standard.First

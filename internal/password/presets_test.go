@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"keyvault-passwords/internal/password/internal/ascii"
 )
 
 func TestPresets(t *testing.T) {
@@ -100,7 +102,7 @@ func TestPresetsGolden(t *testing.T) {
 	got := map[string][]string{}
 	for _, name := range Presets() {
 		set := compilePreset(t, name)
-		if !set.Exact() {
+		if !set.exact {
 			t.Errorf("%s: its size is not exact", name)
 		}
 		got[name] = []string{fmt.Sprintf("%.2f", set.Bits()), set.Fingerprint()}
@@ -110,7 +112,7 @@ func TestPresetsGolden(t *testing.T) {
 	}
 }
 
-func compilePreset(t *testing.T, name string) *Set {
+func compilePreset(t *testing.T, name string) *Space {
 	t.Helper()
 	p, ok := Preset(name)
 	if !ok {
@@ -241,7 +243,7 @@ func lettersAndDigitsRule(s kinds) string {
 
 // noFinalDotRule: programs that find URLs in text leave out punctuation at their end.
 func noFinalDotRule(s kinds) string {
-	if strings.ContainsAny(s.text[len(s.text)-1:], symbols) {
+	if strings.ContainsAny(s.text[len(s.text)-1:], ascii.Symbols) {
 		return "ends with a symbol"
 	}
 	return ""
@@ -397,8 +399,8 @@ func TestKnownCounts(t *testing.T) {
 			continue
 		}
 		want, _ := new(big.Int).SetString(test.want, 10)
-		if set.Size().Cmp(want) != 0 || !set.Exact() {
-			t.Errorf("%s: %v, want %v", test.name, set.Size(), want)
+		if set.size.Cmp(want) != 0 || !set.exact {
+			t.Errorf("%s: %v, want %v", test.name, set.size, want)
 		}
 	}
 }
@@ -416,16 +418,16 @@ func TestKnownEntropies(t *testing.T) {
 		policy Policy
 		want   float64
 	}{
-		{"32, two of each", four(32, 2, symbols), 209.54},
-		{"20, one of each", four(20, 1, symbols), 130.92},
+		{"32, two of each", four(32, 2, ascii.Symbols), 209.54},
+		{"20, one of each", four(20, 1, ascii.Symbols), 130.92},
 		{"20, one of each, only -", four(20, 1, "-"), 117.62}, // Vault's default
-		{"16, one of each", four(16, 1, symbols), 104.59},
-		{"16, two of each", four(16, 2, symbols), 103.74},
-		{"12, one of each", four(12, 1, symbols), 78.14},
+		{"16, one of each", four(16, 1, ascii.Symbols), 104.59},
+		{"16, two of each", four(16, 2, ascii.Symbols), 103.74},
+		{"12, one of each", four(12, 1, ascii.Symbols), 78.14},
 		{"16, six digits", Policy{
 			Length: Length{16, 16}, Characters: []Charset{{From: "lower"}, {From: "digit", Min: 6}},
 		}, 80.82},
-		{"16, four of each", four(16, 4, symbols), 96.80},
+		{"16, four of each", four(16, 4, ascii.Symbols), 96.80},
 		{"20, five of each, only -_", four(20, 5, "-_"), 102.06},
 		{"32, eight of each, only -", four(32, 8, "-"), 158.24}, // Vault accepts it and times out
 	}
@@ -435,7 +437,7 @@ func TestKnownEntropies(t *testing.T) {
 			t.Errorf("%s: %v", test.name, err)
 			continue
 		}
-		if set.Bits() != test.want || !set.Exact() {
+		if set.Bits() != test.want || !set.exact {
 			t.Errorf("%s: %v, want %v", test.name, set.Bits(), test.want)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"keyvault-passwords/internal/password/internal/ascii"
 )
 
 // refusals returns the problems of a policy that Compile must refuse.
@@ -34,11 +36,11 @@ func TestRefused(t *testing.T) {
 	}{
 		{Policy{Length: Length{-1, 5}}, "length", "length -1 is too short"},
 		{Policy{Length: Length{0, 40}}, "length", "length 0 is too short"},
-		{Policy{Length: Length{9, 8}}, "length", "length 9 to 8 has no value"},
+		{Policy{Length: Length{9, 8}}, "length", "a minimum length of 9 with a maximum of 8"},
 		{Policy{Length: Length{32, 513}}, "length", "length 513 is more than 512"},
 		{Policy{Characters: []Charset{{}}}, "characters[0]", "an empty set of characters"},
-		{Policy{Characters: []Charset{{From: "hex", Chars: "a"}}}, "characters[0]", "from and with chars"},
-		{Policy{Characters: []Charset{{From: "Lower"}}}, "characters[0].from", `no class "Lower"`},
+		{Policy{Characters: []Charset{{From: "hex", Chars: "a"}}}, "characters[0]", "both from and chars"},
+		{Policy{Characters: []Charset{{From: "Lower"}}}, "characters[0].from", `unknown class "Lower"`},
 		{Policy{Characters: []Charset{{Chars: "aé"}}}, "characters[0].chars", `chars holds "é"`},
 		{Policy{Characters: []Charset{{Chars: "a\tb"}}}, "characters[0].chars", `chars holds "\t`},
 		{Policy{Characters: []Charset{{Chars: "a\xff"}}}, "characters[0].chars", `chars holds "\xff"`},
@@ -50,8 +52,8 @@ func TestRefused(t *testing.T) {
 		{Policy{Characters: few, Sets: 3}, "sets", "sets is 3"},
 		{Policy{Characters: few, Sets: -3}, "sets", "sets is -3"},
 		{Policy{Exclude: "ß"}, "exclude", `exclude holds "ß"`},
-		{Policy{First: []string{"vowel"}}, "first", `no class "vowel"`},
-		{Policy{Last: []string{"letter", ""}}, "last", `no class ""`},
+		{Policy{First: []string{"vowel"}}, "first", `unknown class "vowel"`},
+		{Policy{Last: []string{"letter", ""}}, "last", `unknown class ""`},
 		{Policy{MaxRun: -1}, "max-run", "max-run is -1"},
 		{Policy{MaxSequence: -1}, "max-sequence", "max-sequence is -1"},
 		{Policy{Forbid: []string{"a", ""}}, "forbid[1]", "an empty substring is in every password"},
@@ -60,16 +62,16 @@ func TestRefused(t *testing.T) {
 		{Policy{ForbidPatterns: []string{""}}, "forbid-patterns[0]", "an empty pattern matches every password"},
 		{Policy{ForbidPatterns: []string{`(?=a)`}}, "forbid-patterns[0]", "invalid or unsupported Perl syntax"},
 		{Policy{ForbidPatterns: []string{"a{999}b{999}c{999}"}}, "forbid-patterns[0]", "has 2999 steps, more than 2000"},
-		{Policy{Dictionary: "klingon"}, "dictionary", `no dictionary "klingon"`},
+		{Policy{Dictionary: "klingon"}, "dictionary", `unknown dictionary "klingon"`},
 		{Policy{MinEntropy: -1}, "min-entropy", "min-entropy is -1"},
 		{Policy{MinEntropy: math.NaN()}, "min-entropy", "min-entropy is NaN"},
 		{Policy{Login: strings.Repeat("a", 1001)}, "login", "login has 1001 characters"},
 		{Policy{Rules: "minlength: 20; max-run: 2"}, "rules", ""},
-		{Policy{Rules: "required: lower", MaxRun: 2}, "max-run rules", "max-run does not go with rules"},
+		{Policy{Rules: "required: lower", MaxRun: 2}, "max-run rules", "max-run cannot be combined with rules"},
 	} {
 		problem := refusals(t, test.policy)[0]
 		got := strings.Join(problem.Keys, " ")
-		if got != test.keys || !strings.Contains(problem.Text, test.text) || problem.Want == "" {
+		if got != test.keys || !strings.Contains(problem.Cause, test.text) || problem.Remedy == "" {
 			t.Errorf("%+v is refused for %q: %v\nwant %q: ...%s...", test.policy, got, problem, test.keys, test.text)
 		}
 	}
@@ -84,15 +86,15 @@ func TestConflicts(t *testing.T) {
 		text   string
 	}{
 		{
-			fourSets(8, 3, symbols), "length characters[1].min characters[2].min characters[3].min",
+			fourSets(8, 3, ascii.Symbols), "length characters[1].min characters[2].min characters[3].min",
 			"length 8 with minimums of 3 + 3 + 3 leaves no password",
 		},
 		{
-			Policy{Characters: letters, First: []string{"letter"}, Exclude: lowers + uppers + digits},
+			Policy{Characters: letters, First: []string{"letter"}, Exclude: ascii.Lowers + ascii.Uppers + ascii.Digits},
 			"exclude", "exclude leaves no character",
 		},
 		{
-			Policy{Characters: []Charset{{From: "letter"}, {From: "digit"}}, First: []string{"letter"}, Exclude: lowers + uppers},
+			Policy{Characters: []Charset{{From: "letter"}, {From: "digit"}}, First: []string{"letter"}, Exclude: ascii.Lowers + ascii.Uppers},
 			"exclude first", "exclude with first: letter leaves no character to be the first",
 		},
 		{
@@ -108,7 +110,7 @@ func TestConflicts(t *testing.T) {
 			"characters[0].min forbid-patterns[1]", `a minimum of 1 with forbid-patterns: "\\d" leaves no password`,
 		},
 		{
-			Policy{Characters: few("digit", 1), Forbid: slices.Concat([]string{"qq"}, strings.Split(digits, ""))},
+			Policy{Characters: few("digit", 1), Forbid: slices.Concat([]string{"qq"}, strings.Split(ascii.Digits, ""))},
 			"characters[0].min forbid[1] forbid[2] forbid[3] forbid[4] forbid[5] forbid[6] forbid[7] forbid[8] forbid[9] " +
 				"forbid[10]",
 			"a minimum of 1 with",
@@ -129,7 +131,7 @@ func TestConflicts(t *testing.T) {
 			"rules forbid-patterns[0]", "length 8 with forbid-patterns",
 		},
 		{
-			Policy{Exclude: lowers},
+			Policy{Exclude: ascii.Lowers},
 			"exclude", "a minimum of 1 of lower (default's) with exclude leaves no password",
 		},
 		{
@@ -137,14 +139,14 @@ func TestConflicts(t *testing.T) {
 			"length", "length 2 with minimums of 1 of upper (default's)",
 		},
 		{
-			Policy{Exclude: lowers, Characters: few("lower", 1)},
+			Policy{Exclude: ascii.Lowers, Characters: few("lower", 1)},
 			"characters[0].min exclude", "a minimum of 1 with exclude leaves no password",
 		},
 	} {
 		problems := refusals(t, test.policy)
 		got := strings.Join(problems[0].Keys, " ")
-		if len(problems) != 1 || got != test.keys || !strings.HasPrefix(problems[0].Text, test.text) {
-			t.Errorf("%+v conflicts in %q: %s\nwant %q: %s", test.policy, got, problems[0].Text, test.keys, test.text)
+		if len(problems) != 1 || got != test.keys || !strings.HasPrefix(problems[0].Cause, test.text) {
+			t.Errorf("%+v conflicts in %q: %s\nwant %q: %s", test.policy, got, problems[0].Cause, test.keys, test.text)
 		}
 	}
 }
@@ -160,36 +162,41 @@ func TestBelowMinEntropy(t *testing.T) {
 		policy Policy
 		want   Problem
 	}{
-		{Policy{Length: Length{6, 6}, Characters: pin}, Problem{
-			Keys: []string{"length"},
-			Text: "the policy has 19.93 bits, below the min-entropy of 64 that holds where none is given",
-			Want: "length 20, or in the open a min-entropy of 19 or less",
-		}},
-		{Policy{Length: Length{6, 6}, Characters: pin, MinEntropy: 20}, Problem{
-			Keys: []string{"min-entropy", "length"},
-			Text: "the policy has 19.93 bits, below the min-entropy of 20",
-			Want: "length 7, or in the open a min-entropy of 19 or less",
-		}},
-		{Policy{Length: Length{9, 9}, Characters: pin, Distinct: true}, Problem{
-			Keys: []string{"length"},
-			Text: "the policy has 21.79 bits, below the min-entropy of 64 that holds where none is given",
-			Want: "more characters, or in the open a min-entropy of 21 or less",
-		}},
-		{Policy{Rules: "maxlength: 6; required: digit"}, Problem{
-			Keys: []string{"rules"},
-			Text: "the policy has 19.93 bits, below the min-entropy of 64 that holds where none is given",
-			Want: "minlength: 20 and maxlength: 20 in rules, or in the open a min-entropy of 19 or less",
-		}},
-		{Policy{Passphrase: &Passphrase{Words: 3}}, Problem{
-			Keys: []string{"passphrase.words", "min-entropy"},
-			Text: "the policy has 38.77 bits, below the min-entropy of 64 that holds where none is given",
-			Want: "words: 5, or in the open a min-entropy of 38 or less",
-		}},
-		{Policy{Passphrase: &Passphrase{Words: 1}, MinEntropy: 3000}, Problem{
-			Keys: []string{"passphrase.words", "min-entropy"},
-			Text: "the policy has 12.92 bits, below the min-entropy of 3000",
-			Want: "characters in place of words, or in the open a min-entropy of 12 or less",
-		}},
+		{
+			Policy{Length: Length{6, 6}, Characters: pin},
+			problemOf("the policy has 19.93 bits, below the min-entropy of 64, the default",
+				"expected length 20 or more; to accept less, declare min-entropy: 19", "length"),
+		},
+		{
+			Policy{Length: Length{6, 6}, Characters: pin, MinEntropy: 20},
+			problemOf("the policy has 19.93 bits, below the min-entropy of 20",
+				"expected length 7 or more; to accept less, declare min-entropy: 19", "min-entropy", "length"),
+		},
+		{
+			Policy{Length: Length{9, 9}, Characters: pin, Distinct: true},
+			problemOf("the policy has 21.79 bits, below the min-entropy of 64, the default",
+				"expected more characters; to accept less, declare min-entropy: 21", "length"),
+		},
+		{
+			Policy{Length: Length{1, 1}, Characters: []Charset{{Chars: "a"}}},
+			problemOf("the policy has 0.00 bits, below the min-entropy of 64, the default", "expected more characters", "length"),
+		},
+		{
+			Policy{Rules: "maxlength: 6; required: digit"},
+			problemOf("the policy has 19.93 bits, below the min-entropy of 64, the default",
+				"expected minlength: 20 and maxlength: 20 in rules, or more; to accept less, declare min-entropy: 19", "rules"),
+		},
+		{
+			Policy{Passphrase: &Passphrase{Words: 3}},
+			problemOf("the policy has 38.77 bits, below the min-entropy of 64, the default",
+				"expected words: 5 or more; to accept less, declare min-entropy: 38", "passphrase.words", "min-entropy"),
+		},
+		{
+			Policy{Passphrase: &Passphrase{Words: 1}, MinEntropy: 3000},
+			problemOf("the policy has 12.92 bits, below the min-entropy of 3000",
+				"expected characters in place of words; to accept less, declare min-entropy: 12",
+				"passphrase.words", "min-entropy"),
+		},
 	} {
 		if diff := cmp.Diff([]Problem{test.want}, refusals(t, test.policy)); diff != "" {
 			t.Errorf("problems of %+v (-want +got):\n%s", test.policy, diff)
@@ -208,17 +215,17 @@ func TestUncertified(t *testing.T) {
 		text   string
 	}{
 		{Policy{ForbidPatterns: []string{"x", "a.{14}b"}}, "forbid-patterns[1]", "more than 10000 states"},
-		{Policy{ForbidPatterns: []string{"a.b"}, Distinct: true}, "distinct forbid-patterns[0]", "up to 12 characters"},
+		{Policy{ForbidPatterns: []string{"a.b"}, Distinct: true}, "distinct forbid-patterns[0]", "at most 12 characters"},
 		{Policy{Dictionary: "english", Length: Length{200, 200}, Characters: []Charset{{Chars: "aeinrst"}}}, "dictionary",
-			"the words leave too few passwords for a proof that some are left"},
+			"after the words are taken out, too few passwords are left to prove that there are any"},
 	} {
 		problem := refusals(t, test.policy)[0]
 		got := strings.Join(problem.Keys, " ")
-		if got != test.keys || !strings.Contains(problem.Text, "cannot be certified") || !strings.Contains(problem.Text, test.text) {
-			t.Errorf("%+v is refused for %q: %s\nwant %q: ...%s", test.policy, got, problem.Text, test.keys, test.text)
+		if got != test.keys || !strings.Contains(problem.Cause, "cannot be certified") || !strings.Contains(problem.Cause, test.text) {
+			t.Errorf("%+v is refused for %q: %s\nwant %q: ...%s", test.policy, got, problem.Cause, test.keys, test.text)
 		}
-		if test.keys == "dictionary" && problem.Want != "shorten length, or leave dictionary out" {
-			t.Errorf("the remedy for a dictionary is %q", problem.Want)
+		if test.keys == "dictionary" && problem.Remedy != "shorten length, or remove dictionary" {
+			t.Errorf("the remedy for a dictionary is %q", problem.Remedy)
 		}
 	}
 }
@@ -242,10 +249,10 @@ func TestAllProblemsAtOnce(t *testing.T) {
 func hostile() map[string]Policy {
 	policies := map[string]Policy{
 		"length of 10^9":        {Length: Length{1e9, 1e9}},
-		"lengths 1 to 512":      {Length: Length{1, 512}, Characters: fourSets(1, 40, symbols).Characters, MaxRun: 2},
+		"lengths 1 to 512":      {Length: Length{1, 512}, Characters: fourSets(1, 40, ascii.Symbols).Characters, MaxRun: 2},
 		"minimums overflow":     {Characters: []Charset{{Chars: "ab", Min: math.MaxInt}, {Chars: "c", Min: math.MaxInt}}},
-		"sum of minimums":       {Length: Length{512, 512}, Characters: fourSets(1, 512, symbols).Characters},
-		"large minimums":        fourSets(512, 50, symbols),
+		"sum of minimums":       {Length: Length{512, 512}, Characters: fourSets(1, 512, ascii.Symbols).Characters},
+		"large minimums":        fourSets(512, 50, ascii.Symbols),
 		"max-run of 500":        {Length: Length{512, 512}, Characters: []Charset{{From: "printable"}}, MaxRun: 500},
 		"max-run of 100":        {Length: Length{512, 512}, Characters: []Charset{{From: "printable"}}, MaxRun: 100},
 		"exponential pattern":   {ForbidPatterns: []string{"a.{400}b"}},
@@ -258,7 +265,7 @@ func hostile() map[string]Policy {
 	}
 	overlapping := Policy{Length: Length{64, 64}}
 	for i := range 32 {
-		overlapping.Characters = append(overlapping.Characters, Charset{Chars: printables[2*i : 2*i+20], Min: 2, Max: most(40)})
+		overlapping.Characters = append(overlapping.Characters, Charset{Chars: ascii.Printable[2*i : 2*i+20], Min: 2, Max: most(40)})
 	}
 	policies["overlapping charsets"] = overlapping
 	distinct := overlapping.clone()

@@ -2,187 +2,330 @@ package password
 
 import (
 	"fmt"
-	"regexp/syntax"
+	"slices"
+	"strconv"
 	"strings"
+
+	"keyvault-passwords/internal/password/internal/ascii"
+	"keyvault-passwords/internal/password/internal/language"
 )
 
-// rules is a checked policy in the form in which it is counted: as few kinds of rules as possible, none that says
-// nothing.
-type rules struct {
-	min, max    int
-	alphabet    charMask
-	sets        []bounds // charsets that have bounds, or that must appear
-	atLeast     int      // of sets
-	first, last charMask // within the alphabet; all of it where there is no such rule
-	maxRun      int      // 0: no limit
-	distinct    bool
-	words       []string // what forbid, login and max-sequence forbid, in lower case, of two characters and more
-	wordRules   []string // the keys of the rules that the words come from
-	patterns    []pattern
-	dictionary  []string // in lower case, sorted; none holds another
+// A rule is what the package knows of one key of a policy. Whatever a rule does is in its row of rules: to add one, add a
+// field to Policy and a row here. A test holds the rows against the fields of Policy.
+type rule struct {
+	key string // in the declaration
+
+	withPassphrase bool // it may be given beside passphrase
+	withRules      bool // it may be given beside rules
+
+	// given reports whether the policy has the rule.
+	given func(p *Policy) bool
+
+	// check notes what is wrong with the rule by itself. The policy has its defaults. Nil: nothing can be wrong.
+	check func(v *review, p *Policy)
+
+	// narrow adds what the rule rules out to the normal form. It is called if the rule is given. Nil: it rules out nothing.
+	narrow func(n *normal, p *Policy)
+
+	// lines returns the rule's lines of the canonical text, whose fingerprint is stored with secrets: they must never
+	// change. No lines: the rule is void. Nil: what the rule says is in the lines of another.
+	lines func(n *normal) []string
+
+	// constraints returns what a conflict may be made of, in groups of a kind. Nil: the rule is part of no conflict.
+	constraints func(p *Policy) [][]constraint
+
+	// part is what the rule becomes when it is counted, to name the rule if that is too large.
+	part language.Kind
 }
 
-// A pattern is one of forbid-patterns.
-type pattern struct {
-	key  string
-	prog *syntax.Prog
+// A constraint is a rule, or one entry of it, as a possible cause of a conflict.
+type constraint struct {
+	key    string
+	phrase string          // the constraint in a sentence
+	drop   func(p *Policy) // removes it from the policy, of which p is a clone
 }
 
-// newRules returns the rules of a policy that has no problems, with its defaults.
-func newRules(p Policy) *rules {
-	r := &rules{min: p.Length.Min, max: p.Length.Max, distinct: p.Distinct, maxRun: p.MaxRun}
-	words := r.collectWords(p)
-	r.alphabet = alphabetOf(p, words)
-	if r.distinct {
-		r.max = max(r.min, min(r.max, r.alphabet.count()))
-	}
-	r.addSets(p)
-	r.first, r.last = classMask(p.First, r.alphabet), classMask(p.Last, r.alphabet)
-	if r.maxRun >= r.max || r.distinct {
-		r.maxRun = 0
-	}
-	r.words = r.possible(words)
-	if p.Dictionary != "" {
-		r.dictionary, _ = dictionaryWords(p.Dictionary)
-	}
-	for i, text := range p.ForbidPatterns {
-		if prog, err := parsePattern(text); text != "" && err == nil {
-			r.patterns = append(r.patterns, pattern{indexed("forbid-patterns", i), prog})
+// single is the constraint of a rule that has only one.
+func single(key string, phrase string, drop func(p *Policy)) [][]constraint {
+	return [][]constraint{{{key: key, phrase: phrase, drop: drop}}}
+}
+
+// rules are in the order in which problems are reported, and in that of the canonical text. Of several conflicts, the one
+// whose rules come first is reported.
+var rules = []rule{
+	{
+		key: "passphrase", withPassphrase: true,
+		given:  func(p *Policy) bool { return p.Passphrase != nil },
+		check:  func(v *review, p *Policy) { v.passphrase(p) },
+		narrow: func(n *normal, p *Policy) { n.passphrase = p.Passphrase },
+		lines:  passphraseLines,
+	},
+	{
+		key: "rules", withRules: true, // replaced by the keys that it stands for before anything else is done
+		given: func(p *Policy) bool { return p.Rules != "" },
+	},
+	{
+		key:    "length",
+		given:  func(p *Policy) bool { return p.Length != Length{} },
+		check:  func(v *review, p *Policy) { v.length(p.Length) },
+		narrow: func(n *normal, p *Policy) { n.length = p.Length },
+		lines: func(n *normal) []string {
+			return []string{fmt.Sprintf("length %d %d", n.length.Min, n.length.Max)}
+		},
+		constraints: func(p *Policy) [][]constraint {
+			return single("length", lengthPhrase(p.Length), func(p *Policy) { p.Length = anyLength })
+		},
+	},
+	{
+		key:         "characters",
+		given:       func(p *Policy) bool { return len(p.Characters) > 0 },
+		check:       func(v *review, p *Policy) { v.characters(p.Characters) },
+		narrow:      narrowCharacters,
+		lines:       charsetLines,
+		constraints: func(p *Policy) [][]constraint { return [][]constraint{minimums(p), maximums(p)} },
+		part:        language.OfCharsets,
+	},
+	{
+		key:   "sets",
+		given: func(p *Policy) bool { return p.Sets != 0 },
+		check: func(v *review, p *Policy) {
+			v.atLeast("sets", p.Sets)
+			if n := len(p.Characters); p.Sets > n {
+				v.add("sets", fmt.Sprintf("expected at most %d, the number of sets of characters", n), "sets is %d", p.Sets)
+			}
+		},
+		narrow: func(n *normal, p *Policy) { n.atLeast = p.Sets },
+		lines:  func(n *normal) []string { return numberLine("sets", n.atLeast) },
+		constraints: func(p *Policy) [][]constraint {
+			return single("sets", fmt.Sprintf("sets: %d", p.Sets), func(p *Policy) { p.Sets = 0 })
+		},
+	},
+	{
+		key:    "exclude",
+		given:  func(p *Policy) bool { return p.Exclude != "" },
+		check:  func(v *review, p *Policy) { v.text("exclude", p.Exclude) },
+		narrow: func(n *normal, p *Policy) { n.excluded = n.excluded.Or(ascii.Of(p.Exclude)) },
+		constraints: func(*Policy) [][]constraint {
+			return single("exclude", "exclude", func(p *Policy) { p.Exclude = "" })
+		},
+	},
+	{
+		key:    "exclude-ambiguous",
+		given:  func(p *Policy) bool { return p.ExcludeAmbiguous },
+		narrow: func(n *normal, _ *Policy) { n.excluded = n.excluded.Or(ascii.Of(ascii.Ambiguous)) },
+		constraints: func(*Policy) [][]constraint {
+			return single("exclude-ambiguous", "exclude-ambiguous", func(p *Policy) { p.ExcludeAmbiguous = false })
+		},
+	},
+	{
+		key:    "first",
+		given:  func(p *Policy) bool { return len(p.First) > 0 },
+		check:  func(v *review, p *Policy) { v.classNames("first", p.First) },
+		narrow: func(n *normal, p *Policy) { n.first = classMask(p.First) },
+		lines:  func(n *normal) []string { return endLine("first", n.first, n.alphabet) },
+		constraints: func(p *Policy) [][]constraint {
+			return single("first", "first: "+listed(p.First, "and"), func(p *Policy) { p.First = nil })
+		},
+	},
+	{
+		key:    "last",
+		given:  func(p *Policy) bool { return len(p.Last) > 0 },
+		check:  func(v *review, p *Policy) { v.classNames("last", p.Last) },
+		narrow: func(n *normal, p *Policy) { n.last = classMask(p.Last) },
+		lines:  func(n *normal) []string { return endLine("last", n.last, n.alphabet) },
+		constraints: func(p *Policy) [][]constraint {
+			return single("last", "last: "+listed(p.Last, "and"), func(p *Policy) { p.Last = nil })
+		},
+	},
+	{
+		key:    "max-run",
+		given:  func(p *Policy) bool { return p.MaxRun != 0 },
+		check:  func(v *review, p *Policy) { v.atLeast("max-run", p.MaxRun) },
+		narrow: func(n *normal, p *Policy) { n.maxRun = p.MaxRun },
+		lines:  func(n *normal) []string { return numberLine("max-run", n.maxRun) },
+		constraints: func(p *Policy) [][]constraint {
+			return single("max-run", fmt.Sprintf("max-run: %d", p.MaxRun), func(p *Policy) { p.MaxRun = 0 })
+		},
+		part: language.OfMaxRun,
+	},
+	{
+		key: "max-sequence", withRules: true,
+		given:  func(p *Policy) bool { return p.MaxSequence != 0 },
+		check:  func(v *review, p *Policy) { v.atLeast("max-sequence", p.MaxSequence) },
+		narrow: func(n *normal, p *Policy) { n.maxSequence = p.MaxSequence },
+		lines:  func(n *normal) []string { return numberLine("max-sequence", n.maxSequence) },
+		constraints: func(p *Policy) [][]constraint {
+			phrase := fmt.Sprintf("max-sequence: %d", p.MaxSequence)
+			return single("max-sequence", phrase, func(p *Policy) { p.MaxSequence = 0 })
+		},
+		part: language.OfWords,
+	},
+	{
+		key: "distinct", withRules: true,
+		given:  func(p *Policy) bool { return p.Distinct },
+		narrow: func(n *normal, _ *Policy) { n.distinct = true },
+		lines: func(n *normal) []string {
+			if n.distinct {
+				return []string{"distinct"}
+			}
+			return nil
+		},
+		constraints: func(*Policy) [][]constraint {
+			return single("distinct", "distinct", func(p *Policy) { p.Distinct = false })
+		},
+		part: language.OfDistinct,
+	},
+	{
+		key: "forbid", withPassphrase: true, withRules: true,
+		given: func(p *Policy) bool { return len(p.Forbid) > 0 },
+		check: func(v *review, p *Policy) { v.forbid(p) },
+		narrow: func(n *normal, p *Policy) {
+			for _, word := range p.Forbid {
+				n.words = append(n.words, strings.ToLower(word))
+			}
+		},
+		lines: func(n *normal) []string { return quotedLines("forbid", language.Minimal(n.words)) },
+		constraints: func(p *Policy) [][]constraint {
+			return entries("forbid", p.Forbid, func(p *Policy, i int) { p.Forbid[i] = "" })
+		},
+		part: language.OfWords,
+	},
+	{
+		key: "login", withPassphrase: true, withRules: true, // its lines are those of forbid
+		given:  func(p *Policy) bool { return p.Login != "" },
+		check:  func(v *review, p *Policy) { v.size("login", p.Login) },
+		narrow: func(n *normal, p *Policy) { n.words = append(n.words, loginParts(p.Login)...) },
+		constraints: func(*Policy) [][]constraint {
+			return single("login", "login", func(p *Policy) { p.Login = "" })
+		},
+		part: language.OfWords,
+	},
+	{
+		key: "forbid-patterns", withRules: true,
+		given: func(p *Policy) bool { return len(p.ForbidPatterns) > 0 },
+		check: func(v *review, p *Policy) { v.patterns(p.ForbidPatterns) },
+		narrow: func(n *normal, p *Policy) {
+			for _, text := range p.ForbidPatterns {
+				if text != "" && !slices.Contains(n.patterns, text) {
+					n.patterns = append(n.patterns, text)
+				}
+			}
+		},
+		lines: func(n *normal) []string { return quotedLines("forbid-pattern", sortedDistinct(n.patterns)) },
+		constraints: func(p *Policy) [][]constraint {
+			return entries("forbid-patterns", p.ForbidPatterns, func(p *Policy, i int) { p.ForbidPatterns[i] = "" })
+		},
+		part: language.OfPatterns,
+	},
+	{
+		key: "dictionary", withRules: true,
+		given:  func(p *Policy) bool { return p.Dictionary != "" },
+		check:  func(v *review, p *Policy) { v.dictionary(p.Dictionary) },
+		narrow: func(n *normal, p *Policy) { n.dictionary = p.Dictionary },
+		lines: func(n *normal) []string {
+			if n.dictionary != "" {
+				return quotedLines("dictionary", []string{n.dictionary})
+			}
+			return nil
+		},
+		part: language.OfDictionary,
+	},
+	{
+		key: "min-entropy", withPassphrase: true, withRules: true, // it says which policies are refused
+		given: func(p *Policy) bool { return p.MinEntropy != 0 },
+		check: func(v *review, p *Policy) { v.minEntropy(p.MinEntropy) },
+	},
+}
+
+// keysOf names the rules that parts of what is counted come from.
+func keysOf(parts []language.Part, p *Policy, n *normal) []string {
+	var keys []string
+	for _, part := range parts {
+		if part.Kind == language.OfPatterns {
+			keys = append(keys, indexed("forbid-patterns", slices.Index(p.ForbidPatterns, n.patterns[part.Index])))
+			continue
+		}
+		for _, r := range rules {
+			if r.part == part.Kind && r.given(p) {
+				keys = append(keys, r.key)
+			}
 		}
 	}
-	return r
+	return keys
 }
 
-// collectWords returns what forbid, login and max-sequence forbid, in lower case.
-func (r *rules) collectWords(p Policy) []string {
-	forbidden := make([]string, len(p.Forbid))
-	for i, word := range p.Forbid {
-		forbidden[i] = strings.ToLower(word)
+// narrowCharacters adds the sets of characters to the normal form.
+func narrowCharacters(n *normal, p *Policy) {
+	for _, c := range p.Characters {
+		s := charset{chars: c.mask(), min: max(c.Min, 0), max: noLimit}
+		if c.Max != nil {
+			s.max = *c.Max
+		}
+		n.sets = append(n.sets, s)
 	}
-	var all []string
-	for _, rule := range []struct {
-		key   string
-		words []string
-	}{{"forbid", forbidden}, {"login", loginParts(p.Login)}, {"max-sequence", sequences(p.MaxSequence)}} {
-		if len(rule.words) > 0 {
-			r.wordRules = append(r.wordRules, rule.key)
-			all = append(all, rule.words...)
+}
+
+// anyLength is the length of a policy without a rule for it.
+var anyLength = Length{Min: 1, Max: language.MaxLength}
+
+func lengthPhrase(l Length) string {
+	if l.Min == l.Max {
+		return "length " + strconv.Itoa(l.Min)
+	}
+	return fmt.Sprintf("length %d to %d", l.Min, l.Max)
+}
+
+func minimums(p *Policy) []constraint {
+	var all []constraint
+	for i, c := range p.Characters {
+		if c.Min > 0 {
+			all = append(all, constraint{
+				key:    minimumKey(i),
+				phrase: strconv.Itoa(c.Min),
+				drop:   func(p *Policy) { p.Characters[i].Min = 0 },
+			})
 		}
 	}
 	return all
 }
 
-// parsePattern compiles a pattern as package regexp does.
-func parsePattern(text string) (*syntax.Prog, error) {
-	parsed, err := syntax.Parse(text, syntax.Perl)
-	if err != nil {
-		return nil, err
-	}
-	prog, err := syntax.Compile(parsed.Simplify())
-	if err == nil && len(prog.Inst) > maxPatternSteps {
-		return nil, fmt.Errorf("the pattern repeats so much that it has %d steps, more than %d",
-			len(prog.Inst), maxPatternSteps)
-	}
-	return prog, err
-}
-
-// charsOf returns the characters of a charset.
-func (c Charset) mask() charMask {
-	if chars, ok := classChars(c.From); ok {
-		return maskOf(chars)
-	}
-	return maskOf(c.Chars)
-}
-
-// alphabetOf returns the characters that can occur: those of the charsets without those that are excluded, that a
-// charset may hold none of, or that are forbidden as a word of one character.
-func alphabetOf(p Policy, words []string) charMask {
-	excluded := maskOf(p.Exclude)
-	if p.ExcludeAmbiguous {
-		excluded = excluded.or(maskOf(ambiguous))
-	}
-	for _, word := range words {
-		if len(word) == 1 {
-			excluded = excluded.or(maskOf(word + strings.ToUpper(word)))
-		}
-	}
-	var alphabet charMask
-	for _, c := range p.Characters {
-		alphabet = alphabet.or(c.mask())
-		if c.Max != nil && *c.Max == 0 {
-			excluded = excluded.or(c.mask())
-		}
-	}
-	return alphabet.less(excluded)
-}
-
-// addSets adds the charsets that say more than that their characters may occur.
-func (r *rules) addSets(p Policy) {
-	required := 0
-	for _, c := range p.Characters {
-		if c.Min > 0 {
-			required++
-		}
-	}
-	if p.Sets > required {
-		r.atLeast = p.Sets
-	}
-	for _, c := range p.Characters {
-		b := bounds{chars: c.mask().and(r.alphabet), min: min(max(c.Min, 0), r.max+1), max: r.max}
+func maximums(p *Policy) []constraint {
+	var all []constraint
+	for i, c := range p.Characters {
 		if c.Max != nil {
-			b.max = min(*c.Max, r.max)
-		}
-		everywhere := b.chars == r.alphabet && b.min <= r.min
-		if r.atLeast > 0 || b.max < r.max && !b.chars.isEmpty() || b.min > 0 && !everywhere {
-			r.sets = append(r.sets, b)
-		}
-	}
-}
-
-// classMask returns the characters of the named classes within the alphabet: all of it if no class is named.
-func classMask(names []string, alphabet charMask) charMask {
-	if len(names) == 0 {
-		return alphabet
-	}
-	var m charMask
-	for _, name := range names {
-		chars, _ := classChars(name)
-		m = m.or(maskOf(chars))
-	}
-	return m.and(alphabet)
-}
-
-// sequences returns the shortest runs of consecutive letters or digits, up or down, that are longer than most.
-func sequences(most int) []string {
-	if most < 1 {
-		return nil
-	}
-	var words []string
-	for _, up := range []string{lowers, digits} {
-		down := reversed(up)
-		for i := 0; i+most < len(up); i++ {
-			words = append(words, up[i:i+most+1], down[i:i+most+1])
+			all = append(all, constraint{
+				key:    indexed("characters", i) + ".max",
+				phrase: fmt.Sprintf("at most %d of %s", *c.Max, c.name()),
+				drop:   func(p *Policy) { p.Characters[i].Max = nil },
+			})
 		}
 	}
-	return words
+	return all
 }
 
-func reversed(text string) string {
-	bytes := make([]byte, len(text))
-	for i := range bytes {
-		bytes[i] = text[len(text)-1-i]
+// minimumKey returns the key of the minimum of a set of characters.
+func minimumKey(i int) string { return indexed("characters", i) + ".min" }
+
+// entries returns the constraints of the entries of a list.
+func entries(key string, texts []string, drop func(p *Policy, i int)) [][]constraint {
+	var all []constraint
+	for i, text := range texts {
+		all = append(all, constraint{
+			key:    indexed(key, i),
+			phrase: fmt.Sprintf("%s: %q", key, text),
+			drop:   func(p *Policy) { drop(p, i) },
+		})
 	}
-	return string(bytes)
+	return [][]constraint{all}
 }
 
-// possible returns the words of two characters and more that a password could hold, each once.
-func (r *rules) possible(words []string) []string {
-	spelt := maskOf(strings.ToLower(r.alphabet.chars()))
-	var possible []string
-	for _, word := range sortedDistinct(words) {
-		if 1 < len(word) && len(word) <= r.max && maskOf(word).less(spelt).isEmpty() {
-			possible = append(possible, word)
-		}
+// name returns the charset as a sentence names it.
+func (c Charset) name() string {
+	if c.From != "" {
+		return c.From
 	}
-	return possible
+	return strconv.Quote(c.Chars)
 }
+
+// indexed returns the key of an entry of a list.
+func indexed(key string, i int) string { return key + "[" + strconv.Itoa(i) + "]" }

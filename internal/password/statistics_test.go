@@ -2,9 +2,13 @@ package password
 
 import (
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"keyvault-passwords/internal/password/internal/ascii"
+	"keyvault-passwords/internal/password/internal/uniform"
 )
 
 // The statistics below are computed of fixed random bytes, so that they come out the same in each run. Together they
@@ -46,9 +50,9 @@ func positionShares(p Policy, position int) []float64 {
 	at := func(i int) string {
 		switch {
 		case i == 0 && len(p.First) > 0:
-			return classMask(p.First, maskOf(charactersOf(spelledOut(p)))).chars()
+			return classMask(p.First).And(ascii.Of(charactersOf(spelledOut(p)))).Chars()
 		case i == p.Length.Max-1 && len(p.Last) > 0:
-			return classMask(p.Last, maskOf(charactersOf(spelledOut(p)))).chars()
+			return classMask(p.Last).And(ascii.Of(charactersOf(spelledOut(p)))).Chars()
 		}
 		return charactersOf(spelledOut(p))
 	}
@@ -68,10 +72,10 @@ func positionShares(p Policy, position int) []float64 {
 		ways := sign
 		for i := range p.Length.Max {
 			if i != position {
-				ways *= float64(len(withoutChars(at(i), removed))) / float64(len(at(i)))
+				ways *= float64(len(ascii.Without(at(i), removed))) / float64(len(at(i)))
 			}
 		}
-		for _, c := range withoutChars(at(position), removed) {
+		for _, c := range ascii.Without(at(position), removed) {
 			shares[c] += ways
 			total += ways
 		}
@@ -86,7 +90,7 @@ func positionShares(p Policy, position int) []float64 {
 func spelledOut(p Policy) Policy {
 	p = p.clone()
 	for i, s := range p.Characters {
-		if chars, ok := classChars(s.From); ok {
+		if chars, ok := ascii.Class(s.From); ok {
 			p.Characters[i].From, p.Characters[i].Chars = "", chars
 		}
 	}
@@ -112,15 +116,16 @@ func TestPositionsOfPresets(t *testing.T) {
 // Policies whose passwords are drawn by rank: in each, all positions are alike.
 func TestPositionsOfTightPolicies(t *testing.T) {
 	for name, p := range map[string]Policy{
-		"16, 4 of each":             fourSets(16, 4, symbols),
+		"16, 4 of each":             fourSets(16, 4, ascii.Symbols),
 		"32, 8 of each, one symbol": fourSets(32, 8, "-"),
-		"48, 12 of each":            fourSets(48, 12, symbols),
+		"48, 12 of each":            fourSets(48, 12, ascii.Symbols),
 	} {
 		s, err := Compile(p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.ranking == nil {
+		all := new(big.Int).Exp(big.NewInt(int64(len(alphabetOf(p)))), big.NewInt(int64(p.Length.Max)), nil)
+		if new(big.Int).Lsh(s.size, 1).Cmp(all) >= 0 {
 			t.Errorf("%s: passwords are not drawn by rank", name)
 		}
 		shares := make([]float64, 128)
@@ -134,15 +139,15 @@ func TestPositionsOfTightPolicies(t *testing.T) {
 }
 
 // testPositions draws passwords and compares how often each character stands at each position with its share.
-func testPositions(t *testing.T, name string, s *Set, seed byte, shares func(position int) []float64) {
+func testPositions(t *testing.T, name string, s *Space, seed byte, shares func(position int) []float64) {
 	observed := make([][]int, s.max)
 	for i := range observed {
 		observed[i] = make([]int, 128)
 	}
-	from := &source{random: seeded(seed)}
+	from := uniform.NewSource(seeded(seed))
 	dst := make([]byte, s.max)
 	for range statisticDraws {
-		if _, err := s.drawInto(dst, from); err != nil {
+		if _, err := s.strings.Draw(dst, from); err != nil {
 			t.Fatal(err)
 		}
 		for i, c := range dst {
@@ -167,7 +172,7 @@ func testPositions(t *testing.T, name string, s *Set, seed byte, shares func(pos
 // are drawn in all three ways, with lengths in a range too.
 func TestClassesOfPasswords(t *testing.T) {
 	for name, p := range map[string]Policy{
-		"random strings": fourSets(20, 1, symbols),
+		"random strings": fourSets(20, 1, ascii.Symbols),
 		"random strings of several lengths": {Length: Length{8, 9}, MinEntropy: 1, Characters: []Charset{
 			{From: "lower"}, {From: "digit"}}},
 		"compositions": {Length: Length{16, 18}, Characters: []Charset{{From: "lower", Min: 6}, {From: "digit", Min: 6}}},
@@ -179,10 +184,10 @@ func TestClassesOfPasswords(t *testing.T) {
 			t.Fatal(err)
 		}
 		observed := make([]int, s.max+1)
-		from := &source{random: seeded(200)}
+		from := uniform.NewSource(seeded(200))
 		dst := make([]byte, s.max)
 		for range statisticDraws {
-			length, err := s.drawInto(dst, from)
+			length, err := s.strings.Draw(dst, from)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -201,20 +206,16 @@ func TestClassesOfPasswords(t *testing.T) {
 }
 
 // digitShares returns how often a number of digits is expected.
-func digitShares(t *testing.T, p Policy, s *Set) []float64 {
+func digitShares(t *testing.T, p Policy, s *Space) []float64 {
 	expected := make([]float64, s.max+1)
-	size, _ := s.Size().Float64()
+	size, _ := s.size.Float64()
 	for n := range expected {
 		exactly := p.clone()
 		for i, set := range exactly.Characters {
 			if set.From == "digit" && n >= set.Min {
 				exactly.Characters[i].Min, exactly.Characters[i].Max = n, &n
-				c, err := newRules(exactly).count(&budget{maxCountSteps})
-				if err != nil {
-					t.Fatal(err)
-				}
-				count, _ := c.size.Float64()
-				expected[n] = count / size * statisticDraws
+				ways, _ := count(t, exactly).Size.Float64()
+				expected[n] = ways / size * statisticDraws
 			}
 		}
 	}

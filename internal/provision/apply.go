@@ -172,7 +172,7 @@ func newOperation(ctx context.Context, steps []*Step, run string) (op operation,
 func generate(s *declaration.Secret) (sensitive.Value, error) {
 	parts := make(map[string]sensitive.Value, len(s.Parts))
 	for _, part := range s.Parts {
-		value, err := part.Set.Draw()
+		value, err := part.Space.Draw()
 		if err != nil {
 			return sensitive.Value{}, fmt.Errorf("part %s: %w", part.Name, err)
 		}

@@ -164,7 +164,7 @@ func TestComposite(t *testing.T) {
 		t.Fatal(problems)
 	}
 	s := secret("db")
-	s.Parts = []declaration.Part{{Name: "key", Set: compiled}, {Name: "salt", Set: compiled}}
+	s.Parts = []declaration.Part{{Name: "key", Space: compiled}, {Name: "salt", Space: compiled}}
 	s.Value, s.Login = template, "app"
 	kv := newVault("kv", atToday)
 	result := apply(t, []declaration.Secret{s}, map[string]provision.Vault{"kv": kv},

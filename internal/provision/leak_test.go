@@ -18,7 +18,7 @@ import (
 // exempt are types that the inside of a plan leads to and that hold no generated value: a policy, a template, a point
 // in time.
 var exempt = []reflect.Type{
-	reflect.TypeFor[*password.Set](), reflect.TypeFor[*composite.Template](), reflect.TypeFor[time.Time](),
+	reflect.TypeFor[*password.Space](), reflect.TypeFor[*composite.Template](), reflect.TypeFor[time.Time](),
 }
 
 // A walk goes over a type, and what it leads to.
@@ -39,7 +39,7 @@ func (w *walk) holders(t reflect.Type, path string) (paths []string) {
 	}
 	w.seen[t] = true
 	switch t {
-	case reflect.TypeFor[sensitive.Value](), reflect.TypeFor[password.Set](), reflect.TypeFor[composite.Template]():
+	case reflect.TypeFor[sensitive.Value](), reflect.TypeFor[password.Space](), reflect.TypeFor[composite.Template]():
 		return []string{path + " " + t.String()}
 	}
 	switch t.Kind() {
@@ -90,7 +90,7 @@ func TestTheWalkSees(t *testing.T) {
 		struct{ e error }{},
 		struct{ v sensitive.Value }{}, struct {
 			m map[string]*struct{ hidden []sensitive.Value }
-		}{}, struct{ any any }{}, struct{ k map[[2]byte]int }{}, struct{ s *password.Set }{},
+		}{}, struct{ any any }{}, struct{ k map[[2]byte]int }{}, struct{ s *password.Space }{},
 		struct{ p []declaration.Part }{},
 	} {
 		if got := new(walk).holders(reflect.TypeOf(planted), ""); len(got) != 1 {

@@ -336,11 +336,11 @@ func (h *holding) obsolete(c Change, o Options) []string {
 func bitsOf(s *declaration.Secret) string {
 	var parts []string
 	for _, part := range s.Parts {
-		if part.Set == nil {
+		if part.Space == nil {
 			continue
 		}
-		bits := fmt.Sprintf("%.2f", part.Set.Bits())
-		if !part.Set.Exact() {
+		bits := fmt.Sprintf("%.2f", part.Space.Bits())
+		if !part.Space.Exact() {
 			bits = ">= " + bits
 		}
 		parts = append(parts, bits)

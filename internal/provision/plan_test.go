@@ -30,7 +30,7 @@ func atToday() time.Time { return today }
 // policy is the policy tag of what secret declares.
 const policy = "default@0123456789ab"
 
-var compiled = func() *password.Set {
+var compiled = func() *password.Space {
 	set, err := password.Compile(password.Policy{Length: password.Length{Min: 32, Max: 32}})
 	if err != nil {
 		panic(err)
@@ -43,7 +43,7 @@ func secret(name string, vaults ...string) declaration.Secret {
 	s := declaration.Secret{
 		Name:  name,
 		Place: declaration.Place{File: "passwords.yml", Line: 3, Col: 3},
-		Parts: []declaration.Part{{Name: "password", Policy: "default", Set: compiled}},
+		Parts: []declaration.Part{{Name: "password", Policy: "default", Space: compiled}},
 		Terms: lifecycle.Terms{PolicyTag: policy},
 	}
 	if len(vaults) == 0 {

@@ -125,7 +125,7 @@ func presets(t *testing.T) string {
 	return table
 }
 
-func lengths(policy password.Policy, set *password.Set) string {
+func lengths(policy password.Policy, set *password.Space) string {
 	if policy.Passphrase != nil {
 		return fmt.Sprintf("%d words", policy.Passphrase.Words)
 	}

@@ -1,33 +1,33 @@
-package password
+package language
 
 import (
 	"encoding/binary"
 	"math"
 	"slices"
+
+	"keyvault-passwords/internal/password/internal/ascii"
+	"keyvault-passwords/internal/password/internal/automaton"
 )
 
-// bounds is a charset and how many of its characters a password holds.
-type bounds struct {
-	chars    charMask
-	min, max int // both at most one more than the longest password
-}
-
-// Quotas keep count of how many characters of each charset a string has so far: an automaton over atoms, which are
-// the parts of the alphabet that no charset tells apart. A count stops where more makes no difference any more.
+// quotas is an automaton that remembers how many characters of each charset a string has so far. It reads atoms, which
+// are the parts of the alphabet that no charset tells apart. A count stops growing where more makes no difference.
 type quotas struct {
-	atoms   []charMask
+	atoms   []ascii.Mask
 	next    []int32 // next[state*len(atoms)+atom]: a state, or dead
 	accepts []bool
-	low     []int32 // low and high: by state, how many characters may be left there
-	high    []int32
+	low     []int32 // by state: how many more characters must follow at least, in a string that is accepted
+	high    []int32 // likewise: how many may follow at most
 }
 
-// endless is more than any length.
-const endless = math.MaxInt32 / 4
+// dead is the state from which nothing is accepted, of automata and of quotas.
+const dead = automaton.Dead
 
-// newQuotas returns the quotas of the charsets of a policy, of which at least the given number must appear.
-func newQuotas(alphabet charMask, sets []bounds, atLeast, minLength, maxLength int, work *budget) (*quotas, error) {
-	q := &quotas{atoms: splitBy(alphabet, func(c byte) uint32 { return membership(sets, c) })}
+// unlimited is more than any length.
+const unlimited = math.MaxInt32 / 4
+
+// newQuotas returns the quotas of the charsets. More than maxQuotas states are ErrTooLarge.
+func newQuotas(r *Rules, work *automaton.Budget) (*quotas, error) {
+	q := &quotas{atoms: ascii.Split(r.Alphabet, r.membership)}
 	numbers := map[string]int32{}
 	var held [][]uint16
 	number := func(counts []uint16) int32 {
@@ -43,79 +43,78 @@ func newQuotas(alphabet charMask, sets []bounds, atLeast, minLength, maxLength i
 		}
 		return state
 	}
-	number(make([]uint16, len(sets)))
+	number(make([]uint16, len(r.Charsets)))
 	for i := 0; i < len(held); i++ {
-		if err := work.spend((100 + 20*len(sets)) * len(q.atoms)); err != nil || len(held) > maxQuotas {
-			return nil, errTooLarge
+		if err := work.Spend((100 + 20*len(r.Charsets)) * len(q.atoms)); err != nil || len(held) > maxQuotas {
+			return nil, automaton.ErrTooLarge
 		}
-		q.accepts = append(q.accepts, satisfied(sets, held[i], atLeast))
+		q.accepts = append(q.accepts, r.satisfied(held[i]))
 		for _, atom := range q.atoms {
 			to := int32(dead)
-			if counts, ok := oneMore(sets, held[i], atom.lowest(), atLeast, maxLength); ok {
+			if counts, ok := r.oneMore(held[i], atom.Lowest()); ok {
 				to = number(counts)
 			}
 			q.next = append(q.next, to)
 		}
 	}
-	q.bound(held, minLength, maxLength)
+	q.bound(held, r.Min, r.Max)
 	return q, nil
 }
 
 // membership returns a bit for each charset that holds c.
-func membership(sets []bounds, c byte) uint32 {
+func (r *Rules) membership(c byte) uint32 {
 	var m uint32
-	for i, s := range sets {
-		if s.chars.has(c) {
+	for i, s := range r.Charsets {
+		if s.Chars.Has(c) {
 			m |= 1 << i
 		}
 	}
 	return m
 }
 
-// oneMore returns the counts after one more character c, and false if that is too many of some charset.
-func oneMore(sets []bounds, held []uint16, c byte, atLeast, maxLength int) ([]uint16, bool) {
+// oneMore returns the counts after one more character c. It is not ok if that is too many of some charset.
+func (r *Rules) oneMore(held []uint16, c byte) (more []uint16, ok bool) {
 	held = slices.Clone(held)
-	for i, s := range sets {
-		if !s.chars.has(c) {
+	for i, s := range r.Charsets {
+		if !s.Chars.Has(c) {
 			continue
 		}
-		if s.max < maxLength {
-			if int(held[i]) == s.max {
+		if s.Max < r.Max {
+			if int(held[i]) == s.Max {
 				return nil, false
 			}
 			held[i]++
 			continue
 		}
-		held[i] = uint16(min(int(held[i])+1, s.enough(atLeast)))
+		held[i] = uint16(min(int(held[i])+1, s.enough(r.AtLeast)))
 	}
 	return held, true
 }
 
-// enough is the count above which only the maximum of the charset matters.
-func (s bounds) enough(atLeast int) int {
+// enough returns the count above which only the maximum of the charset matters. atLeast is that of the rules.
+func (s Charset) enough(atLeast int) int {
 	if atLeast > 0 {
-		return max(s.min, 1)
+		return max(s.Min, 1)
 	}
-	return s.min
+	return s.Min
 }
 
 // satisfied reports whether a string with these counts has enough of each charset, and enough charsets.
-func satisfied(sets []bounds, held []uint16, atLeast int) bool {
+func (r *Rules) satisfied(held []uint16) bool {
 	appear := 0
-	for i, s := range sets {
-		if int(held[i]) < s.min {
+	for i, s := range r.Charsets {
+		if int(held[i]) < s.Min {
 			return false
 		}
 		if held[i] > 0 {
 			appear++
 		}
 	}
-	return appear >= atLeast
+	return appear >= r.AtLeast
 }
 
-// bound sets, for each state, between how many and how many characters may be left there in a string of a length from
-// minLength to maxLength that is accepted in the end. Outside of that nothing needs to be counted. Where low is more
-// than high, the state is useless.
+// bound sets low and high, from the strings of minLength to maxLength characters. Outside of these bounds nothing needs
+// to be counted. A state whose low is above its high is useless.
 func (q *quotas) bound(held [][]uint16, minLength, maxLength int) {
 	order := q.byProgress(held)
 	earliest, latest := q.arrivals(order)
@@ -127,7 +126,7 @@ func (q *quotas) bound(held [][]uint16, minLength, maxLength int) {
 	}
 }
 
-// byProgress returns the states so that each transition leads to a later one or to the same: counts only grow.
+// byProgress returns the states in an order in which each transition leads to the same or a later state: counts only grow.
 func (q *quotas) byProgress(held [][]uint16) []int32 {
 	sums := make([]int, len(held))
 	order := make([]int32, len(held))
@@ -141,34 +140,34 @@ func (q *quotas) byProgress(held [][]uint16) []int32 {
 	return order
 }
 
-// arrivals returns after how many characters a state is reached, at the least and at the most.
+// arrivals returns, by state, the lowest and the highest number of characters after which it is reached.
 func (q *quotas) arrivals(order []int32) (earliest, latest []int32) {
 	earliest, latest = make([]int32, len(order)), make([]int32, len(order))
 	for state := range earliest {
-		earliest[state] = endless
+		earliest[state] = unlimited
 	}
 	earliest[0] = 0
 	for _, from := range order {
 		row := q.row(from)
 		if slices.Contains(row, from) {
-			latest[from] = endless
+			latest[from] = unlimited
 		}
 		for _, to := range row {
 			if to != dead && to != from {
 				earliest[to] = min(earliest[to], earliest[from]+1)
-				latest[to] = max(latest[to], min(latest[from]+1, endless))
+				latest[to] = max(latest[to], min(latest[from]+1, unlimited))
 			}
 		}
 	}
 	return earliest, latest
 }
 
-// departures returns how many characters follow a state before a string is accepted, at the least and at the most.
-// The most is negative where none is accepted.
+// departures returns, by state, the lowest and the highest number of characters after which a string is accepted. The
+// highest is negative if none is.
 func (q *quotas) departures(order []int32) (soonest, furthest []int32) {
 	soonest, furthest = make([]int32, len(order)), make([]int32, len(order))
 	for _, from := range slices.Backward(order) {
-		soonest[from], furthest[from] = endless, -1
+		soonest[from], furthest[from] = unlimited, -1
 		if q.accepts[from] {
 			soonest[from], furthest[from] = 0, 0
 		}
@@ -176,27 +175,27 @@ func (q *quotas) departures(order []int32) (soonest, furthest []int32) {
 		for _, to := range row {
 			if to != dead && to != from && furthest[to] >= 0 {
 				soonest[from] = min(soonest[from], soonest[to]+1)
-				furthest[from] = max(furthest[from], min(furthest[to]+1, endless))
+				furthest[from] = max(furthest[from], min(furthest[to]+1, unlimited))
 			}
 		}
 		if furthest[from] >= 0 && slices.Contains(row, from) {
-			furthest[from] = endless
+			furthest[from] = unlimited
 		}
 	}
 	return soonest, furthest
 }
 
-// step returns the state after c, or dead.
+// step returns the state after c, or Dead.
 func (q *quotas) step(state int32, c byte) int32 {
 	for i, atom := range q.atoms {
-		if atom.has(c) {
+		if atom.Has(c) {
 			return q.row(state)[i]
 		}
 	}
 	return dead
 }
 
-// row returns where the state's transitions lead, by atom.
+// row returns the transitions of a state, by atom.
 func (q *quotas) row(state int32) []int32 {
 	return q.next[int(state)*len(q.atoms):][:len(q.atoms)]
 }

@@ -1,21 +1,25 @@
-package password
+package language
 
 import (
 	"cmp"
+	"math"
 	"math/big"
 	"slices"
 	"sort"
 	"strings"
+
+	"keyvault-passwords/internal/password/internal/ascii"
+	"keyvault-passwords/internal/password/internal/automaton"
 )
 
-// A lexicon is a list of words too long for an automaton: in lower case, sorted, none holds another.
+// A lexicon is a list of words that is too long for an automaton: in lower case, sorted, and none holds another.
 type lexicon struct{ words []string }
 
 // occursIn reports whether the text holds a word, letter case ignored.
 func (l *lexicon) occursIn(text []byte) bool {
-	var folded [maxLength]byte
+	var folded [MaxLength]byte
 	for i, c := range text {
-		folded[i] = lower(c)
+		folded[i] = ascii.Lower(c)
 	}
 	for i := range text {
 		if l.startsWith(folded[i:len(text)]) {
@@ -25,8 +29,8 @@ func (l *lexicon) occursIn(text []byte) bool {
 	return false
 }
 
-// startsWith reports whether the text begins with a word. Since no word begins another, that can only be the last
-// word that does not come after the text.
+// startsWith reports whether the text begins with a word. No word begins another. So it can only be the last word that
+// does not sort after the text.
 func (l *lexicon) startsWith(text []byte) bool {
 	after := sort.Search(len(l.words), func(i int) bool { return l.words[i] > string(text) })
 	if after == 0 {
@@ -36,17 +40,27 @@ func (l *lexicon) startsWith(text []byte) bool {
 	return len(word) <= len(text) && string(text[:len(word)]) == word
 }
 
-// newLexicon returns the words without those that hold another.
-func newLexicon(words []string, work *budget) (*lexicon, error) {
+// Minimal returns the words that hold no other word, sorted: a text that holds none of these holds none of the words. It
+// takes as long as that takes.
+func Minimal(words []string) []string {
+	least, err := minimal(words, &automaton.Budget{Steps: math.MaxInt})
+	if err != nil {
+		return words // unreachable: the words would fill the memory before
+	}
+	return least
+}
+
+// minimal is Minimal within a budget.
+func minimal(words []string, work *automaton.Budget) ([]string, error) {
 	words = slices.Clone(words)
 	slices.SortFunc(words, func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 	})
 	kept := make(map[string]bool, len(words))
 	var lengths []int
-	var minimal []string
+	var least []string
 	for _, word := range words {
-		if err := work.spend(30 * len(lengths) * len(word)); err != nil {
+		if err := work.Spend(30 * len(lengths) * len(word)); err != nil {
 			return nil, err
 		}
 		if holdsKept(word, kept, lengths) {
@@ -56,10 +70,10 @@ func newLexicon(words []string, work *budget) (*lexicon, error) {
 			lengths = append(lengths, len(word))
 		}
 		kept[word] = true
-		minimal = append(minimal, word)
+		least = append(least, word)
 	}
-	slices.Sort(minimal)
-	return &lexicon{minimal}, nil
+	slices.Sort(least)
+	return least, nil
 }
 
 // holdsKept reports whether a part of the word, of one of the lengths, is kept.
@@ -74,22 +88,22 @@ func holdsKept(word string, kept map[string]bool, lengths []int) bool {
 	return false
 }
 
-// A spelling is how many characters of each atom a word has, and how many ways of writing words have so many.
+// A spelling is a multiset of atoms, and how many ways of writing a word (of any of the words) have these atoms.
 type spelling struct {
 	placed []int // the atoms
 	ways   *big.Int
 }
 
-// atMost returns a number that is not less than the number of strings in c that hold a word of the lexicon: the number
-// of pairs of such a string and a place where a word stands in it.
-func (l *lexicon) atMost(c *compositions, r *rules) (*big.Int, error) {
+// atMost returns an upper bound of the number of strings in c that contain a word: the sum over words and positions
+// (union bound).
+func (l *lexicon) atMost(c *compositions, r *Rules) (*big.Int, error) {
 	total := new(big.Int)
 	spellings, err := c.spellings(l.words)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range spellings {
-		for length := max(r.min, len(s.placed)); length <= r.max; length++ {
+		for length := max(r.Min, len(s.placed)); length <= r.Max; length++ {
 			places, err := c.holding(r, length, s.placed)
 			if err != nil {
 				return nil, err
@@ -100,20 +114,20 @@ func (l *lexicon) atMost(c *compositions, r *rules) (*big.Int, error) {
 	return total, nil
 }
 
-// holding returns a number that is not less than the number of pairs of a string of that length and a place in it
-// where a given word stands, which has characters of the placed atoms. At the ends, what first and last say is left
-// out.
-func (c *compositions) holding(r *rules, length int, placed []int) (*big.Int, error) {
+// holding returns an upper bound of the sum, over the positions in strings of that length, of the number of strings that
+// have a given word there. The word has characters of the placed atoms. A word at an end may break the rule for that end:
+// that only raises the bound.
+func (c *compositions) holding(r *Rules, length int, placed []int) (*big.Int, error) {
 	free := *r
-	free.first, free.last = r.alphabet, r.alphabet
+	free.First, free.Last = r.Alphabet, r.Alphabet
 	if length == len(placed) {
 		return c.around(&free, length, placed)
 	}
 	atStart, atEnd := free, free
-	atStart.last, atEnd.first = r.last, r.first
+	atStart.Last, atEnd.First = r.Last, r.First
 	total := new(big.Int)
 	for _, at := range []struct {
-		rules  *rules
+		rules  *Rules
 		places int
 	}{{&atStart, 1}, {&atEnd, 1}, {r, length - len(placed) - 1}} {
 		if at.places == 0 {
@@ -128,8 +142,8 @@ func (c *compositions) holding(r *rules, length int, placed []int) (*big.Int, er
 	return total, nil
 }
 
-// around returns how many strings of the rules have the placed characters at given places, or more.
-func (c *compositions) around(r *rules, length int, placed []int) (*big.Int, error) {
+// around returns an upper bound of the number of strings that have characters of the placed atoms at given positions.
+func (c *compositions) around(r *Rules, length int, placed []int) (*big.Int, error) {
 	total := new(big.Int)
 	for _, e := range c.endings(r, length) {
 		n, err := c.rest(e, placed)
@@ -141,9 +155,9 @@ func (c *compositions) around(r *rules, length int, placed []int) (*big.Int, err
 	return total, nil
 }
 
-// spellings returns how the words can be written in the alphabet, letter case ignored, by atoms.
+// spellings returns the ways to write the words in the alphabet, letter case ignored, by atoms.
 func (c *compositions) spellings(words []string) ([]spelling, error) {
-	alike := make(map[string]int64) // words by how many characters have which choice of atoms
+	alike := make(map[string]int64) // how many words have these choices
 	for _, word := range words {
 		if choices, ok := c.choices(word); ok {
 			alike[choices]++
@@ -173,16 +187,16 @@ func (c *compositions) spellings(words []string) ([]spelling, error) {
 	return all, nil
 }
 
-// noAtom stands for a letter case that is not in the alphabet.
+// noAtom is the atom of a letter case that is not in the alphabet.
 const noAtom = 0xff
 
-// choices returns two bytes for each character of the word, sorted: the atoms of its lower and its upper case. It is
-// not ok where a character cannot be written at all.
+// choices returns two bytes for each character of the word, the atoms of its lower and its upper case, in a sorted order.
+// It is not ok if the alphabet has a character in neither case.
 func (c *compositions) choices(word string) (text string, ok bool) {
 	pairs := make([]string, len(word))
 	for i := range len(word) {
-		low, up := c.atomOf(word[i]), c.atomOf(upper(word[i]))
-		if word[i] == upper(word[i]) {
+		low, up := c.atomOf(word[i]), c.atomOf(ascii.Upper(word[i]))
+		if word[i] == ascii.Upper(word[i]) {
 			up = noAtom
 		}
 		if low == noAtom && up == noAtom {
@@ -196,18 +210,18 @@ func (c *compositions) choices(word string) (text string, ok bool) {
 
 func (c *compositions) atomOf(char byte) byte {
 	for i, atom := range c.atoms {
-		if atom.has(char) {
+		if atom.Has(char) {
 			return byte(i)
 		}
 	}
 	return noAtom
 }
 
-// spell returns the multisets of atoms, each sorted in a text, that the choices of a word come to, and in how many ways.
+// spell returns the multisets of atoms, each as a sorted text, that the choices of a word lead to, and in how many ways.
 func (c *compositions) spell(choices string) (map[string]*big.Int, error) {
 	ways := map[string]*big.Int{"": big.NewInt(1)}
 	for i := 0; i < len(choices); i += 2 {
-		if err := c.work.spend(400 * len(ways) * (1 + i/8)); err != nil {
+		if err := c.work.Spend(400 * len(ways) * (1 + i/8)); err != nil {
 			return nil, err
 		}
 		longer := make(map[string]*big.Int)

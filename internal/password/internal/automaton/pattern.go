@@ -1,51 +1,76 @@
-package password
+package automaton
 
 import (
 	"encoding/binary"
+	"fmt"
 	"regexp/syntax"
 	"slices"
+
+	"keyvault-passwords/internal/password/internal/ascii"
 )
 
-// patternAutomaton accepts the strings in which a pattern (RE2, as package regexp takes it) matches nowhere. All of
-// RE2 is supported, word boundaries and anchors included: since a password is one line, ^ and $ are its two ends with
-// (?m) too. More than maxStates states are errTooLarge.
-func patternAutomaton(pattern *syntax.Prog, alphabet charMask, work *budget) (*automaton, error) {
-	p := patternStates{prog: pattern, numbers: make(map[string]int32), work: work}
-	p.words = usesEmptyWidth(pattern, syntax.EmptyWordBoundary|syntax.EmptyNoWordBoundary)
-	if err := work.spend(10 * alphabet.count() * len(pattern.Inst)); err != nil {
+// maxPatternSteps is the number of instructions of the program that package regexp makes of a pattern, at most.
+const maxPatternSteps = 2_000
+
+// A Pattern is a regular expression (RE2).
+type Pattern struct{ prog *syntax.Prog }
+
+// ParsePattern reads a pattern as package regexp does. Its errors are that package's, or that the pattern is too large.
+func ParsePattern(text string) (*Pattern, error) {
+	parsed, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
 		return nil, err
 	}
-	parts := splitBy(alphabet, p.signature)
-	a := newAutomaton(parts)
+	prog, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	if len(prog.Inst) > maxPatternSteps {
+		return nil, fmt.Errorf("the pattern repeats too much: it has %d steps, more than %d", len(prog.Inst), maxPatternSteps)
+	}
+	return &Pattern{prog}, nil
+}
+
+// WithoutMatch returns the automaton that accepts the strings in which the pattern matches nowhere. All of RE2 is
+// supported, word boundaries and anchors included. A string is one line, so ^ and $ are its two ends, with (?m) too. More
+// than MaxStates states are ErrTooLarge.
+func WithoutMatch(pattern *Pattern, alphabet ascii.Mask, work *Budget) (*DFA, error) {
+	p := patternStates{prog: pattern.prog, numbers: make(map[string]int32), work: work}
+	p.words = usesEmptyWidth(pattern.prog, syntax.EmptyWordBoundary|syntax.EmptyNoWordBoundary)
+	if err := work.Spend(10 * alphabet.Count() * len(pattern.prog.Inst)); err != nil {
+		return nil, err
+	}
+	parts := ascii.Split(alphabet, p.signature)
+	a := newDFA(parts)
 	p.number(patternState{before: -1})
 	for i := 0; i < len(p.states); i++ {
-		if len(p.states) > maxStates {
-			return nil, errTooLarge
+		if len(p.states) > MaxStates {
+			return nil, ErrTooLarge
 		}
 		from := p.states[i]
 		_, matched, err := p.follow(from, -1)
 		if err != nil {
 			return nil, err
 		}
-		state := a.addState(!matched, dead)
+		state := a.addState(!matched, Dead)
 		for class, part := range parts {
-			to, matched, err := p.follow(from, rune(part.lowest()))
+			to, matched, err := p.follow(from, rune(part.Lowest()))
 			if err != nil {
 				return nil, err
 			}
 			if !matched {
-				a.row(state)[class] = p.number(to)
+				a.Row(state)[class] = p.number(to)
 			}
 		}
 	}
 	return a.trim().minimise(work), nil
 }
 
-// A patternState is where the search for a pattern is: before which instructions of its program, and after which kind
-// of character.
+// A patternState is the state of a search for the pattern: the instructions that may come next, and the kind of the
+// character before.
 type patternState struct {
 	at     []uint32 // sorted
-	before rune     // the character before: -1 at the start; else only whether it is a character of words matters
+	before rune     // -1 at the start; else 'a' for a character of words, ' ' for any other
 }
 
 type patternStates struct {
@@ -53,10 +78,10 @@ type patternStates struct {
 	words   bool // the pattern looks at word boundaries
 	states  []patternState
 	numbers map[string]int32
-	work    *budget
+	work    *Budget
 }
 
-// number returns the number of a state, a new one if need be.
+// number returns the number of a state. A new state gets the next number.
 func (p *patternStates) number(s patternState) int32 {
 	key := binary.AppendVarint(nil, int64(s.before))
 	for _, pc := range s.at {
@@ -71,10 +96,10 @@ func (p *patternStates) number(s patternState) int32 {
 	return number
 }
 
-// follow returns the state after the character c, or after none at the end of the text (-1). It reports whether the
-// pattern matches before c. A search begins anew before every character.
+// follow returns the state after the character c, and whether the pattern matches before c. At the end of the text, c is
+// -1. A match may begin before every character.
 func (p *patternStates) follow(s patternState, c rune) (to patternState, matched bool, err error) {
-	if err := p.work.spend(20 + 4*len(p.prog.Inst)); err != nil {
+	if err := p.work.Spend(20 + 4*len(p.prog.Inst)); err != nil {
 		return to, false, err
 	}
 	here := syntax.EmptyOpContext(s.before, c)
@@ -110,7 +135,7 @@ func (p *patternStates) follow(s patternState, c rune) (to patternState, matched
 	return to, false, nil
 }
 
-// kind returns a character that stands for c as the character before the next one.
+// kind returns what a patternState keeps of c, the character before the next one.
 func (p *patternStates) kind(c rune) rune {
 	if p.words && syntax.IsWordChar(c) {
 		return 'a'
@@ -118,7 +143,7 @@ func (p *patternStates) kind(c rune) rune {
 	return ' '
 }
 
-// signature tells apart the characters that the pattern tells apart: by the instructions that take them.
+// signature is equal for characters that the pattern does not tell apart: those that the same instructions take.
 func (p *patternStates) signature(c byte) string {
 	var taken []byte
 	for i := range p.prog.Inst {
@@ -140,26 +165,26 @@ func usesEmptyWidth(prog *syntax.Prog, conditions syntax.EmptyOp) bool {
 	})
 }
 
-// smallAutomaton is up to how many transitions an automaton is worth minimising.
+// smallAutomaton is the number of transitions up to which minimising pays.
 const smallAutomaton = 5000
 
-// minimise returns the smallest automaton that accepts the same strings (Moore's method: states are told apart by
-// what they accept, then by where they lead, until nothing changes), or a itself where that would take long.
-func (a *automaton) minimise(work *budget) *automaton {
-	block := make([]int32, len(a.accepts))
-	for state, accepts := range a.accepts {
+// minimise returns the smallest automaton that accepts the same strings, or a itself where that takes too long (Moore's
+// method: blocks of states are refined by what they accept, then by where they lead, until nothing changes).
+func (a *DFA) minimise(work *Budget) *DFA {
+	block := make([]int32, len(a.Accepts))
+	for state, accepts := range a.Accepts {
 		if accepts {
 			block[state] = 1
 		}
 	}
 	count := 0
-	for len(a.next) <= smallAutomaton && work.spend(30*len(a.next)) == nil {
+	for len(a.next) <= smallAutomaton && work.Spend(30*len(a.next)) == nil {
 		numbers := make(map[string]int32)
 		refined := make([]int32, len(block))
 		for state := range block {
 			key := binary.AppendVarint(nil, int64(block[state]))
-			for _, to := range a.row(int32(state)) {
-				if to != dead {
+			for _, to := range a.Row(int32(state)) {
+				if to != Dead {
 					to = block[to]
 				}
 				key = binary.AppendVarint(key, int64(to))
@@ -180,20 +205,20 @@ func (a *automaton) minimise(work *budget) *automaton {
 	return a
 }
 
-// merge returns a with the states of each block made one. The blocks are numbered in the order of their first states.
-func (a *automaton) merge(block []int32, count int) *automaton {
-	merged := &automaton{class: a.class, classes: a.classes}
+// merge returns a with one state for each block. The blocks are numbered in the order of their first states.
+func (a *DFA) merge(block []int32, count int) *DFA {
+	merged := &DFA{Class: a.Class, Classes: a.Classes}
 	for state, number := range block {
-		if int(number) < len(merged.accepts) {
+		if int(number) < len(merged.Accepts) {
 			continue
 		}
-		merged.addState(a.accepts[state], dead)
-		for class, to := range a.row(int32(state)) {
-			if to != dead {
-				merged.row(number)[class] = block[to]
+		merged.addState(a.Accepts[state], Dead)
+		for class, to := range a.Row(int32(state)) {
+			if to != Dead {
+				merged.Row(number)[class] = block[to]
 			}
 		}
-		if len(merged.accepts) == count {
+		if len(merged.Accepts) == count {
 			break
 		}
 	}

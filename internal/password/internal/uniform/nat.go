@@ -1,18 +1,18 @@
-package password
+package uniform
 
 import (
 	"math/big"
 	"math/bits"
 )
 
-// A nat is a natural number in 64-bit limbs, the least significant first, of a width that its user fixes. It does what
+// A Nat is a natural number in 64-bit limbs, the least significant first, of a width that its user fixes. It does what
 // drawing needs without allocating, and arithmetic modulo 2^(64*width), which counting relies on.
-type nat []uint64
+type Nat []uint64
 
-// natOf returns x in the given number of limbs, which must hold it.
-func natOf(x *big.Int, limbs int) nat {
+// NatOf returns x in the given number of limbs, which must hold it.
+func NatOf(x *big.Int, limbs int) Nat {
 	bytes := x.FillBytes(make([]byte, 8*limbs))
-	n := make(nat, limbs)
+	n := make(Nat, limbs)
 	for i := range n {
 		for _, b := range bytes[len(bytes)-8*(i+1):][:8] {
 			n[i] = n[i]<<8 | uint64(b)
@@ -21,8 +21,8 @@ func natOf(x *big.Int, limbs int) nat {
 	return n
 }
 
-// big returns n as a big.Int.
-func (n nat) big() *big.Int {
+// Big returns n as a big.Int.
+func (n Nat) Big() *big.Int {
 	bytes := make([]byte, 8*len(n))
 	for i, limb := range n {
 		for j := range 8 {
@@ -32,11 +32,11 @@ func (n nat) big() *big.Int {
 	return new(big.Int).SetBytes(bytes)
 }
 
-// limbsFor returns how many limbs hold x, at least one.
-func limbsFor(x *big.Int) int { return max(1, (x.BitLen()+63)/64) }
+// LimbsFor returns how many limbs hold x, at least one.
+func LimbsFor(x *big.Int) int { return max(1, (x.BitLen()+63)/64) }
 
-// less reports whether n < m. The widths may differ.
-func (n nat) less(m nat) bool {
+// Less reports whether n < m. The widths may differ.
+func (n Nat) Less(m Nat) bool {
 	for i := max(len(n), len(m)) - 1; i >= 0; i-- {
 		if a, b := n.limb(i), m.limb(i); a != b {
 			return a < b
@@ -45,26 +45,26 @@ func (n nat) less(m nat) bool {
 	return false
 }
 
-func (n nat) limb(i int) uint64 {
+func (n Nat) limb(i int) uint64 {
 	if i < len(n) {
 		return n[i]
 	}
 	return 0
 }
 
-// set makes n the number m, whose limbs beyond the width of n must be 0.
-func (n nat) set(m nat) {
+// Set makes n the number m, whose limbs beyond the width of n must be 0.
+func (n Nat) Set(m Nat) {
 	clear(n[copy(n, m):])
 }
 
-// setOne makes n the number 1.
-func (n nat) setOne() {
+// SetOne makes n the number 1.
+func (n Nat) SetOne() {
 	clear(n)
 	n[0] = 1
 }
 
-// sub takes m from n, which must not be smaller. The width of m is at most that of n.
-func (n nat) sub(m nat) {
+// Sub takes m from n, which must not be smaller. The width of m is at most that of n.
+func (n Nat) Sub(m Nat) {
 	var borrow uint64
 	for i := range m {
 		n[i], borrow = bits.Sub64(n[i], m[i], borrow)
@@ -74,8 +74,8 @@ func (n nat) sub(m nat) {
 	}
 }
 
-// addMul adds m*factor to n, modulo n's width, which is at least that of m.
-func (n nat) addMul(m nat, factor uint64) {
+// AddMul adds m*factor to n, modulo n's width, which is at least that of m.
+func (n Nat) AddMul(m Nat, factor uint64) {
 	var carry uint64
 	n = n[:len(n):len(n)]
 	for i := range m {
@@ -90,8 +90,8 @@ func (n nat) addMul(m nat, factor uint64) {
 	}
 }
 
-// subMul takes m*factor from n, modulo n's width, which is at least that of m.
-func (n nat) subMul(m nat, factor uint64) {
+// SubMul takes m*factor from n, modulo n's width, which is at least that of m.
+func (n Nat) SubMul(m Nat, factor uint64) {
 	var carry uint64
 	for i := range m {
 		hi, lo := bits.Mul64(m[i], factor)
@@ -105,8 +105,8 @@ func (n nat) subMul(m nat, factor uint64) {
 	}
 }
 
-// mulSmall multiplies n by factor, modulo n's width.
-func (n nat) mulSmall(factor uint64) {
+// MulSmall multiplies n by factor, modulo n's width.
+func (n Nat) MulSmall(factor uint64) {
 	var carry uint64
 	for i := range n {
 		hi, lo := bits.Mul64(n[i], factor)
@@ -116,32 +116,28 @@ func (n nat) mulSmall(factor uint64) {
 	}
 }
 
-// divSmall divides n by divisor, which is not 0, and returns the remainder.
-func (n nat) divSmall(divisor uint64) (remainder uint64) {
+// DivSmall divides n by divisor, which is not 0, and returns the remainder.
+func (n Nat) DivSmall(divisor uint64) (remainder uint64) {
 	for i := len(n) - 1; i >= 0; i-- {
 		n[i], remainder = bits.Div64(remainder, n[i], divisor)
 	}
 	return remainder
 }
 
-// setMul makes n the product of a and b, modulo n's width. It must not share memory with them.
-func (n nat) setMul(a, b nat) {
+// SetMul makes n the product of a and b, modulo n's width. It must not share memory with them.
+func (n Nat) SetMul(a, b Nat) {
 	clear(n)
 	for i := range min(len(a), len(n)) {
 		if a[i] != 0 {
-			n[i:].addMul(b[:min(len(b), len(n)-i)], a[i])
+			n[i:].AddMul(b[:min(len(b), len(n)-i)], a[i])
 		}
 	}
 }
 
-// trim returns n without leading zero limbs, but at least one limb.
-func (n nat) trim() nat {
+// Trim returns n without leading zero limbs, but at least one limb.
+func (n Nat) Trim() Nat {
 	for len(n) > 1 && n[len(n)-1] == 0 {
 		n = n[:len(n)-1]
 	}
 	return n
 }
-
-// maxLimbs is how many limbs any number in a draw needs: one that counts strings over 95 characters and a separator,
-// with one limb to spare for a product before it is divided.
-const maxLimbs = (maxLength*7+63)/64 + 1

@@ -1,4 +1,4 @@
-package password
+package uniform
 
 import (
 	"math"
@@ -12,7 +12,7 @@ import (
 func bigNumbers() *rapid.Generator[*big.Int] {
 	limb := rapid.OneOf(rapid.SampledFrom([]uint64{0, 1, 1 << 63, math.MaxUint64}), rapid.Uint64())
 	return rapid.Custom(func(t *rapid.T) *big.Int {
-		return nat(rapid.SliceOfN(limb, 0, 4).Draw(t, "limbs")).big()
+		return Nat(rapid.SliceOfN(limb, 0, 4).Draw(t, "limbs")).Big()
 	})
 }
 
@@ -27,39 +27,39 @@ func TestNatAgreesWithBig(t *testing.T) {
 		x, y := bigNumbers().Draw(t, "x"), bigNumbers().Draw(t, "y")
 		factor := rapid.Uint64Min(1).Draw(t, "factor")
 		bigFactor := new(big.Int).SetUint64(factor)
-		check := func(what string, got nat, want *big.Int) {
-			if got.big().Cmp(modulo(want, len(got))) != 0 {
-				t.Fatalf("%s of %x, %x, %x = %x, want %x", what, x, y, factor, got.big(), want)
+		check := func(what string, got Nat, want *big.Int) {
+			if got.Big().Cmp(modulo(want, len(got))) != 0 {
+				t.Fatalf("%s of %x, %x, %x = %x, want %x", what, x, y, factor, got.Big(), want)
 			}
 		}
-		of := func(x *big.Int) nat { return natOf(x, limbs) }
+		of := func(x *big.Int) Nat { return NatOf(x, limbs) }
 
-		check("natOf", of(x), new(big.Int).Set(x))
+		check("NatOf", of(x), new(big.Int).Set(x))
 		n := of(x)
-		n.addMul(of(y).trim(), factor)
+		n.AddMul(of(y).Trim(), factor)
 		check("addMul", n, new(big.Int).Add(x, new(big.Int).Mul(y, bigFactor)))
 		n = of(x)
-		n.subMul(of(y).trim(), factor)
+		n.SubMul(of(y).Trim(), factor)
 		check("subMul", n, new(big.Int).Sub(x, new(big.Int).Mul(y, bigFactor)))
 		n = of(x)
-		n.mulSmall(factor)
+		n.MulSmall(factor)
 		check("mulSmall", n, new(big.Int).Mul(x, bigFactor))
-		n = make(nat, 2*limbs)
-		n.setMul(of(x).trim(), of(y))
+		n = make(Nat, 2*limbs)
+		n.SetMul(of(x).Trim(), of(y))
 		check("setMul", n, new(big.Int).Mul(x, y))
 
 		n = of(x)
 		quotient, remainder := new(big.Int).QuoRem(x, bigFactor, new(big.Int))
-		if got := n.divSmall(factor); got != remainder.Uint64() {
+		if got := n.DivSmall(factor); got != remainder.Uint64() {
 			t.Fatalf("the remainder of %x by %x = %x, want %x", x, factor, got, remainder)
 		}
 		check("divSmall", n, quotient)
-		if got, want := of(x).less(of(y).trim()), x.Cmp(y) < 0; got != want {
+		if got, want := of(x).Less(of(y).Trim()), x.Cmp(y) < 0; got != want {
 			t.Fatalf("%x < %x: %t, want %t", x, y, got, want)
 		}
 		n = of(x)
 		if x.Cmp(y) >= 0 {
-			n.sub(of(y).trim())
+			n.Sub(of(y).Trim())
 			check("sub", n, new(big.Int).Sub(x, y))
 		}
 	})

@@ -1,0 +1,467 @@
+package language
+
+import (
+	"io"
+	"math/big"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"keyvault-passwords/internal/password/internal/ascii"
+	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/uniform"
+)
+
+// budget is what counting may cost in these tests: as much as for a policy.
+func budget() *automaton.Budget { return &automaton.Budget{Steps: 60_000_000} }
+
+// A sample is rules with the texts of their patterns.
+type sample struct {
+	Rules
+	patterns []string
+}
+
+// conforms reports whether a string satisfies the rules, read from the comments of Rules and from nothing else.
+func (s sample) conforms(text string) bool {
+	if len(text) < s.Min || len(text) > s.Max || !s.First.Has(text[0]) || !s.Last.Has(text[len(text)-1]) {
+		return false
+	}
+	run := 0
+	for i := range text {
+		if i > 0 && text[i] == text[i-1] {
+			run++
+		} else {
+			run = 1
+		}
+		if !s.Alphabet.Has(text[i]) || s.MaxRun > 0 && run > s.MaxRun ||
+			s.Distinct && strings.IndexByte(text[:i], text[i]) >= 0 {
+			return false
+		}
+	}
+	return s.hasCharsets(text) && !holdsOne(s.Words, text) && !holdsOne(s.Dictionary, text) &&
+		!slices.ContainsFunc(s.patterns, func(p string) bool { return regexp.MustCompile(p).MatchString(text) })
+}
+
+func (s sample) hasCharsets(text string) bool {
+	appear := 0
+	for _, set := range s.Charsets {
+		count := 0
+		for i := range text {
+			if set.Chars.Has(text[i]) {
+				count++
+			}
+		}
+		if count < set.Min || count > set.Max {
+			return false
+		}
+		if count > 0 {
+			appear++
+		}
+	}
+	return appear >= s.AtLeast
+}
+
+func holdsOne(words []string, text string) bool {
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(strings.ToLower(text), word) })
+}
+
+// conforming returns the strings of the rules, found by trying all.
+func (s sample) conforming() map[string]bool {
+	all := make(map[string]bool)
+	s.everyString(func(text string) {
+		if s.conforms(text) {
+			all[text] = true
+		}
+	})
+	return all
+}
+
+// everyString calls f with all strings over the alphabet that have one of the lengths.
+func (s sample) everyString(f func(text string)) {
+	var extend func(text []byte)
+	extend = func(text []byte) {
+		if len(text) >= s.Min {
+			f(string(text))
+		}
+		if len(text) < s.Max {
+			for _, c := range []byte(s.Alphabet.Chars()) {
+				extend(append(text, c))
+			}
+		}
+	}
+	extend(nil)
+}
+
+// kinds are the kinds of rules, besides those about characters, that a sample may have.
+type kinds struct{ runs, patterns, words bool }
+
+// samples generates rules over few characters. Most have strings, some have none.
+func samples(may kinds) *rapid.Generator[sample] {
+	return rapid.Custom(func(t *rapid.T) sample {
+		pool := rapid.SampledFrom([]string{"abAB1", "bc12-", "aA0-_", "abcd", "aB"}).Draw(t, "alphabet")
+		part := func(name string, least int) ascii.Mask {
+			return ascii.Of(rapid.StringOfN(rapid.SampledFrom([]rune(pool)), least, 4, -1).Draw(t, name))
+		}
+		rarely := func(name string) bool { return rapid.IntRange(0, 3).Draw(t, name) == 0 }
+		s := sample{Rules: Rules{Min: rapid.IntRange(1, 4).Draw(t, "min"), Alphabet: ascii.Of(pool)}}
+		s.Max = min(5, s.Min+rapid.IntRange(0, 2).Draw(t, "more"))
+		for range rapid.IntRange(0, 3).Draw(t, "charsets") {
+			set := Charset{Chars: part("charset", 0), Min: rapid.IntRange(0, 2).Draw(t, "least"), Max: s.Max}
+			if rarely("has max") {
+				set.Max = min(s.Max, rapid.IntRange(0, 4).Draw(t, "most"))
+			}
+			s.Charsets = append(s.Charsets, set)
+		}
+		if rarely("has at least") {
+			s.AtLeast = rapid.IntRange(1, 3).Draw(t, "at least")
+		}
+		s.First, s.Last = s.Alphabet, s.Alphabet
+		if rarely("has first") {
+			s.First = part("first", 1)
+		}
+		if rarely("has last") {
+			s.Last = part("last", 1)
+		}
+		s.Distinct = rarely("distinct")
+		if may.runs && !s.Distinct && rarely("has runs") {
+			s.MaxRun = rapid.IntRange(1, 3).Draw(t, "max run")
+		}
+		if may.words && rapid.Bool().Draw(t, "has words") {
+			word := rapid.StringOfN(rapid.SampledFrom([]rune(strings.ToLower(pool))), 2, 3, -1)
+			s.Words = rapid.SliceOfN(word, 1, 3).Draw(t, "words")
+		}
+		if may.patterns && rarely("has patterns") {
+			s.patterns = rapid.SliceOfN(rapid.SampledFrom(samplePatterns), 1, 2).Draw(t, "patterns")
+			for _, text := range s.patterns {
+				pattern, err := automaton.ParsePattern(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.Patterns = append(s.Patterns, pattern)
+			}
+		}
+		return s
+	})
+}
+
+var samplePatterns = []string{
+	"[a-z]{2}", "^[0-9]", "[A-Z]$", `\b1`, `a\B`, `^.{4}$`, "(ab|1A)+", `\Aa.*1\z`, "(?i)ab", "a.{2}a", `(?:\d.){2}`, "..-",
+}
+
+// testRankings checks that every ranking of the rules that can be made finds each of the wanted strings at one rank.
+func testRankings(t rapid.TB, s sample, want map[string]bool) {
+	rankings := map[string]ranking{}
+	r := &s.Rules
+	if !r.looksAtNeighbours() && len(r.Words) == 0 {
+		b, err := r.countCompositions(budget())
+		if err != nil {
+			t.Fatalf("counting compositions of %+v: %v", s, err)
+		}
+		rankings["compositions"] = b.ranking
+	}
+	b, err := r.countTrellis(budget())
+	if err != nil {
+		t.Fatalf("counting a trellis of %+v: %v", s, err)
+	}
+	rankings["trellis"] = b.ranking
+	for name, ranking := range rankings {
+		if got := ranking.size(); got.Cmp(big.NewInt(int64(len(want)))) != 0 {
+			t.Fatalf("the %s of %+v counts %v strings, want %d", name, s, got, len(want))
+		}
+		if diff := cmp.Diff(want, unranked(ranking)); diff != "" {
+			t.Fatalf("the ranks of the %s of %+v (-want +got):\n%s", name, s, diff)
+		}
+	}
+}
+
+// unranked returns the strings of all ranks.
+func unranked(ranking ranking) map[string]bool {
+	size := ranking.size()
+	all := make(map[string]bool)
+	for n := range size.Int64() {
+		var dst [MaxLength]byte
+		length := ranking.unrank(dst[:], uniform.NatOf(big.NewInt(n), uniform.LimbsFor(size)))
+		all[string(dst[:length])] = true
+	}
+	return all
+}
+
+func TestCountAndRanksAreThoseOfBruteForce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := samples(kinds{runs: true, patterns: true, words: true}).Draw(t, "rules")
+		want := s.conforming()
+		testRankings(t, s, want)
+		c, err := Count(&s.Rules, budget())
+		if err != nil {
+			t.Fatalf("counting %+v: %v", s, err)
+		}
+		if c.Size.Cmp(big.NewInt(int64(len(want)))) != 0 || !c.Exact {
+			t.Fatalf("%+v counts %v strings (exact: %t), want %d", s, c.Size, c.Exact, len(want))
+		}
+	})
+}
+
+// Combinations that random rules seldom come to: the ends of strings without repeated characters.
+func TestEndsOfDistinctStrings(t *testing.T) {
+	for _, chars := range []string{"a1B", "ab1B", "aA1B", "abA12B", "abcA1-B"} {
+		for _, last := range []string{chars, "abc", "aAbB", "12"} {
+			s := sample{Rules: Rules{
+				Min: 1, Max: min(5, len(chars)), Alphabet: ascii.Of(chars), Distinct: true,
+				Charsets: []Charset{{Chars: ascii.Of("1aB").And(ascii.Of(chars)), Min: 1, Max: 5}},
+				First:    ascii.Of("aAbBc").And(ascii.Of(chars)), Last: ascii.Of(last).And(ascii.Of(chars)),
+			}}
+			testRankings(t, s, s.conforming())
+		}
+	}
+}
+
+// The two ways to count agree on rules of real size, which no brute force reaches, and on each other's strings.
+func TestTrellisAndCompositionsAgree(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := &Rules{Min: rapid.IntRange(1, 24).Draw(t, "min")}
+		r.Max = r.Min + rapid.IntRange(0, 3).Draw(t, "more")
+		names := rapid.SampledFrom([]string{"lower", "upper", "digit", "safe-symbol", "hex", "alphanumeric", "printable"})
+		class := func(name string) ascii.Mask { chars, _ := ascii.Class(name); return ascii.Of(chars) }
+		for range rapid.IntRange(1, 4).Draw(t, "charsets") {
+			s := Charset{Chars: class(names.Draw(t, "class")), Min: rapid.IntRange(0, 4).Draw(t, "least"), Max: r.Max}
+			s.Min = min(s.Min, r.Max+1)
+			if rapid.Bool().Draw(t, "has max") {
+				s.Max = min(r.Max, s.Min+rapid.IntRange(0, 8).Draw(t, "most"))
+			}
+			r.Charsets = append(r.Charsets, s)
+			r.Alphabet = r.Alphabet.Or(s.Chars)
+		}
+		r.AtLeast = rapid.IntRange(0, len(r.Charsets)).Draw(t, "at least")
+		r.First, r.Last = r.Alphabet, r.Alphabet
+		if rapid.Bool().Draw(t, "has first") {
+			r.First = class(rapid.SampledFrom([]string{"letter", "digit", "safe-symbol"}).Draw(t, "first")).And(r.Alphabet)
+		}
+		if rapid.Bool().Draw(t, "has last") {
+			r.Last = class(rapid.SampledFrom([]string{"upper", "hex"}).Draw(t, "last")).And(r.Alphabet)
+		}
+		if !r.hasEnds() {
+			t.Skip("there is nothing to count")
+		}
+		testAgreement(t, r)
+	})
+}
+
+func testAgreement(t *rapid.T, r *Rules) {
+	c, err := newCompositions(r, budget())
+	if err != nil {
+		t.Fatalf("counting compositions of %+v: %v", r, err)
+	}
+	b, err := r.countTrellis(budget())
+	if err != nil {
+		t.Skip("the quotas are too many for a trellis")
+	}
+	if c.size().Cmp(b.ranking.size()) != 0 {
+		t.Fatalf("%+v counts %v compositions and %v ways through the trellis", r, c.size(), b.ranking.size())
+	}
+	if c.size().Sign() == 0 {
+		return
+	}
+	checker := newChecker(r, b.automaton, nil)
+	last := new(big.Int).Sub(c.size(), big.NewInt(1))
+	middle := new(big.Int).Rsh(last, 1)
+	for _, rank := range []*big.Int{new(big.Int), middle, last} {
+		for name, ranking := range map[string]ranking{"compositions": c, "trellis": b.ranking} {
+			dst := make([]byte, r.Max)
+			length := ranking.unrank(dst, uniform.NatOf(rank, uniform.LimbsFor(c.size())))
+			if length < r.Min || length > r.Max || !checker.accepts(dst[:length]) {
+				t.Fatalf("rank %v of %v of the %s of %+v does not conform", rank, c.size(), name, r)
+			}
+		}
+	}
+}
+
+// Words that are not counted exactly are taken out by a bound: it is never above what brute force finds.
+func TestBoundIsBelowBruteForce(t *testing.T) {
+	bounded := 0
+	rapid.Check(t, func(t *rapid.T) {
+		s := samples(kinds{words: true}).Draw(t, "rules")
+		if len(s.Words) == 0 {
+			t.Skip("there are no words")
+		}
+		without := s.Rules
+		without.Words = nil
+		for name, count := range map[string]func(*automaton.Budget) (*base, error){
+			"compositions": without.countCompositions, "trellis": without.countTrellis,
+		} {
+			b, err := count(budget())
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.words = s.Words
+			words, size, err := s.subtractWords(b, budget())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := s.conforming(); size.Cmp(big.NewInt(int64(len(want)))) > 0 {
+				t.Fatalf("%+v has %d strings, but %v are promised by %s", s, len(want), size, name)
+			}
+			s.everyString(func(text string) {
+				if got, want := words.occursIn([]byte(text)), holdsOne(s.Words, text); got != want {
+					t.Fatalf("%q holds one of %q: %t, want %t", text, s.Words, got, want)
+				}
+			})
+		}
+		bounded++
+	})
+	if bounded == 0 {
+		t.Error("no rules had words")
+	}
+}
+
+func TestCheckerAgreesWithBruteForce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := samples(kinds{runs: true, patterns: true, words: true}).Draw(t, "rules")
+		a, err := s.product(budget())
+		if err != nil {
+			t.Fatal(err)
+		}
+		checker := newChecker(&s.Rules, a, nil)
+		s.everyString(func(text string) {
+			if got, want := checker.accepts([]byte(text)), s.conforms(text); got != want {
+				t.Fatalf("%+v accepts %q: %t, want %t", s, text, got, want)
+			}
+		})
+	})
+}
+
+// Rules are found to be empty at any length only if they have no string.
+func TestIsEmptyAtAnyLength(t *testing.T) {
+	found := 0
+	rapid.Check(t, func(t *rapid.T) {
+		s := samples(kinds{runs: true, patterns: true, words: true}).Draw(t, "rules")
+		some := len(s.conforming()) > 0
+		any := s.Rules
+		any.Min, any.Max = 1, MaxLength
+		for i, set := range any.Charsets {
+			if set.Max == s.Max {
+				any.Charsets[i].Max = MaxLength
+			}
+		}
+		if IsEmptyAtAnyLength(&any, budget()) {
+			found++
+			if some {
+				t.Fatalf("%+v is said to be empty", s)
+			}
+		}
+	})
+	if found == 0 {
+		t.Error("no rules were empty")
+	}
+}
+
+// The lengths of random strings come as often as there are strings of them: 5, 25 and 125.
+func TestDrawnLengthsAreExact(t *testing.T) {
+	all := ascii.Of("abcde")
+	lengths := newRandomStrings(&Rules{Min: 1, Max: 3, Alphabet: all, First: all, Last: all})
+	drawn := make(map[int]int)
+	for n := range 256 {
+		from := uniform.NewSource(&onceReader{bytes: []byte{byte(n)}})
+		from.Reset(1)
+		if length, err := lengths.drawLength(from); err == nil {
+			drawn[length]++
+		}
+	}
+	if diff := cmp.Diff(map[int]int{1: 5, 2: 25, 3: 125}, drawn); diff != "" {
+		t.Errorf("how often lengths are drawn (-want +got):\n%s", diff)
+	}
+}
+
+// onceReader is a reader of some bytes.
+type onceReader struct{ bytes []byte }
+
+func (r *onceReader) Read(dst []byte) (int, error) {
+	if len(r.bytes) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(dst, r.bytes)
+	r.bytes = r.bytes[n:]
+	return n, nil
+}
+
+func TestMinimal(t *testing.T) {
+	got := Minimal(strings.Fields("passwords sword word password xyz xy yz a.b aab aab baab"))
+	if diff := cmp.Diff(strings.Fields("a.b aab word xy yz"), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestStrategies shows which strategies are tried for rules of different kinds, in order.
+func TestStrategies(t *testing.T) {
+	printable := ascii.Of(ascii.Printable)
+	with := func(change func(r *Rules)) Rules {
+		r := Rules{Min: 20, Max: 20, Alphabet: printable, First: printable, Last: printable}
+		change(&r)
+		return r
+	}
+	charsets := func(n, least int) []Charset {
+		var all []Charset
+		for i := range n {
+			all = append(all, Charset{Chars: ascii.Of(ascii.Printable[10*i : 10*i+10]), Min: least, Max: 20})
+		}
+		return all
+	}
+	pattern, err := automaton.ParsePattern("aa")
+	if err != nil {
+		t.Fatal(err)
+	}
+	patterns := []*automaton.Pattern{pattern}
+	const trellis, compositions = "a trellis of all rules", "compositions, and words taken out"
+	const without = "a trellis of all rules but words, and words taken out"
+	for name, test := range map[string]struct {
+		rules Rules
+		tried []string
+		by    string // the one that succeeds, if any
+	}{
+		"characters":         {with(func(*Rules) {}), []string{without}, without},
+		"many charsets":      {with(func(r *Rules) { r.Charsets = charsets(4, 4) }), []string{compositions, without}, compositions},
+		"very many charsets": {with(func(r *Rules) { r.Charsets = charsets(8, 4) }), []string{compositions}, compositions},
+		"distinct":           {with(func(r *Rules) { r.Distinct = true }), []string{compositions}, compositions},
+		"distinct, words": {
+			with(func(r *Rules) { r.Distinct, r.Words = true, []string{"ab"} }), []string{compositions}, compositions,
+		},
+		"distinct, few characters": {
+			with(func(r *Rules) { r.Distinct, r.Alphabet = true, ascii.Of("abc") }), []string{without}, without,
+		},
+		"runs":  {with(func(r *Rules) { r.MaxRun = 2 }), []string{trellis}, trellis},
+		"words": {with(func(r *Rules) { r.Words = []string{"ab"} }), []string{trellis, without}, trellis},
+		"words, runs": {
+			with(func(r *Rules) { r.Words, r.MaxRun = []string{"ab"}, 2 }), []string{trellis, without}, trellis,
+		},
+		"words, very many charsets": {
+			with(func(r *Rules) { r.Words, r.Charsets = []string{"ab"}, charsets(8, 4) }),
+			[]string{trellis, compositions}, compositions,
+		},
+		"patterns": {with(func(r *Rules) { r.Patterns = patterns }), []string{trellis}, trellis},
+		"patterns, words, very many charsets": {
+			with(func(r *Rules) { r.Patterns, r.Words, r.Charsets = patterns, []string{"ab"}, charsets(8, 4) }),
+			[]string{trellis, without}, "",
+		},
+		"patterns, distinct": {with(func(r *Rules) { r.Patterns, r.Distinct = patterns, true }), nil, ""},
+	} {
+		var tried []string
+		for _, s := range strategies {
+			if s.applies(&test.rules) {
+				tried = append(tried, s.name)
+			}
+		}
+		if diff := cmp.Diff(test.tried, tried); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		by := ""
+		if b, err := test.rules.countBase(budget()); err == nil {
+			by = b.strategy
+		}
+		if by != test.by {
+			t.Errorf("%s: counted by %q, want %q", name, by, test.by)
+		}
+	}
+}
