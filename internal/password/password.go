@@ -2,13 +2,13 @@
 //
 // It promises four things of a policy that [Compile] accepts:
 //
-//   - Uniform. Each password of the space is drawn with the same probability. There is no "required characters first, then
-//     a shuffle", which prefers some passwords, and no modulo bias.
-//   - Counted. The number of passwords is known before one is drawn, and so is the entropy ([Space.Entropy]). It is exact
-//     for every rule but a dictionary and lists of many hundred forbidden words. There it is a proven lower bound, and
-//     is shown as one.
-//   - Decided. A policy is accepted or refused at once, in bounded time, and a refusal names a minimal group of rules that
-//     conflict. Nothing is left to time out when a password is needed.
+//   - Uniform. Each password of the space is drawn with the same probability. There is no "required characters first,
+//     then a shuffle", which prefers some passwords, and no modulo bias.
+//   - Counted. The number of passwords is known before one is drawn, and so is the entropy ([Space.Entropy]). It is
+//     exact for every rule but a dictionary and lists of many hundred forbidden words. There it is a proven lower
+//     bound, and is shown as one.
+//   - Decided. A policy is accepted or refused at once, in bounded time, and a refusal names a minimal group of rules
+//     that conflict. Nothing is left to time out when a password is needed.
 //   - Bounded. A draw takes two tries on average at most, however tight the policy is.
 //
 // It refuses what it cannot promise this of: characters that are not printable ASCII, policies below their min-entropy,
@@ -16,7 +16,8 @@
 //
 // # The packages
 //
-// This package is the face: policies, presets, what is wrong with a policy, fingerprints. What it is made of is below it:
+// This package is the face: policies, presets, what is wrong with a policy, fingerprints. What it is made of is below
+// it:
 //
 //	internal/language       counts the strings of rules, and draws from them (the mathematics)
 //	internal/automaton      the automata of words, patterns, runs and repeated characters
@@ -27,12 +28,12 @@
 //
 // # The rules
 //
-// The table in rules.go has a row for each key of a policy. What each means, on the strings over the alphabet, and how it is
-// counted:
+// The table in rules.go has a row for each key of a policy. What each means, on the strings over the alphabet, and how
+// it is counted:
 //
 //	length          the number of characters is from Min to Max. The counts of the lengths are added up.
-//	characters      the alphabet is the union of the charsets. From Min to Max characters of each appear; one that is in
-//	                several charsets counts in each. Counted by atoms: see below.
+//	characters      the alphabet is the union of the charsets. From Min to Max characters of each appear; one that
+//	                is in several charsets counts in each. Counted by atoms: see below.
 //	sets            at least this many of the charsets appear, by one character or more. Counted with characters.
 //	exclude         these characters do not appear: they leave the alphabet and the charsets.
 //	first, last     the first or the last character is in one of the classes. These two places are filled first.
@@ -46,19 +47,20 @@
 //
 // # Counting
 //
-// Characters that no charset tells apart are an atom. The number of strings with given numbers of characters of each atom
-// is a product of binomial coefficients and powers, and the number of strings that satisfy the charsets is a sum of such
-// products ("compositions"). Where rules look at neighbours, their automata are multiplied, and the ways through the
-// product are counted layer by layer ("trellis"). Both number the passwords too, from 0 to the size: a uniform number makes
-// a uniform password. (Denise, Roques and Termier 2000; Goldberg and Sipser, "Compression and ranking", 1985.)
+// Characters that no charset tells apart are an atom. The number of strings with given numbers of characters of each
+// atom is a product of binomial coefficients and powers, and the number of strings that satisfy the charsets is a sum
+// of such products ("compositions"). Where rules look at neighbours, their automata are multiplied, and the ways
+// through the product are counted layer by layer ("trellis"). Both number the passwords too, from 0 to the size: a
+// uniform number makes a uniform password. (Denise, Roques and Termier 2000; Goldberg and Sipser, "Compression and
+// ranking", 1985.)
 //
-// Of words that are too many for an automaton, the number of strings that contain one is at most the sum, over words and
-// positions, of the strings that contain this word at this position (union bound). What remains of the size is a lower
-// bound.
+// Of words that are too many for an automaton, the number of strings that contain one is at most the sum, over words
+// and positions, of the strings that contain this word at this position (union bound). What remains of the size is a
+// lower bound.
 //
 // # Drawing
 //
-// If at least half of all strings of the alphabet are passwords, random strings are drawn until one is a password, which is
-// quickest. Otherwise the password of a random number is drawn. See internal/uniform for how random bytes become uniform
-// characters and numbers.
+// If at least half of all strings of the alphabet are passwords, random strings are drawn until one is a password,
+// which is quickest. Otherwise the password of a random number is drawn. See internal/uniform for how random bytes
+// become uniform characters and numbers.
 package password

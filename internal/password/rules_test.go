@@ -38,7 +38,8 @@ func sampleOf(field int) Policy {
 	case *[]string:
 		*f = []string{"digit"}
 	case *string:
-		*f = map[string]string{"Dictionary": "english", "Rules": "required: lower", "Exclude": "x", "Login": "admin"}[reflect.TypeFor[Policy]().Field(field).Name]
+		*f = map[string]string{"Dictionary": "english", "Rules": "required: lower", "Exclude": "x",
+			"Login": "admin"}[reflect.TypeFor[Policy]().Field(field).Name]
 	}
 	return p
 }
