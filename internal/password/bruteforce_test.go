@@ -22,7 +22,8 @@ import (
 // else: no code is shared with what is tested.
 func conforms(p Policy, text string) bool {
 	return len(text) >= p.Length.Min && len(text) <= p.Length.Max &&
-		conformsByCharacter(p, text) && conformsByCharset(p, text) && conformsByNeighbours(p, text) && !holdsForbidden(p, text)
+		conformsByCharacter(p, text) && conformsByCharset(p, text) && conformsByNeighbours(p, text) &&
+		!holdsForbidden(p, text)
 }
 
 func conformsByCharacter(p Policy, text string) bool {
@@ -344,7 +345,8 @@ func TestConflictIsSmallest(t *testing.T) {
 				}
 			}
 			relaxed.Forbid = slices.DeleteFunc(relaxed.Forbid, func(word string) bool { return word == "" })
-			relaxed.ForbidPatterns = slices.DeleteFunc(relaxed.ForbidPatterns, func(text string) bool { return text == "" })
+			relaxed.ForbidPatterns = slices.DeleteFunc(relaxed.ForbidPatterns,
+				func(text string) bool { return text == "" })
 			if some := hasPasswords(relaxed); some != (left != "") {
 				t.Fatalf("%+v conflicts in %q: without %q there are passwords: %t", p, problem.Keys, left, some)
 			}
@@ -367,8 +369,12 @@ func ExampleCompile() {
 		Length:     Length{5, 5},
 		Characters: []Charset{minimum("lower"), minimum("upper"), minimum("digit")},
 	})
-	fmt.Println(err)
+	if refused, ok := errors.AsType[*Error](err); ok {
+		fmt.Println(refused.Problems[0].Cause)
+		fmt.Println(refused.Problems[0].Remedy)
+	}
 	// Output:
 	// 209.54 bits <nil>
-	// length, characters[0].min, characters[1].min and characters[2].min: length 5 with minimums of 2 + 2 + 2 leaves no password; change length, characters[0].min, characters[1].min or characters[2].min
+	// length 5 with minimums of 2 + 2 + 2 leaves no password
+	// change length, characters[0].min, characters[1].min or characters[2].min
 }

@@ -32,7 +32,8 @@ func reviewPolicy(p Policy) []Problem {
 		switch {
 		case p.Passphrase != nil && !r.withPassphrase:
 			if r.given(&p) {
-				v.add(r.key, "remove it: a passphrase is made of whole words", "%s cannot be combined with passphrase", r.key)
+				v.add(r.key, "remove it: a passphrase is made of whole words", "%s cannot be combined with passphrase",
+					r.key)
 			}
 		case r.check != nil:
 			r.check(v, &p)
@@ -105,7 +106,8 @@ func lastKey(key string) string { return key[strings.LastIndexByte(key, '.')+1:]
 func (v *review) text(key, text string) {
 	v.size(key, text)
 	if i := strings.IndexFunc(text, func(c rune) bool { return c < ' ' || c > '~' }); i >= 0 {
-		v.add(key, "expected printable ASCII, from the space to the tilde", "%s holds %q", lastKey(key), firstRune(text[i:]))
+		v.add(key, "expected printable ASCII, from the space to the tilde", "%s holds %q", lastKey(key),
+			firstRune(text[i:]))
 	}
 }
 

@@ -83,19 +83,21 @@ func rulesConflicts(p Policy) []Problem {
 	return problems
 }
 
-// parseRules returns the policy that a passwordrules string asks for, and what is wrong with the string. The policy means
-// something only if there is no problem.
+// parseRules returns the policy that a passwordrules string asks for, and what is wrong with the string. The policy
+// means something only if there is no problem.
 func parseRules(text string) (Policy, []Problem) {
 	parsed, wrong := passwordrules.Parse(text)
 	var problems []Problem
 	for _, p := range wrong {
-		problems = append(problems, Problem{Refusal: p.Refusal, Keys: []string{"rules"}, InRules: true, Offset: p.Offset})
+		problems = append(problems, Problem{
+			Refusal: p.Refusal, Keys: []string{"rules"}, InRules: true, Offset: p.Offset,
+		})
 	}
 	return rulesPolicy(parsed), problems
 }
 
-// rulesPolicy returns passwordrules as a policy. Its length is a single one: that of the default preset (32), or minlength
-// if that is more, or maxlength if that is less. So it is never shorter than asked.
+// rulesPolicy returns passwordrules as a policy. Its length is a single one: that of the default preset (32), or
+// minlength if that is more, or maxlength if that is less. So it is never shorter than asked.
 func rulesPolicy(r passwordrules.Rules) Policy {
 	length := max(defaultLength, r.MinLength)
 	if r.MaxLength > 0 {
@@ -147,7 +149,8 @@ func compilePhrases(p Policy) (*Space, []Problem) {
 	s.min, s.max = c.Lengths()
 	s.hundreds = hundredthsOfBits(s.size)
 	if s.Bits() < minEntropy(p) {
-		return nil, []Problem{problemOf(belowMinEntropy(p, s), orLess(moreWords(p), s), "passphrase.words", "min-entropy")}
+		remedy := orLess(moreWords(p), s)
+		return nil, []Problem{problemOf(belowMinEntropy(p, s), remedy, "passphrase.words", "min-entropy")}
 	}
 	return s, nil
 }
@@ -255,7 +258,8 @@ func orLess(remedy string, s *Space) string {
 
 func belowMinEntropy(p Policy, s *Space) string {
 	if p.MinEntropy == 0 {
-		return fmt.Sprintf("the policy has %s, below the min-entropy of %d, the default", s.Entropy(), defaultMinEntropy)
+		return fmt.Sprintf("the policy has %s, below the min-entropy of %d, the default", s.Entropy(),
+			defaultMinEntropy)
 	}
 	return fmt.Sprintf("the policy has %s, below the min-entropy of %v", s.Entropy(), p.MinEntropy)
 }

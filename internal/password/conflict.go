@@ -8,12 +8,12 @@ import (
 	"keyvault-passwords/internal/password/internal/language"
 )
 
-// conflict says which rules of a policy without passwords conflict: a minimal unsatisfiable subset, from which no rule can
-// be removed without there being a password. It is found by deletion: a rule is removed if there is still no password
-// without it. If that takes too much work, the subset may be larger than need be.
+// conflict says which rules of a policy without passwords conflict: a minimal unsatisfiable subset, from which no rule
+// can be removed without there being a password. It is found by deletion: a rule is removed if there is still no
+// password without it. If that takes too much work, the subset may be larger than need be.
 //
-// p is own with its defaults. Rules that come from the defaults are marked "(default's)", and are not suggested as keys to
-// change.
+// p is own with its defaults. Rules that come from the defaults are marked "(default's)", and are not suggested as keys
+// to change.
 func conflict(p, own Policy) Problem {
 	s := &subset{policy: p, own: own, work: automaton.Budget{Steps: conflictSteps}}
 	var groups [][]constraint

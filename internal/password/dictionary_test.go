@@ -30,8 +30,8 @@ func TestEnglishStandsForItsWords(t *testing.T) {
 	holdsWord := func(text string) bool {
 		return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
 	}
-	for _, text := range strings.Fields("password passwords letter welcome monkey dragon sunshine administrator computer " +
-		"secret qwerty7password rhythm strengths keyboards vault azure xxzebraxx") {
+	for _, text := range strings.Fields("password passwords letter welcome monkey dragon sunshine administrator " +
+		"computer secret qwerty7password rhythm strengths keyboards vault azure xxzebraxx") {
 		if !holdsWord(text) {
 			t.Errorf("%q holds no word", text)
 		}
@@ -57,7 +57,8 @@ func TestDictionaryLicence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"Copyright 2000-2011 by Kevin Atkinson", "WordNet 1.6 Copyright 1997", "Copyright 1993, Geoff Kuenning"} {
+	for _, part := range []string{"Copyright 2000-2011 by Kevin Atkinson", "WordNet 1.6 Copyright 1997",
+		"Copyright 1993, Geoff Kuenning"} {
 		if !strings.Contains(string(text), part) {
 			t.Errorf("the licence lacks %q", part)
 		}

@@ -14,7 +14,8 @@ import (
 func TestDictionary(t *testing.T) {
 	for _, p := range []Policy{
 		{Length: Length{5, 5}, Characters: []Charset{{Chars: "aestxqAEST12", Min: 0}}},
-		{Length: Length{5, 5}, Characters: []Charset{{Chars: "aestxqAE"}, {Chars: "12", Min: 1}}, First: []string{"letter"}},
+		{Length: Length{5, 5}, Characters: []Charset{{Chars: "aestxqAE"}, {Chars: "12", Min: 1}},
+			First: []string{"letter"}},
 		{Length: Length{4, 5}, Characters: []Charset{{Chars: "aestxqAE"}}, Distinct: true},
 		{Length: Length{5, 5}, Characters: []Charset{{Chars: "estxqAE"}}, Last: []string{"lower"}},
 	} {
@@ -89,7 +90,8 @@ func TestSpace(t *testing.T) {
 // One space serves several goroutines: the race detector watches. Each kind of drawing is tried.
 func TestDrawConcurrently(t *testing.T) {
 	for _, p := range []Policy{
-		{Dictionary: "english"}, {ForbidPatterns: []string{"[a-z]{2}"}}, fourSets(16, 4, ascii.Symbols), {Passphrase: &Passphrase{Words: 6}},
+		{Dictionary: "english"}, {ForbidPatterns: []string{"[a-z]{2}"}}, fourSets(16, 4, ascii.Symbols),
+		{Passphrase: &Passphrase{Words: 6}},
 	} {
 		s, err := Compile(p)
 		if err != nil {

@@ -11,24 +11,24 @@ import (
 	"keyvault-passwords/internal/password/internal/ascii"
 )
 
-// Fingerprint returns 12 hexadecimal digits that stand for the set of strings that p describes: the first 48 bits of the
-// SHA-256 of a canonical text.
+// Fingerprint returns 12 hexadecimal digits that stand for the set of strings that p describes: the first 48 bits of
+// the SHA-256 of a canonical text.
 //
-// The fingerprint is the same in every release. It is the same for policies that say the same in different words: a class
-// by its name or by its characters; characters, sets and forbidden words in any order or twice; what the default preset
-// supplies or its spelled-out values; a preset or its text; a passwordrules string or the keys it stands for; rules that
-// rule out nothing more. It compares texts all the same, and proves nothing: two policies may describe one set and have
-// different fingerprints, such as two spellings of a pattern.
+// The fingerprint is the same in every release. It is the same for policies that say the same in different words: a
+// class by its name or by its characters; characters, sets and forbidden words in any order or twice; what the default
+// preset supplies or its spelled-out values; a preset or its text; a passwordrules string or the keys it stands for;
+// rules that rule out nothing more. It compares texts all the same, and proves nothing: two policies may describe one
+// set and have different fingerprints, such as two spellings of a pattern.
 //
-// MinEntropy does not count, since it says which policies are refused and not what a password is. A login counts by what it
-// forbids. The policy must be one that Compile accepts: the fingerprint of any other means nothing.
+// MinEntropy does not count, since it says which policies are refused and not what a password is. A login counts by
+// what it forbids. The policy must be one that Compile accepts: the fingerprint of any other means nothing.
 func Fingerprint(p Policy) string {
 	sum := sha256.Sum256([]byte(canonicalText(p)))
 	return hex.EncodeToString(sum[:6])
 }
 
-// canonicalText returns the lines of the rules that rule out anything. A rule that is absent has no line: so a rule that a
-// later release adds leaves the fingerprints of policies without it as they are.
+// canonicalText returns the lines of the rules that rule out anything. A rule that is absent has no line: so a rule
+// that a later release adds leaves the fingerprints of policies without it as they are.
 func canonicalText(p Policy) string {
 	p, _ = resolve(p)
 	n := normalise(p)
@@ -52,9 +52,11 @@ func passphraseLines(n *normal) []string {
 // charsetLines returns the line of the alphabet and those of the sets, sorted.
 func charsetLines(n *normal) []string {
 	lines := []string{fmt.Sprintf("alphabet %q", n.alphabet.Chars())}
-	for _, s := range slices.SortedFunc(slices.Values(n.sets), func(a, b charset) int {
-		return cmp.Or(cmp.Compare(a.chars.Chars(), b.chars.Chars()), cmp.Compare(a.min, b.min), cmp.Compare(a.max, b.max))
-	}) {
+	sorted := slices.SortedFunc(slices.Values(n.sets), func(a, b charset) int {
+		return cmp.Or(
+			cmp.Compare(a.chars.Chars(), b.chars.Chars()), cmp.Compare(a.min, b.min), cmp.Compare(a.max, b.max))
+	})
+	for _, s := range sorted {
 		line := fmt.Sprintf("set %q min %d", s.chars.Chars(), s.min)
 		if s.max != noLimit {
 			line += fmt.Sprintf(" max %d", s.max)

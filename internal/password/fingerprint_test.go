@@ -36,8 +36,9 @@ func limit(n int) *int { return &n }
 // plain is a policy that the tests below vary.
 func plain() Policy {
 	return Policy{
-		Length:     Length{24, 40},
-		Characters: []Charset{{From: "lower", Min: 2}, {From: "upper", Min: 2}, {From: "digit", Max: limit(8)}, {Chars: "-._~"}},
+		Length: Length{24, 40},
+		Characters: []Charset{{From: "lower", Min: 2}, {From: "upper", Min: 2}, {From: "digit", Max: limit(8)},
+			{Chars: "-._~"}},
 	}
 }
 
@@ -93,7 +94,10 @@ func TestSameFingerprint(t *testing.T) {
 			with(func(p *Policy) { p.Characters[0] = Charset{Chars: ascii.Lowers, Min: 2} }),
 			with(func(p *Policy) { slices.Reverse(p.Characters) }),
 			with(func(p *Policy) { p.Characters = append(p.Characters, p.Characters...) }),
-			with(func(p *Policy) { p.Characters = append(p.Characters, Charset{From: "lower", Min: 1, Max: limit(40)}) }),
+			with(func(p *Policy) {
+				p.Characters = append(p.Characters,
+					Charset{From: "lower", Min: 1, Max: limit(40)})
+			}),
 			with(func(p *Policy) {
 				p.Characters = append(p.Characters, Charset{From: "alphanumeric"}, Charset{From: "letter"})
 			}),
@@ -143,7 +147,10 @@ func TestSameFingerprint(t *testing.T) {
 		},
 		"the classes of an end": {
 			with(func(p *Policy) { p.First, p.Last = []string{"letter"}, []string{"alphanumeric"} }),
-			with(func(p *Policy) { p.First, p.Last = []string{"upper", "lower"}, []string{"letter", "digit", "lower"} }),
+			with(func(p *Policy) {
+				p.First, p.Last = []string{"upper", "lower"},
+					[]string{"letter", "digit", "lower"}
+			}),
 		},
 		"runs of distinct characters": {
 			with(func(p *Policy) { p.Distinct = true }),
@@ -166,9 +173,10 @@ func TestSameFingerprint(t *testing.T) {
 			{Rules: "minlength: 20; required: lower; required: upper, digit; allowed: [-]; max-consecutive: 2;"},
 			{Rules: "max-consecutive:2;required:digit,[ABCDEFGHIJKLMNOPQRSTUVWXYZ];required:lower;allowed:lower,[-]"},
 			{
-				Length:     Length{32, 32},
-				Characters: []Charset{{From: "lower", Min: 1}, {Chars: ascii.Digits + ascii.Uppers, Min: 1}, {Chars: "-"}},
-				MaxRun:     2,
+				Length: Length{32, 32},
+				Characters: []Charset{{From: "lower", Min: 1}, {Chars: ascii.Digits + ascii.Uppers, Min: 1},
+					{Chars: "-"}},
+				MaxRun: 2,
 			},
 		},
 		"passphrase": {
@@ -182,7 +190,8 @@ func TestSameFingerprint(t *testing.T) {
 		want := Fingerprint(group[0])
 		for i, p := range group {
 			if got := Fingerprint(p); got != want {
-				t.Errorf("%s: spelling %d has another fingerprint:\n%s\nwant\n%s", name, i, canonicalText(p), canonicalText(group[0]))
+				t.Errorf("%s: spelling %d has another fingerprint:\n%s\nwant\n%s", name, i, canonicalText(p),
+					canonicalText(group[0]))
 			}
 		}
 		if other, ok := owner[want]; ok && name != "what rules out nothing" && other != "what rules out nothing" {
@@ -205,33 +214,37 @@ func TestOtherFingerprint(t *testing.T) {
 		"no maximum":      func(p *Policy) { p.Characters[2].Max = nil },
 		"an overlap":      func(p *Policy) { p.Characters = append(p.Characters, Charset{From: "hex", Min: 1}) },
 		"some of all": func(p *Policy) {
-			p.Characters = append(p.Characters, Charset{Chars: ascii.Digits + ascii.Lowers + ascii.Uppers + ascii.SafeSymbols, Min: 25})
+			p.Characters = append(p.Characters,
+				Charset{Chars: ascii.Digits + ascii.Lowers + ascii.Uppers + ascii.SafeSymbols, Min: 25})
 		},
-		"sets":              func(p *Policy) { p.Sets = 3 },
-		"more sets":         func(p *Policy) { p.Sets = 4 },
-		"a set to count":    func(p *Policy) { p.Sets = 3; p.Characters = append(p.Characters, Charset{From: "hex"}) },
-		"exclude":           func(p *Policy) { p.Exclude = "a" },
-		"ambiguous":         func(p *Policy) { p.ExcludeAmbiguous = true },
-		"first":             func(p *Policy) { p.First = []string{"letter"} },
-		"last":              func(p *Policy) { p.Last = []string{"letter"} },
-		"max-run":           func(p *Policy) { p.MaxRun = 2 },
-		"max-run 3":         func(p *Policy) { p.MaxRun = 3 },
-		"max-sequence":      func(p *Policy) { p.MaxSequence = 2 },
-		"distinct":          func(p *Policy) { p.Distinct = true },
-		"forbid":            func(p *Policy) { p.Forbid = []string{"contoso"} },
-		"forbid more":       func(p *Policy) { p.Forbid = []string{"contoso", "fabrikam"} },
-		"a pattern":         func(p *Policy) { p.ForbidPatterns = []string{"contoso"} },
-		"dictionary":        func(p *Policy) { p.Dictionary = "english" },
-		"login":             func(p *Policy) { p.Login = "contoso" },
-		"short login":       func(p *Policy) { p.Login = "ab" },
-		"rules":             func(p *Policy) { *p = Policy{Rules: "minlength: 24;"} },
-		"words":             func(p *Policy) { *p = Policy{Passphrase: &Passphrase{Words: 8}} },
-		"more words":        func(p *Policy) { *p = Policy{Passphrase: &Passphrase{Words: 9}} },
-		"a separator":       func(p *Policy) { *p = Policy{Passphrase: &Passphrase{Words: 8, Separator: " "}} },
-		"capitals":          func(p *Policy) { *p = Policy{Passphrase: &Passphrase{Words: 8, Capitalize: true}} },
-		"a digit":           func(p *Policy) { *p = Policy{Passphrase: &Passphrase{Words: 8, Digit: true}} },
-		"words, a login":    func(p *Policy) { *p = Policy{Passphrase: &Passphrase{Words: 8}, Login: "app"} },
-		"words, a space":    func(p *Policy) { *p = Policy{Passphrase: &Passphrase{Words: 8}, Forbid: []string{"a b"}} },
+		"sets":           func(p *Policy) { p.Sets = 3 },
+		"more sets":      func(p *Policy) { p.Sets = 4 },
+		"a set to count": func(p *Policy) { p.Sets = 3; p.Characters = append(p.Characters, Charset{From: "hex"}) },
+		"exclude":        func(p *Policy) { p.Exclude = "a" },
+		"ambiguous":      func(p *Policy) { p.ExcludeAmbiguous = true },
+		"first":          func(p *Policy) { p.First = []string{"letter"} },
+		"last":           func(p *Policy) { p.Last = []string{"letter"} },
+		"max-run":        func(p *Policy) { p.MaxRun = 2 },
+		"max-run 3":      func(p *Policy) { p.MaxRun = 3 },
+		"max-sequence":   func(p *Policy) { p.MaxSequence = 2 },
+		"distinct":       func(p *Policy) { p.Distinct = true },
+		"forbid":         func(p *Policy) { p.Forbid = []string{"contoso"} },
+		"forbid more":    func(p *Policy) { p.Forbid = []string{"contoso", "fabrikam"} },
+		"a pattern":      func(p *Policy) { p.ForbidPatterns = []string{"contoso"} },
+		"dictionary":     func(p *Policy) { p.Dictionary = "english" },
+		"login":          func(p *Policy) { p.Login = "contoso" },
+		"short login":    func(p *Policy) { p.Login = "ab" },
+		"rules":          func(p *Policy) { *p = Policy{Rules: "minlength: 24;"} },
+		"words":          func(p *Policy) { *p = Policy{Passphrase: &Passphrase{Words: 8}} },
+		"more words":     func(p *Policy) { *p = Policy{Passphrase: &Passphrase{Words: 9}} },
+		"a separator":    func(p *Policy) { *p = Policy{Passphrase: &Passphrase{Words: 8, Separator: " "}} },
+		"capitals":       func(p *Policy) { *p = Policy{Passphrase: &Passphrase{Words: 8, Capitalize: true}} },
+		"a digit":        func(p *Policy) { *p = Policy{Passphrase: &Passphrase{Words: 8, Digit: true}} },
+		"words, a login": func(p *Policy) { *p = Policy{Passphrase: &Passphrase{Words: 8}, Login: "app"} },
+		"words, a space": func(p *Policy) {
+			*p = Policy{Passphrase: &Passphrase{Words: 8},
+				Forbid: []string{"a b"}}
+		},
 		"a line in a line":  func(p *Policy) { p.ForbidPatterns = []string{"contoso\"\nforbid \"fabrikam"} },
 		"everything absent": func(p *Policy) { *p = Policy{} },
 	}
@@ -273,13 +286,15 @@ func TestFingerprintIgnoresOrder(t *testing.T) {
 		for i := range q.Characters {
 			if rapid.Bool().Draw(t, "spell out") {
 				chars, _ := ascii.Class(q.Characters[i].From)
-				q.Characters[i].From, q.Characters[i].Chars = "", string(rapid.Permutation([]byte(chars)).Draw(t, "chars"))
+				q.Characters[i].From, q.Characters[i].Chars = "",
+					string(rapid.Permutation([]byte(chars)).Draw(t, "chars"))
 			}
 		}
 		q.Exclude += p.Exclude
 		q.First = append(rapid.Permutation(p.First).Draw(t, "first in another order"), p.First...)
 		q.Forbid = append(rapid.Permutation(p.Forbid).Draw(t, "forbid in another order"), loginParts(p.Login)...)
-		q.ForbidPatterns = append(rapid.Permutation(p.ForbidPatterns).Draw(t, "patterns in another order"), p.ForbidPatterns...)
+		q.ForbidPatterns = append(rapid.Permutation(p.ForbidPatterns).Draw(t, "patterns in another order"),
+			p.ForbidPatterns...)
 		if Fingerprint(p) != Fingerprint(q) {
 			t.Errorf("two fingerprints:\n%s\n%s", canonicalText(p), canonicalText(q))
 		}

@@ -13,7 +13,8 @@ func FuzzCompile(f *testing.F) {
 	f.Add(1, 40, "a-z", 0, -1, "letter", "", `^\d|\b`, "x", 0, 0)
 	f.Add(8, 8, " ~", 9, 8, "", "ß", "(", "", 99, -1)
 	f.Add(12, 12, "0123456789", 3, 3, "digit", "11", "(?i)a.{9}b", "a.b-c1", 3, 1)
-	f.Fuzz(func(t *testing.T, shortest, longest int, chars string, minimum, maximum int, first, word, pattern, login string,
+	f.Fuzz(func(t *testing.T, shortest, longest int, chars string, minimum, maximum int, first, word, pattern,
+		login string,
 		run, sequence int) {
 		p := Policy{
 			Length:     Length{shortest, longest},
@@ -34,7 +35,8 @@ func FuzzCompile(f *testing.F) {
 		}
 		text := value.Reveal()
 		if len(text) < shortest || len(text) > longest || strings.Trim(text, alphabetOf(p)) != "" ||
-			strings.Contains(strings.ToLower(text), strings.ToLower(word)) || regexp.MustCompile(pattern).MatchString(text) ||
+			strings.Contains(strings.ToLower(text), strings.ToLower(word)) ||
+			regexp.MustCompile(pattern).MatchString(text) ||
 			!conformsByNeighbours(p, text) || holdsForbidden(p, text) {
 			t.Errorf("a password of %+v does not keep to it", p)
 		}

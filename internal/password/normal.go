@@ -14,8 +14,8 @@ import (
 // which characters are excluded, which sets say nothing, which words can be spelt, and which rules are void. What is
 // counted is made of it ([normal.rules]), and so is the fingerprint.
 //
-// It is made in two steps. Each given rule of the table narrows it, in any order. Then settle does what depends on several
-// rules.
+// It is made in two steps. Each given rule of the table narrows it, in any order. Then settle does what depends on
+// several rules.
 type normal struct {
 	length      Length
 	passphrase  *Passphrase
@@ -40,8 +40,8 @@ type charset struct {
 
 const noLimit = math.MaxInt
 
-// normalise returns the normal form of a policy with its defaults and without Rules. It means something only if the policy
-// has no problems.
+// normalise returns the normal form of a policy with its defaults and without Rules. It means something only if the
+// policy has no problems.
 func normalise(p Policy) *normal {
 	n := &normal{first: ascii.Of(ascii.Printable), last: ascii.Of(ascii.Printable)}
 	for _, r := range rules {
@@ -75,8 +75,8 @@ func (n *normal) settle() {
 	})
 }
 
-// settleAlphabet sets the alphabet: the union of the sets, without the characters that are excluded, that a set may have
-// none of, or that are forbidden as a word of one character.
+// settleAlphabet sets the alphabet: the union of the sets, without the characters that are excluded, that a set may
+// have none of, or that are forbidden as a word of one character.
 func (n *normal) settleAlphabet() {
 	for _, word := range n.words {
 		if len(word) == 1 {
@@ -92,8 +92,8 @@ func (n *normal) settleAlphabet() {
 	n.alphabet = n.alphabet.Minus(n.excluded)
 }
 
-// settleSets makes sets of equal characters one, and removes those that say nothing. Where a number of sets must appear,
-// each set counts, and all stay.
+// settleSets makes sets of equal characters one, and removes those that say nothing. Where a number of sets must
+// appear, each set counts, and all stay.
 func (n *normal) settleSets() {
 	required := 0
 	for i := range n.sets {
@@ -122,8 +122,8 @@ func (n *normal) settleSets() {
 	n.sets = slices.DeleteFunc(merged, func(s charset) bool { return n.saysNothing(s, n.length.Max) })
 }
 
-// saysNothing reports whether every string of the alphabet and of at most longest characters has enough and not too many
-// characters of the set.
+// saysNothing reports whether every string of the alphabet and of at most longest characters has enough and not too
+// many characters of the set.
 func (n *normal) saysNothing(s charset, longest int) bool {
 	enough := s.min == 0 || s.chars == n.alphabet && s.min <= n.length.Min
 	return enough && (s.max >= longest || s.chars.IsEmpty())
@@ -142,7 +142,8 @@ func (n *normal) rules() *language.Rules {
 		if n.atLeast == 0 && n.saysNothing(s, r.Max) {
 			continue
 		}
-		r.Charsets = append(r.Charsets, language.Charset{Chars: s.chars, Min: min(s.min, r.Max+1), Max: min(s.max, r.Max)})
+		r.Charsets = append(r.Charsets, language.Charset{Chars: s.chars, Min: min(s.min, r.Max+1),
+			Max: min(s.max, r.Max)})
 	}
 	spelt := n.alphabet.Lower()
 	for _, word := range sortedDistinct(slices.Concat(n.words, sequences(n.maxSequence))) {

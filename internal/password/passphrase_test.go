@@ -38,7 +38,8 @@ func TestPhraseSizes(t *testing.T) {
 		{"capitals", Policy{Passphrase: &Passphrase{Words: 8, Capitalize: true}}, power(7776, 8, 1)},
 		{"a digit", Policy{Passphrase: &Passphrase{Words: 8, Separator: "1", Digit: true}}, power(7776, 8, 80)},
 		{"most", Policy{Passphrase: &Passphrase{Words: 64, Separator: "-", Digit: true}}, power(7776, 64, 640)},
-		{"login", Policy{Passphrase: &Passphrase{Words: 8, Separator: "-"}, Login: "NAPPING"}, power(int64(clean), 8, 1)},
+		{"login", Policy{Passphrase: &Passphrase{Words: 8, Separator: "-"}, Login: "NAPPING"},
+			power(int64(clean), 8, 1)},
 		{"login, capitals", Policy{
 			Passphrase: &Passphrase{Words: 3, Separator: " ", Capitalize: true, Digit: true}, Login: "napping",
 		}, power(int64(clean), 3, 30)},
@@ -77,16 +78,19 @@ func TestPhraseRefused(t *testing.T) {
 		change(&p)
 		return p
 	}
-	const tooMany = "forbid,login,passphrase: the policy cannot be certified: the forbidden substrings overlap the words " +
-		"in too many ways | forbid fewer substrings, or use a separator that is in none of them"
+	const tooMany = "forbid,login,passphrase: the policy cannot be certified: the forbidden substrings overlap the " +
+		"words in too many ways | forbid fewer substrings, or use a separator that is in none of them"
 	const leaveOut = " cannot be combined with passphrase | remove it: a passphrase is made of whole words"
 	tests := []struct {
 		policy Policy
 		want   []string // "KEYS: CAUSE | REMEDY"
 	}{
-		{with(func(p *Policy) { p.Passphrase.Words = 0 }), []string{"passphrase.words: a passphrase of 0 words | expected 1 to 64"}},
-		{with(func(p *Policy) { p.Passphrase.Words = -5 }), []string{"passphrase.words: a passphrase of -5 words | expected 1 to 64"}},
-		{with(func(p *Policy) { p.Passphrase.Words = 65 }), []string{"passphrase.words: a passphrase of 65 words | expected 1 to 64"}},
+		{with(func(p *Policy) { p.Passphrase.Words = 0 }),
+			[]string{"passphrase.words: a passphrase of 0 words | expected 1 to 64"}},
+		{with(func(p *Policy) { p.Passphrase.Words = -5 }),
+			[]string{"passphrase.words: a passphrase of -5 words | expected 1 to 64"}},
+		{with(func(p *Policy) { p.Passphrase.Words = 65 }),
+			[]string{"passphrase.words: a passphrase of 65 words | expected 1 to 64"}},
 		{with(func(p *Policy) { p.Passphrase.Separator = strings.Repeat("-", 17) }), []string{
 			"passphrase.separator: a separator of 17 bytes | expected at most 16",
 		}},
@@ -102,7 +106,8 @@ func TestPhraseRefused(t *testing.T) {
 			p.MaxRun, p.MaxSequence, p.Distinct = 1, 1, true
 			p.ForbidPatterns, p.Dictionary, p.Rules = []string{"x"}, "english", "minlength: 8"
 		}), []string{
-			"rules: rules" + leaveOut, "length: length" + leaveOut, "characters: characters" + leaveOut, "sets: sets" + leaveOut,
+			"rules: rules" + leaveOut, "length: length" + leaveOut, "characters: characters" + leaveOut, "sets: sets" +
+				leaveOut,
 			"exclude: exclude" + leaveOut, "exclude-ambiguous: exclude-ambiguous" + leaveOut, "first: first" + leaveOut,
 			"last: last" + leaveOut, "max-run: max-run" + leaveOut, "max-sequence: max-sequence" + leaveOut,
 			"distinct: distinct" + leaveOut, "forbid-patterns: forbid-patterns" + leaveOut,
@@ -110,7 +115,8 @@ func TestPhraseRefused(t *testing.T) {
 		}},
 		{manyWays(64, 1600), []string{tooMany}},
 		{manyWays(64, 2000), []string{
-			"forbid: the forbidden substrings have 12000 characters together | expected at most 10000 with a passphrase",
+			"forbid: the forbidden substrings have 12000 characters together " +
+				"| expected at most 10000 with a passphrase",
 		}},
 		{manyWays(2, 100), []string{tooMany}}, // too many positions
 		{manyWays(64, 20), []string{tooMany}}, // too many additions
@@ -149,10 +155,12 @@ func TestDrawnPhrasesConform(t *testing.T) {
 		byNumber bool // less than half of the choices are phrases
 	}{
 		{"plain", Policy{Passphrase: &Passphrase{Words: 8, Separator: "-"}}, false},
-		{"capitals, digit", Policy{Passphrase: &Passphrase{Words: 5, Separator: " ", Capitalize: true, Digit: true}}, false},
+		{"capitals, digit", Policy{Passphrase: &Passphrase{Words: 5, Separator: " ", Capitalize: true, Digit: true}},
+			false},
 		{"login", Policy{Passphrase: &Passphrase{Words: 6, Separator: "_", Digit: true}, Login: "admin"}, false},
 		{"no separator, long login", Policy{
-			Passphrase: &Passphrase{Words: 8, Capitalize: true, Digit: true}, Login: "station-ring-over.per", Forbid: []string{"E1"},
+			Passphrase: &Passphrase{Words: 8, Capitalize: true, Digit: true}, Login: "station-ring-over.per",
+			Forbid: []string{"E1"},
 		}, true},
 	}
 	for _, test := range tests {
@@ -189,7 +197,8 @@ func phraseProblem(phrase string, p Policy) string {
 	lower := strings.ToLower(phrase)
 	for _, part := range append(slices.Clone(p.Forbid), p.Login) {
 		for end := 3; end <= len(part); end++ {
-			if window := strings.ToLower(part[end-3 : end]); !strings.ContainsAny(window, "-.") && strings.Contains(lower, window) {
+			if window := strings.ToLower(part[end-3 : end]); !strings.ContainsAny(window, "-.") &&
+				strings.Contains(lower, window) {
 				return "holds a part of the login"
 			}
 		}

@@ -1,51 +1,66 @@
-// Package password turns a policy into the set of all strings that satisfy it, and draws from that set.
+// Package password turns a policy into its password space, the set of all strings that satisfy it, and draws from it.
 //
 // It promises four things of a policy that [Compile] accepts:
 //
-//   - Uniform. Each password of the set is drawn with the same probability. There is no "required characters first,
+//   - Uniform. Each password of the space is drawn with the same probability. There is no "required characters first,
 //     then a shuffle", which prefers some passwords, and no modulo bias.
-//   - Counted. The number of passwords is known before one is drawn ([Set.Size]), and so is the entropy. It is exact
-//     for every rule but a dictionary and lists of many hundred forbidden words; there it is a proven lower bound, and
-//     [Set.Exact] says so.
-//   - Decided. A policy is accepted or refused up front, in bounded time, and a refusal names the smallest group of
-//     rules that conflict. Nothing is left to time out when a password is needed.
+//   - Counted. The number of passwords is known before one is drawn, and so is the entropy ([Space.Entropy]). It is
+//     exact for every rule but a dictionary and lists of many hundred forbidden words. There it is a proven lower
+//     bound, and is shown as one.
+//   - Decided. A policy is accepted or refused at once, in bounded time, and a refusal names a minimal group of rules
+//     that conflict. Nothing is left to time out when a password is needed.
 //   - Bounded. A draw takes two tries on average at most, however tight the policy is.
 //
-// It refuses what it cannot promise this of: characters that are not printable ASCII, policies below their
-// min-entropy, and those that cannot be counted within the limits ("cannot be certified").
+// It refuses what it cannot promise this of: characters that are not printable ASCII, policies below their min-entropy,
+// and those that cannot be counted within the limits ("cannot be certified").
+//
+// # The packages
+//
+// This package is the face: policies, presets, what is wrong with a policy, fingerprints. What it is made of is below
+// it:
+//
+//	internal/language       counts the strings of rules, and draws from them (the mathematics)
+//	internal/automaton      the automata of words, patterns, runs and repeated characters
+//	internal/phrase         the same for passphrases
+//	internal/uniform        uniform numbers of random bytes, and why they are not biased (the randomness)
+//	internal/passwordrules  Apple's grammar
+//	internal/ascii          sets of characters, and the named classes
 //
 // # The rules
 //
-// What each rule means, on the strings over the alphabet, and how it is counted:
+// The table in rules.go has a row for each key of a policy. What each means, on the strings over the alphabet, and how
+// it is counted:
 //
 //	length          the number of characters is from Min to Max. The counts of the lengths are added up.
-//	characters      the alphabet is the union of the charsets. Of each, from Min to Max characters appear; one that is
-//	                in several charsets counts in each. Counted by atoms: see below.
-//	sets            at least so many of the charsets appear, by one character or more. Counted with characters.
+//	characters      the alphabet is the union of the charsets. From Min to Max characters of each appear; one that
+//	                is in several charsets counts in each. Counted by atoms: see below.
+//	sets            at least this many of the charsets appear, by one character or more. Counted with characters.
 //	exclude         these characters do not appear: they leave the alphabet and the charsets.
 //	first, last     the first or the last character is in one of the classes. These two places are filled first.
-//	max-run         no character stands more often in a row. An automaton remembers the last character and its run.
+//	max-run         no character appears more often in a row. An automaton remembers the last character and its run.
 //	max-sequence    no longer run of consecutive letters (case ignored) or digits, up or down, without wrapping. The
 //	                runs that are one longer are forbidden words.
 //	distinct        no character appears twice. An atom of s characters takes n places in s(s-1)...(s-n+1) ways.
-//	forbid, login   these words do not appear, case ignored. Counted by the automaton of Aho and Corasick.
+//	forbid, login   these words do not appear, case ignored. Counted by an Aho-Corasick automaton.
 //	forbid-patterns these match nowhere. Counted by the pattern's deterministic automaton over the alphabet.
 //	dictionary      no word of the list appears, case ignored. Bounded: see below.
 //
 // # Counting
 //
-// Characters that no charset tells apart are an atom. How many strings have so many characters of each atom is a
-// product of binomial coefficients and powers, and how many strings satisfy the charsets is a sum of such products
-// ("compositions"). Where rules look at neighbours, their automata are multiplied, and the ways through the product are
-// counted layer by layer ("trellis"). Both number the passwords too, from 0 to the size: a uniform number makes a
-// uniform password. (Denise, Roques and Termier 2000; Goldberg and Sipser, "Compression and ranking", 1985.)
+// Characters that no charset tells apart are an atom. The number of strings with given numbers of characters of each
+// atom is a product of binomial coefficients and powers, and the number of strings that satisfy the charsets is a sum
+// of such products ("compositions"). Where rules look at neighbours, their automata are multiplied, and the ways
+// through the product are counted layer by layer ("trellis"). Both number the passwords too, from 0 to the size: a
+// uniform number makes a uniform password. (Denise, Roques and Termier 2000; Goldberg and Sipser, "Compression and
+// ranking", 1985.)
 //
-// Of words that are too many for an automaton, the number of strings that hold one is at most the sum, over the words
-// and the places, of the strings that hold this word in this place. What remains of the size is a lower bound.
+// Of words that are too many for an automaton, the number of strings that contain one is at most the sum, over words
+// and positions, of the strings that contain this word at this position (union bound). What remains of the size is a
+// lower bound.
 //
 // # Drawing
 //
-// While half of all strings of the alphabet are passwords, random strings are drawn until one is a password; that is
-// quickest. Otherwise the password of a random number is drawn. Either way random bytes become characters and numbers
-// by drawing again what would make some likelier than others.
+// If at least half of all strings of the alphabet are passwords, random strings are drawn until one is a password,
+// which is quickest. Otherwise the password of a random number is drawn. See internal/uniform for how random bytes
+// become uniform characters and numbers.
 package password

@@ -54,7 +54,8 @@ func TestRulesOffset(t *testing.T) {
 	if p := problems[1]; !p.InRules || p.Offset != 15 || p.Cause != `unknown property "foo"` {
 		t.Errorf("%v is in the rules: %t, offset %d; want 15", p, p.InRules, p.Offset)
 	}
-	const want = `rules: offset 15: unknown property "foo"; expected minlength, maxlength, max-consecutive, required or allowed`
+	const want = `rules: offset 15: unknown property "foo"; ` +
+		"expected minlength, maxlength, max-consecutive, required or allowed"
 	if got := problems[1].Error(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -95,7 +96,8 @@ func TestRulesPolicy(t *testing.T) {
 func TestRulesMeanTheirParts(t *testing.T) {
 	type part struct{ text, chars string }
 	parts := []part{
-		{"lower", ascii.Lowers}, {"UPPER", ascii.Uppers}, {"digit", ascii.Digits}, {"special", " " + ascii.Symbols}, {"unicode", ascii.Printable},
+		{"lower", ascii.Lowers}, {"UPPER", ascii.Uppers}, {"digit", ascii.Digits}, {"special", " " + ascii.Symbols},
+		{"unicode", ascii.Printable},
 		{"[-x]]", "-x]"}, {"[ ;,]", " ;,"}, {"[ab]", "ab"}, {"[[]", "["},
 	}
 	rapid.Check(t, func(t *rapid.T) {

@@ -1,7 +1,8 @@
 package password
 
-// A Policy says which strings are passwords. It is data: what the user declared, unchecked. [Compile] checks it and makes a
-// [Space] of it. The zero value of a field means that the rule is absent, unless the field's comment says otherwise.
+// A Policy says which strings are passwords. It is data: what the user declared, unchecked. [Compile] checks it and
+// makes a [Space] of it. The zero value of a field means that the rule is absent, unless the field's comment says
+// otherwise.
 //
 // The comment of each field begins with its key in the declaration. A [Problem] names rules by these keys.
 type Policy struct {
@@ -13,7 +14,7 @@ type Policy struct {
 	First            []string  // first: the first character is in one of these named classes
 	Last             []string  // last: the last character is in one of these named classes
 	MaxRun           int       // max-run: no character appears more often in a row (letter case matters)
-	MaxSequence      int       // max-sequence: no longer run of consecutive letters (case ignored) or digits, up or down
+	MaxSequence      int       // max-sequence: no longer run of consecutive letters (any case) or digits, up or down
 	Distinct         bool      // distinct: no character appears twice
 	Forbid           []string  // forbid: these substrings do not appear, case ignored
 	ForbidPatterns   []string  // forbid-patterns: these RE2 patterns match nowhere

@@ -16,14 +16,15 @@ type preset struct {
 // defaultLength is the length of the default preset.
 const defaultLength = 32
 
-// presets returns the presets in the order in which they are documented: at [Presets], with what each target demands. They
-// must not be changed.
+// presets returns the presets in the order in which they are documented: at [Presets], with what each target demands.
+// They must not be changed.
 var presets = sync.OnceValue(func() []preset {
 	return []preset{
 		{"default", Policy{
 			Length: Length{defaultLength, defaultLength},
 			Characters: []Charset{
-				{From: "lower", Min: 1}, {From: "upper", Min: 1}, {From: "digit", Min: 1}, {From: "safe-symbol", Min: 1},
+				{From: "lower", Min: 1}, {From: "upper", Min: 1}, {From: "digit", Min: 1},
+				{From: "safe-symbol", Min: 1},
 			},
 			First: []string{"letter"},
 		}},
@@ -88,7 +89,8 @@ func fourClasses(length int) Policy {
 	return Policy{
 		Length: Length{length, length},
 		Characters: []Charset{
-			{From: "lower", Min: 1}, {From: "upper", Min: 1}, {From: "digit", Min: 1}, {Chars: ".~", Min: 1}, {Chars: "-_"},
+			{From: "lower", Min: 1}, {From: "upper", Min: 1}, {From: "digit", Min: 1}, {Chars: ".~", Min: 1},
+			{Chars: "-_"},
 		},
 		First: []string{"letter"},
 	}
@@ -101,8 +103,8 @@ func notPassword(p Policy) Policy {
 }
 
 // Classes returns the names of the character classes that a policy may use, in the order in which they are documented:
-// lower, upper, digit, letter, alphanumeric, symbol (the 32 of ASCII), safe-symbol (-._~), hex (0-9 and a-f) and printable
-// (all 95 characters of ASCII from the space to the tilde).
+// lower, upper, digit, letter, alphanumeric, symbol (the 32 of ASCII), safe-symbol (-._~), hex (0-9 and a-f) and
+// printable (all 95 characters of ASCII from the space to the tilde).
 func Classes() []string { return ascii.Classes() }
 
 // Presets returns the names of the presets, in the order in which they are documented. What each target demands, and
@@ -120,9 +122,9 @@ func Classes() []string { return ascii.Classes() }
 //     https://learn.microsoft.com/azure/postgresql/flexible-server/quickstart-create-server
 //   - azure-mysql: the same.
 //     https://learn.microsoft.com/azure/mysql/flexible-server/quickstart-create-server-portal
-//   - azure-vm-windows: 12 to 123 characters in the portal and the Azure CLI (8 in the API), three of the four
-//     classes, no control character, none of ten well-known passwords. Of these the preset's alphabet spells only
-//     Password1 and Password22, and it forbids "password".
+//   - azure-vm-windows: 12 to 123 characters in the portal and the Azure CLI (8 in the API), three of the four classes,
+//     no control character, none of ten well-known passwords. Of these the preset's alphabet spells only Password1 and
+//     Password22, and it forbids "password".
 //     https://learn.microsoft.com/azure/virtual-machines/windows/faq#what-are-the-password-requirements-when-creating-a-vm-
 //   - azure-vm-linux: 12 to 72 characters in the portal and the Azure CLI (6 in the API), the rest as for Windows.
 //     https://learn.microsoft.com/azure/virtual-machines/linux/faq#what-are-the-password-requirements-when-creating-a-vm-
@@ -174,8 +176,9 @@ func Preset(name string) (Policy, bool) {
 	return Policy{}, false
 }
 
-// withDefaults returns p with what it leaves out taken from the preset "default": the length, and the characters together
-// with the first character's class if p has none of its own. A passphrase and a passwordrules string leave nothing out.
+// withDefaults returns p with what it leaves out taken from the preset "default": the length, and the characters
+// together with the first character's class if p has none of its own. A passphrase and a passwordrules string leave
+// nothing out.
 func withDefaults(p Policy) Policy {
 	if p.Passphrase != nil || p.Rules != "" {
 		return p

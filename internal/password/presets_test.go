@@ -13,8 +13,8 @@ import (
 )
 
 func TestPresets(t *testing.T) {
-	want := strings.Fields("default azure-sql azure-postgresql azure-mysql azure-vm-windows azure-vm-linux aks-windows " +
-		"entra-user nist-800-63b pci-dss-4 cis url-safe connection-string hex-256 pin passphrase")
+	want := strings.Fields("default azure-sql azure-postgresql azure-mysql azure-vm-windows azure-vm-linux " +
+		"aks-windows entra-user nist-800-63b pci-dss-4 cis url-safe connection-string hex-256 pin passphrase")
 	if diff := cmp.Diff(want, Presets()); diff != "" {
 		t.Errorf("Presets (-want +got):\n%s", diff)
 	}
@@ -58,8 +58,8 @@ func TestClone(t *testing.T) {
 	}
 	*q.Characters[0].Max, q.Characters[0].From, q.First[0], q.Last[0] = 4, "x", "x", "x"
 	q.Forbid[0], q.ForbidPatterns[0], q.Passphrase.Words = "x", "x", 2
-	if *p.Characters[0].Max != 3 || p.Characters[0].From+p.First[0]+p.Last[0]+p.Forbid[0]+p.ForbidPatterns[0] != "lowerabcd" ||
-		p.Passphrase.Words != 1 {
+	texts := p.Characters[0].From + p.First[0] + p.Last[0] + p.Forbid[0] + p.ForbidPatterns[0]
+	if *p.Characters[0].Max != 3 || texts != "lowerabcd" || p.Passphrase.Words != 1 {
 		t.Errorf("the clone shares something: %+v", p)
 	}
 }
@@ -85,7 +85,8 @@ func TestWithDefaults(t *testing.T) {
 		{"another rule", Policy{MaxRun: 2, MinEntropy: 100}, Policy{
 			Length: Length{32, 32}, Characters: standard.Characters, First: standard.First, MaxRun: 2, MinEntropy: 100,
 		}},
-		{"a wrong length stays", Policy{Length: Length{0, 9}, Characters: hex}, Policy{Length: Length{0, 9}, Characters: hex}},
+		{"a wrong length stays", Policy{Length: Length{0, 9}, Characters: hex},
+			Policy{Length: Length{0, 9}, Characters: hex}},
 		{"passphrase", Policy{Passphrase: &Passphrase{Words: 3}}, Policy{Passphrase: &Passphrase{Words: 3}}},
 		{"rules", Policy{Rules: "minlength: 8;"}, Policy{Rules: "minlength: 8;"}},
 	}
@@ -96,8 +97,8 @@ func TestWithDefaults(t *testing.T) {
 	}
 }
 
-// TestPresetsGolden pins each preset's entropy and fingerprint. The entropies of the file were computed by inclusion and
-// exclusion in another language.
+// TestPresetsGolden pins each preset's entropy and fingerprint. The entropies of the file were computed by inclusion
+// and exclusion in another language.
 func TestPresetsGolden(t *testing.T) {
 	got := map[string][]string{}
 	for _, name := range Presets() {
@@ -195,7 +196,8 @@ func asciiRule(s kinds) string {
 func wellKnownRule(s kinds) string {
 	lower := strings.ToLower(s.text)
 	for _, known := range []string{
-		"abc@123", "P@$$w0rd", "P@ssw0rd", "P@ssword123", "Pa$$word", "pass@word1", "Password!", "Password1", "Password22",
+		"abc@123", "P@$$w0rd", "P@ssw0rd", "P@ssword123", "Pa$$word", "pass@word1", "Password!", "Password1",
+		"Password22",
 		"iloveyou!",
 	} {
 		if strings.Contains(lower, strings.ToLower(known)) {
@@ -343,7 +345,8 @@ func TestPresetsConform(t *testing.T) {
 // TestPresetsWithLogin: Azure refuses three letters or digits in a row of the account name, in any letter case. Without
 // the rule, about one password in 170 would hold some of this name.
 func TestPresetsWithLogin(t *testing.T) {
-	for _, name := range []string{"default", "azure-sql", "azure-postgresql", "azure-mysql", "azure-vm-windows", "passphrase"} {
+	for _, name := range []string{"default", "azure-sql", "azure-postgresql", "azure-mysql", "azure-vm-windows",
+		"passphrase"} {
 		p, _ := Preset(name)
 		p.Login = "SqlAdmin-01"
 		set, err := Compile(p)
@@ -383,9 +386,11 @@ func TestKnownCounts(t *testing.T) {
 		// https://learn.microsoft.com/windows/security/threat-protection/security-policy-settings/
 		// password-must-meet-complexity-requirements says 159,238,157,238,528: it leaves out the last terms of
 		// inclusion and exclusion.
-		{"Windows complexity", Policy{Length: Length{8, 8}, Characters: atLeastOne("lower", "upper", "digit")}, "159655911367680"},
+		{"Windows complexity", Policy{Length: Length{8, 8}, Characters: atLeastOne("lower", "upper", "digit")},
+			"159655911367680"},
 		// https://mathspp.com, 8 to 10 characters with each of lower, upper and digit.
-		{"mathspp", Policy{Length: Length{8, 10}, Characters: atLeastOne("lower", "upper", "digit")}, "698438863898480640"},
+		{"mathspp", Policy{Length: Length{8, 10}, Characters: atLeastOne("lower", "upper", "digit")},
+			"698438863898480640"},
 		// 1Password's spg says 20.562 bits, since it takes overlapping sets for disjoint ones: these have 20.679.
 		{"overlapping sets", Policy{
 			Length: Length{8, 8}, Characters: []Charset{{Chars: "abcd", Min: 1}, {Chars: "cdef", Min: 1}},
@@ -410,7 +415,8 @@ func TestKnownCounts(t *testing.T) {
 func TestKnownEntropies(t *testing.T) {
 	four := func(length, each int, symbols string) Policy {
 		return Policy{Length: Length{length, length}, Characters: []Charset{
-			{From: "lower", Min: each}, {From: "upper", Min: each}, {From: "digit", Min: each}, {Chars: symbols, Min: each},
+			{From: "lower", Min: each}, {From: "upper", Min: each}, {From: "digit", Min: each},
+			{Chars: symbols, Min: each},
 		}}
 	}
 	tests := []struct {

@@ -24,18 +24,19 @@ func (e *Error) Error() string {
 type Problem struct {
 	refusal.Refusal
 
-	// Keys are the keys of the rules concerned, the smallest group that conflicts, as paths in the declaration: "length",
-	// "characters[2].min", "forbid-patterns[0]", "rules". The first is where to look. Empty: the policy as a whole.
+	// Keys are the keys of the rules concerned, the smallest group that conflicts, as paths in the declaration:
+	// "length", "characters[2].min", "forbid-patterns[0]", "rules". The first is where to look. Empty: the policy as a
+	// whole.
 	Keys []string
 
-	// InRules reports that the problem is a mistake in the text of Policy.Rules, and Offset is the mistake's place in it, in
-	// bytes from 0.
+	// InRules reports that the problem is a mistake in the text of Policy.Rules, and Offset is the mistake's place in
+	// it, in bytes from 0.
 	InRules bool
 	Offset  int
 }
 
-// Error returns the problem in one line: "length and characters[0].min: length 2 with a minimum of 3 leaves no password;
-// change length or characters[0].min".
+// Error returns the problem in one line: "length and characters[0].min: length 2 with a minimum of 3 leaves no
+// password; change length or characters[0].min".
 func (p Problem) Error() string {
 	text := p.Refusal.Error()
 	if p.InRules {

@@ -61,7 +61,8 @@ func TestRefused(t *testing.T) {
 		{Policy{ForbidPatterns: []string{"(", ""}}, "forbid-patterns[0]", "missing closing )"},
 		{Policy{ForbidPatterns: []string{""}}, "forbid-patterns[0]", "an empty pattern matches every password"},
 		{Policy{ForbidPatterns: []string{`(?=a)`}}, "forbid-patterns[0]", "invalid or unsupported Perl syntax"},
-		{Policy{ForbidPatterns: []string{"a{999}b{999}c{999}"}}, "forbid-patterns[0]", "has 2999 steps, more than 2000"},
+		{Policy{ForbidPatterns: []string{"a{999}b{999}c{999}"}}, "forbid-patterns[0]",
+			"has 2999 steps, more than 2000"},
 		{Policy{Dictionary: "klingon"}, "dictionary", `unknown dictionary "klingon"`},
 		{Policy{MinEntropy: -1}, "min-entropy", "min-entropy is -1"},
 		{Policy{MinEntropy: math.NaN()}, "min-entropy", "min-entropy is NaN"},
@@ -94,7 +95,8 @@ func TestConflicts(t *testing.T) {
 			"exclude", "exclude leaves no character",
 		},
 		{
-			Policy{Characters: []Charset{{From: "letter"}, {From: "digit"}}, First: []string{"letter"}, Exclude: ascii.Lowers + ascii.Uppers},
+			Policy{Characters: []Charset{{From: "letter"}, {From: "digit"}}, First: []string{"letter"},
+				Exclude: ascii.Lowers + ascii.Uppers},
 			"exclude first", "exclude with first: letter leaves no character to be the first",
 		},
 		{
@@ -111,16 +113,19 @@ func TestConflicts(t *testing.T) {
 		},
 		{
 			Policy{Characters: few("digit", 1), Forbid: slices.Concat([]string{"qq"}, strings.Split(ascii.Digits, ""))},
-			"characters[0].min forbid[1] forbid[2] forbid[3] forbid[4] forbid[5] forbid[6] forbid[7] forbid[8] forbid[9] " +
-				"forbid[10]",
+			"characters[0].min forbid[1] forbid[2] forbid[3] forbid[4] forbid[5] forbid[6] forbid[7] forbid[8] " +
+				"forbid[9] forbid[10]",
 			"a minimum of 1 with",
 		},
 		{
-			Policy{Length: Length{8, 12}, Characters: []Charset{{From: "lower", Max: most(3)}, {From: "digit", Max: most(4)}}},
-			"length characters[0].max characters[1].max", "length 8 to 12 with at most 3 of lower and at most 4 of digit leaves",
+			Policy{Length: Length{8, 12},
+				Characters: []Charset{{From: "lower", Max: most(3)}, {From: "digit", Max: most(4)}}},
+			"length characters[0].max characters[1].max",
+			"length 8 to 12 with at most 3 of lower and at most 4 of digit leaves",
 		},
 		{
-			Policy{Length: Length{4, 4}, Sets: 3, Characters: []Charset{{Chars: "a"}, {Chars: "b"}, {Chars: "ef", Max: most(0)}}},
+			Policy{Length: Length{4, 4}, Sets: 3,
+				Characters: []Charset{{Chars: "a"}, {Chars: "b"}, {Chars: "ef", Max: most(0)}}},
 			"characters[2].max sets", "at most 0 of \"ef\" with sets: 3 leaves no password",
 		},
 		{
@@ -179,17 +184,20 @@ func TestBelowMinEntropy(t *testing.T) {
 		},
 		{
 			Policy{Length: Length{1, 1}, Characters: []Charset{{Chars: "a"}}},
-			problemOf("the policy has 0.00 bits, below the min-entropy of 64, the default", "expected more characters", "length"),
+			problemOf("the policy has 0.00 bits, below the min-entropy of 64, the default", "expected more characters",
+				"length"),
 		},
 		{
 			Policy{Rules: "maxlength: 6; required: digit"},
 			problemOf("the policy has 19.93 bits, below the min-entropy of 64, the default",
-				"expected minlength: 20 and maxlength: 20 in rules, or more; to accept less, declare min-entropy: 19", "rules"),
+				"expected minlength: 20 and maxlength: 20 in rules, or more; to accept less, declare min-entropy: 19",
+				"rules"),
 		},
 		{
 			Policy{Passphrase: &Passphrase{Words: 3}},
 			problemOf("the policy has 38.77 bits, below the min-entropy of 64, the default",
-				"expected words: 5 or more; to accept less, declare min-entropy: 38", "passphrase.words", "min-entropy"),
+				"expected words: 5 or more; to accept less, declare min-entropy: 38", "passphrase.words",
+				"min-entropy"),
 		},
 		{
 			Policy{Passphrase: &Passphrase{Words: 1}, MinEntropy: 3000},
@@ -215,13 +223,16 @@ func TestUncertified(t *testing.T) {
 		text   string
 	}{
 		{Policy{ForbidPatterns: []string{"x", "a.{14}b"}}, "forbid-patterns[1]", "more than 10000 states"},
-		{Policy{ForbidPatterns: []string{"a.b"}, Distinct: true}, "distinct forbid-patterns[0]", "at most 12 characters"},
-		{Policy{Dictionary: "english", Length: Length{200, 200}, Characters: []Charset{{Chars: "aeinrst"}}}, "dictionary",
+		{Policy{ForbidPatterns: []string{"a.b"}, Distinct: true}, "distinct forbid-patterns[0]",
+			"at most 12 characters"},
+		{Policy{Dictionary: "english", Length: Length{200, 200}, Characters: []Charset{{Chars: "aeinrst"}}},
+			"dictionary",
 			"after the words are taken out, too few passwords are left to prove that there are any"},
 	} {
 		problem := refusals(t, test.policy)[0]
 		got := strings.Join(problem.Keys, " ")
-		if got != test.keys || !strings.Contains(problem.Cause, "cannot be certified") || !strings.Contains(problem.Cause, test.text) {
+		if got != test.keys || !strings.Contains(problem.Cause, "cannot be certified") ||
+			!strings.Contains(problem.Cause, test.text) {
 			t.Errorf("%+v is refused for %q: %s\nwant %q: ...%s", test.policy, got, problem.Cause, test.keys, test.text)
 		}
 		if test.keys == "dictionary" && problem.Remedy != "shorten length, or remove dictionary" {
@@ -233,7 +244,8 @@ func TestUncertified(t *testing.T) {
 // All that is wrong is told at once, in the order of the policy.
 func TestAllProblemsAtOnce(t *testing.T) {
 	problems := refusals(t, Policy{
-		Length: Length{8, 1e9}, Characters: []Charset{{From: "lower", Min: -1}, {From: "uper"}}, Dictionary: "x", MaxRun: -2,
+		Length: Length{8, 1e9}, Characters: []Charset{{From: "lower", Min: -1}, {From: "uper"}}, Dictionary: "x",
+		MaxRun: -2,
 	})
 	var keys []string
 	for _, p := range problems {
@@ -248,24 +260,28 @@ func TestAllProblemsAtOnce(t *testing.T) {
 // hostile are policies that are made to take long: each is refused, or compiled within the limits of work.
 func hostile() map[string]Policy {
 	policies := map[string]Policy{
-		"length of 10^9":        {Length: Length{1e9, 1e9}},
-		"lengths 1 to 512":      {Length: Length{1, 512}, Characters: fourSets(1, 40, ascii.Symbols).Characters, MaxRun: 2},
-		"minimums overflow":     {Characters: []Charset{{Chars: "ab", Min: math.MaxInt}, {Chars: "c", Min: math.MaxInt}}},
-		"sum of minimums":       {Length: Length{512, 512}, Characters: fourSets(1, 512, ascii.Symbols).Characters},
-		"large minimums":        fourSets(512, 50, ascii.Symbols),
-		"max-run of 500":        {Length: Length{512, 512}, Characters: []Charset{{From: "printable"}}, MaxRun: 500},
-		"max-run of 100":        {Length: Length{512, 512}, Characters: []Charset{{From: "printable"}}, MaxRun: 100},
-		"exponential pattern":   {ForbidPatterns: []string{"a.{400}b"}},
-		"large pattern":         {ForbidPatterns: []string{strings.Repeat("a{1000}", 30)}},
-		"patterns of 9 states":  {ForbidPatterns: []string{"a.{8}b", "c.{8}d", "e.{8}f"}},
-		"word boundaries":       {ForbidPatterns: []string{`(\b\w{1,30}\b.){5}`}},
-		"distinct with pattern": {Distinct: true, ForbidPatterns: []string{"a.*b"}, Characters: []Charset{{From: "printable"}}},
+		"length of 10^9": {Length: Length{1e9, 1e9}},
+		"lengths 1 to 512": {Length: Length{1, 512}, Characters: fourSets(1, 40, ascii.Symbols).Characters,
+			MaxRun: 2},
+		"minimums overflow": {Characters: []Charset{{Chars: "ab", Min: math.MaxInt},
+			{Chars: "c", Min: math.MaxInt}}},
+		"sum of minimums":      {Length: Length{512, 512}, Characters: fourSets(1, 512, ascii.Symbols).Characters},
+		"large minimums":       fourSets(512, 50, ascii.Symbols),
+		"max-run of 500":       {Length: Length{512, 512}, Characters: []Charset{{From: "printable"}}, MaxRun: 500},
+		"max-run of 100":       {Length: Length{512, 512}, Characters: []Charset{{From: "printable"}}, MaxRun: 100},
+		"exponential pattern":  {ForbidPatterns: []string{"a.{400}b"}},
+		"large pattern":        {ForbidPatterns: []string{strings.Repeat("a{1000}", 30)}},
+		"patterns of 9 states": {ForbidPatterns: []string{"a.{8}b", "c.{8}d", "e.{8}f"}},
+		"word boundaries":      {ForbidPatterns: []string{`(\b\w{1,30}\b.){5}`}},
+		"distinct with pattern": {Distinct: true, ForbidPatterns: []string{"a.*b"},
+			Characters: []Charset{{From: "printable"}}},
 		"maximums of printable": {Length: Length{256, 512}, Characters: []Charset{
 			{From: "printable", Max: most(400)}, {From: "lower", Max: most(99)}}},
 	}
 	overlapping := Policy{Length: Length{64, 64}}
 	for i := range 32 {
-		overlapping.Characters = append(overlapping.Characters, Charset{Chars: ascii.Printable[2*i : 2*i+20], Min: 2, Max: most(40)})
+		overlapping.Characters = append(overlapping.Characters,
+			Charset{Chars: ascii.Printable[2*i : 2*i+20], Min: 2, Max: most(40)})
 	}
 	policies["overlapping charsets"] = overlapping
 	distinct := overlapping.clone()

@@ -10,8 +10,8 @@ import (
 	"keyvault-passwords/internal/password/internal/language"
 )
 
-// A rule is what the package knows of one key of a policy. Whatever a rule does is in its row of rules: to add one, add a
-// field to Policy and a row here. A test holds the rows against the fields of Policy.
+// A rule is what the package knows of one key of a policy. Whatever a rule does is in its row of rules: to add one, add
+// a field to Policy and a row here. A test holds the rows against the fields of Policy.
 type rule struct {
 	key string // in the declaration
 
@@ -24,7 +24,8 @@ type rule struct {
 	// check notes what is wrong with the rule by itself. The policy has its defaults. Nil: nothing can be wrong.
 	check func(v *review, p *Policy)
 
-	// narrow adds what the rule rules out to the normal form. It is called if the rule is given. Nil: it rules out nothing.
+	// narrow adds what the rule rules out to the normal form. It is called if the rule is given. Nil: it rules out
+	// nothing.
 	narrow func(n *normal, p *Policy)
 
 	// lines returns the rule's lines of the canonical text, whose fingerprint is stored with secrets: they must never
@@ -50,8 +51,8 @@ func single(key string, phrase string, drop func(p *Policy)) [][]constraint {
 	return [][]constraint{{{key: key, phrase: phrase, drop: drop}}}
 }
 
-// rules are in the order in which problems are reported, and in that of the canonical text. Of several conflicts, the one
-// whose rules come first is reported.
+// rules are in the order in which problems are reported, and in that of the canonical text. Of several conflicts, the
+// one whose rules come first is reported.
 var rules = []rule{
 	{
 		key: "passphrase", withPassphrase: true,
@@ -91,7 +92,8 @@ var rules = []rule{
 		check: func(v *review, p *Policy) {
 			v.atLeast("sets", p.Sets)
 			if n := len(p.Characters); p.Sets > n {
-				v.add("sets", fmt.Sprintf("expected at most %d, the number of sets of characters", n), "sets is %d", p.Sets)
+				v.add("sets", fmt.Sprintf("expected at most %d, the number of sets of characters", n), "sets is %d",
+					p.Sets)
 			}
 		},
 		narrow: func(n *normal, p *Policy) { n.atLeast = p.Sets },

@@ -25,9 +25,9 @@ type Space struct {
 	phrases *phrase.Counted   // nil: it is one of characters
 }
 
-// Bits returns the entropy of a password in bits: log2 of the number of passwords, or of a lower bound of it if the space
-// is not exact, rounded down to two decimals. So it never says too much. All passwords being equally likely, this is their
-// Shannon entropy and their min-entropy.
+// Bits returns the entropy of a password in bits: log2 of the number of passwords, or of a lower bound of it if the
+// space is not exact, rounded down to two decimals. So it never says too much. All passwords being equally likely, this
+// is their Shannon entropy and their min-entropy.
 func (s *Space) Bits() float64 { return float64(s.hundreds) / 100 }
 
 // Exact reports whether Bits is the entropy itself. It is for all rules but a dictionary, and forbidden words that are so
@@ -43,15 +43,15 @@ func (s *Space) Entropy() string {
 	return text
 }
 
-// Lengths returns the number of characters of the shortest and the longest password, as far as the policy's length allows
-// them. For passphrases, there are such passwords.
+// Lengths returns the number of characters of the shortest and the longest password, as far as the policy's length
+// allows them. For passphrases, there are such passwords.
 func (s *Space) Lengths() (shortest, longest int) { return s.min, s.max }
 
 // Fingerprint returns the fingerprint of the policy. See the function of that name.
 func (s *Space) Fingerprint() string { return Fingerprint(s.policy) }
 
-// Draw returns a password, each one of the space with the same probability. Randomness is crypto/rand's, and the error is
-// that it could not be read.
+// Draw returns a password, each one of the space with the same probability. Randomness is crypto/rand's, and the error
+// is that it could not be read.
 func (s *Space) Draw() (sensitive.Value, error) {
 	password, err := s.draw(rand.Reader)
 	if err != nil {

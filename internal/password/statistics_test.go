@@ -175,7 +175,8 @@ func TestClassesOfPasswords(t *testing.T) {
 		"random strings": fourSets(20, 1, ascii.Symbols),
 		"random strings of several lengths": {Length: Length{8, 9}, MinEntropy: 1, Characters: []Charset{
 			{From: "lower"}, {From: "digit"}}},
-		"compositions": {Length: Length{16, 18}, Characters: []Charset{{From: "lower", Min: 6}, {From: "digit", Min: 6}}},
+		"compositions": {Length: Length{16, 18},
+			Characters: []Charset{{From: "lower", Min: 6}, {From: "digit", Min: 6}}},
 		"trellis": {Length: Length{16, 18}, Characters: []Charset{{From: "letter", Min: 1}, {From: "digit", Min: 1}},
 			ForbidPatterns: []string{"[a-z]{2}"}},
 	} {

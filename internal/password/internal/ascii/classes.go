@@ -28,8 +28,8 @@ var classes = []struct{ name, chars string }{
 }
 
 // Classes returns the names of the classes, in the order in which they are documented: lower, upper, digit, letter,
-// alphanumeric, symbol (the 32 of ASCII), safe-symbol (-._~), hex (0-9 and a-f) and printable (all 95 characters from the
-// space to the tilde).
+// alphanumeric, symbol (the 32 of ASCII), safe-symbol (-._~), hex (0-9 and a-f) and printable (all 95 characters from
+// the space to the tilde).
 func Classes() []string {
 	names := make([]string, len(classes))
 	for i, c := range classes {

@@ -110,7 +110,8 @@ func TestMask(t *testing.T) {
 			t.Errorf("the parts of %q are %v", text, parts)
 		}
 		for c := range byte(128) {
-			if lower := string(Lower(c)); lower != strings.ToLower(string(c)) || string(Upper(c)) != strings.ToUpper(string(c)) {
+			if lower := string(Lower(c)); lower != strings.ToLower(string(c)) ||
+				string(Upper(c)) != strings.ToUpper(string(c)) {
 				t.Errorf("the letter cases of %q are %q and %q", c, Lower(c), Upper(c))
 			}
 		}

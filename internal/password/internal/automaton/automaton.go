@@ -1,5 +1,6 @@
 // Package automaton makes deterministic finite automata: of strings without given words, patterns, runs or repeated
-// characters, and of what several of them accept. It knows no policy. Its limits and budgets bound what any input costs.
+// characters, and of what several of them accept. It knows no policy. Its limits and budgets bound what any input
+// costs.
 package automaton
 
 import "keyvault-passwords/internal/password/internal/ascii"
@@ -10,8 +11,8 @@ const (
 	MaxDistinct = 12     // characters of an alphabet for which WithoutRepeats makes one: 2^12 states
 )
 
-// A DFA is a deterministic finite automaton over an alphabet. It starts in state 0. Characters that it does not tell apart
-// are one class.
+// A DFA is a deterministic finite automaton over an alphabet. It starts in state 0. Characters that it does not tell
+// apart are one class.
 type DFA struct {
 	Class   [128]uint8 // of each character of the alphabet
 	Classes int
@@ -186,8 +187,8 @@ func WithEnds(alphabet, first, last ascii.Mask) *DFA {
 	return a.trim()
 }
 
-// WithoutRuns returns the automaton that accepts the strings in which no character appears more than most times in a row.
-// More than MaxStates states are ErrTooLarge.
+// WithoutRuns returns the automaton that accepts the strings in which no character appears more than most times in a
+// row. More than MaxStates states are ErrTooLarge.
 func WithoutRuns(alphabet ascii.Mask, most int) (*DFA, error) {
 	count := alphabet.Count()
 	if count*most >= MaxStates {
@@ -233,9 +234,9 @@ func WithoutRepeats(alphabet ascii.Mask) (*DFA, error) {
 	return a, nil
 }
 
-// WithoutWords returns the automaton that accepts the strings that contain none of the words, letter case ignored (Aho and
-// Corasick, "Efficient string matching", CACM 18, 1975). The words must not be empty, must be in lower case, and must be
-// spelt with characters of the alphabet. Words that are too long together are ErrTooLarge.
+// WithoutWords returns the automaton that accepts the strings that contain none of the words, letter case ignored (Aho
+// and Corasick, "Efficient string matching", CACM 18, 1975). The words must not be empty, must be in lower case, and
+// must be spelt with characters of the alphabet. Words that are too long together are ErrTooLarge.
 func WithoutWords(words []string, alphabet ascii.Mask) (*DFA, error) {
 	var spelt ascii.Mask
 	length := 0
@@ -291,7 +292,7 @@ func (a *DFA) foldedClass(c byte, alphabet ascii.Mask) uint8 {
 // completeWords turns the trie into an Aho-Corasick automaton: missing transitions follow the failure link, and states
 // that complete a word are dead.
 func (a *DFA) completeWords(ends []bool) {
-	failure := make([]int32, len(ends)) // the state of the longest proper suffix of the state's text that is in the trie
+	failure := make([]int32, len(ends)) // the state of the longest proper suffix of the state's text
 	order := []int32{0}
 	for i := 0; i < len(order); i++ {
 		state := order[i]

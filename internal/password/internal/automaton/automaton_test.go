@@ -36,7 +36,8 @@ func TestWithoutWords(t *testing.T) {
 			t.Fatal(err)
 		}
 		everyString("abBc", 6, func(text string) {
-			holds := slices.ContainsFunc(words, func(w string) bool { return strings.Contains(strings.ToLower(text), w) })
+			holds := slices.ContainsFunc(words,
+				func(w string) bool { return strings.Contains(strings.ToLower(text), w) })
 			if a.Accept([]byte(text)) == holds {
 				t.Fatalf("%q without %q: %t, want %t", text, words, !holds, holds)
 			}
@@ -50,7 +51,8 @@ func TestWithoutWords(t *testing.T) {
 // The automaton of a pattern rejects the strings in which package regexp finds it, and no others.
 func TestWithoutMatch(t *testing.T) {
 	for _, text := range []string{
-		"[a-z]{2}", "^[0-9]", "[A-Z]$", `\b1`, `a\B`, `^.{4}$`, "(ab|1A)+", `\Aa.*1\z`, "(?i)ab", "(?m)^1|a$", "[^a]b?[^1]",
+		"[a-z]{2}", "^[0-9]", "[A-Z]$", `\b1`, `a\B`, `^.{4}$`, "(ab|1A)+", `\Aa.*1\z`, "(?i)ab", "(?m)^1|a$",
+		"[^a]b?[^1]",
 		`\w\W\w`, "$", `[[:upper:]]-`, "zzz",
 	} {
 		pattern, err := ParsePattern(text)

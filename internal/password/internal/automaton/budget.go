@@ -5,8 +5,8 @@ import "errors"
 // ErrTooLarge says that something cannot be counted within the limits. It does not say that it is empty.
 var ErrTooLarge = errors.New("the rules together are too large to be counted")
 
-// A Budget bounds the work of a computation in steps of about a nanosecond. Steps are counted, not timed: so a verdict is
-// the same on every machine and under every load.
+// A Budget bounds the work of a computation in steps of about a nanosecond. Steps are counted, not timed: so a verdict
+// is the same on every machine and under every load.
 type Budget struct{ Steps int }
 
 // Spend takes steps from the budget, or returns ErrTooLarge if too few are left.

@@ -26,14 +26,15 @@ func ParsePattern(text string) (*Pattern, error) {
 		return nil, err
 	}
 	if len(prog.Inst) > maxPatternSteps {
-		return nil, fmt.Errorf("the pattern repeats too much: it has %d steps, more than %d", len(prog.Inst), maxPatternSteps)
+		return nil, fmt.Errorf("the pattern repeats too much: it has %d steps, more than %d", len(prog.Inst),
+			maxPatternSteps)
 	}
 	return &Pattern{prog}, nil
 }
 
 // WithoutMatch returns the automaton that accepts the strings in which the pattern matches nowhere. All of RE2 is
-// supported, word boundaries and anchors included. A string is one line, so ^ and $ are its two ends, with (?m) too. More
-// than MaxStates states are ErrTooLarge.
+// supported, word boundaries and anchors included. A string is one line, so ^ and $ are its two ends, with (?m) too.
+// More than MaxStates states are ErrTooLarge.
 func WithoutMatch(pattern *Pattern, alphabet ascii.Mask, work *Budget) (*DFA, error) {
 	p := patternStates{prog: pattern.prog, numbers: make(map[string]int32), work: work}
 	p.words = usesEmptyWidth(pattern.prog, syntax.EmptyWordBoundary|syntax.EmptyNoWordBoundary)
@@ -96,8 +97,8 @@ func (p *patternStates) number(s patternState) int32 {
 	return number
 }
 
-// follow returns the state after the character c, and whether the pattern matches before c. At the end of the text, c is
-// -1. A match may begin before every character.
+// follow returns the state after the character c, and whether the pattern matches before c. At the end of the text, c
+// is -1. A match may begin before every character.
 func (p *patternStates) follow(s patternState, c rune) (to patternState, matched bool, err error) {
 	if err := p.work.Spend(20 + 4*len(p.prog.Inst)); err != nil {
 		return to, false, err

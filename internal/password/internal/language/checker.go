@@ -18,8 +18,8 @@ type checker struct {
 
 // counters counts the characters of up to four charsets at once, each in 16 bits of a word.
 //
-// The top bit of a counter compares: sum+min has it set from the minimum on, max-sum up to the maximum. No counter carries
-// into the next, since no sum is above MaxLength.
+// The top bit of a counter compares: sum+min has it set from the minimum on, max-sum up to the maximum. No counter
+// carries into the next, since no sum is above MaxLength.
 type counters struct {
 	weights  [128]uint64 // by character: 1 in the counter of each charset that holds it
 	min, max uint64      // in each counter: 0x8000 - minimum, and 0x8000 + maximum

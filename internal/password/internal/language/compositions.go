@@ -12,12 +12,13 @@ import (
 
 // compositions counts the strings that have enough characters of each charset, and not too many:
 //
-//  1. The alphabet is the union of its atoms, the parts that neither a charset nor First nor Last tells apart. Whether a
-//     string satisfies the rules depends only on the number of characters of each atom, and on the atoms at its ends.
+//  1. The alphabet is the union of its atoms, the parts that neither a charset nor First nor Last tells apart. Whether
+//     a string satisfies the rules depends only on the number of characters of each atom, and on the atoms at its ends.
 //  2. An atom of s characters can take n of k places in C(k,n)*s^n ways, or in C(k,n)*s*(s-1)*...*(s-n+1) ways if no
 //     character may appear twice. The other atoms share the rest.
 //  3. So, after the two ends are filled, the atoms take their places one after the other, and the counts multiply. What
-//     a node must remember is the number of places left, and the counts of the charsets that have atoms before and after.
+//     a node must remember is the number of places left, and the counts of the charsets that have atoms before and
+//     after.
 type compositions struct {
 	atoms     []ascii.Mask
 	sizes     []int    // by atom: how many characters it has
@@ -72,7 +73,8 @@ type ends struct {
 // newCompositions counts the strings that satisfy the rules about characters, whatever the other rules say.
 func newCompositions(r *Rules, work *automaton.Budget) (*compositions, error) {
 	c := &compositions{
-		sets: r.Charsets, atLeast: r.AtLeast, distinct: r.Distinct, longest: r.Max, nodes: map[string]*node{}, work: work,
+		sets: r.Charsets, atLeast: r.AtLeast, distinct: r.Distinct, longest: r.Max, nodes: map[string]*node{},
+		work:  work,
 		total: new(big.Int),
 	}
 	c.split(r)
@@ -216,8 +218,8 @@ func (c *compositions) rest(e ends, placed []int) (*node, error) {
 
 var emptyNode = &node{count: new(big.Int)}
 
-// node returns the node of the atoms from the given one on. held is, by charset, how many characters a string has so far,
-// and behind these how many complete charsets appear. used is, by atom, how many characters are placed already.
+// node returns the node of the atoms from the given one on. held is, by charset, how many characters a string has so
+// far, and behind these how many complete charsets appear. used is, by atom, how many characters are placed already.
 func (c *compositions) node(atom, left int, held, used []int) (*node, error) {
 	if left < 0 {
 		return emptyNode, nil

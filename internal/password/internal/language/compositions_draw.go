@@ -8,8 +8,8 @@ import (
 // unrank writes the string of a rank to dst, and returns its length. Ranks go from 0 to the size, exclusive. It changes
 // rank.
 //
-// The rank first decides the length and the ends, then how many places each atom takes. The rest of the rank numbers the
-// strings that are equal in all of this: first by their characters, then by which places belong to which atom.
+// The rank first decides the length and the ends, then how many places each atom takes. The rest of the rank numbers
+// the strings that are equal in all of this: first by their characters, then by which places belong to which atom.
 func (c *compositions) unrank(dst []byte, rank uniform.Nat) int {
 	root := c.pickRoot(rank)
 	d := unranking{compositions: c, rank: rank, text: dst[:root.length]}
@@ -99,8 +99,8 @@ type shares struct {
 	product, share uniform.Nat
 }
 
-// pickBranch returns the branch in whose share the rank falls, and makes rank the rank within that share. It sets ways and
-// places to those of the branch.
+// pickBranch returns the branch in whose share the rank falls, and makes rank the rank within that share. It sets ways
+// and places to those of the branch.
 func (d *unranking) pickBranch(n *node, chosen uniform.Nat, w shares) branch {
 	w.ways.SetOne()
 	w.places.SetOne()
@@ -155,8 +155,8 @@ func (d *unranking) pickDistinct(places []byte, atom int) {
 	}
 }
 
-// pickAny fills the places with any of two characters or more. Since dividing the rank is slow, it takes the choices of as
-// many places at once as fit in 64 bits.
+// pickAny fills the places with any of two characters or more. Since dividing the rank is slow, it takes the choices of
+// as many places at once as fit in 64 bits.
 func (d *unranking) pickAny(places []byte, letters string) {
 	size := uint64(len(letters))
 	for len(places) > 0 {
@@ -175,8 +175,8 @@ func (d *unranking) pickAny(places []byte, letters string) {
 	}
 }
 
-// arrange gives each place to an atom. alike is the number of ways to do so, and changes: an atom that still takes n of k
-// places has the next one in n/k of the ways.
+// arrange gives each place to an atom. alike is the number of ways to do so, and changes: an atom that still takes n of
+// k places has the next one in n/k of the ways.
 func (d *unranking) arrange(alike uniform.Nat) {
 	var starts [128]int
 	var store [maxLimbs]uint64

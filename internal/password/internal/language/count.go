@@ -193,8 +193,9 @@ func (r *Rules) countBase(work *automaton.Budget) (*base, error) {
 		work.Charge(attempt)
 	}
 	return nil, &Uncertified{
-		Reason: fmt.Sprintf("patterns can be counted with at most %d characters if none may appear twice", automaton.MaxDistinct),
-		Parts:  []Part{{Kind: OfDistinct}, {Kind: OfPatterns}},
+		Reason: fmt.Sprintf("patterns can be counted with at most %d characters if none may appear twice",
+			automaton.MaxDistinct),
+		Parts: []Part{{Kind: OfDistinct}, {Kind: OfPatterns}},
 	}
 }
 
@@ -279,8 +280,9 @@ func (r *Rules) factors(work *automaton.Budget) []factor {
 	}
 	for i, p := range r.Patterns {
 		add(&Uncertified{
-			Reason: fmt.Sprintf("the automaton of this pattern has more than %d states, or takes too long to build", automaton.MaxStates),
-			Parts:  []Part{{Kind: OfPatterns, Index: i}},
+			Reason: fmt.Sprintf("the automaton of this pattern has more than %d states, or takes too long to build",
+				automaton.MaxStates),
+			Parts: []Part{{Kind: OfPatterns, Index: i}},
 		}, func() (*automaton.DFA, error) { return automaton.WithoutMatch(p, r.Alphabet, work) })
 	}
 	if len(r.Words) > 0 {
@@ -330,8 +332,8 @@ func (r *Rules) wordParts(b *base) []Part {
 	return parts
 }
 
-// subtractWords returns the lexicon of the words that strings of the base may still hold, and a lower bound of the number
-// of strings that hold none.
+// subtractWords returns the lexicon of the words that strings of the base may still hold, and a lower bound of the
+// number of strings that hold none.
 func (r *Rules) subtractWords(b *base, work *automaton.Budget) (*lexicon, *big.Int, error) {
 	tooMany := &Uncertified{Reason: "the words are too many or too long to be counted", Parts: r.wordParts(b)}
 	words := &lexicon{r.Dictionary} // no word of it holds another

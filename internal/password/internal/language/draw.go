@@ -10,8 +10,8 @@ import (
 // with one limb to spare for a product before it is divided.
 const maxLimbs = (MaxLength*7+63)/64 + 1
 
-// Draw writes a string of the language to dst, each with the same probability, and returns its length. dst must have room
-// for the longest. The error is the source's. The language must not be empty.
+// Draw writes a string of the language to dst, each with the same probability, and returns its length. dst must have
+// room for the longest. The error is the source's. The language must not be empty.
 //
 // At least half of the candidates are in the language, so that two are expected at most.
 func (c *Counted) Draw(dst []byte, from *uniform.Source) (length int, err error) {

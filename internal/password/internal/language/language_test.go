@@ -149,7 +149,8 @@ func samples(may kinds) *rapid.Generator[sample] {
 }
 
 var samplePatterns = []string{
-	"[a-z]{2}", "^[0-9]", "[A-Z]$", `\b1`, `a\B`, `^.{4}$`, "(ab|1A)+", `\Aa.*1\z`, "(?i)ab", "a.{2}a", `(?:\d.){2}`, "..-",
+	"[a-z]{2}", "^[0-9]", "[A-Z]$", `\b1`, `a\B`, `^.{4}$`, "(ab|1A)+", `\Aa.*1\z`, "(?i)ab", "a.{2}a", `(?:\d.){2}`,
+	"..-",
 }
 
 // testRankings checks that every ranking of the rules that can be made finds each of the wanted strings at one rank.
@@ -224,7 +225,8 @@ func TestTrellisAndCompositionsAgree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := &Rules{Min: rapid.IntRange(1, 24).Draw(t, "min")}
 		r.Max = r.Min + rapid.IntRange(0, 3).Draw(t, "more")
-		names := rapid.SampledFrom([]string{"lower", "upper", "digit", "safe-symbol", "hex", "alphanumeric", "printable"})
+		names := rapid.SampledFrom([]string{"lower", "upper", "digit", "safe-symbol", "hex", "alphanumeric",
+			"printable"})
 		class := func(name string) ascii.Mask { chars, _ := ascii.Class(name); return ascii.Of(chars) }
 		for range rapid.IntRange(1, 4).Draw(t, "charsets") {
 			s := Charset{Chars: class(names.Draw(t, "class")), Min: rapid.IntRange(0, 4).Draw(t, "least"), Max: r.Max}
@@ -238,7 +240,8 @@ func TestTrellisAndCompositionsAgree(t *testing.T) {
 		r.AtLeast = rapid.IntRange(0, len(r.Charsets)).Draw(t, "at least")
 		r.First, r.Last = r.Alphabet, r.Alphabet
 		if rapid.Bool().Draw(t, "has first") {
-			r.First = class(rapid.SampledFrom([]string{"letter", "digit", "safe-symbol"}).Draw(t, "first")).And(r.Alphabet)
+			r.First = class(rapid.SampledFrom([]string{"letter", "digit", "safe-symbol"}).Draw(t,
+				"first")).And(r.Alphabet)
 		}
 		if rapid.Bool().Draw(t, "has last") {
 			r.Last = class(rapid.SampledFrom([]string{"upper", "hex"}).Draw(t, "last")).And(r.Alphabet)
@@ -421,10 +424,12 @@ func TestStrategies(t *testing.T) {
 		tried []string
 		by    string // the one that succeeds, if any
 	}{
-		"characters":         {with(func(*Rules) {}), []string{without}, without},
-		"many charsets":      {with(func(r *Rules) { r.Charsets = charsets(4, 4) }), []string{compositions, without}, compositions},
-		"very many charsets": {with(func(r *Rules) { r.Charsets = charsets(8, 4) }), []string{compositions}, compositions},
-		"distinct":           {with(func(r *Rules) { r.Distinct = true }), []string{compositions}, compositions},
+		"characters": {with(func(*Rules) {}), []string{without}, without},
+		"many charsets": {with(func(r *Rules) { r.Charsets = charsets(4, 4) }), []string{compositions, without},
+			compositions},
+		"very many charsets": {with(func(r *Rules) { r.Charsets = charsets(8, 4) }), []string{compositions},
+			compositions},
+		"distinct": {with(func(r *Rules) { r.Distinct = true }), []string{compositions}, compositions},
 		"distinct, words": {
 			with(func(r *Rules) { r.Distinct, r.Words = true, []string{"ab"} }), []string{compositions}, compositions,
 		},

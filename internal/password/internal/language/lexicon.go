@@ -40,8 +40,8 @@ func (l *lexicon) startsWith(text []byte) bool {
 	return len(word) <= len(text) && string(text[:len(word)]) == word
 }
 
-// Minimal returns the words that hold no other word, sorted: a text that holds none of these holds none of the words. It
-// takes as long as that takes.
+// Minimal returns the words that hold no other word, sorted: a text that holds none of these holds none of the words.
+// It takes as long as that takes.
 func Minimal(words []string) []string {
 	least, err := minimal(words, &automaton.Budget{Steps: math.MaxInt})
 	if err != nil {
@@ -114,9 +114,9 @@ func (l *lexicon) atMost(c *compositions, r *Rules) (*big.Int, error) {
 	return total, nil
 }
 
-// holding returns an upper bound of the sum, over the positions in strings of that length, of the number of strings that
-// have a given word there. The word has characters of the placed atoms. A word at an end may break the rule for that end:
-// that only raises the bound.
+// holding returns an upper bound of the sum, over the positions in strings of that length, of the number of strings
+// that have a given word there. The word has characters of the placed atoms. A word at an end may break the rule for
+// that end: that only raises the bound.
 func (c *compositions) holding(r *Rules, length int, placed []int) (*big.Int, error) {
 	free := *r
 	free.First, free.Last = r.Alphabet, r.Alphabet
@@ -190,8 +190,8 @@ func (c *compositions) spellings(words []string) ([]spelling, error) {
 // noAtom is the atom of a letter case that is not in the alphabet.
 const noAtom = 0xff
 
-// choices returns two bytes for each character of the word, the atoms of its lower and its upper case, in a sorted order.
-// It is not ok if the alphabet has a character in neither case.
+// choices returns two bytes for each character of the word, the atoms of its lower and its upper case, in a sorted
+// order. It is not ok if the alphabet has a character in neither case.
 func (c *compositions) choices(word string) (text string, ok bool) {
 	pairs := make([]string, len(word))
 	for i := range len(word) {
@@ -217,7 +217,8 @@ func (c *compositions) atomOf(char byte) byte {
 	return noAtom
 }
 
-// spell returns the multisets of atoms, each as a sorted text, that the choices of a word lead to, and in how many ways.
+// spell returns the multisets of atoms, each as a sorted text, that the choices of a word lead to, and in how many
+// ways.
 func (c *compositions) spell(choices string) (map[string]*big.Int, error) {
 	ways := map[string]*big.Int{"": big.NewInt(1)}
 	for i := 0; i < len(choices); i += 2 {

@@ -126,7 +126,8 @@ func (q *quotas) bound(held [][]uint16, minLength, maxLength int) {
 	}
 }
 
-// byProgress returns the states in an order in which each transition leads to the same or a later state: counts only grow.
+// byProgress returns the states in an order in which each transition leads to the same or a later state: counts only
+// grow.
 func (q *quotas) byProgress(held [][]uint16) []int32 {
 	sums := make([]int, len(held))
 	order := make([]int32, len(held))

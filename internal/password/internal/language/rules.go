@@ -35,7 +35,7 @@ type Rules struct {
 	First, Last ascii.Mask           // the characters at the ends, within Alphabet; equal to it: any
 	MaxRun      int                  // no character appears more often in a row. 0: no limit
 	Distinct    bool                 // no character appears twice
-	Words       []string             // none of these appears, letter case ignored: in lower case, of two characters or more
+	Words       []string             // none of these appears, case ignored: in lower case, of two characters or more
 	Patterns    []*automaton.Pattern // none of these matches anywhere
 	Dictionary  []string             // as Words, for long lists: sorted, and none holds another
 }

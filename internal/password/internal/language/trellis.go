@@ -14,10 +14,10 @@ import (
 // that lead from there to acceptance:
 //
 //  1. In layer 0, the number is 1 where both states accept, and else 0.
-//  2. In layer n, it is the sum, over the characters, of the numbers in layer n-1 of the pairs that they lead to. So all
-//     numbers are exact.
-//  3. Most states of an automaton have nearly the transitions of another, its model. So the sum of 2 is the model's sum,
-//     plus and minus the terms of the transitions that differ.
+//  2. In layer n, it is the sum, over the characters, of the numbers in layer n-1 of the pairs that they lead to. So
+//     all numbers are exact.
+//  3. Most states of an automaton have nearly the transitions of another, its model. So the sum of 2 is the model's
+//     sum, plus and minus the terms of the transitions that differ.
 //  4. The sum of 3 may wrap around in between. The result is right modulo 2^(64*limbs), and below that, so it is right.
 type trellis struct {
 	automaton *automaton.DFA
@@ -67,7 +67,8 @@ func newTrellis(a *automaton.DFA, q *quotas, r *Rules, work *automaton.Budget) (
 	return tr, tr.compare(work)
 }
 
-// A state that differs from every model in more than nearlyAlike classes becomes a model itself, up to maxModels of them.
+// A state that differs from every model in more than nearlyAlike classes becomes a model itself, up to maxModels of
+// them.
 const (
 	maxModels   = 100
 	nearlyAlike = 2

@@ -5,14 +5,14 @@
 //	         / ( "required" / "allowed" ) ":" [ class *( "," class ) ]
 //	class    = "lower" / "upper" / "digit" / "special" / "ascii-printable" / "unicode" / "[" characters "]"
 //
-// The letter case of names does not matter, and white space may appear between any two of these. Brackets hold printable
-// characters: "-" only as the first, "]" only as the last ("[-a]]" holds "-", "a" and "]").
+// The letter case of names does not matter, and white space may appear between any two of these. Brackets hold
+// printable characters: "-" only as the first, "]" only as the last ("[-a]]" holds "-", "a" and "]").
 //
-// Several `required` must all be met; the classes of one are alternatives, that is, their union. Of a repeated minlength
-// the largest applies, of a repeated maxlength or max-consecutive the smallest. 0 or nothing is the same as no property.
-// The alphabet is what is required or allowed, and all printable ASCII if nothing is. The class "special" holds the space.
-// Policies are ASCII: so "unicode" is taken as ascii-printable, and other characters in brackets are left out, which makes
-// passwords that the rules allow.
+// Several `required` must all be met; the classes of one are alternatives, that is, their union. Of a repeated
+// minlength the largest applies, of a repeated maxlength or max-consecutive the smallest. 0 or nothing is the same as
+// no property. The alphabet is what is required or allowed, and all printable ASCII if nothing is. The class "special"
+// holds the space. Policies are ASCII: so "unicode" is taken as ascii-printable, and other characters in brackets are
+// left out, which makes passwords that the rules allow.
 //
 // Apple's parser skips what it does not understand. This one refuses it.
 //
@@ -92,15 +92,16 @@ func (p *parser) finish() {
 	}
 	if r.MaxLength > 0 && r.MinLength > r.MaxLength {
 		p.at = max(p.minAt, p.maxAt)
-		p.fail(fmt.Sprintf("minlength %d is above maxlength %d", r.MinLength, r.MaxLength), "lower minlength or raise maxlength")
+		p.fail(fmt.Sprintf("minlength %d is above maxlength %d", r.MinLength, r.MaxLength),
+			"lower minlength or raise maxlength")
 	}
 }
 
 // separators is the remedy where a property or a class does not end.
 const separators = "expected a semicolon between properties, a comma between classes"
 
-// property reads one property up to the ";" that ends it, and reports whether it was understood. If not, the next byte is
-// the first that was not.
+// property reads one property up to the ";" that ends it, and reports whether it was understood. If not, the next byte
+// is the first that was not.
 func (p *parser) property() bool {
 	start := p.at
 	name := p.identifier()
@@ -162,7 +163,8 @@ func (p *parser) reader(name string) func() bool {
 // maxNumber bounds the numbers, so that they fit into an int of 32 bits. The limits of a policy are far below.
 const maxNumber = 999_999_999
 
-// number reads a number and sets kept to the choice between it and what was kept before, and at to the chosen one's offset.
+// number reads a number and sets kept to the choice between it and what was kept before, and at to the chosen one's
+// offset.
 func (p *parser) number(kept, at *int, choose func(a, b int) int) bool {
 	start := p.at
 	for p.at < len(p.text) && strings.IndexByte(ascii.Digits, p.text[p.at]) >= 0 {
@@ -213,7 +215,8 @@ func (p *parser) class() (chars string, ok bool) {
 		"expected lower, upper, digit, special, ascii-printable, unicode or characters in brackets, such as [-_.]")
 }
 
-// bracket reads the characters of a class up to the bracket that closes it. The bracket that opens it, at start, was read.
+// bracket reads the characters of a class up to the bracket that closes it. The bracket that opens it, at start, was
+// read.
 func (p *parser) bracket(start int) (chars string, ok bool) {
 	for first := p.at; p.at < len(p.text); p.at++ {
 		c := p.text[p.at]

@@ -127,7 +127,8 @@ func TestPasswordRulesRefused(t *testing.T) {
 		{"minlength: 8.5;", []string{"offset 12: unexpected '.' | " + separators}},
 		{"minlength: 8 maxlength: 9;", []string{"offset 13: unexpected 'm' | " + separators}},
 		{"maxlength: 1000000000;", []string{"offset 11: the number is too large | expected at most 999999999"}},
-		{"maxlength: 99999999999999999999;", []string{"offset 11: the number is too large | expected at most 999999999"}},
+		{"maxlength: 99999999999999999999;",
+			[]string{"offset 11: the number is too large | expected at most 999999999"}},
 		{"required: letter;", []string{`offset 10: unknown class "letter" | ` + classNames}},
 		{"required: lower upper;", []string{"offset 16: unexpected 'u' | " + separators}},
 		{"required: lower,;", []string{"offset 16: unexpected ';' | " + classNames}},
@@ -135,9 +136,15 @@ func TestPasswordRulesRefused(t *testing.T) {
 		{"allowed: , lower;", []string{"offset 9: unexpected ',' | " + classNames}},
 		{"allowed: [abc;", []string{"offset 9: brackets that are not closed | expected ] at their end"}},
 		{"allowed: [", []string{"offset 9: brackets that are not closed | expected ] at their end"}},
-		{"allowed: [];", []string{"offset 9: brackets without an ASCII character | expected characters in them, such as [-_.]"}},
-		{"allowed: [äö];", []string{"offset 9: brackets without an ASCII character | expected characters in them, such as [-_.]"}},
-		{"allowed: [a-z;];", []string{"offset 11: a hyphen that is not the first character in its brackets | expected the hyphen first: [-_.]"}},
+		{"allowed: [];", []string{
+			"offset 9: brackets without an ASCII character | expected characters in them, such as [-_.]",
+		}},
+		{"allowed: [äö];", []string{
+			"offset 9: brackets without an ASCII character | expected characters in them, such as [-_.]",
+		}},
+		{"allowed: [a-z;];", []string{
+			"offset 11: a hyphen that is not the first character in its brackets | expected the hyphen first: [-_.]",
+		}},
 		{"allowed: [a\tb];", []string{`offset 11: unexpected '\t' | expected printable characters in brackets`}},
 		{"allowed: [a]b;", []string{"offset 12: unexpected 'b' | " + separators}},
 		{"allowed: [a]]];", []string{"offset 13: unexpected ']' | " + separators}},
@@ -167,7 +174,8 @@ func FuzzPasswordRules(f *testing.F) {
 	for _, e := range rulesExamples(f) {
 		f.Add(e.in)
 	}
-	for _, text := range []string{"", "[", "required: [", "allowed: []", "minlength: 99999999999;", "required: [\xff]", "a:;b"} {
+	for _, text := range []string{"", "[", "required: [", "allowed: []", "minlength: 99999999999;", "required: [\xff]",
+		"a:;b"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

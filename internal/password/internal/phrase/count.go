@@ -1,4 +1,5 @@
-// Package phrase counts the passphrases of a list of words in which no forbidden substring appears, and draws from them.
+// Package phrase counts the passphrases of a list of words in which no forbidden substring appears, and draws from
+// them.
 //
 // A choice is a word for each place and, if there is to be a digit, the digit and the word that it follows. A phrase is
 // the text of a choice. What is counted and drawn is choices; the lemma says that this counts phrases.
@@ -6,20 +7,20 @@
 // # Lemma: no two choices give one phrase
 //
 //  1. No word is the beginning of another. So the beginning of a phrase shows its first word.
-//  2. After that word comes the separator and a word, or a digit, the separator and a word. Suppose that a phrase can be
-//     read both ways, with the digit d. Then the separator begins with d, its second character is its first, and so on:
-//     it is d over and over. The first reading has a word after it, where the second has one more d. But a word begins
-//     with a letter: a contradiction.
+//  2. After that word comes the separator and a word, or a digit, the separator and a word. Suppose that a phrase can
+//     be read both ways, with the digit d. Then the separator begins with d, its second character is its first, and so
+//     on: it is d over and over. The first reading has a word after it, where the second has one more d. But a word
+//     begins with a letter: a contradiction.
 //  3. So the rest of the phrase, from the second word on, is read in one way, by induction over the places.
 //
-// The letter case of the words changes nothing of this. So there are 7776^words phrases of the EFF's list, times ten times
-// the words with a digit, if nothing is forbidden.
+// The letter case of the words changes nothing of this. So there are 7776^words phrases of the EFF's list, times ten
+// times the words with a digit, if nothing is forbidden.
 //
 // # Forbidden substrings
 //
-// They may lie across words and separators. An automaton finds them. All that the beginning of a phrase means for its rest
-// is the automaton's state before the next word (a position). So the phrases are the paths through the positions, and
-// counting them is exact.
+// They may lie across words and separators. An automaton finds them. All that the beginning of a phrase means for its
+// rest is the automaton's state before the next word (a position). So the phrases are the paths through the positions,
+// and counting them is exact.
 package phrase
 
 import (
@@ -41,7 +42,7 @@ const (
 
 // A Shape is how phrases are made of words.
 type Shape struct {
-	Words     []string // in the letter case in which they appear. None is the beginning of another; each begins with a letter
+	Words     []string // as they appear. None is the beginning of another; each begins with a letter
 	Places    int      // how many words make a phrase, from 1 on
 	Separator string   // between words: printable ASCII, may be empty
 	Digit     bool     // one digit follows one of the words
@@ -58,8 +59,8 @@ type Counted struct {
 	limitBytes int                 // how many bytes limit has
 }
 
-// A position is what the beginning of a phrase means for its rest: the automaton's state before a word. It has the steps
-// from here, and the tallies of the rests.
+// A position is what the beginning of a phrase means for its rest: the automaton's state before a word. It has the
+// steps from here, and the tallies of the rests.
 type position struct {
 	state     int32
 	words     []wordGroup
@@ -180,7 +181,8 @@ func (c *Counted) position(state int32) *position {
 	return at
 }
 
-// wordGroups groups the words by the state after them, sorted by it, without the words in which something forbidden ends.
+// wordGroups groups the words by the state after them, sorted by it, without the words in which something forbidden
+// ends.
 func (c *Counted) wordGroups(state int32) []wordGroup {
 	byState := map[int32]*wordGroup{}
 	for i, word := range c.shape.Words {
@@ -279,8 +281,8 @@ func (c *Counted) all() tally { return c.rest(0, ahead{places: c.shape.Places, d
 // Size returns the number of phrases. The caller may change it.
 func (c *Counted) Size() *big.Int { return new(big.Int).Set(c.all().count) }
 
-// SizeOf returns the number of phrases of fewer words, of the same shape else. places must be from 1 to the shape's. The
-// caller may change it.
+// SizeOf returns the number of phrases of fewer words, of the same shape else. places must be from 1 to the shape's.
+// The caller may change it.
 func (c *Counted) SizeOf(places int) *big.Int {
 	return new(big.Int).Set(c.rest(0, ahead{places: places, digit: c.shape.Digit}).count)
 }

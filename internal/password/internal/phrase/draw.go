@@ -12,8 +12,8 @@ import (
 
 // Draw returns a phrase, each with the same probability. The error is the source's, or that there is no phrase.
 //
-// If at least half of all choices hold nothing forbidden, choices are drawn and rejected until one does: two are expected
-// at most. Otherwise the number of a phrase is drawn.
+// If at least half of all choices hold nothing forbidden, choices are drawn and rejected until one does: two are
+// expected at most. Otherwise the number of a phrase is drawn.
 func (c *Counted) Draw(from *uniform.Source) ([]byte, error) {
 	if c.all().count.Sign() == 0 {
 		return nil, errors.New("no passphrase satisfies the policy")
@@ -76,9 +76,9 @@ const longestWord = 9
 // longestChoice returns how many bytes a choice may take, so that a phrase is never moved while it is made.
 func (c *Counted) longestChoice() int { return c.shape.Places*(longestWord+len(c.shape.Separator)) + 1 }
 
-// unrank returns the phrase of a number from 0 below the size: each number has one phrase, and each phrase one number. The
-// order has no meaning. It changes n. At each place, first come the choices without a digit, sorted by the position they lead to and
-// then by word; then the choices with a digit likewise.
+// unrank returns the phrase of a number from 0 below the size: each number has one phrase, and each phrase one number.
+// The order has no meaning. It changes n. At each place, first come the choices without a digit, sorted by the position
+// they lead to and then by word; then the choices with a digit likewise.
 func (c *Counted) unrank(n *big.Int) []byte {
 	phrase := make([]byte, 0, c.longestChoice())
 	state, rest := int32(0), ahead{places: c.shape.Places, digit: c.shape.Digit}
@@ -109,8 +109,8 @@ func (a ahead) after(endings []string) ahead {
 	return ahead{places: a.places - 1, digit: a.digit && len(endings) == len(noDigit)}
 }
 
-// pickStep returns the step that the n-th rest from the position begins with, and the endings of its words. It makes n the
-// number of the rest among those of this step.
+// pickStep returns the step that the n-th rest from the position begins with, and the endings of its words. It makes n
+// the number of the rest among those of this step.
 func (c *Counted) pickStep(n *big.Int, state int32, rest ahead) (s step, endings []string) {
 	at := c.positions[state]
 	for _, s := range at.plain {
@@ -126,7 +126,8 @@ func (c *Counted) pickStep(n *big.Int, state int32, rest ahead) (s step, endings
 	return step{}, nil // unreachable: n is below the tally, which is the sum of what was skipped
 }
 
-// skip takes the number of rests that begin with the step from n, unless n is one of them. rest is what follows the step.
+// skip takes the number of rests that begin with the step from n, unless n is one of them. rest is what follows the
+// step.
 func (c *Counted) skip(n *big.Int, s step, rest ahead) (here bool) {
 	rests := new(big.Int).Mul(big.NewInt(s.choices), c.rest(s.to, rest).count)
 	if n.Cmp(rests) < 0 {

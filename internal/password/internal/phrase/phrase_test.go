@@ -43,7 +43,8 @@ func TestWords(t *testing.T) {
 		if i > 0 && strings.HasPrefix(word, words[i-1]) { // sorted: what begins a word stands before it
 			t.Errorf("%q begins with %q", word, words[i-1])
 		}
-		if !ascii.HoldsAll(ascii.Lowers, word[:1]) || !ascii.HoldsAll(ascii.Lowers+"-", word) || len(word) > longestWord {
+		if !ascii.HoldsAll(ascii.Lowers, word[:1]) || !ascii.HoldsAll(ascii.Lowers+"-", word) ||
+			len(word) > longestWord {
 			t.Errorf("%q: want a letter first, letters and hyphens, at most %d", word, longestWord)
 		}
 	}
@@ -99,10 +100,11 @@ func TestPhrasesEnumerated(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		words := rapid.SampledFrom(lists).Draw(t, "words")
 		p := Shape{
-			Words:     words,
-			Places:    rapid.IntRange(1, 3).Draw(t, "places"),
-			Separator: rapid.SampledFrom([]string{"", "-", "1", "11", "1a", "a", "b-", " ", "-1-"}).Draw(t, "separator"),
-			Digit:     rapid.Bool().Draw(t, "digit"),
+			Words:  words,
+			Places: rapid.IntRange(1, 3).Draw(t, "places"),
+			Separator: rapid.SampledFrom([]string{"", "-", "1", "11", "1a", "a", "b-", " ", "-1-"}).Draw(t,
+				"separator"),
+			Digit: rapid.Bool().Draw(t, "digit"),
 		}
 		forbidden := language.Minimal(rapid.SliceOfN(rapid.StringMatching(`[abc1-]{1,3}`), 0, 3).Draw(t, "forbidden"))
 		ph, err := Count(p, forbidden)
@@ -117,7 +119,8 @@ func TestPhrasesEnumerated(t *testing.T) {
 		for places := 1; places < p.Places; places++ {
 			fewer := p
 			fewer.Places = places
-			if got, want := ph.SizeOf(places), len(allPhrases(fewer, forbidden)); got.Cmp(big.NewInt(int64(want))) != 0 {
+			if got, want := ph.SizeOf(places),
+				len(allPhrases(fewer, forbidden)); got.Cmp(big.NewInt(int64(want))) != 0 {
 				t.Fatalf("%v phrases of %d words, want %d", got, places, want)
 			}
 		}

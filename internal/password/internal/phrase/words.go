@@ -7,8 +7,8 @@ import (
 	"github.com/sethvargo/go-diceware/diceware"
 )
 
-// Words returns the EFF's large list, https://www.eff.org/files/2016/07/18/eff_large_wordlist.txt: 7,776 words of 3 to 9
-// lower-case letters, four of them with a hyphen, sorted. No word is the beginning of another. The list must not be
+// Words returns the EFF's large list, https://www.eff.org/files/2016/07/18/eff_large_wordlist.txt: 7,776 words of 3 to
+// 9 lower-case letters, four of them with a hyphen, sorted. No word is the beginning of another. The list must not be
 // changed.
 var Words = sync.OnceValue(func() []string {
 	list := diceware.WordListEffLarge()

@@ -1,5 +1,5 @@
-// Package uniform makes uniform numbers and characters of random bytes. Nothing else in the program does: whoever checks
-// that passwords are not biased reads this package and its test.
+// Package uniform makes uniform numbers and characters of random bytes. Nothing else in the program does: whoever
+// checks that passwords are not biased reads this package and its test.
 //
 // # Why nothing is biased
 //
@@ -24,15 +24,15 @@ import (
 	"math/bits"
 )
 
-// ErrNotRandom says that one draw took more than MaxBytes bytes. Whoever rejects what was drawn and draws again from the
-// same source is covered too, as long as a try succeeds with a probability of one half or more.
+// ErrNotRandom says that one draw took more than MaxBytes bytes. Whoever rejects what was drawn and draws again from
+// the same source is covered too, as long as a try succeeds with a probability of one half or more.
 var ErrNotRandom = errors.New("the random source repeats itself")
 
 // MaxBytes is how many random bytes one draw may take. A password takes some hundred.
 const MaxBytes = 1 << 20
 
-// A Source hands out random bytes for one draw. It reads them in blocks, and keeps none from one draw to the next. It is
-// not safe for use by several goroutines at once.
+// A Source hands out random bytes for one draw. It reads them in blocks, and keeps none from one draw to the next. It
+// is not safe for use by several goroutines at once.
 type Source struct {
 	random    io.Reader
 	block     int // how many bytes to read at first
