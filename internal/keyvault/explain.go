@@ -55,6 +55,9 @@ var (
 	}
 )
 
+// isList reports whether the act reads a list.
+func (a act) isList() bool { return a.permission == actVersions.permission }
+
 // newError returns the refusal of an act on a secret. If secret is "", the act is on the vault.
 func (c *Client) newError(a act, secret string) *Error {
 	text := a.text
@@ -67,11 +70,27 @@ func (c *Client) newError(a act, secret string) *Error {
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// WholeVault reports whether every other act on the vault will be refused alike, so that no other need be tried: the
-// vault cannot be reached, there is no access token, or the vault does not accept it. A missing permission may concern
-// one secret alone.
+// WholeVault reports whether the same act on every other secret of the vault will be refused alike, so that no other
+// need be tried: the vault cannot be reached or takes no writes, its network rules do not admit this machine, there is
+// no access token, or the vault does not accept it.
 func (e *Error) WholeVault() bool {
-	return e.Kind == refusal.Unreachable || e.Kind == refusal.Identity || e.Status == http.StatusUnauthorized
+	switch e.Kind {
+	case refusal.Unreachable, refusal.Identity, refusal.ReadOnly:
+		return true
+	case refusal.Ambiguous:
+		return false
+	}
+	return e.Inner == "ForbiddenByFirewall" || e.Inner == "ForbiddenByConnection" ||
+		e.Status == http.StatusUnauthorized
+}
+
+// MostLikelyWholeVault reports whether the same act on every other secret of the vault will be refused alike, unless
+// this answer is an exception: a server error, or a permission that is given for whole vaults, which one of the vault's
+// servers may not know of yet. A role to set secrets may have a condition on their names, and an Azure Policy is about
+// what is set, so their refusals are of one secret.
+func (e *Error) MostLikelyWholeVault() bool {
+	return e.Kind != refusal.Ambiguous &&
+		(e.ofAllSecrets || e.Inner == "AccessDenied" || e.Status >= http.StatusInternalServerError)
 }
 
 func (c *Client) cancelled(a act, name string) *Error {
@@ -226,10 +245,12 @@ func meaningOf(inner string) (m meaning, known bool) {
 func (c *Client) explainAnswer(e *Error, a act, answer *azcore.ResponseError) {
 	if !isOwnAnswer(answer) {
 		c.explainStrange(e, answer.StatusCode)
+		e.ofAllSecrets = a.isList()
 		return
 	}
 	e.Status, e.Code, e.Inner = answer.StatusCode, code(answer.ErrorCode), innerCode(answer)
 	e.Trace = trace(answer.RawResponse.Header)
+	e.ofAllSecrets = a.isList() && e.Status == http.StatusForbidden
 	m, known := meaningOf(e.Inner)
 	switch {
 	case isReadOnly(answer):

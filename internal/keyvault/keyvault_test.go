@@ -560,27 +560,91 @@ func TestRefusalsNameTheDataAction(t *testing.T) {
 	}
 }
 
-// What is refused to every secret of the vault is told from what may be refused to one.
+// What is refused to every secret of the vault is told from what may be refused to one, and from what one answer does
+// not prove.
 func TestWholeVault(t *testing.T) {
+	const one, likely, whole = 0, 1, 2
+	status := func(operation string, status int) emulator.Fault {
+		return emulator.Fault{Operation: operation, Kind: emulator.Status, Status: status, Times: -1}
+	}
+	readOnly := status("set", 503)
+	readOnly.Message = "Operation \"SecretSet\" is unavailable: the service is currently in a read-only state."
 	for _, tc := range []struct {
 		name  string
 		fault emulator.Fault
-		whole bool
+		want  int
 	}{
-		{"no answer", emulator.Fault{Operation: "versions", Kind: emulator.Cut, Times: -1}, true},
-		{"no token", emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700016", Times: -1}, true},
-		{"token not accepted", emulator.Fault{Operation: "versions", Kind: emulator.StaleToken, Times: -1}, true},
-		{"forbidden", forbidden("versions", "ForbiddenByRbac", -1), false},
-		{"unavailable", emulator.Fault{Operation: "versions", Kind: emulator.Status, Status: 503, Times: -1}, false},
+		{"no answer", emulator.Fault{Operation: "versions", Kind: emulator.Cut, Times: -1}, whole},
+		{"no token", emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700016", Times: -1}, whole},
+		{"token not accepted", emulator.Fault{Operation: "versions", Kind: emulator.StaleToken, Times: -1}, whole},
+		{"list behind a firewall", forbidden("versions", "ForbiddenByFirewall", -1), whole},
+		{"list by another connection", forbidden("versions", "ForbiddenByConnection", -1), whole},
+		{"list without a role", forbidden("versions", "ForbiddenByRbac", -1), likely},
+		{"list without a permission", forbidden("versions", "AccessDenied", -1), likely},
+		{"list forbidden by a policy", forbidden("versions", "ForbiddenByPolicy", -1), likely},
+		{"list unavailable", status("versions", 503), likely},
+		{"list refused", status("versions", 400), one},
+		{"set behind a firewall", forbidden("set", "ForbiddenByFirewall", -1), whole},
+		{"set by another connection", forbidden("set", "ForbiddenByConnection", -1), whole},
+		{"set while read-only", readOnly, whole},
+		{"set without a permission", forbidden("set", "AccessDenied", -1), likely},
+		{"set without a role", forbidden("set", "ForbiddenByRbac", -1), one},
+		{"set forbidden by a policy", forbidden("set", "ForbiddenByPolicy", -1), one},
+		{"set unavailable", status("set", 503), one}, // each may have been stored
+		{"set refused", status("set", 400), one},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			with(t, func(t *testing.T, b *bench) {
 				b.emulator.Fault(tc.fault)
 				_, err := b.Versions(t.Context(), "a-secret")
-				if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.WholeVault() != tc.whole {
-					t.Errorf("Versions: %v; want it to concern the whole vault: %t", err, tc.whole)
+				if err == nil {
+					_, err = b.Set(t.Context(), "a-secret", newVersion("op1"))
+				}
+				e, ok := errors.AsType[*keyvault.Error](err)
+				if !ok || e.WholeVault() != (tc.want == whole) ||
+					!e.WholeVault() && e.MostLikelyWholeVault() != (tc.want == likely) {
+					t.Errorf("got %v; want it to concern the whole vault: %d", err, tc.want)
 				}
 			})
+		})
+	}
+}
+
+// A vault that says that it is read-only stores nothing: the value is sent once, and nothing is searched for.
+func TestReadOnly(t *testing.T) {
+	for _, state := range []string{"a read-only state", "read only mode"} {
+		with(t, func(t *testing.T, b *bench) {
+			if _, err := b.Versions(t.Context(), "a-secret"); err != nil {
+				t.Fatal(err)
+			}
+			b.emulator.Grant(emulator.DefaultClient, vaultName, emulator.Update, emulator.Recover)
+			for _, operation := range []string{"set", "update", "recover"} {
+				b.emulator.Fault(emulator.Fault{
+					Operation: operation, Kind: emulator.Status, Status: 503, Code: "ServiceUnavailable", Times: -1,
+					Message: "Operation \"SecretSet\" is unavailable: the service is currently in " + state + ".",
+				})
+			}
+			start := time.Now()
+			_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
+			told := fmt.Sprint(err)
+			if !isKind(err, refusal.ReadOnly) ||
+				!strings.Contains(told, "not stored: the vault is read-only, its region has failed over") ||
+				!strings.Contains(told, "run the job again later") || strings.Contains(told, "SecretSet") {
+				t.Errorf("Set: %v; want it said that the vault is read-only, in words of its own", err)
+			}
+			if err := b.Disable(t.Context(), "a-secret", strings.Repeat("a", 32)); !isKind(err, refusal.ReadOnly) {
+				t.Errorf("Disable: %v; want it said that the vault is read-only", err)
+			}
+			if err := b.Recover(t.Context(), "a-secret"); !isKind(err, refusal.ReadOnly) {
+				t.Errorf("Recover: %v; want it said that the vault is read-only", err)
+			}
+			n := b.emulator.Requests()
+			if n["set"] != 1 || n["update"] != 1 || n["recover"] != 1 || n["versions"] != 1 {
+				t.Errorf("%v; want each once, and no search", n)
+			}
+			if time.Since(start) > 100*time.Millisecond {
+				t.Errorf("it took %s; want no wait", time.Since(start))
+			}
 		})
 	}
 }
