@@ -283,13 +283,22 @@ func readVersion(item *azsecrets.SecretProperties) (lifecycle.Version, error) {
 	return lifecycle.Version{
 		ID:          item.ID.Version(),
 		Created:     *attributes.Created,
-		Expires:     deref(attributes.Expires),
-		NotBefore:   deref(attributes.NotBefore),
+		Expires:     readTime(attributes.Expires),
+		NotBefore:   readTime(attributes.NotBefore),
 		Enabled:     attributes.Enabled == nil || *attributes.Enabled,
 		ContentType: deref(item.ContentType),
 		Tags:        readTags(item.Tags),
 		Managed:     deref(item.Managed),
 	}, nil
+}
+
+// readTime returns a time that is set for a version; zero if there is none. Other tools write 0 or -1 for none.
+func readTime(t *time.Time) time.Time {
+	// Unix does not overflow as a comparison of times does: a number of seconds may be any.
+	if t == nil || t.Unix() <= 0 {
+		return time.Time{}
+	}
+	return *t
 }
 
 func readTags(tags map[string]*string) map[string]string {
