@@ -233,7 +233,7 @@ func (h *holding) keep(o Options) decision {
 	case h.madeByRun(o):
 		age += " by this run"
 	}
-	reason := ""
+	var reason string
 	trigger, why := h.secret.Due(h.current, h.now, o.Adopt)
 	next := h.secret.Next(h.current)
 	switch {
