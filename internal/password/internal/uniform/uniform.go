@@ -47,22 +47,21 @@ func NewSource(random io.Reader) *Source { return &Source{random: random} }
 // Reset makes s ready for another draw. expected is about how many bytes the draw takes: so many are read at once.
 func (s *Source) Reset(expected int) { s.block, s.next, s.end, s.total = expected, 0, 0, 0 }
 
-// Used returns how many bytes were used since Reset.
-func (s *Source) Used() int { return s.total - (s.end - s.next) }
-
-// fill reads more bytes when all that were read are used up: as many as are needed, or as many as fit.
+// fill reads more bytes when all that were read are used up: as many as are needed, or as many as fit. The reader may give
+// fewer.
 func (s *Source) fill(needed int) error {
 	if s.total == 0 {
 		needed = s.block
 	}
 	needed = min(max(needed, 1), len(s.bytes))
-	if s.total += needed; s.total > MaxBytes {
+	if s.total+needed > MaxBytes {
 		return ErrNotRandom
 	}
-	if _, err := io.ReadFull(s.random, s.bytes[:needed]); err != nil {
+	read, err := io.ReadAtLeast(s.random, s.bytes[:needed], 1)
+	if err != nil {
 		return fmt.Errorf("reading random bytes: %w", err)
 	}
-	s.next, s.end = 0, needed
+	s.next, s.end, s.total = 0, read, s.total+read
 	return nil
 }
 
