@@ -305,12 +305,7 @@ func TestConflictIsSmallest(t *testing.T) {
 			t.Fatalf("compiling %+v: error %v, want an *Error", p, err)
 		}
 		problem := refused.Problems[0]
-		var all []constraint
-		for _, r := range rules {
-			if r.constraints != nil && r.given(&p) {
-				all = append(all, slices.Concat(r.constraints(&p)...)...)
-			}
-		}
+		all := slices.Concat(constraintsOf(p)...)
 		for _, left := range slices.Concat([]string{""}, problem.Keys) {
 			relaxed := p.clone()
 			for _, d := range all {
