@@ -1,7 +1,7 @@
 package language
 
 import (
-	"io"
+	"bytes"
 	"math/big"
 	"regexp"
 	"slices"
@@ -367,7 +367,7 @@ func TestDrawnLengthsAreExact(t *testing.T) {
 	lengths := newRandomStrings(&Rules{Min: 1, Max: 3, Alphabet: all, First: all, Last: all})
 	drawn := make(map[int]int)
 	for n := range 256 {
-		from := uniform.NewSource(&onceReader{bytes: []byte{byte(n)}})
+		from := uniform.NewSource(bytes.NewReader([]byte{byte(n)}))
 		from.Reset(1)
 		if length, err := lengths.drawLength(from); err == nil {
 			drawn[length]++
@@ -376,18 +376,6 @@ func TestDrawnLengthsAreExact(t *testing.T) {
 	if diff := cmp.Diff(map[int]int{1: 5, 2: 25, 3: 125}, drawn); diff != "" {
 		t.Errorf("how often lengths are drawn (-want +got):\n%s", diff)
 	}
-}
-
-// onceReader is a reader of some bytes.
-type onceReader struct{ bytes []byte }
-
-func (r *onceReader) Read(dst []byte) (int, error) {
-	if len(r.bytes) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(dst, r.bytes)
-	r.bytes = r.bytes[n:]
-	return n, nil
 }
 
 func TestMinimal(t *testing.T) {
