@@ -22,20 +22,22 @@ var arrows = map[string]string{
 	"internal/network":     "",
 	"internal/password": "password/internal/ascii password/internal/automaton password/internal/language " +
 		"password/internal/passwordrules password/internal/phrase password/internal/uniform refusal sensitive",
-	"internal/password/internal/ascii":         "",
-	"internal/password/internal/automaton":     "password/internal/ascii",
-	"internal/password/internal/language":      "password/internal/ascii password/internal/automaton password/internal/uniform",
+	"internal/password/internal/ascii":     "",
+	"internal/password/internal/automaton": "password/internal/ascii",
+	"internal/password/internal/language": "password/internal/ascii password/internal/automaton " +
+		"password/internal/uniform",
 	"internal/password/internal/passwordrules": "password/internal/ascii refusal",
-	"internal/password/internal/phrase":        "password/internal/ascii password/internal/automaton password/internal/uniform",
-	"internal/password/internal/uniform":       "",
-	"internal/provision":                       "declaration keyvault refusal sensitive",
-	"internal/refusal":                         "",
-	"internal/report":                          "declaration escape provision refusal",
-	"internal/runner":                          "escape network refusal sensitive",
-	"internal/sensitive":                       "",
-	"internal/test/emulator":                   "",
-	"internal/test/job":                        "test/emulator",
-	"examples/local":                           "test/emulator",
+	"internal/password/internal/phrase": "password/internal/ascii password/internal/automaton " +
+		"password/internal/uniform",
+	"internal/password/internal/uniform": "",
+	"internal/provision":                 "declaration keyvault refusal sensitive",
+	"internal/refusal":                   "",
+	"internal/report":                    "declaration escape provision refusal",
+	"internal/runner":                    "escape network refusal sensitive",
+	"internal/sensitive":                 "",
+	"internal/test/emulator":             "",
+	"internal/test/job":                  "test/emulator",
+	"examples/local":                     "test/emulator",
 }
 
 const module = "keyvault-passwords"
