@@ -11,8 +11,8 @@ import (
 	"keyvault-passwords/internal/password/internal/uniform"
 )
 
-// statisticDraws is how many passwords each statistic below is computed from: some millions together, and fewer with the
-// race detector. The random bytes are fixed, so that each run comes out the same. That drawing is uniform is shown
+// statisticDraws is how many passwords each statistic below is computed from: some millions together, and fewer with
+// the race detector. The random bytes are fixed, so that each run comes out the same. That drawing is uniform is shown
 // exactly elsewhere; this shows it at full size.
 const statisticDraws = 2 * presetDraws
 
