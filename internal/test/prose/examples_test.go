@@ -130,6 +130,36 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
+// The image has the CA roots where jobs name them in SSL_CERT_FILE, and Go reads them once: TestImageHasRoots looks into
+// the image, where there is an engine.
+func TestDockerfileRoots(t *testing.T) {
+	text := read(t, "Dockerfile")
+	_, last, _ := strings.Cut(text, "\nFROM busybox")
+	for why, pattern := range map[string]string{
+		"the roots at their usual path":                  `(?m)^COPY --from=build /roots/ /$`,
+		"another folder than the one that has the roots": `(?m)^ENV SSL_CERT_DIR=/usr/local/share/ca-certificates$`,
+	} {
+		if !regexp.MustCompile(pattern).MatchString(last) {
+			t.Errorf("the image lacks %s", why)
+		}
+	}
+	dir := t.TempDir()
+	write(t, dir, "etc/ssl/certs/ca-certificates.crt", "roots\n")
+	recipe := regexp.MustCompile(`(?m)^RUN (mkdir -p /roots(?:.*\\\n)*.*)$`).FindStringSubmatch(text)
+	if recipe == nil {
+		t.Fatal("no instruction makes /roots")
+	}
+	script := strings.NewReplacer(" /roots", " "+dir+"/roots", " /etc", " "+dir+"/etc").Replace(recipe[1])
+	if out, err := bash(t, script, dir); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, path := range []string{"etc/ssl/certs/ca-certificates.crt", "etc/ssl/cert.pem"} {
+		if got, err := os.ReadFile(filepath.Join(dir, "roots", path)); err != nil || string(got) != "roots\n" {
+			t.Errorf("/%s holds %q (%v)", path, got, err)
+		}
+	}
+}
+
 // A workflow has no permission that a job does not ask for, and leaves no token behind in the checkout.
 func TestPermissions(t *testing.T) {
 	for _, file := range workflows(t) {
