@@ -22,6 +22,7 @@ const (
 	Cancelled         // the run was stopped before it was done
 	Unreachable       // no answer: DNS, TCP, TLS, a proxy
 	Identity          // no access token
+	ReadOnly          // the service takes no writes for now
 )
 
 // A Refusal is why something was not done. Cause is required.
