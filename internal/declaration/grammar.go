@@ -16,7 +16,7 @@ const (
 var topFields = []field[spec]{
 	{
 		name: "vault", takes: "text", schema: "vault-address",
-		doc: "The default vault, for secrets without `vaults`: its name, or its `https://` URL. " +
+		doc: "The default vault, for secrets without `vaults`: its name, its URL, or its resource ID. " +
 			"The input `vault` overrides it.",
 		read: func(r *reader, n *strict.Node, s *spec) { s.vault = n },
 	},
@@ -40,7 +40,7 @@ var topFields = []field[spec]{
 var vaultFields = []field[aliasSpec]{
 	{
 		name: "name", takes: "text", schema: "vault-address",
-		doc:  "The vault: its name, or its `https://` URL.",
+		doc:  "The vault: its name, its URL, or its resource ID.",
 		read: func(r *reader, n *strict.Node, a *aliasSpec) { a.vault, _ = r.readVault(n, "name") },
 	},
 	{
