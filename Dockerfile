@@ -14,9 +14,9 @@ COPY . .
 # The platform that is built for, where the builder says so; else its own.
 ARG TARGETARCH
 # No build ID and no paths in the binary: the same source gives the same bytes. The tag leaves out net/http's own HTTP/2,
-# which the action's client never speaks: 0.3 MB.
+# which the action's client never speaks: 0.3 MB. Calls within the SDKs and the YAML parser are not inlined: 0.1 MB.
 RUN CGO_ENABLED=0 GOARCH=$TARGETARCH \
-    go build -tags nethttpomithttp2 -trimpath -buildvcs=false -ldflags "-s -w -buildid=" -o /keyvault-passwords .
+    go build -tags nethttpomithttp2 -trimpath -buildvcs=false -ldflags "-s -w -buildid=" -gcflags=github.com/...=-l -gcflags=go.yaml.in/...=-l -gcflags=golang.org/...=-l -o /keyvault-passwords .
 RUN mkdir -p /roots/etc/ssl/certs && \
     cp /etc/ssl/certs/ca-certificates.crt /roots/etc/ssl/certs/ && \
     ln -s certs/ca-certificates.crt /roots/etc/ssl/cert.pem

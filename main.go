@@ -35,7 +35,8 @@ func main() {
 		debug.SetGCPercent(percent)
 	}, 50)
 
-	// Go ends a process that writes to a standard output which nobody reads any more. The action stores on, and reports.
+	// Go ends a process that writes to a standard output which nobody reads any more. The action stores on, and
+	// reports.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	status := (&action.Action{Getenv: os.Getenv, Stdout: os.Stdout}).Main(ctx)

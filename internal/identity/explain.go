@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -183,7 +184,7 @@ func stopped(ctx context.Context) *Error {
 func (c *Credential) unanswered() *Error {
 	if transport := c.last.transport; transport != nil {
 		return newError("Entra at "+c.config.Cloud.Authority+" cannot be reached: "+network.Describe(transport),
-			"check the runner's network and proxy")
+			cmp.Or(network.Remedy(transport), "check the runner's network and proxy"))
 	}
 	e := newError("the server at "+c.config.Cloud.Authority+" is not Entra, or does not know tenant "+c.config.TenantID,
 		"check the inputs tenant-id and cloud, and the runner's proxy")

@@ -88,6 +88,7 @@ func (c *Client) explain(a act, name string, err error) *Error {
 	var identity *identityError
 	var answer *azcore.ResponseError
 	var lost *lostError
+	var strange *strangeError
 	switch {
 	case errors.As(err, &already):
 		return already
@@ -96,6 +97,8 @@ func (c *Client) explain(a act, name string, err error) *Error {
 		e.Kind = refusal.Identity
 	case errors.As(err, &answer):
 		c.explainAnswer(e, a, answer)
+	case errors.As(err, &strange):
+		c.explainStrange(e, strange.status)
 	case errors.Is(err, errOtherHost):
 		e.Cause, e.Remedy = "the answer pointed to another host, which was not contacted", c.checkPath()
 	case errors.As(err, &lost):
@@ -124,9 +127,15 @@ func (c *Client) explainLost(e *Error, lost *lostError) {
 		e.Cause = fmt.Sprintf("there is no host %s", c.transport.host)
 		e.Remedy = "check the vault's name and cloud; " +
 			"a vault behind a private endpoint resolves only inside its network"
-	case lost.refused:
+	case lost.proxied:
+		e.Cause = fmt.Sprintf("the proxy to %s cannot be reached: %s", c.transport.host, lost)
+		e.Remedy = "check HTTPS_PROXY, and NO_PROXY if the vault needs no proxy"
+	case lost.refused != 0:
 		e.Cause = fmt.Sprintf("the proxy refused to connect to %s (%s)", c.transport.host, lost)
 		e.Remedy = "check the vault's name and cloud, and the proxy's rules"
+		if isPassing(lost.refused) {
+			e.Remedy = "run the job again; if it fails again, " + e.Remedy
+		}
 	case lost.untrusted:
 		e.Cause = fmt.Sprintf("the certificate of %s is not trusted here", c.transport.host)
 		e.Remedy = "if a proxy terminates TLS, set SSL_CERT_FILE to a file with its root certificate"
@@ -215,17 +224,45 @@ func meaningOf(inner string) (m meaning, known bool) {
 }
 
 func (c *Client) explainAnswer(e *Error, a act, answer *azcore.ResponseError) {
-	e.Status, e.Code, e.Inner = answer.StatusCode, code(answer.ErrorCode), innerCode(answer)
-	if answer.RawResponse != nil {
-		e.Trace = trace(answer.RawResponse.Header)
+	if !isOwnAnswer(answer) {
+		c.explainStrange(e, answer.StatusCode)
+		return
 	}
+	e.Status, e.Code, e.Inner = answer.StatusCode, code(answer.ErrorCode), innerCode(answer)
+	e.Trace = trace(answer.RawResponse.Header)
 	m, known := meaningOf(e.Inner)
-	if !known {
+	switch {
+	case isReadOnly(answer):
+		m = meaning{
+			kind:   refusal.ReadOnly,
+			cause:  "the vault is read-only, its region has failed over",
+			remedy: "run the job again later; see https://azure.status.microsoft",
+		}
+		if a == actSet {
+			m.cause = "not stored: " + m.cause
+		}
+	case !known:
 		m = c.meaningOfStatus(e.Status, a, isOtherTenant(answer))
 	}
 	e.Kind = m.kind
 	e.Cause = c.expand(m.cause, a, e.Secret) + ": " + codes(e)
 	e.Remedy = c.expand(m.remedy, a, e.Secret)
+}
+
+// explainStrange tells of an answer that is not in Key Vault's own form. Nothing in it is evidence of what the vault
+// did or would do.
+func (c *Client) explainStrange(e *Error, status int) {
+	e.Status = status
+	e.Remedy = c.checkPath()
+	if status >= 300 && status < 400 && status != http.StatusNotModified {
+		e.Cause = fmt.Sprintf("the answer is a redirect, which is not followed: "+
+			"it would carry the request to another host: %d", status)
+		return
+	}
+	e.Cause = fmt.Sprintf("the answer is not in Key Vault's own form, so it may be a proxy's: %d", status)
+	if isPassing(status) {
+		e.Remedy = "run the job again; if it fails again, " + e.Remedy
+	}
 }
 
 func codes(e *Error) string {
@@ -272,14 +309,9 @@ func (c *Client) meaningOfStatus(status int, a act, otherTenant bool) meaning {
 			remedy: "run the job again later; " +
 				"a vault accepts 300 new versions in 10 seconds from all its clients together",
 		}
-	case status >= 300 && status < 400:
-		return meaning{
-			cause:  "the answer is a redirect, which is not followed: it would carry the value to another host",
-			remedy: c.checkPath(),
-		}
 	case status >= 500:
 		return meaning{
-			cause:  "Key Vault is temporarily unavailable, or read-only during a failover",
+			cause:  "Key Vault is temporarily unavailable",
 			remedy: "run the job again later; see https://azure.status.microsoft",
 		}
 	case status == http.StatusBadRequest:
@@ -338,24 +370,55 @@ func isOtherTenant(answer *azcore.ResponseError) bool {
 	return strings.HasPrefix(message, "AKV10032")
 }
 
+// isReadOnly reports whether the vault says that it takes no writes: its region has failed over. The texts are of
+// MSEndpointMgr/CloudLAPS#70 and Azure/azure-cli#25693; they are matched and never printed.
+func isReadOnly(answer *azcore.ResponseError) bool {
+	_, message := readError(answer)
+	message = strings.ToLower(message)
+	return isOwnAnswer(answer) &&
+		(strings.Contains(message, "read-only state") || strings.Contains(message, "read-only mode") ||
+			strings.Contains(message, "read only state") || strings.Contains(message, "read only mode"))
+}
+
+// isClosed reports whether the vault refuses every write alike, of whatever secret: it is read-only, or its network
+// rules do not admit this machine.
+func isClosed(answer *azcore.ResponseError) bool {
+	inner := innerCode(answer)
+	return isReadOnly(answer) || inner == "ForbiddenByFirewall" || inner == "ForbiddenByConnection"
+}
+
+// An errorBody is the body of Key Vault's refusals.
+type errorBody struct {
+	Error struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Inner   struct {
+			Code string `json:"code"`
+		} `json:"innererror"`
+	} `json:"error"`
+}
+
 func readError(answer *azcore.ResponseError) (inner, message string) {
-	if answer.RawResponse == nil {
-		return "", ""
-	}
-	body, err := runtime.Payload(answer.RawResponse)
-	if err != nil {
-		return "", ""
-	}
-	var content struct {
-		Error struct {
-			Message string `json:"message"`
-			Inner   struct {
-				Code string `json:"code"`
-			} `json:"innererror"`
-		} `json:"error"`
-	}
-	if json.Unmarshal(body, &content) != nil {
+	var content errorBody
+	if json.Unmarshal(payload(answer), &content) != nil {
 		return "", ""
 	}
 	return content.Error.Inner.Code, content.Error.Message
+}
+
+// isOwnAnswer reports whether an answer other than 200 is in Key Vault's own form.
+func isOwnAnswer(answer *azcore.ResponseError) bool {
+	return answer.RawResponse != nil && isOwn(answer.StatusCode, answer.RawResponse.Header, payload(answer))
+}
+
+// payload returns the body of an answer; nil if there is none.
+func payload(answer *azcore.ResponseError) []byte {
+	if answer.RawResponse == nil {
+		return nil
+	}
+	body, err := runtime.Payload(answer.RawResponse)
+	if err != nil {
+		return nil
+	}
+	return body
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +25,7 @@ const vaultName = "kv-app-prod"
 // the image under test. act differs from GitHub's runner in what it does with masked values and whose the command files
 // are; the tests that start the image themselves cover that.
 type workflow struct {
+	runs     int
 	engine   engine
 	program  string // act
 	runner   string // the image in which a job's steps run
@@ -100,7 +102,8 @@ func (w *workflow) run(t *testing.T, event string, inputs ...string) string {
 	t.Helper()
 	folder := filepath.Dir(w.services.CAFile())
 	environment := filepath.Join(t.TempDir(), "environment")
-	write(t, environment, strings.Join(w.services.Environ(), "\n"))
+	w.runs++ // each is a workflow run of its own, which act would not say
+	write(t, environment, strings.Join(append(w.services.Environ(), fmt.Sprint("GITHUB_RUN_ID=", w.runs)), "\n"))
 	arguments := append([]string{event, "--workflows", w.path, "--platform", "ubuntu-latest=" + w.runner, "--rm",
 		"--pull=false", "--rebuild=false", "--action-offline-mode", "--no-cache-server", "--container-daemon-socket",
 		"-",
