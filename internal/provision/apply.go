@@ -16,7 +16,7 @@ import (
 	"keyvault-passwords/internal/sensitive"
 )
 
-// An Observer is told of a plan that is carried out. Its functions are called by one goroutine at a time; either may be
+// An Observer follows a plan that is carried out. Its functions are called by one goroutine at a time; either may be
 // nil. Stored comes as soon as a vault holds a new version, which is before the step has ended where more is to be
 // done; Ended comes once for each step.
 type Observer struct{ Stored, Ended func(Result) }
@@ -205,7 +205,7 @@ func (op operation) deliver(ctx context.Context, v Vault, o Options, d *delivery
 	return nil
 }
 
-// recoverDeleted recovers a secret and looks at it. The list of deleted secrets told of its latest version; what is
+// recoverDeleted recovers a secret and looks at it. The list of deleted secrets showed its latest version; what is
 // current now may be another. Nothing more is done if that one is disabled, or, without o.Adopt, not of this action.
 func recoverDeleted(ctx context.Context, v Vault, o Options, r *Result) (*holding, error) {
 	h := &holding{secret: r.Step.secret, vault: r.Step.Vault}

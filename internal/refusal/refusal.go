@@ -60,7 +60,7 @@ func (r Refusal) During(act string) Refusal {
 	return r
 }
 
-// Within returns r as the cause of the failure of another act, which needed the one that r tells of.
+// Within returns r as the cause of the failure of another act, which needed the one that r is about.
 func (r Refusal) Within(act string) Refusal {
 	if r.Act != "" {
 		r.Cause = r.Act + ": " + r.Cause

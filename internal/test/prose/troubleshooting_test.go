@@ -1,6 +1,7 @@
 package prose_test
 
 import (
+	"io"
 	"maps"
 	"net/http"
 	"regexp"
@@ -19,6 +20,7 @@ type trouble struct {
 	inputs map[string]string // beside, or in place of, those of a run that succeeds
 	job    map[string]string // likewise for the job's environment
 	file   string            // the declaration, in place of the inline one
+	log    io.Writer         // the job's standard output; nil: what the run's result has
 }
 
 const another = "11111111-2222-3333-4444-555555555555"
@@ -181,6 +183,7 @@ func get(t *testing.T, trouble trouble) run {
 	network := job.NewNetwork(e)
 	defer network.Close()
 	j := job.New(e, t.TempDir())
+	j.Stdout = trouble.log
 	j.Input("vault="+emulator.DefaultVault, "secrets=app-password: azure-sql")
 	if trouble.file != "" {
 		if err := j.Declare(trouble.file); err != nil {
