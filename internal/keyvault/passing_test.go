@@ -51,13 +51,13 @@ func TestOnTheWay(t *testing.T) {
 		{"a proxy's name that does not exist", proxyMissing, 4, "the proxy to kv-example.vault.azure.net cannot be"},
 	}
 	for _, status := range []int{408, 425, 429, 500, 502, 503, 504, 522} {
-		told := "the proxy refused to connect to kv-example.vault.azure.net (it answered " + fmt.Sprint(status)
+		told := fmt.Sprintf("answered %d", status)
 		rows = append(rows, rows[0])
 		row := &rows[len(rows)-1]
 		row.name, row.err, row.tries, row.told = told, &network.ProxyError{Status: status}, 4, told
 	}
 	for _, status := range []int{400, 403, 404, 405, 407, 451} {
-		told := "the proxy refused to connect to kv-example.vault.azure.net (it answered " + fmt.Sprint(status)
+		told := fmt.Sprintf("answered %d", status)
 		rows = append(rows, rows[0])
 		row := &rows[len(rows)-1]
 		row.name, row.err, row.tries, row.told = told, &network.ProxyError{Status: status}, 1, told
