@@ -4,11 +4,15 @@ import (
 	"fmt"
 	"slices"
 
+	"keyvault-passwords/internal/composite"
 	"keyvault-passwords/internal/declaration/internal/strict"
 )
 
 // A reader reads a declaration: its methods know the kinds of values that a declaration has.
-type reader struct{ *strict.Reader }
+type reader struct {
+	*strict.Reader
+	templates map[string]*composite.Template // the sound ones, by their texts
+}
 
 // A located is a value and its place. The zero located is a key that is absent.
 type located[T any] struct {

@@ -74,6 +74,7 @@ var beyondSchema = []string{
 	"compile-minimums",
 	"compile-own-entropy", "compile-passphrase-words", "compile-pattern", "compile-rules", "compile-rules-entropy", "compile-rules-folded",
 	"duplicate-secret-case", "duplicate-vault", "expires-long",
+	"tags-case",
 	"unknown-part", "unknown-policy", "unknown-policy-generate", "unknown-policy-key", "unknown-policy-own",
 	"unknown-vault", "unknown-vault-none",
 	"value-folded", "value-misspelt-part", "value-part-unused", "value-plain-lines", "value-too-long", "vault-clouds",
