@@ -48,6 +48,7 @@ func (a *Action) Main(ctx context.Context) int {
 		debug = func(text string) { r.runner.Debug(text) }
 	}
 	r.client = network.NewClient(a.Network, debug)
+	network.NameRoots(r.client, a.Getenv("SSL_CERT_FILE"))
 	defer r.client.CloseIdleConnections()
 	r.runner = runner.New(a.Getenv, a.Stdout, r.client)
 	in, mistakes := readInputs(r.runner)

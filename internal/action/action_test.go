@@ -107,8 +107,8 @@ func TestStoppedWhileTheLastSecretIsStored(t *testing.T) {
 	})
 }
 
-// The timeout is the whole run's: a file that does not end, or a declaration that takes long to compile, ends with it, and
-// the outputs are those of a run that did nothing.
+// The timeout is the whole run's: a file that does not end, or a declaration that takes long to compile, ends with it,
+// and the outputs are those of a run that did nothing.
 func TestTimeoutWhileTheDeclarationIsRead(t *testing.T) {
 	e := emulator.New(emulator.Options{})
 	j := newJob(t, e)

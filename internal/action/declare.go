@@ -41,7 +41,8 @@ func (r *run) declare(ctx context.Context, mistakes []error) error {
 
 func stoppedEarly(cause error) error {
 	r := refusal.Refusal{
-		Act: "reading the declaration", Cause: "the run was stopped", Remedy: "run the job again", Kind: refusal.Cancelled,
+		Act: "reading the declaration", Cause: "the run was stopped", Remedy: "run the job again",
+		Kind: refusal.Cancelled,
 	}
 	if errors.Is(cause, errTimeout) {
 		r.Cause = "the run's timeout is over"

@@ -16,17 +16,30 @@ import (
 // to change.
 func conflict(p, own Policy) Problem {
 	s := &subset{policy: p, own: own, work: automaton.Budget{Steps: conflictSteps}}
-	var groups [][]constraint
-	for _, r := range rules {
-		if r.constraints != nil && r.given(&p) {
-			groups = append(groups, r.constraints(&p)...)
-		}
-	}
+	groups := constraintsOf(p)
 	s.kept = slices.Concat(groups...)
 	for _, group := range slices.Backward(groups) {
 		s.minimise(group)
 	}
 	return s.problem()
+}
+
+// constraintsOf returns the constraints of a policy in groups of a kind. The last are removed first: so of several
+// conflicts, the plainest is reported, that of rules about single characters before that of rules about neighbours.
+func constraintsOf(p Policy) [][]constraint {
+	var single, neighbours [][]constraint
+	for _, r := range rules {
+		if r.constraints == nil || !r.given(&p) {
+			continue
+		}
+		switch r.part {
+		case language.OfMaxRun, language.OfWords, language.OfPatterns:
+			neighbours = append(neighbours, r.constraints(&p)...)
+		default:
+			single = append(single, r.constraints(&p)...)
+		}
+	}
+	return slices.Concat(single, neighbours)
 }
 
 // A subset is the constraints that still leave no password.

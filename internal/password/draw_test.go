@@ -57,8 +57,8 @@ func TestDrawReportsReadError(t *testing.T) {
 		if _, err := s.draw(iotest.ErrReader(io.ErrClosedPipe)); !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("drawing %s from a source that fails: error %v, want %v", name, err, io.ErrClosedPipe)
 		}
-		if _, err := s.draw(io.LimitReader(constant('a'), 9)); !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("drawing %s from a source that ends: error %v, want %v", name, err, io.ErrUnexpectedEOF)
+		if _, err := s.draw(io.LimitReader(constant('a'), 9)); !errors.Is(err, io.EOF) {
+			t.Errorf("drawing %s from a source that ends: error %v, want %v", name, err, io.EOF)
 		}
 	}
 }

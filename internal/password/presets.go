@@ -110,9 +110,8 @@ func Classes() []string { return ascii.Classes() }
 // Presets returns the names of the presets, in the order in which they are documented. What each target demands, and
 // what its preset makes of it:
 //
-//   - default is no one's rule: 32 characters, of each of lower, upper, digit and safe-symbol at least one, a
-//     letter first. They pass unescaped through URLs, connection strings and shells, and every Azure target takes
-//     them.
+//   - default follows no vendor's rule: 32 characters, one or more of each of lower, upper, digit and safe-symbol, a
+//     letter first. They pass unescaped through URLs, connection strings and shells, and every Azure target takes them.
 //   - azure-sql: 8 to 128 characters, three of upper, lower, digit and other, not the account name. The policy
 //     check of SQL Server also refuses "password", "admin", "administrator", "sa" and "sysadmin" as the whole
 //     password, which 32 characters cannot be.
@@ -132,12 +131,12 @@ func Classes() []string { return ascii.Classes() }
 //     https://learn.microsoft.com/azure/aks/learn/quick-windows-container-deploy-cli
 //   - entra-user: 8 to 256 ASCII characters, three of the four classes, no well-known password.
 //     https://learn.microsoft.com/entra/identity/authentication/concept-sspr-policy
-//   - nist-800-63b: NIST SP 800-63B-4 wants 15 characters or more, no composition rules, and a blocklist that is
-//     compared with the password as a whole: one drawn of 2^193 is on none. So any of 66 characters may stand
+//   - nist-800-63b: NIST SP 800-63B-4 requires 15 characters or more, no composition rules, and a blocklist that is
+//     compared with the password as a whole: one drawn of 2^193 is on none. So any of 66 characters may be
 //     anywhere. https://pages.nist.gov/800-63-4/sp800-63b.html#passwordver
-//   - pci-dss-4: PCI DSS 4.0.1, 8.3.6, wants 12 characters or more, letters and digits. (It does not ask for
+//   - pci-dss-4: PCI DSS 4.0.1, 8.3.6, requires 12 characters or more, letters and digits. (It does not ask for
 //     symbols.) https://www.pcisecuritystandards.org/document_library/
-//   - cis: CIS Controls 5.2 want 14 characters or more without a second factor, and say nothing about composition.
+//   - cis: CIS Controls 5.2 require 14 characters or more without a second factor, and have no composition rules.
 //     https://www.cisecurity.org/controls/account-management
 //   - url-safe: 43 of the unreserved characters of RFC 3986, 2.3: more than 256 bits without anything to escape. A
 //     letter or digit at both ends, since programs that find URLs in text leave out a final ".".

@@ -51,8 +51,7 @@ func single(key string, phrase string, drop func(p *Policy)) [][]constraint {
 	return [][]constraint{{{key: key, phrase: phrase, drop: drop}}}
 }
 
-// rules are in the order in which problems are reported, and in that of the canonical text. Of several conflicts, the
-// one whose rules come first is reported.
+// rules are in the order in which problems are reported, and in that of the canonical text.
 var rules = []rule{
 	{
 		key: "passphrase", withPassphrase: true,

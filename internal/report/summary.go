@@ -19,7 +19,7 @@ const (
 	maxChart    = 40 // bars of the timeline: more cannot be read, and Mermaid takes 50,000 characters
 )
 
-// A Run is what the summary tells of.
+// A Run is what a summary is about.
 type Run struct {
 	Mode    provision.Mode
 	Plan    *provision.Plan

@@ -62,7 +62,7 @@ func (o *output) wait(written <-chan error) error {
 	}
 }
 
-// StopWith makes the log end with ctx: from then on, no line waits longer than half a second for a reader of the log, and
-// after the first that waited in vain no other is written. Until then a log that nobody reads makes the run wait. It must
-// be called before anything is printed.
+// StopWith makes the log end with ctx: from then on, no line waits longer than half a second for a reader of the log,
+// and after the first that waited in vain no other is written. Until then a log that nobody reads makes the run wait.
+// It must be called before anything is printed.
 func (r *Runner) StopWith(ctx context.Context) { r.out.stopped = ctx.Done() }

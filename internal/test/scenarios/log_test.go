@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,8 +26,8 @@ func manySecrets(n int) string {
 	return b.String()
 }
 
-// piped runs the program with a pipe as its standard output, of which read gets the other end, and returns the exit status
-// and the outputs.
+// piped runs the program with a pipe as its standard output, of which read gets the other end, and returns the exit
+// status and the outputs.
 func (j *weekly) piped(read func(log *os.File), inputs ...string) (int, job.Outputs) {
 	j.t.Helper()
 	j.job.Input(inputs...)
@@ -50,7 +51,7 @@ func (j *weekly) piped(read func(log *os.File), inputs ...string) (int, job.Outp
 	read(log)
 	err = cmd.Wait()
 	_ = log.Close()
-	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
 		j.t.Fatal(err)
 	}
 	text, err := os.ReadFile(j.job.Env["GITHUB_OUTPUT"])
@@ -74,8 +75,8 @@ func reported(t *testing.T, outputs job.Outputs) int {
 	return len(versions)
 }
 
-// The reader of the log goes away while secrets are being stored. Go ends a process at a write to such a standard output;
-// this one stores all, reports all, and fails.
+// The reader of the log goes away while secrets are being stored. Go ends a process at a write to such a standard
+// output; this one stores all, reports all, and fails.
 func TestTheLogBreaks(t *testing.T) {
 	j := newWeekly(t, emulator.Options{})
 	j.declare(manySecrets(40))
@@ -99,6 +100,7 @@ func TestTheLogIsNotRead(t *testing.T) {
 	j.declare(manySecrets(1200))
 	status, outputs := j.piped(func(*os.File) {}, "vault="+emulator.DefaultVault, "timeout=2s")
 	if held := len(j.emulator.Holds()); status != 1 || held != reported(t, outputs) {
-		t.Errorf("exit status %d, %d stored, %d reported; want 1, and what is stored", status, held, reported(t, outputs))
+		t.Errorf("exit status %d, %d stored, %d reported; want 1, and what is stored", status, held,
+			reported(t, outputs))
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// PlacesIn returns the places of bytes of a scalar's text. The offsets must be in ascending order. It follows the source
-// and the text together, past what only the source has: anchor, quotes, escapes, indentation and folded line breaks. If
-// the two do not match at an offset, that offset and all after it have the place of the scalar.
+// PlacesIn returns the places of bytes of a scalar's text. The offsets must be in ascending order. It follows the
+// source and the text together, past what only the source has: anchor, quotes, escapes, indentation and folded line
+// breaks. If the two do not match at an offset, that offset and all after it have the place of the scalar.
 func (r *Reader) PlacesIn(n *Node, offsets []int) []Place {
 	v := deref(n)
 	if len(offsets) == 0 {
@@ -106,8 +106,8 @@ type walk struct {
 	at     Place
 	style  yaml.Style
 
-	// flat saves folded from scanning a long run of white space at each of its characters: the source is known to have no
-	// line break in white space until it has only flat bytes left. 0: nothing is known.
+	// flat saves folded from scanning a long run of white space at each of its characters: the source is known to have
+	// no line break in white space until it has only flat bytes left. 0: nothing is known.
 	flat int
 }
 

@@ -202,5 +202,6 @@ func points(text string, place Place, value string, style yaml.Style) bool {
 	case source == '\\':
 		return style&yaml.DoubleQuotedStyle != 0
 	}
-	return strings.ContainsRune(" \n", char) && strings.ContainsAny(string([]rune{source, before}), white+"\t\u0085\u2028\u2029")
+	return strings.ContainsRune(" \n", char) &&
+		strings.ContainsAny(string([]rune{source, before}), white+"\t\u0085\u2028\u2029")
 }

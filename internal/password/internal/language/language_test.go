@@ -1,7 +1,7 @@
 package language
 
 import (
-	"io"
+	"bytes"
 	"math/big"
 	"regexp"
 	"slices"
@@ -342,14 +342,14 @@ func TestIsEmptyAtAnyLength(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := samples(kinds{runs: true, patterns: true, words: true}).Draw(t, "rules")
 		some := len(s.conforming()) > 0
-		any := s.Rules
-		any.Min, any.Max = 1, MaxLength
-		for i, set := range any.Charsets {
+		anyLength := s.Rules
+		anyLength.Min, anyLength.Max = 1, MaxLength
+		for i, set := range anyLength.Charsets {
 			if set.Max == s.Max {
-				any.Charsets[i].Max = MaxLength
+				anyLength.Charsets[i].Max = MaxLength
 			}
 		}
-		if IsEmptyAtAnyLength(&any, budget()) {
+		if IsEmptyAtAnyLength(&anyLength, budget()) {
 			found++
 			if some {
 				t.Fatalf("%+v is said to be empty", s)
@@ -367,7 +367,7 @@ func TestDrawnLengthsAreExact(t *testing.T) {
 	lengths := newRandomStrings(&Rules{Min: 1, Max: 3, Alphabet: all, First: all, Last: all})
 	drawn := make(map[int]int)
 	for n := range 256 {
-		from := uniform.NewSource(&onceReader{bytes: []byte{byte(n)}})
+		from := uniform.NewSource(bytes.NewReader([]byte{byte(n)}))
 		from.Reset(1)
 		if length, err := lengths.drawLength(from); err == nil {
 			drawn[length]++
@@ -376,18 +376,6 @@ func TestDrawnLengthsAreExact(t *testing.T) {
 	if diff := cmp.Diff(map[int]int{1: 5, 2: 25, 3: 125}, drawn); diff != "" {
 		t.Errorf("how often lengths are drawn (-want +got):\n%s", diff)
 	}
-}
-
-// onceReader is a reader of some bytes.
-type onceReader struct{ bytes []byte }
-
-func (r *onceReader) Read(dst []byte) (int, error) {
-	if len(r.bytes) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(dst, r.bytes)
-	r.bytes = r.bytes[n:]
-	return n, nil
 }
 
 func TestMinimal(t *testing.T) {

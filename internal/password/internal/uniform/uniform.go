@@ -44,25 +44,25 @@ type Source struct {
 // NewSource returns a source of the reader's bytes. Reset must be called before each draw.
 func NewSource(random io.Reader) *Source { return &Source{random: random} }
 
-// Reset makes s ready for another draw. expected is about how many bytes the draw takes: so many are read at once.
+// Reset makes s ready for another draw. expected is about how many bytes the draw takes, and how many are read at
+// first.
 func (s *Source) Reset(expected int) { s.block, s.next, s.end, s.total = expected, 0, 0, 0 }
 
-// Used returns how many bytes were used since Reset.
-func (s *Source) Used() int { return s.total - (s.end - s.next) }
-
-// fill reads more bytes when all that were read are used up: as many as are needed, or as many as fit.
+// fill reads more bytes when all that were read are used up: as many as are needed, or as many as fit. The reader may
+// give fewer.
 func (s *Source) fill(needed int) error {
 	if s.total == 0 {
 		needed = s.block
 	}
 	needed = min(max(needed, 1), len(s.bytes))
-	if s.total += needed; s.total > MaxBytes {
+	if s.total+needed > MaxBytes {
 		return ErrNotRandom
 	}
-	if _, err := io.ReadFull(s.random, s.bytes[:needed]); err != nil {
+	read, err := io.ReadAtLeast(s.random, s.bytes[:needed], 1)
+	if err != nil {
 		return fmt.Errorf("reading random bytes: %w", err)
 	}
-	s.next, s.end = 0, needed
+	s.next, s.end, s.total = 0, read, s.total+read
 	return nil
 }
 
@@ -124,7 +124,7 @@ func NewTable(chars string) *Table {
 	return &t
 }
 
-// BytesFor returns about how many bytes so many characters take, bytes that stand for no character included.
+// BytesFor returns about how many bytes that many characters take, bytes that stand for no character included.
 func (t *Table) BytesFor(characters int) int {
 	used := 0
 	for _, c := range t {
