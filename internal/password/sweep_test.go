@@ -173,12 +173,15 @@ func entropyGap(t *testing.T, s *Space) float64 {
 	candidates, passwords := 0, 0
 	for ; float64(candidates) < wanted*s.strings.Tries; candidates++ {
 		from.Reset(256)
-		_, ok, err := s.strings.Try(dst, from)
+		length, ok, err := s.strings.Try(dst, from)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ok {
-			passwords++
+		if !ok {
+			continue
+		}
+		if passwords++; passwords <= 20 && !conforms(s.policy, string(dst[:length])) {
+			t.Errorf("%+v draws %q", s.policy, dst[:length])
 		}
 	}
 	// The number of passwords has a standard deviation of less than its root: 5 % of it.

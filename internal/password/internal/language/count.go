@@ -235,32 +235,28 @@ func (r *Rules) chooseCandidates(c *Counted, b *base, words *lexicon, work *auto
 	if b != nil && b.kept {
 		c.proposeRanking(r, b.ranking, &checker{lexicon: words})
 	}
-	for _, candidates := range []func(work *automaton.Budget) (ranking, *checker, error){
-		func(work *automaton.Budget) (ranking, *checker, error) {
-			ranking, err := newCompositions(r, work)
-			return ranking, all.withoutCharacters(), err
+	for _, larger := range []struct {
+		rank  func(work *automaton.Budget) (ranking, error)
+		check *checker
+	}{
+		{
+			rank:  func(work *automaton.Budget) (ranking, error) { return newCompositions(r, work) },
+			check: all.withoutCharacters(),
 		},
-		func(work *automaton.Budget) (ranking, *checker, error) {
-			ranking, err := r.trellisOf(work, func(r *Rules) { r.MaxRun, r.Charsets, r.AtLeast = 0, nil, 0 })
-			return ranking, all, err
+		{
+			rank: r.trellisOf(func(r *Rules) { r.MaxRun, r.Charsets, r.AtLeast = 0, nil, 0 }), check: all,
 		},
-		func(work *automaton.Budget) (ranking, *checker, error) {
-			ranking, err := r.trellisOf(work, func(r *Rules) { r.MaxRun = 0 })
-			return ranking, all.withoutCharacters(), err
-		},
-		func(work *automaton.Budget) (ranking, *checker, error) {
-			ranking, err := r.trellisOf(work, func(*Rules) {})
-			return ranking, &checker{lexicon: words}, err
-		},
+		{rank: r.trellisOf(func(r *Rules) { r.MaxRun = 0 }), check: all.withoutCharacters()},
+		{rank: r.trellisOf(func(*Rules) {}), check: all.withoutCharacters()},
 	} {
 		if c.Cost <= cheapDraw {
 			break
 		}
 		attempt := work.Half()
-		ranking, checker, err := candidates(attempt)
+		ranking, err := larger.rank(attempt)
 		work.Charge(attempt)
 		if err == nil && ranking.size().Sign() > 0 {
-			c.proposeRanking(r, ranking, checker)
+			c.proposeRanking(r, ranking, larger.check)
 		}
 	}
 	if bytes := c.Tries * float64(c.expected); c.Cost > maxDraw || bytes > maxDrawBytes {
@@ -284,19 +280,21 @@ func (r *Rules) wholeChecker(b *base, words *lexicon, work *automaton.Budget) (*
 	return c, nil
 }
 
-// trellisOf returns a trellis of rules that are relaxed, without words.
-func (r *Rules) trellisOf(work *automaton.Budget, relax func(r *Rules)) (*trellis, error) {
-	relaxed := *r
-	relaxed.Words = nil
-	relax(&relaxed)
-	b, err := relaxed.countTrellis(work)
-	switch {
-	case err != nil:
-		return nil, err
-	case !b.kept:
-		return nil, automaton.ErrTooLarge
+// trellisOf returns what makes a trellis of the rules but words, once these are relaxed further.
+func (r *Rules) trellisOf(relax func(r *Rules)) func(work *automaton.Budget) (ranking, error) {
+	return func(work *automaton.Budget) (ranking, error) {
+		relaxed := *r
+		relaxed.Words = nil
+		relax(&relaxed)
+		b, err := relaxed.countTrellis(work)
+		switch {
+		case err != nil:
+			return nil, err
+		case !b.kept:
+			return nil, automaton.ErrTooLarge
+		}
+		return b.ranking, nil
 	}
-	return b.ranking.(*trellis), nil
 }
 
 // What a random string costs with its check, in steps of about a nanosecond, and what checking another one costs.

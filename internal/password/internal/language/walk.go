@@ -9,8 +9,8 @@ import (
 	"keyvault-passwords/internal/password/internal/automaton"
 )
 
-// A walk is an automaton of all rules but words, with the probability of each step of a random text. It tells how
-// large a share of all texts satisfies these rules, and how large a share holds a word at most:
+// A walk is the way of a random text through an automaton of all rules but words. It tells how large a share of all
+// texts satisfies these rules, and how large a share of all texts satisfies them and holds a word at most:
 //
 //  1. A text is of independent uniform characters of the alphabet. So the number of texts with some property is their
 //     probability times that of all texts, and all below are probabilities. Texts of different lengths are weighted by
@@ -26,6 +26,7 @@ import (
 //     at most 1 +- 2^-53, or by 2^-1022 where it underflows. No result depends on more than 2^20 operations in a row,
 //     since each layer adds two for each step from a state. So a result errs by a factor of less than 1 +- 2^-32, and,
 //     with less than 2^60 operations altogether whose errors no later factor enlarges above 2^40, by less than 2^-900.
+//     A processor that fuses an addition with a multiplication only rounds less.
 type walk struct {
 	quotas   *quotas
 	groups   []group
@@ -58,7 +59,8 @@ const (
 	underflow = 0x1p-900
 )
 
-// maxWalk is how many pairs of nodes and of states of the quotas a walk has at most.
+// maxWalk is how many pairs of nodes, or of lengths, and of states of the quotas a walk has at most: 8 MB for each of
+// five tables.
 const maxWalk = 1 << 20
 
 // newWalk walks through the rules but words. a is the automaton of the patterns and the ends.
@@ -76,7 +78,7 @@ func newWalk(a *automaton.DFA, r *Rules, work *automaton.Budget) (*walk, error) 
 	}
 	w.connect(a)
 	held := len(q.accepts)
-	if w.nodes*held > maxWalk {
+	if held*max(w.nodes, r.Max+1) > maxWalk {
 		return nil, automaton.ErrTooLarge
 	}
 	layer := held * (4*len(w.stops)*len(w.groups) + 4*w.nodes)
