@@ -16,7 +16,7 @@ const (
 var topFields = []field[spec]{
 	{
 		name: "vault", takes: "text", schema: "vault-address",
-		doc: "The default vault, for secrets without `vaults`: its name, or its `https://` URL. " +
+		doc: "The default vault, for secrets without `vaults`: its name, its URL, or its resource ID. " +
 			"The input `vault` overrides it.",
 		read: func(r *reader, n *strict.Node, s *spec) { s.vault = n },
 	},
@@ -40,7 +40,7 @@ var topFields = []field[spec]{
 var vaultFields = []field[aliasSpec]{
 	{
 		name: "name", takes: "text", schema: "vault-address",
-		doc:  "The vault: its name, or its `https://` URL.",
+		doc:  "The vault: its name, its URL, or its resource ID.",
 		read: func(r *reader, n *strict.Node, a *aliasSpec) { a.vault, _ = r.readVault(n, "name") },
 	},
 	{
@@ -244,7 +244,7 @@ var policyFields = []field[policyDraft]{
 			"It replaces the rules from `length` to `max-run`.",
 		read: func(r *reader, n *strict.Node, d *policyDraft) {
 			d.rules = n
-			d.policy.Rules, _ = r.Line(n, "rules", maxPattern)
+			d.policy.Rules = r.readRules(n)
 		},
 	},
 }

@@ -112,6 +112,12 @@ func TestTransientFaultsAreSurvived(t *testing.T) {
 	}
 }
 
+// isClear are the codes after which another try is in vain.
+var isClear = map[int]bool{
+	53003: true, 530034: true, 50053: true, 7000112: true, 500011: true, 501051: true, 50105: true, 5000224: true,
+	500021: true, 900382: true, 700016: true, 7002138: true, 12345: true,
+}
+
 // What stays is explained within 30 s, in words that hold no token.
 func TestRefusalsAreExplained(t *testing.T) {
 	const (
@@ -130,9 +136,11 @@ func TestRefusalsAreExplained(t *testing.T) {
 		code  int
 		want  []string
 	}{
+		{"no federated credential at all", plain, aadsts("70025", -1), 70025,
+			[]string{"; check first that client-id (" + emulator.DefaultClient + ") is", shown}},
 		{"no federated credential", plain, aadsts("700213", -1), 700213,
 			[]string{
-				"AADSTS700213", "issuer   " + issuer, shown, "audience " + audience,
+				"AADSTS700213", "; check first that client-id (" + emulator.DefaultClient + ") is", "issuer   " + issuer, shown, "audience " + audience,
 				"to client ID " + emulator.DefaultClient,
 				"advice for " + issuer + ", " + subject + ", " + audience,
 			}},
@@ -145,6 +153,21 @@ func TestRefusalsAreExplained(t *testing.T) {
 		{"application", plain, aadsts("700016", -1), 700016, []string{"no such application", "client-id"}},
 		{"enterprise claim", plain, aadsts("7002381", -1), 7002381, []string{"enterprise claim"}},
 		{"clock", plain, aadsts("700024", -1), 700024, []string{"the runner's clock"}},
+		{"blocked by Conditional Access", plain, aadsts("53003", -1), 53003,
+			[]string{"a Conditional Access policy blocks the identity", "ask the tenant's administrators"}},
+		{"risk", plain, aadsts("530034", -1), 530034, []string{"because of a risk", "Risky workload identities"}},
+		{"locked", plain, aadsts("50053", -1), 50053, []string{"for a time", "run the job again later"}},
+		{"disabled", plain, aadsts("7000112", -1), 7000112, []string{
+			"the application is disabled", "client-id (" + emulator.DefaultClient + ")",
+		}},
+		{"no Key Vault in the tenant", plain, aadsts("500011", -1), 500011, []string{
+			"no service principal of Key Vault", "tenant-id (" + emulator.DefaultTenant + ")",
+		}},
+		{"assignment required", plain, aadsts("501051", -1), 501051, []string{"assigned to Key Vault's application"}},
+		{"assignment required, as of users", plain, aadsts("50105", -1), 50105, []string{"assigned to Key Vault's"}},
+		{"tenant gone", plain, aadsts("5000224", -1), 5000224, []string{"not available any more", "tenant-id"}},
+		{"tenant restrictions", plain, aadsts("500021", -1), 500021, []string{"tenant restrictions", "the proxy"}},
+		{"another cloud", plain, aadsts("900382", -1), 900382, []string{"in another cloud", "cloud is AzureCloud"}},
 		{"unknown code", plain, aadsts("12345", -1), 12345, []string{"with status 401", "microsoftonline.com/error"}},
 		{"empty for ever", plain, always("token", emulator.Empty), 0, []string{"Entra answered without a token"}},
 		{"Entra down", plain, status("token", 503), 90033, []string{"Entra is temporarily unavailable"}},
@@ -183,6 +206,9 @@ func TestRefusalsAreExplained(t *testing.T) {
 				}
 				if strings.Contains(err.Error(), "api-version") {
 					t.Error("the error holds a URL's query")
+				}
+				if n := e.Requests()["token"]; isClear[tc.code] && n != 1 {
+					t.Errorf("%d token requests; want 1, since this does not pass", n)
 				}
 				if took := time.Since(start); took > 30*time.Second {
 					t.Errorf("it took %s; want at most 30 s", took)
