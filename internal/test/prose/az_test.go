@@ -116,6 +116,9 @@ var azCommands = map[string]string{
 	"group show":                                       "--name",
 	"account show":                                     "",
 	"keyvault show":                                    "--name --resource-group",
+	"keyvault update":                                  "--name --resource-group --enable-rbac-authorization",
+	"identity federated-credential delete":             "--name --identity-name --resource-group",
+	"role assignment delete":                           "--ids",
 	"keyvault create":                                  "--name --resource-group --location --sku --enable-rbac-authorization --retention-days --enable-purge-protection",
 	"identity show":                                    "--name --resource-group",
 	"identity create":                                  "--name --resource-group --location",
@@ -231,6 +234,16 @@ func (s *subscription) put(command string, o options) string {
 	switch command {
 	case "keyvault create":
 		set(&s.Vaults, name, vaultSettings{Roles: o["--enable-rbac-authorization"] == "true", Firewall: "allow"})
+	case "keyvault update":
+		vault := s.Vaults[name]
+		vault.Roles = o["--enable-rbac-authorization"] == "true"
+		s.Vaults[name] = vault
+	case "identity federated-credential delete":
+		delete(s.Credentials, name)
+	case "role assignment delete":
+		if o["--ids"] == "ASSIGNMENT-ID" {
+			delete(s.Assignments, "ROLE-ID")
+		}
 	case "identity create":
 		set(&s.Identities, name, "")
 	case "identity federated-credential create":
