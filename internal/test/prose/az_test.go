@@ -80,33 +80,38 @@ func parseCall(arguments []string) (command string, given options) {
 
 // azCommands are the commands that are known, each with the options that it takes beside --output and --query.
 var azCommands = map[string]string{
-	"group show":                                       "--name",
-	"account show":                                     "",
-	"keyvault show":                                    "--name --resource-group",
-	"keyvault update":                                  "--name --resource-group --enable-rbac-authorization",
-	"identity federated-credential delete":             "--name --identity-name --resource-group",
-	"role assignment delete":                           "--ids",
-	"keyvault create":                                  "--name --resource-group --location --sku --enable-rbac-authorization --retention-days --enable-purge-protection",
-	"identity show":                                    "--name --resource-group",
-	"identity create":                                  "--name --resource-group --location",
-	"identity federated-credential list":               "--identity-name --resource-group",
-	"identity federated-credential create":             "--name --identity-name --resource-group --issuer --subject --audiences",
-	"role definition list":                             "--name --scope",
-	"role definition create":                           "--role-definition",
-	"role definition update":                           "--role-definition",
-	"role assignment list":                             "--scope --role",
-	"role assignment create":                           "--assignee-object-id --assignee-principal-type --role --scope --condition-version --condition",
-	"monitor log-analytics workspace show":             "--workspace-name --resource-group",
-	"monitor log-analytics workspace create":           "--workspace-name --resource-group --location --sku --retention-time",
-	"monitor diagnostic-settings list":                 "--resource",
-	"monitor diagnostic-settings create":               "--name --resource --workspace --logs",
-	"eventgrid system-topic show":                      "--name --resource-group",
-	"eventgrid system-topic create":                    "--name --resource-group --location --topic-type --source",
-	"eventgrid system-topic event-subscription show":   "--name --system-topic-name --resource-group",
-	"eventgrid system-topic event-subscription create": "--name --system-topic-name --resource-group --endpoint-type --endpoint --event-delivery-schema --included-event-types",
+	"group show":                           "--name",
+	"account show":                         "",
+	"keyvault show":                        "--name --resource-group",
+	"keyvault update":                      "--name --resource-group --enable-rbac-authorization",
+	"identity federated-credential delete": "--name --identity-name --resource-group",
+	"role assignment delete":               "--ids",
+	"keyvault create": "--name --resource-group --location --sku --enable-rbac-authorization --retention-days " +
+		"--enable-purge-protection",
+	"identity show":                        "--name --resource-group",
+	"identity create":                      "--name --resource-group --location",
+	"identity federated-credential list":   "--identity-name --resource-group",
+	"identity federated-credential create": "--name --identity-name --resource-group --issuer --subject --audiences",
+	"role definition list":                 "--name --scope",
+	"role definition create":               "--role-definition",
+	"role definition update":               "--role-definition",
+	"role assignment list":                 "--scope --role",
+	"role assignment create": "--assignee-object-id --assignee-principal-type --role --scope --condition-version " +
+		"--condition",
+	"monitor log-analytics workspace show": "--workspace-name --resource-group",
+	"monitor log-analytics workspace create": "--workspace-name --resource-group --location --sku " +
+		"--retention-time",
+	"monitor diagnostic-settings list":               "--resource",
+	"monitor diagnostic-settings create":             "--name --resource --workspace --logs",
+	"eventgrid system-topic show":                    "--name --resource-group",
+	"eventgrid system-topic create":                  "--name --resource-group --location --topic-type --source",
+	"eventgrid system-topic event-subscription show": "--name --system-topic-name --resource-group",
+	"eventgrid system-topic event-subscription create": "--name --system-topic-name --resource-group --endpoint-type " +
+		"--endpoint --event-delivery-schema --included-event-types",
 }
 
-const notFound = "(ResourceNotFound) The Resource was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix"
+const notFound = "(ResourceNotFound) The Resource was not found. " +
+	"For more details please go to https://aka.ms/ARMResourceNotFoundFix"
 
 // call returns what a call prints, or with a status other than 0 what went wrong.
 func (s *subscription) call(arguments []string) (string, int) {

@@ -250,7 +250,7 @@ func prefixed(prefix string) string {
 }
 
 func TestSetupScript(t *testing.T) {
-	after := setup(t, new(subscription), "SUBJECTS=repo:OWNER/REPO:environment:prod\nrepo:OWNER@1/REPO@2:environment:prod")
+	after := setup(t, new(subscription), "SUBJECTS="+aSubject+"\nrepo:OWNER@1/REPO@2:environment:prod")
 	want := &subscription{
 		Vaults:     map[string]vaultSettings{theVault: {Roles: true, Firewall: "allow"}},
 		Identities: map[string]string{theVault + "-passwords": ""},
