@@ -131,10 +131,13 @@ func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledge
 	return failed
 }
 
+// mask registers the masks. What it has to say comes before them: nothing that the run prints is masked.
 func (r *run) mask(texts []string) {
-	if short := r.runner.Mask(texts...); short > 0 {
+	masks, short := runner.Maskable(texts)
+	if short > 0 {
 		r.runner.Annotate(runner.Annotation{Level: runner.LevelNotice, Text: fmt.Sprintf(
 			"names of three characters or fewer are not masked, since that would make the log unreadable: %d "+
 				"here", short)})
 	}
+	r.runner.Mask(masks...)
 }

@@ -88,6 +88,7 @@ func (r *run) clients() (*clients, error) {
 			}
 			client, err := keyvault.New(keyvault.Config{
 				Name: v.Name, Domain: r.cloud.VaultDomain, Credential: signIns[p], HTTP: r.client, Note: r.runner.Print,
+				ClientID: p.clientID, Recovers: r.recover,
 			})
 			if err != nil {
 				return nil, err

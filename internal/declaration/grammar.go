@@ -244,7 +244,7 @@ var policyFields = []field[policyDraft]{
 			"It replaces the rules from `length` to `max-run`.",
 		read: func(r *reader, n *strict.Node, d *policyDraft) {
 			d.rules = n
-			d.policy.Rules, _ = r.Line(n, "rules", maxPattern)
+			d.policy.Rules = r.readRules(n)
 		},
 	},
 }

@@ -45,7 +45,7 @@ func Parse(source Source) (*Declaration, error) {
 	if problem != nil {
 		return nil, Problems{*problem}
 	}
-	r := &reader{Reader: text}
+	r := &reader{Reader: text, hint: hintForKey}
 	declaration := r.resolve(r.readSpec(source.Inline), source)
 	if r.Found() > 0 {
 		return nil, r.Problems()
@@ -210,7 +210,7 @@ func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part
 	}
 	draft, ok := r.named[policy]
 	if !ok {
-		r.Unknown(at, "policy", policy, "", r.policyNames)
+		r.Unknown(at, "policy", policy, "", r.policyNames, hintForPolicy(policy))
 	}
 	if !ok || !draft.sound {
 		return Part{Name: name}
@@ -310,7 +310,8 @@ func (r *resolver) checkLeftOut(s *secretSpec, parts []Part) {
 	for _, part := range parts {
 		if !slices.Contains(s.value.value.Names(), part.Name) {
 			name := strict.Clip(part.Name)
-			r.Refuse(s.value.place, fmt.Sprintf("value does not use the part %q", name), "add ${"+name+"} to it")
+			r.Refuse(s.value.place, fmt.Sprintf("value does not use the part %q", name),
+				r.remedyForValue(s.value.value.Text(), name))
 		}
 	}
 }

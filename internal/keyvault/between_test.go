@@ -43,8 +43,8 @@ func (b *between) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // statuses are what may come instead of the vault's answer.
 var statuses = []int{
-	200, 201, 202, 203, 204, 206, 301, 304, 307, 400, 401, 403, 404, 407, 408, 409, 413, 418, 421, 425, 429, 451, 499, 500,
-	502, 503, 511, 525, 600, 999,
+	200, 201, 202, 203, 204, 206, 301, 304, 307, 400, 401, 403, 404, 407, 408, 409, 413, 418, 421, 425, 429, 451, 499,
+	500, 502, 503, 511, 525, 600, 999,
 }
 
 // forms are the forms of such an answer. None is Key Vault's: that has a request ID, and a code in JSON.
@@ -65,7 +65,8 @@ var forms = []struct {
 	}}, ""},
 	{"another secret", nil,
 		`{"id":"https://kv-example.vault.azure.net/secrets/another/0123456789abcdef0123456789abcdef"}`},
-	{"another vault", nil, `{"id":"https://kv-other.vault.azure.net/secrets/a-secret/0123456789abcdef0123456789abcdef"}`},
+	{"another vault", nil,
+		`{"id":"https://kv-other.vault.azure.net/secrets/a-secret/0123456789abcdef0123456789abcdef"}`},
 	{"another operation", nil, `{"id":"https://kv-example.vault.azure.net/secrets/a-secret/` +
 		`0123456789abcdef0123456789abcdef","tags":{"operation":"op0"}}`},
 }
@@ -78,7 +79,8 @@ func TestStoredWhateverAnswers(t *testing.T) {
 				t.Run(fmt.Sprintf("%d %s, times %d", status, form.name, times), func(t *testing.T) {
 					with(t, func(t *testing.T, b *bench) {
 						network := &between{
-							RoundTripper: b.network, after: true, status: status, header: form.header, body: form.body, times: times,
+							RoundTripper: b.network, after: true, status: status, header: form.header,
+							body: form.body, times: times,
 						}
 						b.Client = b.client(t, network, vaultName)
 						stored, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
@@ -172,7 +174,8 @@ func TestStrangeAnswerToAList(t *testing.T) {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			with(t, func(t *testing.T, b *bench) {
 				page := &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody}
-				b.Client = b.client(t, &answering{RoundTripper: b.network, response: page, method: "GET", times: -1}, vaultName)
+				proxy := &answering{RoundTripper: b.network, response: page, method: http.MethodGet, times: -1}
+				b.Client = b.client(t, proxy, vaultName)
 				versions, err := b.Versions(t.Context(), "a-secret")
 				if err == nil || !strings.Contains(err.Error(), "not in Key Vault's own form") {
 					t.Errorf("Versions: %v, %v; want a refusal that does not blame the vault", versions, err)

@@ -33,13 +33,15 @@ type Credential interface {
 	Renew() error
 }
 
-// Config says which vault, and as whom. Every field but Note is required.
+// Config says which vault, and as whom. Name, Domain, Credential and HTTP are required.
 type Config struct {
 	Name       string // of the vault: kv-app-prod
 	Domain     string // of the cloud's vaults: vault.azure.net
 	Credential Credential
 	HTTP       *http.Client
 	Note       func(text string) // is called with what the log should say, such as why the client waits
+	ClientID   string            // of the identity, for the commands of remedies
+	Recovers   bool              // Recover may be called: remedies add what it needs
 }
 
 // A Client is one vault. It is safe for concurrent use. Its first request costs an extra round trip, and so does every
@@ -84,10 +86,11 @@ func New(c Config) (*Client, error) {
 func (c *Client) Now() time.Time { return c.transport.now() }
 
 const (
-	// versionPagesMax bounds the list of a secret's versions, in pages of 25. Above 500 versions a secret cannot be
-	// backed up, and 20,000 take minutes to list (https://github.com/Azure/azure-sdk-for-python/issues/35923).
-	versionPagesMax = 100
-	// secretPagesMax bounds the list of a vault's secrets, in pages of 25.
+	// versionPagesMax bounds the list of a secret's versions, in pages of 25: 10,000, which is a rotation an hour for a
+	// year. Above 500 versions a secret cannot be backed up, and 20,000 take minutes to list in each run
+	// (https://github.com/Azure/azure-sdk-for-python/issues/35923).
+	versionPagesMax = 400
+	// secretPagesMax bounds the lists of a vault's secrets and soft-deleted ones, in pages of 25: 25,000.
 	secretPagesMax = 1000
 )
 

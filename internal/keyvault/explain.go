@@ -1,6 +1,7 @@
 package keyvault
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -56,6 +57,9 @@ var (
 	}
 )
 
+// isList reports whether the act reads a list.
+func (a act) isList() bool { return a.permission == actVersions.permission }
+
 // newError returns the refusal of an act on a secret. If secret is "", the act is on the vault.
 func (c *Client) newError(a act, secret string) *Error {
 	text := a.text
@@ -68,11 +72,27 @@ func (c *Client) newError(a act, secret string) *Error {
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// WholeVault reports whether every other act on the vault will be refused alike, so that no other need be tried: the
-// vault cannot be reached, there is no access token, or the vault does not accept it. A missing permission may concern
-// one secret alone.
+// WholeVault reports whether the same act on every other secret of the vault will be refused alike, so that no other
+// need be tried: the vault cannot be reached or takes no writes, its network rules do not admit this machine, there is
+// no access token, or the vault does not accept it.
 func (e *Error) WholeVault() bool {
-	return e.Kind == refusal.Unreachable || e.Kind == refusal.Identity || e.Status == http.StatusUnauthorized
+	switch e.Kind {
+	case refusal.Unreachable, refusal.Identity, refusal.ReadOnly:
+		return true
+	case refusal.Ambiguous:
+		return false
+	}
+	return e.Inner == "ForbiddenByFirewall" || e.Inner == "ForbiddenByConnection" ||
+		e.Status == http.StatusUnauthorized
+}
+
+// MostLikelyWholeVault reports whether the same act on every other secret of the vault will be refused alike, unless
+// this answer is an exception: a server error, or a permission that is given for whole vaults, which one of the vault's
+// servers may not know of yet. A role to set secrets may have a condition on their names, and an Azure Policy is about
+// what is set, so their refusals are of one secret.
+func (e *Error) MostLikelyWholeVault() bool {
+	return e.Kind != refusal.Ambiguous &&
+		(e.ofAllSecrets || e.Inner == "AccessDenied" || e.Status >= http.StatusInternalServerError)
 }
 
 func (c *Client) cancelled(a act, name string) *Error {
@@ -107,7 +127,10 @@ func (c *Client) explain(a act, name string, err error) *Error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errStopped):
 		return c.cancelled(a, name)
 	case errors.Is(err, errTooMany):
-		e.Cause, e.Remedy = err.Error(), "use another name for the secret, or purge what is not needed"
+		e.Cause, e.Remedy = err.Error(), "purge soft-deleted secrets that are not needed"
+		if a == actVersions {
+			e.Remedy = "declare another name: Key Vault has no call that deletes one version"
+		}
 	case errors.Is(err, errTooLarge):
 		e.Cause, e.Remedy = err.Error(), c.checkPath()
 	default: // malformed answers: the SDK's errors quote them
@@ -157,13 +180,17 @@ type meaning struct {
 	remedy string
 }
 
-// What the identity lacks: a role, in a vault that uses roles, or a permission of the vault's access policies. Each
-// remedy names what to add.
+// What the identity lacks: a role, in a vault that uses roles, or a permission of the vault's access policies. Neither
+// command works in a vault of the other kind. A role is added to what is there; set-policy replaces.
+// https://learn.microsoft.com/cli/azure/keyvault#az-keyvault-set-policy
 const (
 	needsRole = "assign the identity a role with the data action Microsoft.KeyVault/vaults/secrets/{action} " +
-		"at the vault; a new assignment takes effect within 10 minutes"
-	needsPermission = "az keyvault set-policy --name {vault} --spn CLIENT_ID --secret-permissions {permissions}; " +
-		"a vault that uses roles needs the data action Microsoft.KeyVault/vaults/secrets/{action} instead"
+		"at the vault: az role assignment create --assignee {client} --role ROLE --scope {scope}, " +
+		"where ROLE is such a role (examples/setup makes one); a new assignment takes effect within 10 minutes"
+	needsPermission = "give it the permissions: " +
+		"az keyvault set-policy --name {vault} --spn {client} --secret-permissions {permissions}; " +
+		"this replaces the list of secret permissions that the identity has now, " +
+		"so add to the command what else it needs"
 )
 
 // meaningOf returns what an inner code means. It tells one 403 or 409 from another: their outer code is always
@@ -176,24 +203,16 @@ func meaningOf(inner string) (m meaning, known bool) {
 			cause:  "the identity has no role here that allows it",
 			remedy: needsRole,
 		}, true
-	case "ForbiddenByPolicy":
-		return meaning{
-			kind: refusal.Forbidden,
-			cause: "a policy forbids it: the vault's access policies lack the secret permission {permission}, " +
-				"or an Azure Policy requires an expiry or a content type",
-			remedy: "declare expires and content-type as the Azure Policy requires, " +
-				"or add the permission: " + needsPermission,
-		}, true
 	case "AccessDenied":
 		return meaning{
 			kind:   refusal.Forbidden,
 			cause:  "the vault's access policies do not give the identity the secret permission {permission}",
-			remedy: "add the permission: " + needsPermission,
+			remedy: needsPermission,
 		}, true
 	case "ForbiddenByFirewall":
 		return meaning{
 			kind:  refusal.Forbidden,
-			cause: "the vault's firewall does not admit the runner's address",
+			cause: "the vault's firewall does not admit the runner's address{address}",
 			remedy: "run the job on a runner inside the vault's network, " +
 				"or allow the runner's address while the job runs; " +
 				"GitHub's runners are not among the firewall's trusted services",
@@ -230,10 +249,16 @@ func meaningOf(inner string) (m meaning, known bool) {
 func (c *Client) explainAnswer(e *Error, a act, answer *azcore.ResponseError) {
 	if !isOwnAnswer(answer) {
 		c.explainStrange(e, answer.StatusCode)
+		e.ofAllSecrets = a.isList()
 		return
 	}
 	e.Status, e.Code, e.Inner = answer.StatusCode, code(answer.ErrorCode), innerCode(answer)
 	e.Trace = trace(answer.RawResponse.Header)
+	e.ofAllSecrets = a.isList() && e.Status == http.StatusForbidden
+	_, message := readError(answer)
+	if e.Inner == "ForbiddenByPolicy" && lacksPermission(message) {
+		e.Inner = "AccessDenied" // the older code for the same: the access policies lack a permission
+	}
 	m, known := meaningOf(e.Inner)
 	switch {
 	case isReadOnly(answer):
@@ -245,12 +270,45 @@ func (c *Client) explainAnswer(e *Error, a act, answer *azcore.ResponseError) {
 		if a == actSet {
 			m.cause = "not stored: " + m.cause
 		}
-	case !known:
+	case known && e.Inner == "ForbiddenByRbac" && a == actSet:
+		m.remedy += "; a role that is assigned with a condition on names allows no others"
+	case known:
+	case e.Inner == "ForbiddenByPolicy", e.Status == http.StatusForbidden && policyName(message) != "":
+		m = c.meaningOfPolicy(a, policyName(message))
+	default:
 		m = c.meaningOfStatus(e.Status, a, isOtherTenant(answer))
 	}
 	e.Kind = m.kind
-	e.Cause = c.expand(m.cause, a, e.Secret) + ": " + codes(e)
-	e.Remedy = c.expand(m.remedy, a, e.Secret)
+	e.Cause = c.expand(m.cause, a, e.Secret, message) + ": " + codes(e)
+	e.Remedy = c.expand(m.remedy, a, e.Secret, message)
+}
+
+// meaningOfPolicy returns what it means that a policy forbids an act. The code is used for Azure Policy and for access
+// policies, and only the message may tell which.
+func (c *Client) meaningOfPolicy(a act, name string) meaning {
+	m := meaning{kind: refusal.Forbidden}
+	switch {
+	case name != "":
+		m.cause = "an Azure Policy forbids it (" + name + ")"
+	case c.transport.roles.Load():
+		m.cause = "a policy forbids it, and the vault does not say which: " +
+			"it uses roles, so it is not one of its access policies"
+	case a == actSet:
+		m.cause = "a policy forbids it: the vault's access policies lack the secret permission {permission}, " +
+			"or an Azure Policy requires an expiry or a content type"
+	default:
+		m.cause = "a policy forbids it, and the vault does not say which: " +
+			"it may be that its access policies lack the secret permission {permission}"
+	}
+	m.remedy = "see the vault's Policy compliance in the portal"
+	if a == actSet {
+		m.remedy = "declare expires and content-type as the Azure Policy requires; " +
+			"the vault's Policy compliance in the portal shows it"
+	}
+	if name == "" && !c.transport.roles.Load() {
+		m.remedy += "; in a vault with access policies, see that the identity has the secret permission {permission}"
+	}
+	return m
 }
 
 // explainStrange tells of an answer that is not in Key Vault's own form. Nothing in it is evidence of what the vault
@@ -294,10 +352,9 @@ func (c *Client) meaningOfStatus(status int, a act, otherTenant bool) meaning {
 		}
 	case status == http.StatusForbidden && a == actSet:
 		return meaning{
-			kind: refusal.Forbidden,
-			cause: "the vault refuses the secret, " +
-				"perhaps because of an Azure Policy on expiry, content type or validity",
-			remedy: "declare expires and content-type as the policy requires; " +
+			kind:  refusal.Forbidden,
+			cause: "the vault refuses the secret, and why is not in a form that is known here",
+			remedy: "if an Azure Policy requires it, declare expires and content-type; " +
 				"the vault's Policy compliance in the portal shows it. " +
 				"Setting a secret also needs the data action Microsoft.KeyVault/vaults/secrets/{action}",
 		}
@@ -327,13 +384,24 @@ func (c *Client) meaningOfStatus(status int, a act, otherTenant bool) meaning {
 	return meaning{cause: "Key Vault refused the request", remedy: "look up the code in Key Vault's documentation"}
 }
 
-// expand fills in the placeholders of a meaning's text.
-func (c *Client) expand(text string, a act, secret string) string {
-	permissions := "set list" // az keyvault set-policy replaces what the identity had
-	if a == actRecover {
+// expand fills in the placeholders of a meaning's text. Of message, it takes facts of a known shape only.
+func (c *Client) expand(text string, a act, secret, message string) string {
+	permissions := "set list"
+	if a == actRecover || c.config.Recovers {
 		permissions += " recover"
 	}
+	address := clientAddress(message)
+	if address != "" {
+		address = " (" + address + ", as the vault saw it)"
+	}
+	scope := scopeOf(message, c.config.Name)
+	if scope == "" {
+		scope = "$(az keyvault show --name " + c.config.Name + " --query id --output tsv)"
+	}
 	return strings.NewReplacer(
+		"{address}", address,
+		"{client}", cmp.Or(c.config.ClientID, "CLIENT_ID"),
+		"{scope}", `"`+scope+`"`,
 		"{action}", a.dataAction,
 		"{permission}", a.permission,
 		"{permissions}", permissions,

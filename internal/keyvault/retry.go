@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// triesMax and triesTimeout bound a request that may be repeated without harm, such as one page of a list; waits for
-	// 429 are not counted. A refusal is to be explained within 30 s.
+	// triesMax and triesTimeout bound a request that may be repeated without harm, such as one page of a list; waits
+	// for 429 are not counted. A refusal is to be explained within 30 s.
 	triesMax     = 4
 	triesTimeout = 14 * time.Second
 	// throttledMax is how many answers of 429 one call waits out, and throttledPauseMax the longest such wait.

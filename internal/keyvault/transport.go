@@ -78,6 +78,7 @@ type transport struct {
 	requests *window
 	pause    pause
 	offset   atomic.Int64 // what the vault's clock is ahead of this machine's, in nanoseconds
+	roles    atomic.Bool  // the vault has said that a role let a request through, so it does not use access policies
 }
 
 // Do sends one request and reads its whole answer, so that the timeout covers the body too.
@@ -99,6 +100,9 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	}
 	if response.Header.Get("x-ms-request-id") != "" { // else a proxy answered, and its clock is not the vault's
 		t.readClock(response.Header)
+	}
+	if response.Header.Get("x-ms-keyvault-rbac-assignment-id") != "" {
+		t.roles.Store(true)
 	}
 	body, err := readAll(response.Body)
 	if err != nil {

@@ -108,7 +108,8 @@ type Problem struct {
 
 // Place returns where the problem is to be shown in the declaration. It is nowhere if no line of it is wrong.
 func (p Problem) Place() declaration.Place {
-	if p.Kind == refusal.Identity || p.Kind == refusal.Unreachable {
+	switch p.Kind {
+	case refusal.Identity, refusal.Unreachable, refusal.ReadOnly:
 		return declaration.Place{}
 	}
 	return p.Steps[0].Place

@@ -193,9 +193,9 @@ var faultKinds = []emulator.Fault{
 	{Operation: "connect", Kind: emulator.NoHost},
 }
 
-// asked are the operations to which something in between may answer.
+// asked are the operations to which something in between may answer: a set more often than the others.
 var asked = []string{
-	"versions", "list", "list-deleted", "update", "recover", "challenge", "token", "oidc",
+	"set", "set", "set", "set", "versions", "list", "list-deleted", "update", "recover", "challenge", "token", "oidc",
 	"tenant-discovery",
 }
 

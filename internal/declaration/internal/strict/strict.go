@@ -117,12 +117,18 @@ func newProblem(at Place, cause, remedy string) Problem {
 }
 
 // Unknown notes a name that is none of the known ones: `unknown KIND "NAME"WHERE`, with the nearest known name.
-func (r *Reader) Unknown(at Place, kind, name, where string, known []string) {
+func (r *Reader) Unknown(at Place, kind, name, where string, known []string, hints ...string) {
 	if r.found >= MaxProblems {
 		r.found++ // without the search for the nearest, which takes time
 		return
 	}
-	r.Refuse(at, fmt.Sprintf("unknown %s %q%s", kind, Clip(name), where), Alternatives(name, known))
+	remedy := Alternatives(name, known)
+	for _, hint := range hints {
+		if hint != "" {
+			remedy = hint + "; here, " + enumerated(known)
+		}
+	}
+	r.Refuse(at, fmt.Sprintf("unknown %s %q%s", kind, Clip(name), where), remedy)
 }
 
 // Found returns how many problems were found so far, those beyond [MaxProblems] included. A caller that compares it
