@@ -160,7 +160,8 @@ func TestRefusalsAreExplained(t *testing.T) {
 			[]string{"; check first that client-id (" + emulator.DefaultClient + ") is", shown}},
 		{"no federated credential", plain, aadsts("700213", -1), 700213,
 			[]string{
-				"AADSTS700213", "; check first that client-id (" + emulator.DefaultClient + ") is", "issuer   " + issuer, shown, "audience " + audience,
+				"AADSTS700213", "; check first that client-id (" + emulator.DefaultClient + ") is",
+				"issuer   " + issuer, shown, "audience " + audience,
 				"to client ID " + emulator.DefaultClient,
 				"advice for " + issuer + ", " + subject + ", " + audience,
 			}},

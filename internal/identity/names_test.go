@@ -49,10 +49,12 @@ func TestSilentNameServers(t *testing.T) {
 		t.Run(whose, func(t *testing.T) {
 			t.Parallel()
 			child := exec.Command("unshare", "--mount", "sh", "-c", // #nosec G204 -- this program
-				`mount --bind "$1" /etc/resolv.conf && exec "$2" -test.run='^TestSilentNameServers$'`, "sh", resolv, os.Args[0])
+				`mount --bind "$1" /etc/resolv.conf && exec "$2" -test.run='^TestSilentNameServers$'`,
+				"sh", resolv, os.Args[0])
 			child.Env = []string{asChild + "=" + whose, "PATH=" + os.Getenv("PATH")}
 			out, err := child.CombinedOutput()
-			want += "the name could not be resolved: no name server answered in time; check the runner's network and proxy"
+			want += "the name could not be resolved: no name server answered in time; " +
+				"check the runner's network and proxy"
 			if err != nil || !strings.Contains(string(out), want) {
 				t.Errorf("%v; want %q in:\n%s", err, want, out)
 			}

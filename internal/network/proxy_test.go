@@ -50,7 +50,8 @@ func TestFailuresOfProxies(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			child := exec.Command(os.Args[0], "-test.run=^TestFailuresOfProxies$") // #nosec G204 G702 -- this program
 			child.Env = []string{
-				"HTTPS_PROXY=" + tc.proxy, "PATH=" + os.Getenv("PATH"), asProxied + "=https://kv-example.vault.azure.net",
+				"HTTPS_PROXY=" + tc.proxy, "PATH=" + os.Getenv("PATH"),
+				asProxied + "=https://kv-example.vault.azure.net",
 			}
 			out, err := child.CombinedOutput()
 			_, got, _ := strings.Cut(string(out), "got: ")
