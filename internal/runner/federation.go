@@ -85,11 +85,11 @@ func (r *Runner) passing(subject string) string {
 	switch {
 	case strings.HasPrefix(context, "environment:"), has(":environment:"):
 		return ""
-	case has("gh-readonly-queue/"):
+	case has(":ref:refs/heads/gh-readonly-queue/"):
 		return "This subject is of one merge only: the merge queue makes a branch for each"
-	case has(":pull_request:"), has("refs/pull/"):
+	case has(":pull_request:"), has(":ref:refs/pull/"):
 		return "This subject is the same for every pull request, whoever opens it"
-	case has("refs/tags/"):
+	case has(":ref:refs/tags/"):
 		return "This subject is of one tag only"
 	}
 	_, branch, ok := strings.Cut(context, "ref:refs/heads/")

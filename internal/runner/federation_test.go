@@ -169,7 +169,7 @@ func TestTrustAdviceReplacesNothing(t *testing.T) {
 		"repo:octo-org/octo-repo:ref:refs/heads/main",
 		"repo:octo-org@123456/octo-repo@789:environment:prod",
 		"repo:octo-org/octo-repo:environment:it's \"$HOME\" `id` %3A",
-		"repo:octo-org/octo-repo:ref:refs/heads/main:job_workflow_ref:octo-org/x/.github/workflows/a.yml@x",
+		"repo:octo-org/octo-repo:ref:refs/heads/main:job_workflow_ref:octo-org/x/.github/workflows/a@refs/tags/v1",
 		"repository_owner_id:1:repository_id:2:environment:prod",
 	}
 	a := newAdvisor(t)
