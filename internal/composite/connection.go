@@ -9,10 +9,12 @@ import (
 var (
 	passwordKeywords = []string{"password", "pwd"}
 	odbcKeywords     = []string{"driver", "dsn", "filedsn"}
-	adoKeywords      = []string{"data source", "initial catalog", "user id", "password", "provider", "integrated security"}
-	otherKeywords    = []string{
-		"server", "address", "addr", "network address", "host", "hostname", "port", "database", "user", "user name", "username",
-		"uid", "encrypt", "trusted_connection", "trustservercertificate",
+	adoKeywords      = []string{
+		"data source", "initial catalog", "user id", "password", "provider", "integrated security",
+	}
+	otherKeywords = []string{
+		"server", "address", "addr", "network address", "host", "hostname", "port", "database", "user", "user name",
+		"username", "uid", "encrypt", "trusted_connection", "trustservercertificate",
 	}
 )
 
@@ -152,8 +154,8 @@ func (s survey) readURLs(line string, around []level) {
 	}
 }
 
-// readURL reads a URL behind its ://. One that a semicolon ends is followed by something else: its last component may be
-// of another syntax.
+// readURL reads a URL behind its ://. One that a semicolon ends is followed by something else: its last component may
+// be of another syntax.
 func (s survey) readURL(url string, semicolon bool, around []level) {
 	authority, rest := cutBefore(url, "/?#")
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {

@@ -17,8 +17,8 @@ type Characters struct{ Any, First, Last string }
 // kind of text, and what is read there is not the part. known returns the characters of a part; ok is false if they are
 // not known, and the references to the part then fit. The login's characters are its own.
 //
-// The text around a reference counts only where its kind is clear: see surroundings. A part that is encoded, by base64 or
-// base64url, is meant to be read as encoded.
+// The text around a reference counts only where its kind is clear: see surroundings. A part that is encoded, by base64
+// or base64url, is meant to be read as encoded.
 func (t *Template) Misfits(known func(name string) (chars Characters, ok bool), login string) []Problem {
 	var problems []Problem
 	for i, p := range t.pieces {
@@ -63,14 +63,20 @@ func misfit(i int, p piece, levels []level, part spread) (why refusal.Refusal, b
 		}
 	}
 	innermost := levels[len(levels)-1]
-	for n, f := range chain {
-		if f.encodes() || innermost.start != i || innermost.end != i || part.through(chain[:n]).same(f) {
-			continue
+	if innermost.start != i || innermost.end != i {
+		return refusal.Refusal{}, false
+	}
+	for n, f := range slices.Backward(chain) {
+		if f.encodes() {
+			break // what is before it is read as encoded
 		}
-		return refusal.Refusal{
-			Cause:  fmt.Sprintf("%s stands in %s, where the filter %s changes what is read", p, innermost.where, f.name),
-			Remedy: remedy(i, p, levels, part),
-		}, true
+		if !part.through(chain[:n]).same(f) {
+			return refusal.Refusal{
+				Cause: fmt.Sprintf("%s stands in %s, where the filter %s changes what is read", p, innermost.where,
+					f.name),
+				Remedy: remedy(i, p, levels, part),
+			}, true
+		}
 	}
 	return refusal.Refusal{}, false
 }
@@ -171,8 +177,8 @@ func (s spread) through(chain []filter) spread {
 	return s
 }
 
-// filtered returns what one filter makes of a text. Each but an encoding writes every byte by itself, between marks if it
-// has any.
+// filtered returns what one filter makes of a text. Each but an encoding writes every byte by itself, between marks if
+// it has any.
 func (s spread) filtered(f filter) (out spread) {
 	if f.encodes() {
 		out.any, out.last = setOf(f.alphabet), setOf(f.alphabet)

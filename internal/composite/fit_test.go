@@ -51,6 +51,7 @@ var surrounded = []struct {
 		safe + "/'<&;@"},
 	{`["a", {"p": "x ${password}"}]`, `"`, "a JSON string", safe},
 	{`{"p":"${password|url}"}`, "/", "a JSON string, where the filter url changes what is read; write ${password}", safe},
+	{`{"p":"${password|json|url}"}`, "/", "where the filter url changes what is read; write ${password}", safe},
 	{`{"p":"${password|shell}"}`, safe, "the filter shell changes what is read; write ${password}", ""},
 	{`{"u":"postgres://a:${password}@h/d"}`, `"@`, "write ${password|url}", safe},
 	{`{"u":"Server=x;Password=${password};Encrypt=true"}`, `;`, "write ${password|ado|json}", safe},
@@ -140,7 +141,7 @@ func TestMisfitsOfUnclearTexts(t *testing.T) {
 		"Endpoint=sb://n.servicebus.windows.net/;SharedAccessKey=${password}", "host:6380,password=${password},ssl=True",
 		"see https://host/ and ${password}", "https://host/;x=${password}",
 		"P='${password}", "it's ${password}", "echo's '${password}'", "cat <<E\n${password}\nE",
-		`{"q":"a=1&p=${password|url}"}`, `{"auth":"${password|base64}"}`,
+		`{"q":"a=1&p=${password|url}"}`, `{"auth":"${password|base64}"}`, `{"auth":"${password|json|base64}"}`,
 	} {
 		if got := fitsOf(t, template, printable, "app"); len(got) > 0 {
 			t.Errorf("%s: got %q, want none", template, got)
@@ -276,4 +277,20 @@ func TestShellWordsThatFit(t *testing.T) {
 			t.Errorf("%q: sh gives back other words: %d bytes, want %d (%v)", text, len(got), want.Len(), err)
 		}
 	}
+}
+
+// Any text has surroundings or none: nothing panics, and what is told has a remedy that names the part.
+func TestMisfitsOfAnyText(t *testing.T) {
+	pieces := []string{
+		"${password}", "${password|json}", "{", "}", `"`, "'", "<", ">", "/", "=", ";", ":", "://", "@", "?", "&", "#", `\`, "`",
+		" ", "\n", "a", "P", "export ", "#!/bin/sh", "Password", "Driver", "<![CDATA[", "]]>", "&amp;", "$$", "jdbc:sqlserver",
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 20).Draw(t, "pieces"), "")
+		for _, told := range fitsOf(t, text, printable, "app") {
+			if !strings.Contains(told, "; write ${password") {
+				t.Fatalf("%q: %q has no remedy", text, told)
+			}
+		}
+	})
 }

@@ -28,8 +28,8 @@ type level struct {
 	start, end int // the piece that what is read begins with, and the one that it ends with; -1: fixed text
 }
 
-// What RFC 3986 lets a component have as it is, beside letters and digits. A query is read as forms are: "+" is a space,
-// and "&" and ";" end a member. https://www.rfc-editor.org/rfc/rfc3986#appendix-A and
+// What RFC 3986 lets a component have as it is, beside letters and digits. A query is read as forms are: "+" is a
+// space, and "&" and ";" end a member. https://www.rfc-editor.org/rfc/rfc3986#appendix-A and
 // https://url.spec.whatwg.org/#application/x-www-form-urlencoded
 const (
 	unreserved = "-._~"
@@ -70,8 +70,8 @@ var xmlAttribute = map[byte]position{
 	'\'': {where: "an XML attribute", special: "<&'\t\n\r", escapes: []string{"xml"}, filter: "xml"},
 }
 
-// adoValue: ADO.NET reads a value up to a semicolon, without white space around it. One that begins with a quote is quoted, one
-// that ends with a quote is refused, and "==" is part of a keyword.
+// adoValue: ADO.NET reads a value up to a semicolon, without white space around it. One that begins with a quote is
+// quoted, one that ends with a quote is refused, and "==" is part of a keyword.
 // https://learn.microsoft.com/dotnet/api/system.data.common.dbconnection.connectionstring#remarks
 var adoValue = position{
 	where: "an ADO.NET connection string", special: ";" + controls, first: "\"'= ", last: "\"' ",
@@ -84,7 +84,8 @@ var adoOrODBC = position{
 	escapes: []string{"ado", "odbc"}, filter: "ado",
 }
 
-// odbcValue: ODBC has these in braces: https://learn.microsoft.com/sql/odbc/reference/syntax/sqldriverconnect-function#comments
+// odbcValue: ODBC has these in braces.
+// https://learn.microsoft.com/sql/odbc/reference/syntax/sqldriverconnect-function#comments
 var odbcValue = position{
 	where: "an ODBC connection string", special: "[]{}(),;?*=!@" + controls, first: " ", last: " ",
 	escapes: []string{"odbc"}, filter: "odbc",
@@ -108,7 +109,8 @@ var shellWord = map[byte]position{
 	'\'': {where: "a shell word in single quotes", special: "'", filter: "shell", marks: "the quotes"},
 	'"':  {where: "a shell word in double quotes", special: "\"\\$`", filter: "shell", marks: "the quotes"},
 	0: {
-		where: "a shell word", literal: "-._/:@%+=,~", first: "~", pairs: "~:", escapes: []string{"shell"}, filter: "shell",
+		where: "a shell word", literal: "-._/:@%+=,~", first: "~", pairs: "~:", escapes: []string{"shell"},
+		filter: "shell",
 	},
 }
 
@@ -269,8 +271,8 @@ func (s survey) readAttributes(tag string, attributes []xml.Attr, around []level
 
 // programs are the first words of a line that is one of a shell.
 var programs = []string{
-	"export", "readonly", "env", "printf", "echo", "curl", "wget", "mysql", "mysqladmin", "psql", "mongosh", "redis-cli",
-	"sshpass", "kubectl", "sudo",
+	"export", "readonly", "env", "printf", "echo", "curl", "wget", "mysql", "mysqladmin", "psql", "mongosh",
+	"redis-cli", "sshpass", "kubectl", "sudo",
 }
 
 // isScript reports whether a text says that it is one of a shell.

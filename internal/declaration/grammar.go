@@ -75,8 +75,8 @@ var secretFields = []field[secretSpec]{
 	{
 		name: "value", takes: "text", schema: "template",
 		doc: "The value as a text that refers to its parts: `${PART}` and `${login}`, with filters if needed: " +
-			"`${password|url}`. `$$` is a dollar. Default: the one part. A part that can break the URL, JSON, XML, connection " +
-			"string or shell word around it is warned of.",
+			"`${password|url}`. `$$` is a dollar. Default: the one part. A part that can break the URL, JSON, XML, " +
+			"connection string or shell word around it is warned of.",
 		read: func(r *reader, n *strict.Node, s *secretSpec) { s.readValue(r, n) },
 	},
 	{
@@ -142,8 +142,8 @@ var rotateFields = []field[rotateSpec]{
 var supersededFields = []field[supersededSpec]{
 	{
 		name: "disable-after", takes: "duration", schema: "duration-or-none",
-		doc: "Older versions are disabled when the current one is this old; `0h` means at once. Below `24h` there is a " +
-			"warning: App Service and Functions keep a value for up to a day.",
+		doc: "Older versions are disabled when the current one is this old; `0h` means at once. Below `24h` there is " +
+			"a warning: App Service and Functions keep a value for up to a day.",
 		read: func(r *reader, n *strict.Node, s *supersededSpec) { s.disableAfter = r.locateGrace(n, "disable-after") },
 	},
 }

@@ -136,8 +136,8 @@ func (r *reader) locateGrace(n *strict.Node, what string) located[time.Duration]
 		r.Refuse(r.Place(n), fmt.Sprintf("%s is %s", what, kind), remedy)
 		return located[time.Duration]{}
 	}
-	if calendar().MatchString(text) {
-		remedy = "expected days, as in 90d: months and years have no fixed length"
+	if better := durationHint(text); better != "" {
+		remedy = better
 	}
 	duration, err := parseDuration(text)
 	switch {
@@ -149,6 +149,29 @@ func (r *reader) locateGrace(n *strict.Node, what string) located[time.Duration]
 		return locate(r, n, duration)
 	}
 	return located[time.Duration]{}
+}
+
+// durationHint says how a text that is no duration is to be written, if it is clear what is meant; "" if it is not.
+func durationHint(text string) string {
+	plain := strings.ToLower(strings.ReplaceAll(text, " ", ""))
+	for _, unit := range []string{"week", "day", "hour", "minute", "second"} {
+		if number, ok := strings.CutSuffix(strings.TrimSuffix(plain, "s"), unit); ok {
+			plain = number + unit[:1]
+		}
+	}
+	switch _, err := parseDuration(plain); {
+	case calendar().MatchString(text):
+		return "expected days, as in 90d: months and years have no fixed length"
+	case err == nil && len(text) <= maxText:
+		return "expected " + plain
+	case date().MatchString(text):
+		return "expected how long after its creation, as in 90d: a date would pass, and each version needs its own"
+	case fraction().MatchString(text):
+		return "expected whole numbers, as in 1d12h"
+	case strings.EqualFold(text, "never") || strings.EqualFold(text, "none"):
+		return "remove the key"
+	}
+	return ""
 }
 
 // readGenerate reads the parts of a composite.

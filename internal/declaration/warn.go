@@ -27,17 +27,18 @@ func (r *resolver) warnOfLifecycle(s *secretSpec) {
 	expires, after, before := s.expires, s.rotate.value.after, s.rotate.value.beforeExpiry
 	disable := s.superseded.value.disableAfter
 	if disable.given() && disable.value < readersKeep {
-		r.warn(disable.place, fmt.Sprintf("disable-after %s: App Service and Functions keep a value for up to 24h, and "+
-			"fail with one that is disabled before", disable.text()), "expected 24h or more, unless no such app reads it")
+		r.warn(disable.place, fmt.Sprintf("disable-after %s: App Service and Functions keep a value for up to 24h, "+
+			"and fail with one that is disabled before", disable.text()),
+			"expected 24h or more, unless no such app reads it")
 	}
 	switch {
 	case !expires.given() || before.given():
 	case after.given() && after.value == expires.value:
-		r.warn(after.place, fmt.Sprintf("after %s is no shorter than expires %s: a version has expired when the next one "+
-			"is due", after.text(), expires.text()), "expected a shorter after, or before-expiry")
+		r.warn(after.place, fmt.Sprintf("after %s is no shorter than expires %s: a version has expired when the next "+
+			"one is due", after.text(), expires.text()), "expected a shorter after, or before-expiry")
 	case !after.given() && s.rotate.given() && s.rotate.value.onPolicyChange:
-		r.warn(expires.place, fmt.Sprintf("expires %s: rotate makes no new version before that, unless the policy changes",
-			expires.text()), "add before-expiry or after to rotate")
+		r.warn(expires.place, fmt.Sprintf("expires %s: rotate makes no new version before that, unless the policy "+
+			"changes", expires.text()), "add before-expiry or after to rotate")
 	}
 }
 
