@@ -306,7 +306,7 @@ const (
 // propose sets how many tries it takes, and their cost, to draw from candidates of which there are so many, each of
 // which costs so much, and reports whether that is the least cost so far.
 func (c *Counted) propose(candidates *big.Int, cost int) bool {
-	tries, _ := new(big.Rat).SetFrac(candidates, c.Size).Float64()
+	tries, _ := new(big.Float).Quo(new(big.Float).SetInt(candidates), new(big.Float).SetInt(c.Size)).Float64()
 	if tries*float64(cost) >= c.Cost {
 		return false
 	}

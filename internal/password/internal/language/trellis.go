@@ -24,6 +24,7 @@ type trellis struct {
 	automaton *automaton.DFA
 	quotas    *quotas
 	groups    []group
+	order     []int   // the groups, the largest first: a rank falls in these most often
 	deltas    []delta // by state of the automaton
 	min, max  int
 
@@ -60,10 +61,13 @@ type layer struct {
 
 func newTrellis(a *automaton.DFA, q *quotas, r *Rules, work *automaton.Budget) (*trellis, error) {
 	tr := &trellis{automaton: a, quotas: q, groups: groupsOf(a, q), min: r.Min, max: r.Max, total: new(big.Int)}
+	for i := range tr.groups {
+		tr.order = append(tr.order, i)
+	}
+	slices.SortStableFunc(tr.order, func(a, b int) int { return len(tr.groups[b].chars) - len(tr.groups[a].chars) })
 	return tr, tr.compare(work)
 }
 
-// groupsOf returns the groups, the largest first: these are what a rank falls in most often.
 func groupsOf(a *automaton.DFA, q *quotas) []group {
 	var groups []group
 	for atom, part := range q.atoms {
@@ -71,7 +75,6 @@ func groupsOf(a *automaton.DFA, q *quotas) []group {
 			groups = append(groups, group{atom: atom, class: int(a.Class[chars.Lowest()]), chars: chars.Chars()})
 		}
 	}
-	slices.SortStableFunc(groups, func(a, b group) int { return len(b.chars) - len(a.chars) })
 	return groups
 }
 
@@ -299,9 +302,9 @@ func (tr *trellis) size() *big.Int { return tr.total }
 // unrankSteps: for each character, unranking looks at groups until it finds the right one.
 func (tr *trellis) unrankSteps() int {
 	looks, chars := 0, 0
-	for i, g := range tr.groups {
-		looks += (i + 1) * len(g.chars)
-		chars += len(g.chars)
+	for n, i := range tr.order {
+		looks += (n + 1) * len(tr.groups[i].chars)
+		chars += len(tr.groups[i].chars)
 	}
 	limbs := uniform.LimbsFor(tr.total)
 	return 300 + tr.max*(15+looks*(4+2*limbs)/chars)
@@ -337,7 +340,7 @@ func (tr *trellis) unrank(dst []byte, rank uniform.Nat) int {
 // choose returns the group in whose share the rank falls, and makes rank the rank within that share.
 func (tr *trellis) choose(below layer, state, held int32, rank uniform.Nat, share uniform.Nat) int {
 	last := 0
-	for i := range tr.groups {
+	for _, i := range tr.order {
 		j := &tr.groups[i]
 		count := tr.at(below, tr.automaton.Row(state)[j.class], tr.quotas.row(held)[j.atom])
 		if count == nil {
