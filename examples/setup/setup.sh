@@ -49,7 +49,7 @@ say "vault $VAULT"
 if there keyvault show --name "$VAULT" --resource-group "$RESOURCE_GROUP"; then
   roles=$(az keyvault show --name "$VAULT" --resource-group "$RESOURCE_GROUP" \
     --query properties.enableRbacAuthorization --output tsv)
-  [ "$roles" = true ] || stop \
+  [[ "$roles" = [Tt]rue ]] || stop \
     "the vault $VAULT exists and uses access policies: the role that this script makes would mean nothing there." \
     "Either use another vault. Or switch it to roles, after everybody who has an access policy there was given a role:" \
     "  az keyvault update --name $VAULT --resource-group $RESOURCE_GROUP --enable-rbac-authorization true"
@@ -83,8 +83,8 @@ while IFS= read -r subject; do
   # shellcheck disable=SC2016
   other=$(trusted '$1 == name || ($2 == issuer && $3 == subject)')
   [ -z "$other" ] || stop "a credential is in the way of one for $subject, $ISSUER and $AUDIENCE:" "  $other" \
-    "If nothing needs it any more, take it away and run this again: az identity federated-credential delete" \
-    "  --name ${other%%$'\t'*} --identity-name $VAULT-passwords --resource-group $RESOURCE_GROUP"
+    "If nothing needs it any more, take it away and run this again:" \
+    "  az identity federated-credential delete --name ${other%%$'\t'*} --identity-name $VAULT-passwords --resource-group $RESOURCE_GROUP"
   az identity federated-credential create --name "$name" --identity-name "$VAULT-passwords" \
     --resource-group "$RESOURCE_GROUP" --issuer "$ISSUER" --subject "$subject" --audiences "$AUDIENCE" --output none
 done <<<"$SUBJECTS"
@@ -121,7 +121,7 @@ if [ -n "$role_id" ]; then
   before=$("${assignment[@]}" --query "[?principalId=='$principal_id'] | [0].condition || ''")
   [ -z "$assigned" ] || [ "$before" = "$condition" ] || stop \
     "the role is assigned with another condition than NAME_PREFIX='$NAME_PREFIX' asks for. Take that assignment away and" \
-    "run this again, which makes it anew: az role assignment delete --ids $assigned"
+    "run this again, which makes it anew:" "  az role assignment delete --ids $assigned"
   granted=$("${definition[@]}" --query '[0].permissions[].dataActions[]')
   scopes=$("${definition[@]}" --query '[0].assignableScopes[]')
 fi

@@ -75,6 +75,8 @@ type run struct {
 	cloud   azure.Cloud // of all vaults
 	secrets []declaration.Secret
 	notes   []string // for the summary
+
+	warnings declaration.Problems // what is declared and probably not meant
 }
 
 // errReported is a failure of which everything has been said.

@@ -196,7 +196,7 @@ func named(text string) (Vault, error) {
 // cutResourceID returns the vault's name in a resource ID, as az keyvault show prints it. Letter case means nothing in
 // one: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 func cutResourceID(text string) (name string, ok bool) {
-	form := [...]string{"", "subscriptions", "*", "resourceGroups", "*", "providers", "Microsoft.KeyVault", "vaults", "*"}
+	form := strings.Split("/subscriptions/*/resourceGroups/*/providers/Microsoft.KeyVault/vaults/*", "/")
 	parts := strings.Split(text, "/")
 	if len(parts) != len(form) {
 		return "", false

@@ -85,10 +85,12 @@ func TestParseVaultRefuses(t *testing.T) {
 		"https://kv-app.example.com", "https://evil.com/kv-app.vault.azure.net",
 		"https://kv-app%2evault.azure.net", "https://kv--app.vault.azure.net",
 		"user@kv-app.vault.azure.net", "kv-app.vault.azure.net:8443", "kv-app.vault.azure.net/secrets/x",
-		"kv-app.vault.azure.net?x=y", "kv-app.example.com", "evil.com/kv-app.vault.azure.net", "//kv-app.vault.azure.net",
+		"kv-app.vault.azure.net?x=y", "kv-app.example.com", "evil.com/kv-app.vault.azure.net",
+		"//kv-app.vault.azure.net",
 		"kv-app.vault.azure.net.", "kv-app.privatelink.vaultcore.azure.net",
 		resourceID, resourceID + "kv-app/secrets/x", resourceID + "kv--app", "x" + resourceID + "kv-app",
-		strings.Replace(resourceID, "KeyVault", "Web", 1) + "kv-app", strings.Replace(resourceID, "rg-app", "", 1) + "kv-app",
+		strings.Replace(resourceID, "KeyVault", "Web", 1) + "kv-app",
+		strings.Replace(resourceID, "rg-app", "", 1) + "kv-app",
 		"https://127.0.0.1", "ftp://kv-app.vault.azure.net", "://", "https://%zz",
 	} {
 		v, err := azure.ParseVault(text)

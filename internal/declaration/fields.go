@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"slices"
 
+	"keyvault-passwords/internal/composite"
 	"keyvault-passwords/internal/declaration/internal/strict"
 )
 
 // A reader reads a declaration: its methods know the kinds of values that a declaration has.
 type reader struct {
 	*strict.Reader
-	hint func(key string) string // where a key belongs that is unknown where it is
+	hint      func(key string) string        // where a key belongs that is unknown where it is
+	templates map[string]*composite.Template // the sound ones, by their texts
 }
 
 // A located is a value and its place. The zero located is a key that is absent.

@@ -76,6 +76,7 @@ var beyondSchema = []string{
 	"compile-rules-folded",
 	"hint-class-as-policy", "hint-policy-as-rules",
 	"duplicate-secret-case", "duplicate-vault", "expires-long",
+	"tags-case",
 	"unknown-part", "unknown-policy", "unknown-policy-generate", "unknown-policy-key", "unknown-policy-own",
 	"unknown-vault", "unknown-vault-none",
 	"value-folded", "value-misspelt-part", "value-part-unused", "value-plain-lines", "value-too-long", "vault-clouds",

@@ -188,7 +188,7 @@ func (s *secretSpec) readValue(r *reader, n *strict.Node) {
 			"expected printable text, tabs and line breaks")
 		return
 	}
-	template, problems := composite.Parse(text)
+	template, problems := r.parseTemplate(text)
 	var offsets []int
 	for _, p := range problems {
 		offsets = append(offsets, p.Offset)
@@ -206,6 +206,18 @@ func (s *secretSpec) readValue(r *reader, n *strict.Node) {
 	}
 }
 
+// parseTemplate parses a template, once for all secrets that have it by an alias.
+func (r *reader) parseTemplate(text string) (*composite.Template, []composite.Problem) {
+	if template := r.templates[text]; template != nil {
+		return template, nil
+	}
+	template, problems := composite.Parse(text)
+	if template != nil {
+		r.templates[text] = template
+	}
+	return template, problems
+}
+
 // isOddControl reports whether a character is a control character other than those of lines of text.
 func isOddControl(c rune) bool { return unicode.IsControl(c) && c != '\n' && c != '\r' && c != '\t' }
 
@@ -218,9 +230,17 @@ func (s *secretSpec) readTags(r *reader, n *strict.Node) {
 				lifecycle.MaxUserTags, lifecycle.MaxTags, len(lifecycle.OwnTags())))
 	}
 	s.tags = map[string]string{}
+	first := map[string]Place{} // of each name, in lower case
 	for _, entry := range entries {
 		name := entry.Name()
 		r.checkTagName(entry.Key, name)
+		folded := strings.ToLower(name)
+		if other, ok := first[folded]; ok {
+			cause := fmt.Sprintf("tag %q differs from the one at %s only in letter case", strict.Clip(name), other)
+			r.Refuse(r.Place(entry.Key), cause, "remove one of them: letter case does not tell the names of tags apart")
+		} else {
+			first[folded] = r.Place(entry.Key)
+		}
 		value, ok := r.Scalar(entry.Value, fmt.Sprintf("the value of tag %q", strict.Clip(name)))
 		if ok {
 			r.checkTagText(entry.Value, "the value of a tag", value)

@@ -6,24 +6,30 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/test/emulator"
 )
 
-// between is a network where something between the client and the vault gives its own answer to sets: after the vault
-// has done them, or without asking it.
+// between is a network where something between the client and the vault gives its own answer to sets, or to recoveries:
+// after the vault has done them, or without asking it.
 type between struct {
 	http.RoundTripper
-	after  bool
-	status int
-	header http.Header
-	body   string
-	times  int // less than 0: always
+	recoveries bool
+	after      bool
+	status     int
+	header     http.Header
+	body       string
+	times      int // less than 0: always
 }
 
 func (b *between) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.Method != http.MethodPut || request.ContentLength == 0 || b.times == 0 {
+	spoilt := request.Method == http.MethodPut && request.ContentLength != 0
+	if b.recoveries {
+		spoilt = strings.HasSuffix(request.URL.Path, "/recover")
+	}
+	if !spoilt || b.times == 0 {
 		return b.RoundTripper.RoundTrip(request)
 	}
 	b.times--
@@ -165,6 +171,35 @@ func TestImitatedRefusal(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A recovery too is looked for, whatever answers for the vault.
+func TestRecoveredWhateverAnswers(t *testing.T) {
+	for _, after := range []bool{true, false} {
+		for _, status := range []int{204, 302, 401, 403, 404, 409, 451, 502} {
+			t.Run(fmt.Sprint(after, status), func(t *testing.T) {
+				with(t, func(t *testing.T, b *bench) {
+					b.emulator.Grant(emulator.DefaultClient, vaultName, emulator.Recover)
+					b.plant(t, "a-secret", nil)
+					if err := b.emulator.Remove(vaultName, "a-secret"); err != nil {
+						t.Fatal(err)
+					}
+					network := &between{
+						RoundTripper: b.network, recoveries: true, after: after, status: status, times: -1,
+					}
+					b.Client = b.client(t, network, vaultName)
+					if _, err := b.Deleted(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					start := time.Now()
+					err := b.Recover(t.Context(), "a-secret")
+					if (err == nil) != after || time.Since(start) > 30*time.Second {
+						t.Errorf("Recover: %v after %s; want it done: %t", err, time.Since(start), after)
+					}
+				})
+			})
+		}
 	}
 }
 

@@ -198,8 +198,12 @@ func (c *Client) Disable(ctx context.Context, name, version string) error {
 	})
 }
 
-// recoverTimeout bounds the wait for a recovery, which has been seen to take up to a minute.
-const recoverTimeout = 90 * time.Second
+// recoverTimeout bounds the wait for a recovery, which has been seen to take up to a minute; doubtTimeout the wait for
+// one that the vault may not have been asked for.
+const (
+	recoverTimeout = 90 * time.Second
+	doubtTimeout   = 15 * time.Second
+)
 
 // Recover recovers the soft-deleted secret with all its versions, and waits until they are listed again.
 //
@@ -210,19 +214,27 @@ func (c *Client) Recover(ctx context.Context, name string) error {
 		_, err := c.secrets.RecoverDeletedSecret(ctx, name, nil)
 		return err
 	})
-	if e, ok := errors.AsType[*Error](err); ok && e.Kind == refusal.NotFound {
-		err = nil // recovered by an earlier request whose answer was lost, or purged: the list below shows which
+	end, doubt := time.Now().Add(recoverTimeout), error(nil)
+	if e, ok := errors.AsType[*Error](err); ok {
+		switch {
+		case e.Kind == refusal.NotFound: // recovered by an earlier request whose answer was lost, or purged: see below
+			err = nil
+		case e.Status != 0 && e.Code == "": // the answer is not the vault's: it may have recovered the secret
+			end, doubt, err = time.Now().Add(doubtTimeout), err, nil
+		}
 	}
 	if err != nil {
 		return err
 	}
-	end := time.Now().Add(recoverTimeout)
 	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
 		versions, err := c.Versions(ctx, name)
 		if err != nil || len(versions) > 0 {
 			return err
 		}
 		if time.Now().Add(pause).After(end) {
+			if doubt != nil {
+				return doubt
+			}
 			e := c.newError(actRecover, name)
 			e.Cause = fmt.Sprintf("it was not listed again after %s", recoverTimeout)
 			e.Remedy = "run the job again in a few minutes"
@@ -283,13 +295,22 @@ func readVersion(item *azsecrets.SecretProperties) (lifecycle.Version, error) {
 	return lifecycle.Version{
 		ID:          item.ID.Version(),
 		Created:     *attributes.Created,
-		Expires:     deref(attributes.Expires),
-		NotBefore:   deref(attributes.NotBefore),
+		Expires:     readTime(attributes.Expires),
+		NotBefore:   readTime(attributes.NotBefore),
 		Enabled:     attributes.Enabled == nil || *attributes.Enabled,
 		ContentType: deref(item.ContentType),
 		Tags:        readTags(item.Tags),
 		Managed:     deref(item.Managed),
 	}, nil
+}
+
+// readTime returns a time that is set for a version; zero if there is none. Other tools write 0 or -1 for none.
+func readTime(t *time.Time) time.Time {
+	// Unix does not overflow as a comparison of times does: a number of seconds may be any.
+	if t == nil || t.Unix() <= 0 {
+		return time.Time{}
+	}
+	return *t
 }
 
 func readTags(tags map[string]*string) map[string]string {

@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
 
@@ -156,12 +157,15 @@ func (c *Client) explainLost(e *Error, lost *lostError) {
 	case lost.refused != 0:
 		e.Cause = fmt.Sprintf("the proxy refused to connect to %s (%s)", c.transport.host, lost)
 		e.Remedy = "check the vault's name and cloud, and the proxy's rules"
-		if isPassing(lost.refused) {
+		switch {
+		case lost.refused == http.StatusProxyAuthRequired:
+			e.Remedy = network.Remedy(lost.err)
+		case isPassing(lost.refused):
 			e.Remedy = "run the job again; if it fails again, " + e.Remedy
 		}
 	case lost.untrusted:
-		e.Cause = fmt.Sprintf("the certificate of %s is not trusted here", c.transport.host)
-		e.Remedy = "if a proxy terminates TLS, set SSL_CERT_FILE to a file with its root certificate"
+		e.Cause = fmt.Sprintf("what answers at %s is not trusted: %s", c.transport.host, lost)
+		e.Remedy = network.Remedy(lost.err)
 	default:
 		e.Cause = fmt.Sprintf("no answer from %s: %s", c.transport.host, lost)
 		e.Remedy = "run the job again; " +

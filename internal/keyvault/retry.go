@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -137,6 +138,11 @@ func (p pageRetry) Do(request *policy.Request) (response *http.Response, err err
 	if request.Raw().Method != http.MethodGet {
 		return request.Next()
 	}
+	// Key Vault writes the port into the URL of a next page. The SDK then takes the challenge that follows a token that
+	// is not accepted any more for another host's.
+	raw := request.Raw()
+	raw.URL.Host = strings.TrimSuffix(raw.URL.Host, ":443")
+	raw.Host = raw.URL.Host
 	err = p.repeat(request.Raw().Context(), func() error {
 		response, err = request.Next()
 		switch {

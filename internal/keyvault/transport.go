@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	// requestTimeout bounds one request, from when it may be sent to the last byte of its answer.
+	// requestTimeout bounds one request, from when it may be sent to the last byte of its answer. Looking up the vault's
+	// name does not count.
 	requestTimeout = 8 * time.Second
 	// bodyMax bounds an answer, in bytes. The largest page has 25 versions with 15 tags each, of 512 characters for
 	// the name and as many for the value: 400 KB.
@@ -91,7 +92,7 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 		return nil, errStopped
 	}
 	defer release()
-	ctx, cancel := context.WithTimeout(request.Context(), requestTimeout)
+	ctx, cancel := network.WithTimeout(request.Context(), requestTimeout)
 	defer cancel()
 	response, err := t.client.Do(request.WithContext(ctx))
 	if err != nil {

@@ -53,6 +53,8 @@ func spelt(s Charset) string {
 		return "0123456789"
 	case "letter":
 		return spelt(Charset{From: "lower"}) + spelt(Charset{From: "upper"})
+	case "alphanumeric":
+		return spelt(Charset{From: "letter"}) + spelt(Charset{From: "digit"})
 	}
 	return s.Chars
 }

@@ -28,7 +28,8 @@ func (r *Runner) TrustAdvice(c Claims, clientID string) string {
 				"and create a federated credential for the subject that it presents then"
 		}
 		c.Subject = repository + ":environment:passwords"
-		text = why + ". Do not trust it: add \"environment: passwords\" to the job, which makes its subject " + c.Subject +
+		text = why + ". Do not trust it: add \"environment: passwords\" to the job, which makes its subject " +
+			c.Subject +
 			"; in the repository's settings, name the branches that may use the environment; " +
 			"and create a federated credential for that subject"
 	}
@@ -84,11 +85,11 @@ func (r *Runner) passing(subject string) string {
 	switch {
 	case strings.HasPrefix(context, "environment:"), has(":environment:"):
 		return ""
-	case has("gh-readonly-queue/"):
+	case has(":ref:refs/heads/gh-readonly-queue/"):
 		return "This subject is of one merge only: the merge queue makes a branch for each"
-	case has(":pull_request:"), has("refs/pull/"):
+	case has(":pull_request:"), has(":ref:refs/pull/"):
 		return "This subject is the same for every pull request, whoever opens it"
-	case has("refs/tags/"):
+	case has(":ref:refs/tags/"):
 		return "This subject is of one tag only"
 	}
 	_, branch, ok := strings.Cut(context, "ref:refs/heads/")
@@ -128,7 +129,8 @@ func (r *Runner) isUnprotected(branch string) bool {
 	return event.Repository.DefaultBranch != branch
 }
 
-// formOf says which of GitHub's two forms a subject has, or that it has neither, since a credential for the other form does not match it.
+// formOf says which of GitHub's two forms a subject has, or that it has neither, since a credential for the other form
+// does not match it.
 func formOf(subject string) string {
 	const plain, immutable = "repo:OWNER/REPO:...", "repo:OWNER@ID/REPO@ID:..."
 	if isImmutable(subject) {

@@ -71,7 +71,8 @@ func az(state string, args []string) (status int) {
 	switch command := strings.Join(args[:words], " "); command {
 	case "identity list":
 		query := options["--query"]
-		if !allowed("--query", "--output") || query != "[?clientId=='"+strings.ToLower(client)+"'].[name, resourceGroup]" {
+		want := "[?clientId=='" + strings.ToLower(client) + "'].[name, resourceGroup]"
+		if !allowed("--query", "--output") || query != want {
 			return 2
 		}
 		return 0
@@ -168,7 +169,7 @@ func TestTrustAdviceReplacesNothing(t *testing.T) {
 		"repo:octo-org/octo-repo:ref:refs/heads/main",
 		"repo:octo-org@123456/octo-repo@789:environment:prod",
 		"repo:octo-org/octo-repo:environment:it's \"$HOME\" `id` %3A",
-		"repo:octo-org/octo-repo:ref:refs/heads/main:job_workflow_ref:octo-org/x/.github/workflows/a.yml@refs/heads/main",
+		"repo:octo-org/octo-repo:ref:refs/heads/main:job_workflow_ref:octo-org/x/.github/workflows/a@refs/tags/v1",
 		"repository_owner_id:1:repository_id:2:environment:prod",
 	}
 	a := newAdvisor(t)

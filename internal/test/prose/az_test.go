@@ -1,14 +1,16 @@
 package prose_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
+	"net"
 	"os"
-	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -56,41 +58,6 @@ func withVault() *subscription {
 	return &subscription{Vaults: map[string]vaultSettings{theVault: {Roles: true, Firewall: "deny"}}}
 }
 
-// TestMain is az, where the environment says so, and else runs the tests.
-func TestMain(m *testing.M) {
-	if file := os.Getenv("AZ_STATE"); file != "" && filepath.Base(os.Args[0]) == "az" {
-		os.Exit(azMain(file, os.Args[1:], os.Stdout, os.Stderr))
-	}
-	os.Exit(m.Run())
-}
-
-// azMain is one call of az on the subscription in the file.
-func azMain(file string, arguments []string, stdout, stderr io.Writer) int {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		panic(err)
-	}
-	s := subscription{}
-	if err := json.Unmarshal(text, &s); err != nil {
-		panic(err)
-	}
-	s.Calls = append(s.Calls, arguments)
-	answer, status := s.call(arguments)
-	text, err = json.Marshal(s)
-	if err != nil {
-		panic(err)
-	}
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		panic(err)
-	}
-	if status != 0 {
-		fmt.Fprintln(stderr, "ERROR:", answer)
-	} else if answer != "" && !slices.Contains(arguments, "none") {
-		fmt.Fprintln(stdout, answer)
-	}
-	return status
-}
-
 // options are those of a call, each with its values in one text.
 type options map[string]string
 
@@ -113,30 +80,38 @@ func parseCall(arguments []string) (command string, given options) {
 
 // azCommands are the commands that are known, each with the options that it takes beside --output and --query.
 var azCommands = map[string]string{
-	"group show":                                       "--name",
-	"account show":                                     "",
-	"keyvault show":                                    "--name --resource-group",
-	"keyvault create":                                  "--name --resource-group --location --sku --enable-rbac-authorization --retention-days --enable-purge-protection",
-	"identity show":                                    "--name --resource-group",
-	"identity create":                                  "--name --resource-group --location",
-	"identity federated-credential list":               "--identity-name --resource-group",
-	"identity federated-credential create":             "--name --identity-name --resource-group --issuer --subject --audiences",
-	"role definition list":                             "--name --scope",
-	"role definition create":                           "--role-definition",
-	"role definition update":                           "--role-definition",
-	"role assignment list":                             "--scope --role",
-	"role assignment create":                           "--assignee-object-id --assignee-principal-type --role --scope --condition-version --condition",
-	"monitor log-analytics workspace show":             "--workspace-name --resource-group",
-	"monitor log-analytics workspace create":           "--workspace-name --resource-group --location --sku --retention-time",
-	"monitor diagnostic-settings list":                 "--resource",
-	"monitor diagnostic-settings create":               "--name --resource --workspace --logs",
-	"eventgrid system-topic show":                      "--name --resource-group",
-	"eventgrid system-topic create":                    "--name --resource-group --location --topic-type --source",
-	"eventgrid system-topic event-subscription show":   "--name --system-topic-name --resource-group",
-	"eventgrid system-topic event-subscription create": "--name --system-topic-name --resource-group --endpoint-type --endpoint --event-delivery-schema --included-event-types",
+	"group show":                           "--name",
+	"account show":                         "",
+	"keyvault show":                        "--name --resource-group",
+	"keyvault update":                      "--name --resource-group --enable-rbac-authorization",
+	"identity federated-credential delete": "--name --identity-name --resource-group",
+	"role assignment delete":               "--ids",
+	"keyvault create": "--name --resource-group --location --sku --enable-rbac-authorization --retention-days " +
+		"--enable-purge-protection",
+	"identity show":                        "--name --resource-group",
+	"identity create":                      "--name --resource-group --location",
+	"identity federated-credential list":   "--identity-name --resource-group",
+	"identity federated-credential create": "--name --identity-name --resource-group --issuer --subject --audiences",
+	"role definition list":                 "--name --scope",
+	"role definition create":               "--role-definition",
+	"role definition update":               "--role-definition",
+	"role assignment list":                 "--scope --role",
+	"role assignment create": "--assignee-object-id --assignee-principal-type --role --scope --condition-version " +
+		"--condition",
+	"monitor log-analytics workspace show": "--workspace-name --resource-group",
+	"monitor log-analytics workspace create": "--workspace-name --resource-group --location --sku " +
+		"--retention-time",
+	"monitor diagnostic-settings list":               "--resource",
+	"monitor diagnostic-settings create":             "--name --resource --workspace --logs",
+	"eventgrid system-topic show":                    "--name --resource-group",
+	"eventgrid system-topic create":                  "--name --resource-group --location --topic-type --source",
+	"eventgrid system-topic event-subscription show": "--name --system-topic-name --resource-group",
+	"eventgrid system-topic event-subscription create": "--name --system-topic-name --resource-group --endpoint-type " +
+		"--endpoint --event-delivery-schema --included-event-types",
 }
 
-const notFound = "(ResourceNotFound) The Resource was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix"
+const notFound = "(ResourceNotFound) The Resource was not found. " +
+	"For more details please go to https://aka.ms/ARMResourceNotFoundFix"
 
 // call returns what a call prints, or with a status other than 0 what went wrong.
 func (s *subscription) call(arguments []string) (string, int) {
@@ -231,6 +206,16 @@ func (s *subscription) put(command string, o options) string {
 	switch command {
 	case "keyvault create":
 		set(&s.Vaults, name, vaultSettings{Roles: o["--enable-rbac-authorization"] == "true", Firewall: "allow"})
+	case "keyvault update":
+		vault := s.Vaults[name]
+		vault.Roles = o["--enable-rbac-authorization"] == "true"
+		s.Vaults[name] = vault
+	case "identity federated-credential delete":
+		delete(s.Credentials, name)
+	case "role assignment delete":
+		if o["--ids"] == "ASSIGNMENT-ID" {
+			delete(s.Assignments, "ROLE-ID")
+		}
 	case "identity create":
 		set(&s.Identities, name, "")
 	case "identity federated-credential create":
@@ -271,32 +256,93 @@ func set[V any](things *map[string]V, name string, thing V) {
 	(*things)[name] = thing
 }
 
-// installAz puts an az into the folder that works on the subscription; afterwards, the returned function reads back
-// what has become of it.
-func installAz(t *testing.T, dir string, s *subscription) (environment []string, after func() *subscription) {
+// azProgram asks the test what a call does: it sends its arguments, and gets the exit status and what to print.
+const azProgram = `#!/usr/bin/env bash
+exec 3<>"/dev/tcp/127.0.0.1/$AZ_PORT"
+printf '%s\0' "$#" "$@" >&3
+IFS= read -r status <&3
+if [ "$status" = 0 ]; then cat <&3; else cat <&3 >&2; fi
+exit "$status"
+`
+
+// installAz puts an az into the folder that works on a copy of the subscription, and returns the environment in which
+// it is found, and what gives that copy.
+func installAz(t *testing.T, dir string, before *subscription) (environment []string, after func() *subscription) {
 	t.Helper()
-	self, err := os.Executable()
+	s := before.clone(t)
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(self, filepath.Join(dir, "az")); err != nil {
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			s.answer(connection)
+		}
+	}()
+	stop := sync.OnceFunc(func() {
+		_ = listener.Close() // nothing is lost with it
+		<-served
+	})
+	t.Cleanup(stop)
+	program(t, dir, "az", azProgram)
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(dir, "subscription.json")
+	return []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "AZ_PORT=" + port}, func() *subscription {
+		stop()
+		return s
+	}
+}
+
+// clone returns a copy that shares nothing with s.
+func (s *subscription) clone(t *testing.T) *subscription {
+	t.Helper()
 	text, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, dir, "subscription.json", string(text))
-	return []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "AZ_STATE=" + file}, func() *subscription {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		later := new(subscription)
-		if err := json.Unmarshal(text, later); err != nil {
-			t.Fatal(err)
-		}
-		return later
+	c := new(subscription)
+	if err := json.Unmarshal(text, c); err != nil {
+		t.Fatal(err)
 	}
+	return c
+}
+
+// answer does one call of az. Where the az went away, nobody reads the answer.
+func (s *subscription) answer(connection net.Conn) {
+	defer connection.Close()
+	r := bufio.NewReader(connection)
+	word := func() string {
+		text, err := r.ReadString(0)
+		if err != nil {
+			panic(err)
+		}
+		return strings.TrimSuffix(text, "\x00")
+	}
+	count, err := strconv.Atoi(word())
+	if err != nil {
+		panic(err)
+	}
+	arguments := make([]string, count)
+	for i := range arguments {
+		arguments[i] = word()
+	}
+	s.Calls = append(s.Calls, arguments)
+	text, status := s.call(arguments)
+	switch {
+	case status != 0:
+		text = "ERROR: " + text + "\n"
+	case text == "" || slices.Contains(arguments, "none"):
+		text = ""
+	default:
+		text += "\n"
+	}
+	_, _ = fmt.Fprintf(connection, "%d\n%s", status, text)
 }

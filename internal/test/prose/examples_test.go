@@ -175,8 +175,8 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
-// The image has the CA roots where jobs name them in SSL_CERT_FILE, and Go reads them once: TestImageHasRoots looks into
-// the image, where there is an engine.
+// The image has the CA roots where jobs name them in SSL_CERT_FILE, and Go reads them once. Where there is an engine,
+// TestImageHasRoots looks into the image itself.
 func TestDockerfileRoots(t *testing.T) {
 	text := read(t, "Dockerfile")
 	_, last, _ := strings.Cut(text, "\nFROM busybox")

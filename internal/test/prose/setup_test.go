@@ -250,7 +250,7 @@ func prefixed(prefix string) string {
 }
 
 func TestSetupScript(t *testing.T) {
-	after := setup(t, new(subscription), "SUBJECTS=repo:OWNER/REPO:environment:prod\nrepo:OWNER@1/REPO@2:environment:prod")
+	after := setup(t, new(subscription), "SUBJECTS="+aSubject+"\nrepo:OWNER@1/REPO@2:environment:prod")
 	want := &subscription{
 		Vaults:     map[string]vaultSettings{theVault: {Roles: true, Firewall: "allow"}},
 		Identities: map[string]string{theVault + "-passwords": ""},
@@ -440,8 +440,25 @@ func TestSetupScriptRefuses(t *testing.T) {
 			if diff := cmp.Diff(refused.before, after); diff != "" {
 				t.Errorf("the subscription changes (-before +after):\n%s", diff)
 			}
+			// The command that the script prints is one that az takes, and after it the script goes through.
+			setup(t, follow(t, after, out), refused.environment)
 		})
 	}
+}
+
+// follow runs the commands that a text tells people to run, each on a line of its own.
+func follow(t *testing.T, s *subscription, text string) *subscription {
+	t.Helper()
+	commands := regexp.MustCompile(`(?m)^  az .*$`).FindAllString(text, -1)
+	if len(commands) == 0 {
+		t.Fatalf("no command is printed in\n%s", text)
+	}
+	dir := t.TempDir()
+	environment, later := installAz(t, dir, s)
+	if out, err := bash(t, strings.Join(commands, "\n"), dir, environment...); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return later()
 }
 
 // A credential of another name that trusts the same is as good.

@@ -89,6 +89,14 @@ var troubles = map[string]trouble{
 			panic(err)
 		}
 	}},
+	"its newest version is disabled, so somebody has blocked it": {world: func(e *emulator.Emulator) {
+		if _, err := e.Put(emulator.DefaultVault, "app-password", emulator.Plant{
+			Tags:     map[string]string{"generated-by": "keyvault-passwords"},
+			Disabled: true,
+		}); err != nil {
+			panic(err)
+		}
+	}},
 	"but this action did not make the current version": {
 		inputs: map[string]string{"mode": "force"}, world: func(e *emulator.Emulator) { plant(e, nil) }},
 	"run with mode: rotate, which gives all its vaults one new value": {

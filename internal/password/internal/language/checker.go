@@ -12,6 +12,7 @@ type checker struct {
 	counters  []counters // of the charsets, four in each
 	atLeast   int
 	distinct  bool
+	maxRun    int            // 0: any, or the automaton sees to it
 	automaton *automaton.DFA // nil: none
 	lexicon   *lexicon       // nil: none
 }
@@ -50,8 +51,13 @@ func newChecker(r *Rules, a *automaton.DFA, words *lexicon) *checker {
 	return c
 }
 
+// withoutCharacters returns the checker of the same rules but those about characters, wherever they are.
+func (c *checker) withoutCharacters() *checker {
+	return &checker{maxRun: c.maxRun, automaton: c.automaton, lexicon: c.lexicon}
+}
+
 func (c *checker) accepts(text []byte) bool {
-	return c.hasEnough(text) && (!c.distinct || isDistinct(text)) &&
+	return c.hasEnough(text) && (!c.distinct || isDistinct(text)) && (c.maxRun == 0 || hasRuns(text, c.maxRun)) &&
 		(c.automaton == nil || c.automaton.Accept(text)) && (c.lexicon == nil || !c.lexicon.occursIn(text))
 }
 
@@ -70,6 +76,20 @@ func (c *checker) hasEnough(text []byte) bool {
 		appear += bits.OnesCount64((sum + (topBits - topBits>>15)) & topBits)
 	}
 	return appear >= c.atLeast
+}
+
+// hasRuns reports whether no character of the text appears more than most times in a row.
+func hasRuns(text []byte, most int) bool {
+	run := 0
+	for i, char := range text {
+		if i == 0 || char != text[i-1] {
+			run = 0
+		}
+		if run++; run > most {
+			return false
+		}
+	}
+	return true
 }
 
 func isDistinct(text []byte) bool {

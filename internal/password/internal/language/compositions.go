@@ -386,3 +386,5 @@ func (c *compositions) prepare(r *Rules) {
 }
 
 func (c *compositions) size() *big.Int { return c.total }
+
+func (c *compositions) unrankSteps() int { return 500 + c.longest*(30+5*uniform.LimbsFor(c.total)) }

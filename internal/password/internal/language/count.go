@@ -1,7 +1,9 @@
 package language
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"math/big"
 	"slices"
 
@@ -12,14 +14,17 @@ import (
 // A ranking numbers the strings of a language: it finds the string of each rank from 0 to the size, exclusive.
 type ranking interface {
 	size() *big.Int
+	unrankSteps() int // about how many steps of a nanosecond unrank takes
 	unrank(dst []byte, rank uniform.Nat) (length int)
 }
 
 // Counted is a language with its exact size, or a lower bound of it, and a way to draw from it: candidates are drawn
-// uniformly and rejected until one is in the language. At least half of them are.
+// uniformly and rejected until one is in the language.
 type Counted struct {
 	Size  *big.Int // must not be changed
 	Exact bool     // Size is the size, not a lower bound
+	Tries float64  // how many candidates a draw takes on average, at most
+	Cost  float64  // of a draw on average, at most, in steps of about a nanosecond
 
 	checker  *checker       // which candidates are in the language
 	ranking  ranking        // the candidates are its strings; nil: those of random
@@ -59,52 +64,265 @@ const (
 
 // Count counts the strings that satisfy the rules and finds a way to draw one. The only error is *[Uncertified]. A size
 // of 0 is exact; there is nothing to draw then.
+//
+// What is exact may take all of the work. Bounds may take as much, and so may what is only drawn from.
 func Count(r *Rules, work *automaton.Budget) (*Counted, error) {
 	if !r.hasEnds() {
 		return &Counted{Size: new(big.Int), Exact: true}, nil
 	}
+	bounds := &automaton.Budget{Steps: 2 * work.Steps}
+	if len(r.Dictionary) > 0 && !r.Distinct {
+		// What holds none of so many words is not counted exactly. So nothing else need be, unless no word fits.
+		c, err := r.countBound(bounds)
+		if c != nil {
+			return c, nil
+		}
+		if errors.Is(err, errNoWords) {
+			without := *r
+			without.Dictionary = nil
+			r = &without
+		}
+	}
 	b, err := r.countBase(work)
+	switch {
+	case err != nil:
+		if c, _ := r.countBound(bounds); c != nil {
+			return c, nil
+		}
+		return nil, err
+	case b.ranking.size().Sign() == 0:
+		// A language without strings has none without words either.
+		return &Counted{Size: b.ranking.size(), Exact: true}, nil
+	}
+	c := &Counted{Size: b.ranking.size(), Exact: true}
+	var words *lexicon
+	if len(b.words)+len(r.Dictionary) > 0 {
+		if words, err = r.lexicon(b.words, bounds); err == nil {
+			err = r.subtract(c, b, words, bounds)
+		}
+		if err != nil {
+			return nil, &Uncertified{
+				Reason: "the words are too many or too long to be counted", Parts: r.wordParts(b.words),
+			}
+		}
+	}
+	if c.Size.Sign() <= 0 {
+		return nil, &Uncertified{
+			Reason: "after the words are taken out, too few passwords are left to prove that there are any",
+			Parts:  r.wordParts(b.words),
+		}
+	}
+	return c, r.chooseCandidates(c, b, words, bounds)
+}
+
+// lexicon returns the lexicon of words and of the dictionary.
+func (r *Rules) lexicon(words []string, work *automaton.Budget) (*lexicon, error) {
+	if len(words) == 0 {
+		return newLexicon(r.Dictionary), nil // no word of it holds another
+	}
+	least, err := minimal(slices.Concat(words, r.Dictionary), work)
 	if err != nil {
 		return nil, err
 	}
-	total := b.ranking.size()
-	c := &Counted{Size: total, Exact: len(b.words)+len(r.Dictionary) == 0}
-	if total.Sign() == 0 {
-		c.Exact = true // a language without strings has none without words either
-		return c, nil
-	}
-	var words *lexicon
-	if !c.Exact {
-		if words, c.Size, err = r.subtractWords(b, work); err != nil {
-			return nil, err
-		}
-		c.Exact = c.Size.Cmp(total) == 0 // no string holds any of the words
-	}
-	return c, r.chooseCandidates(c, b, words)
+	return newLexicon(least), nil
 }
 
-// chooseCandidates sets what is drawn until it is in the language: the larger language that is drawn from more quickly,
-// if it is at most twice as large.
-func (r *Rules) chooseCandidates(c *Counted, b *base, words *lexicon) error {
-	twice := new(big.Int).Lsh(c.Size, 1)
-	switch {
-	case twice.Cmp(r.anyStrings()) >= 0:
-		c.checker = newChecker(r, b.automaton, words)
-		c.random = newRandomStrings(r)
-		c.expected = c.random.expectedBytes(r.Max)
-	case !b.kept:
-		return r.tooLarge("the tables to draw from would be too large")
-	case c.Size.Sign() > 0 && twice.Cmp(b.ranking.size()) >= 0:
-		c.ranking, c.checker = b.ranking, &checker{lexicon: words}
-		c.ranks = uniform.NatOf(b.ranking.size(), uniform.LimbsFor(b.ranking.size()))
-		c.expected = (b.ranking.size().BitLen() + 7) / 8
-	default:
-		return &Uncertified{
-			Reason: "after the words are taken out, too few passwords are left to prove that there are any",
-			Parts:  r.wordParts(b),
+// subtract takes from the size of a base an upper bound of what holds a word.
+func (r *Rules) subtract(c *Counted, b *base, words *lexicon, work *automaton.Budget) error {
+	var holding *big.Int
+	attempt := work.Half()
+	w, share, err := r.walk(words, attempt)
+	work.Charge(attempt)
+	if err == nil {
+		holding = w.atMost(share)
+	} else if holding, err = r.holdingByCompositions(b, words, work); err != nil {
+		return err
+	}
+	c.Exact = holding.Sign() == 0 // no string holds any of the words
+	c.Size = holding.Sub(b.ranking.size(), holding)
+	return nil
+}
+
+// holdingByCompositions returns an upper bound of how many strings hold a word, whatever the patterns and runs say.
+func (r *Rules) holdingByCompositions(b *base, words *lexicon, work *automaton.Budget) (*big.Int, error) {
+	c, ok := b.ranking.(*compositions)
+	if !ok {
+		var err error
+		if c, err = newCompositions(r, work); err != nil {
+			return nil, err
 		}
 	}
+	c.work = work
+	return words.atMost(c, r)
+}
+
+// errNoWords says that none of the words can occur.
+var errNoWords = errors.New("none of the words can occur")
+
+// countBound counts a lower bound: what satisfies the rules but words, less what holds a word at most.
+func (r *Rules) countBound(work *automaton.Budget) (*Counted, error) {
+	words, err := r.lexicon(r.Words, work)
+	if err != nil {
+		return nil, err
+	}
+	attempt := work.Half()
+	w, holding, err := r.walk(words, attempt)
+	work.Charge(attempt)
+	switch {
+	case err != nil:
+		return nil, err
+	case holding == 0 && len(words.words) > 0:
+		return nil, errNoWords
+	}
+	c := &Counted{Size: w.atLeast(w.total*(1-slack) - holding*(1+slack))}
+	if c.Size.Sign() == 0 {
+		return nil, automaton.ErrTooLarge
+	}
+	if err := r.chooseCandidates(c, nil, words, work); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// walk walks through the rules but words, and returns what share of all texts satisfies them and holds a word at most.
+func (r *Rules) walk(words *lexicon, work *automaton.Budget) (*walk, float64, error) {
+	if r.Distinct {
+		return nil, 0, automaton.ErrTooLarge
+	}
+	a, err := r.neighbours(work)
+	if err != nil {
+		return nil, 0, err
+	}
+	w, err := newWalk(a, r, work)
+	if err != nil {
+		return nil, 0, err
+	}
+	holding, err := w.holding(words.words, work)
+	return w, holding, err
+}
+
+// neighbours returns the automaton of the patterns and the ends.
+func (r *Rules) neighbours(work *automaton.Budget) (*automaton.DFA, error) {
+	few := *r
+	few.Words, few.MaxRun, few.Distinct = nil, 0, false
+	return few.product(work)
+}
+
+// What a draw may cost on average, in steps of about a nanosecond and in random bytes. Up to a cheap one, no cheaper one
+// is looked for. A draw that needs 64 times as many bytes as the average has a probability of less than e^-64, and is
+// taken for a source that repeats itself.
+const (
+	cheapDraw    = 20_000
+	maxDraw      = 200_000
+	maxDrawBytes = uniform.MaxBytes / 64
+)
+
+// chooseCandidates sets what is drawn until it is in the language: of the larger languages that can be drawn from, the
+// one that costs least.
+func (r *Rules) chooseCandidates(c *Counted, b *base, words *lexicon, work *automaton.Budget) error {
+	all, err := r.wholeChecker(b, words, work)
+	if err != nil {
+		return err
+	}
+	c.Cost = math.Inf(1)
+	random := newRandomStrings(r)
+	if c.propose(r.anyStrings(), costOfRandom+costOfRandomChar*r.Max) {
+		c.checker, c.random, c.expected = all, random, random.expectedBytes(r.Max)
+	}
+	if c.Tries <= 2 {
+		return nil
+	}
+	if b != nil && b.kept {
+		c.proposeRanking(r, b.ranking, &checker{lexicon: words})
+	}
+	for _, larger := range []struct {
+		rank  func(work *automaton.Budget) (ranking, error)
+		check *checker
+	}{
+		{
+			rank:  func(work *automaton.Budget) (ranking, error) { return newCompositions(r, work) },
+			check: all.withoutCharacters(),
+		},
+		{
+			rank: r.trellisOf(func(r *Rules) { r.MaxRun, r.Charsets, r.AtLeast = 0, nil, 0 }), check: all,
+		},
+		{rank: r.trellisOf(func(r *Rules) { r.MaxRun = 0 }), check: all.withoutCharacters()},
+		{rank: r.trellisOf(func(*Rules) {}), check: all.withoutCharacters()},
+	} {
+		if c.Cost <= cheapDraw {
+			break
+		}
+		attempt := work.Half()
+		ranking, err := larger.rank(attempt)
+		work.Charge(attempt)
+		if err == nil && ranking.size().Sign() > 0 {
+			c.proposeRanking(r, ranking, larger.check)
+		}
+	}
+	if bytes := c.Tries * float64(c.expected); c.Cost > maxDraw || bytes > maxDrawBytes {
+		return r.tooLarge(fmt.Sprintf("a password would be drawn in %.0f tries", math.Ceil(c.Tries)))
+	}
+	c.expected = int(min(c.Tries*float64(c.expected), 256))
 	return nil
+}
+
+// wholeChecker returns the checker of all rules but the ends. The words are those that the base leaves.
+func (r *Rules) wholeChecker(b *base, words *lexicon, work *automaton.Budget) (*checker, error) {
+	if b != nil {
+		return newChecker(r, b.automaton, words), nil
+	}
+	a, err := r.neighbours(work)
+	if err != nil {
+		return nil, r.tooLarge("the patterns have too many states to be counted")
+	}
+	c := newChecker(r, a, words)
+	c.maxRun = r.MaxRun
+	return c, nil
+}
+
+// trellisOf returns what makes a trellis of the rules but words, once these are relaxed further.
+func (r *Rules) trellisOf(relax func(r *Rules)) func(work *automaton.Budget) (ranking, error) {
+	return func(work *automaton.Budget) (ranking, error) {
+		relaxed := *r
+		relaxed.Words = nil
+		relax(&relaxed)
+		b, err := relaxed.countTrellis(work)
+		switch {
+		case err != nil:
+			return nil, err
+		case !b.kept:
+			return nil, automaton.ErrTooLarge
+		}
+		return b.ranking, nil
+	}
+}
+
+// What a random string costs with its check, in steps of about a nanosecond, and what checking another one costs.
+const (
+	costOfRandom, costOfRandomChar = 100, 10
+	costOfCheckChar                = 3
+)
+
+// propose sets how many tries it takes, and their cost, to draw from candidates of which there are so many, each of
+// which costs so much, and reports whether that is the least cost so far.
+func (c *Counted) propose(candidates *big.Int, cost int) bool {
+	tries, _ := new(big.Rat).SetFrac(candidates, c.Size).Float64()
+	if tries*float64(cost) >= c.Cost {
+		return false
+	}
+	c.Tries, c.Cost = tries, tries*float64(cost)
+	return true
+}
+
+// proposeRanking does the same for the strings of a ranking, of which the checker takes those of the language.
+func (c *Counted) proposeRanking(r *Rules, candidates ranking, check *checker) {
+	cost := candidates.unrankSteps() + costOfCheckChar*r.Max
+	size := candidates.size()
+	if c.propose(size, cost) {
+		c.ranking, c.checker, c.random = candidates, check, nil
+		c.ranks = uniform.NatOf(size, uniform.LimbsFor(size))
+		c.expected = (size.BitLen() + 7) / 8
+	}
 }
 
 // A base is what was counted exactly: the strings that satisfy all rules but some words.
@@ -141,12 +359,9 @@ var strategies = []strategy{
 		try: func(r *Rules, work *automaton.Budget) (*base, error) { return r.countCompositions(work) },
 	},
 	{
-		name: "a trellis of all rules but words, and words taken out",
+		name: "a trellis of the charsets, and words taken out",
 		applies: func(r *Rules) bool {
-			if r.looksAtNeighbours() {
-				return !r.tooManyDistinct() && len(r.Words) > 0 // without words, the first strategy is the same
-			}
-			return !r.tooManyDistinct() && r.combinations() <= maxQuotas
+			return !r.looksAtNeighbours() && !r.tooManyDistinct() && r.combinations() <= maxQuotas
 		},
 		try: func(r *Rules, work *automaton.Budget) (*base, error) {
 			without := *r
@@ -321,39 +536,13 @@ func (r *Rules) tooLarge(reason string) error {
 }
 
 // wordParts returns the parts whose words are not counted exactly.
-func (r *Rules) wordParts(b *base) []Part {
+func (r *Rules) wordParts(words []string) []Part {
 	var parts []Part
-	if len(b.words) > 0 {
+	if len(words) > 0 {
 		parts = append(parts, Part{Kind: OfWords})
 	}
 	if len(r.Dictionary) > 0 {
 		parts = append(parts, Part{Kind: OfDictionary})
 	}
 	return parts
-}
-
-// subtractWords returns the lexicon of the words that strings of the base may still hold, and a lower bound of the
-// number of strings that hold none.
-func (r *Rules) subtractWords(b *base, work *automaton.Budget) (*lexicon, *big.Int, error) {
-	tooMany := &Uncertified{Reason: "the words are too many or too long to be counted", Parts: r.wordParts(b)}
-	words := &lexicon{r.Dictionary} // no word of it holds another
-	if len(b.words) > 0 {
-		minimal, err := minimal(slices.Concat(b.words, r.Dictionary), work)
-		if err != nil {
-			return nil, nil, tooMany
-		}
-		words = &lexicon{minimal}
-	}
-	c, ok := b.ranking.(*compositions)
-	if !ok {
-		var err error
-		if c, err = newCompositions(r, work); err != nil {
-			return nil, nil, tooMany
-		}
-	}
-	holding, err := words.atMost(c, r)
-	if err != nil {
-		return nil, nil, tooMany
-	}
-	return words, holding.Sub(b.ranking.size(), holding), nil
 }

@@ -12,20 +12,25 @@ const maxLimbs = (MaxLength*7+63)/64 + 1
 
 // Draw writes a string of the language to dst, each with the same probability, and returns its length. dst must have
 // room for the longest. The error is the source's. The language must not be empty.
-//
-// At least half of the candidates are in the language, so that two are expected at most.
 func (c *Counted) Draw(dst []byte, from *uniform.Source) (length int, err error) {
 	from.Reset(c.expected)
 	for {
-		if c.random != nil {
-			length, err = c.random.draw(dst, from)
-		} else {
-			length, err = c.drawRank(dst, from)
-		}
-		if err != nil || c.checker.accepts(dst[:length]) {
+		length, ok, err := c.Try(dst, from)
+		if ok || err != nil {
 			return length, err
 		}
 	}
+}
+
+// Try writes a candidate to dst, each with the same probability, and returns its length, and whether it is in the
+// language. What Draw says of dst and the error holds here too, and the source must have been reset.
+func (c *Counted) Try(dst []byte, from *uniform.Source) (length int, ok bool, err error) {
+	if c.random != nil {
+		length, err = c.random.draw(dst, from)
+	} else {
+		length, err = c.drawRank(dst, from)
+	}
+	return length, err == nil && c.checker.accepts(dst[:length]), err
 }
 
 // drawRank writes the string of a random rank to dst, and returns its length.

@@ -1,19 +1,50 @@
 package language
 
 import (
+	"bytes"
 	"cmp"
+	"maps"
 	"math"
 	"math/big"
 	"slices"
 	"sort"
-	"strings"
 
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
 )
 
 // A lexicon is a list of words that is too long for an automaton: in lower case, sorted, and none holds another.
-type lexicon struct{ words []string }
+type lexicon struct {
+	words  []string
+	starts [startBits / 64]uint64 // of words, each a bit by its number (see start)
+}
+
+// The number of a start is made of the low five bits of three characters, which are the same for both letter cases.
+const (
+	startBits  = 1 << 15
+	startChars = 3
+)
+
+// start returns the number of the start of a text from that of the text a character before, and the third character.
+func start(before uint, char byte) uint { return (before<<5 | uint(char)&31) % startBits }
+
+// newLexicon returns the lexicon of words of two characters or more.
+func newLexicon(words []string) *lexicon {
+	l := &lexicon{words: words}
+	for _, word := range words {
+		number := start(start(0, word[0]), word[1])
+		if len(word) >= startChars {
+			number = start(number, word[2])
+			l.starts[number/64] |= 1 << (number % 64)
+			continue
+		}
+		for third := range byte(32) {
+			number := start(number, third)
+			l.starts[number/64] |= 1 << (number % 64)
+		}
+	}
+	return l
+}
 
 // occursIn reports whether the text holds a word, letter case ignored.
 func (l *lexicon) occursIn(text []byte) bool {
@@ -21,8 +52,15 @@ func (l *lexicon) occursIn(text []byte) bool {
 	for i, c := range text {
 		folded[i] = ascii.Lower(c)
 	}
-	for i := range text {
-		if l.startsWith(folded[i:len(text)]) {
+	number := uint(0)
+	for end := 1; end <= len(text)+1; end++ {
+		var char byte // after the end: 0
+		if end <= len(text) {
+			char = folded[end-1]
+		}
+		number = start(number, char)
+		if l.starts[number/64]>>(number%64)&1 != 0 && end >= startChars &&
+			l.startsWith(folded[end-startChars:len(text)]) {
 			return true
 		}
 	}
@@ -91,14 +129,26 @@ func holdsKept(word string, kept map[string]bool, lengths []int) bool {
 // A spelling is a multiset of atoms, and how many ways of writing a word (of any of the words) have these atoms.
 type spelling struct {
 	placed []int // the atoms
-	ways   *big.Int
+	ways   float64
+}
+
+// exactly is up to which number a float64 has every integer.
+const exactly = 1 << 53
+
+// bigWays returns ways rounded up, by more than it errs.
+func (s spelling) bigWays() *big.Int {
+	if s.ways <= exactly {
+		return big.NewInt(int64(s.ways))
+	}
+	n, _ := big.NewFloat(s.ways * (1 + slack)).Int(nil)
+	return n
 }
 
 // atMost returns an upper bound of the number of strings in c that contain a word: the sum over words and positions
 // (union bound).
 func (l *lexicon) atMost(c *compositions, r *Rules) (*big.Int, error) {
 	total := new(big.Int)
-	spellings, err := c.spellings(l.words)
+	spellings, err := spellings(l.words, c.atoms, c.work)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +158,7 @@ func (l *lexicon) atMost(c *compositions, r *Rules) (*big.Int, error) {
 			if err != nil {
 				return nil, err
 			}
-			total.Add(total, places.Mul(places, s.ways))
+			total.Add(total, places.Mul(places, s.bigWays()))
 		}
 	}
 	return total, nil
@@ -155,30 +205,27 @@ func (c *compositions) around(r *Rules, length int, placed []int) (*big.Int, err
 	return total, nil
 }
 
-// spellings returns the ways to write the words in the alphabet, letter case ignored, by atoms.
-func (c *compositions) spellings(words []string) ([]spelling, error) {
-	alike := make(map[string]int64) // how many words have these choices
+// spellings returns the ways to write the words in the alphabet of the atoms, letter case ignored, by atoms.
+func spellings(words []string, atoms []ascii.Mask, work *automaton.Budget) ([]spelling, error) {
+	alike := make(map[string]float64) // how many words have these choices
 	for _, word := range words {
-		if choices, ok := c.choices(word); ok {
+		if choices, ok := choices(word, atoms); ok {
 			alike[choices]++
 		}
 	}
-	ways := make(map[string]*big.Int)
-	for choices, count := range alike {
-		spelt, err := c.spell(choices)
+	ways := make(map[string]float64)
+	for _, choices := range slices.Sorted(maps.Keys(alike)) {
+		spelt, err := spell(choices, work)
 		if err != nil {
 			return nil, err
 		}
 		for placed, n := range spelt {
-			if ways[placed] == nil {
-				ways[placed] = new(big.Int)
-			}
-			ways[placed].Add(ways[placed], n.Mul(n, big.NewInt(count)))
+			ways[placed] += n * alike[choices]
 		}
 	}
-	var all []spelling
-	for placed, n := range ways {
-		s := spelling{ways: n}
+	all := make([]spelling, 0, len(ways))
+	for _, placed := range slices.Sorted(maps.Keys(ways)) {
+		s := spelling{ways: ways[placed]}
 		for _, atom := range []byte(placed) {
 			s.placed = append(s.placed, int(atom))
 		}
@@ -192,24 +239,28 @@ const noAtom = 0xff
 
 // choices returns two bytes for each character of the word, the atoms of its lower and its upper case, in a sorted
 // order. It is not ok if the alphabet has a character in neither case.
-func (c *compositions) choices(word string) (text string, ok bool) {
-	pairs := make([]string, len(word))
+func choices(word string, atoms []ascii.Mask) (text string, ok bool) {
+	pairs := make([][2]byte, len(word))
 	for i := range len(word) {
-		low, up := c.atomOf(word[i]), c.atomOf(ascii.Upper(word[i]))
+		low, up := atomOf(word[i], atoms), atomOf(ascii.Upper(word[i]), atoms)
 		if word[i] == ascii.Upper(word[i]) {
 			up = noAtom
 		}
 		if low == noAtom && up == noAtom {
 			return "", false
 		}
-		pairs[i] = string([]byte{low, up})
+		pairs[i] = [2]byte{low, up}
 	}
-	slices.Sort(pairs)
-	return strings.Join(pairs, ""), true
+	slices.SortFunc(pairs, func(a, b [2]byte) int { return bytes.Compare(a[:], b[:]) })
+	all := make([]byte, 0, 2*len(pairs))
+	for _, pair := range pairs {
+		all = append(all, pair[:]...)
+	}
+	return string(all), true
 }
 
-func (c *compositions) atomOf(char byte) byte {
-	for i, atom := range c.atoms {
+func atomOf(char byte, atoms []ascii.Mask) byte {
+	for i, atom := range atoms {
 		if atom.Has(char) {
 			return byte(i)
 		}
@@ -219,24 +270,21 @@ func (c *compositions) atomOf(char byte) byte {
 
 // spell returns the multisets of atoms, each as a sorted text, that the choices of a word lead to, and in how many
 // ways.
-func (c *compositions) spell(choices string) (map[string]*big.Int, error) {
-	ways := map[string]*big.Int{"": big.NewInt(1)}
+func spell(choices string, work *automaton.Budget) (map[string]float64, error) {
+	ways := map[string]float64{"": 1}
 	for i := 0; i < len(choices); i += 2 {
-		if err := c.work.Spend(400 * len(ways) * (1 + i/8)); err != nil {
+		if err := work.Spend(400 * len(ways) * (1 + i/8)); err != nil {
 			return nil, err
 		}
-		longer := make(map[string]*big.Int)
-		for placed, n := range ways {
+		longer := make(map[string]float64)
+		for _, placed := range slices.Sorted(maps.Keys(ways)) {
 			for _, atom := range []byte(choices[i : i+2]) {
 				if atom == noAtom {
 					continue
 				}
 				bytes := append([]byte(placed), atom)
 				slices.Sort(bytes)
-				if longer[string(bytes)] == nil {
-					longer[string(bytes)] = new(big.Int)
-				}
-				longer[string(bytes)].Add(longer[string(bytes)], n)
+				longer[string(bytes)] += ways[placed]
 			}
 		}
 		ways = longer

@@ -2,6 +2,7 @@ package language
 
 import (
 	"math/big"
+	"slices"
 
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
@@ -58,13 +59,20 @@ type layer struct {
 }
 
 func newTrellis(a *automaton.DFA, q *quotas, r *Rules, work *automaton.Budget) (*trellis, error) {
-	tr := &trellis{automaton: a, quotas: q, min: r.Min, max: r.Max, total: new(big.Int)}
+	tr := &trellis{automaton: a, quotas: q, groups: groupsOf(a, q), min: r.Min, max: r.Max, total: new(big.Int)}
+	return tr, tr.compare(work)
+}
+
+// groupsOf returns the groups, the largest first: these are what a rank falls in most often.
+func groupsOf(a *automaton.DFA, q *quotas) []group {
+	var groups []group
 	for atom, part := range q.atoms {
 		for _, chars := range ascii.Split(part, func(c byte) uint8 { return a.Class[c] }) {
-			tr.groups = append(tr.groups, group{atom: atom, class: int(a.Class[chars.Lowest()]), chars: chars.Chars()})
+			groups = append(groups, group{atom: atom, class: int(a.Class[chars.Lowest()]), chars: chars.Chars()})
 		}
 	}
-	return tr, tr.compare(work)
+	slices.SortStableFunc(groups, func(a, b group) int { return len(b.chars) - len(a.chars) })
+	return groups
 }
 
 // A state that differs from every model in more than nearlyAlike classes becomes a model itself, up to maxModels of
@@ -287,6 +295,17 @@ func (tr *trellis) at(l layer, state, held int32) uniform.Nat {
 }
 
 func (tr *trellis) size() *big.Int { return tr.total }
+
+// unrankSteps: for each character, unranking looks at groups until it finds the right one.
+func (tr *trellis) unrankSteps() int {
+	looks, chars := 0, 0
+	for i, g := range tr.groups {
+		looks += (i + 1) * len(g.chars)
+		chars += len(g.chars)
+	}
+	limbs := uniform.LimbsFor(tr.total)
+	return 300 + tr.max*(15+looks*(4+2*limbs)/chars)
+}
 
 // unrank writes the string of a rank to dst, and returns its length. Ranks go from 0 to the size, exclusive. It changes
 // rank.
