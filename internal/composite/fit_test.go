@@ -46,11 +46,17 @@ var surrounded = []struct {
 	{"DSN=postgres://a:${password}@host/db", "/", "the user info of a URL", safe},
 	{"postgres://a:${password|base64}@host/db", safe, `it can be written with "/"; write ${password|base64|url}`, ""},
 	{"postgres://a:${password|json}@host/db", `"\`, "write ${password|url}", safe},
-	{"postgres://a:${password|url|url}@host/db", "/", "the filter url changes what is read; write ${password|url}", safe},
+	{
+		"postgres://a:${password|url|url}@host/db", "/", "the filter url changes what is read; write ${password|url}",
+		safe,
+	},
 	{`{"p":"${password}"}`, safe + `"\`, `a JSON string, and its policy allows '"' and "\"; write ${password|json}`,
 		safe + "/'<&;@"},
 	{`["a", {"p": "x ${password}"}]`, `"`, "a JSON string", safe},
-	{`{"p":"${password|url}"}`, "/", "a JSON string, where the filter url changes what is read; write ${password}", safe},
+	{
+		`{"p":"${password|url}"}`, "/", "a JSON string, where the filter url changes what is read; write ${password}",
+		safe,
+	},
 	{`{"p":"${password|json|url}"}`, "/", "where the filter url changes what is read; write ${password}", safe},
 	{`{"p":"${password|shell}"}`, safe, "the filter shell changes what is read; write ${password}", ""},
 	{`{"u":"postgres://a:${password}@h/d"}`, `"@`, "write ${password|url}", safe},
@@ -135,10 +141,14 @@ func TestMisfitsOfUnclearTexts(t *testing.T) {
 		"${password}", "${login}:${password}", "${password|url}", "key = ${password}", "password: '${password}'",
 		"'${password}'", `"${password}"`, "ALTER ROLE app PASSWORD '${password}'", "p='${password}'", "P=${password}",
 		"https://${password}/x", "https://host:${password}", "https://host/#${password}", "//${login}:${password}@host",
-		"app:${password|url}@tcp(host)/db", `{"p":${password}}`, `{"p":"${password}"`, `{p: "${password}"}`, "{${password}}",
-		"<${password}>", "<a>${password}", "a < b, ${password}", "<a><![CDATA[${password}]]></a>", "<!-- ${password} -->",
-		"a=1;b=${password}", "session=${password}; Path=/; HttpOnly", "Password=${password}", "host=h password=${password}",
-		"Endpoint=sb://n.servicebus.windows.net/;SharedAccessKey=${password}", "host:6380,password=${password},ssl=True",
+		"app:${password|url}@tcp(host)/db", `{"p":${password}}`, `{"p":"${password}"`, `{p: "${password}"}`,
+		"{${password}}",
+		"<${password}>", "<a>${password}", "a < b, ${password}", "<a><![CDATA[${password}]]></a>",
+		"<!-- ${password} -->",
+		"a=1;b=${password}", "session=${password}; Path=/; HttpOnly", "Password=${password}",
+		"host=h password=${password}",
+		"Endpoint=sb://n.servicebus.windows.net/;SharedAccessKey=${password}",
+		"host:6380,password=${password},ssl=True",
 		"see https://host/ and ${password}", "https://host/;x=${password}",
 		"P='${password}", "it's ${password}", "echo's '${password}'", "cat <<E\n${password}\nE",
 		`{"q":"a=1&p=${password|url}"}`, `{"auth":"${password|base64}"}`, `{"auth":"${password|json|base64}"}`,
@@ -221,7 +231,8 @@ func TestWhatFitsReadsBack(t *testing.T) {
 				fitted++
 				rendered := template.Render(map[string]sensitive.Value{"password": value}, "")
 				if got, err := place.read(rendered.Reveal()); err != nil || got != value.Reveal() {
-					t.Fatalf("%s: a password does not read back (error: %t), and nothing was told", place.template, err != nil)
+					t.Fatalf("%s: a password does not read back (error: %t), and nothing was told", place.template,
+						err != nil)
 				}
 			}
 		})
@@ -282,8 +293,10 @@ func TestShellWordsThatFit(t *testing.T) {
 // Any text has surroundings or none: nothing panics, and what is told has a remedy that names the part.
 func TestMisfitsOfAnyText(t *testing.T) {
 	pieces := []string{
-		"${password}", "${password|json}", "{", "}", `"`, "'", "<", ">", "/", "=", ";", ":", "://", "@", "?", "&", "#", `\`, "`",
-		" ", "\n", "a", "P", "export ", "#!/bin/sh", "Password", "Driver", "<![CDATA[", "]]>", "&amp;", "$$", "jdbc:sqlserver",
+		"${password}", "${password|json}", "{", "}", `"`, "'", "<", ">", "/", "=", ";", ":", "://", "@", "?", "&", "#", `\`,
+		"`",
+		" ", "\n", "a", "P", "export ", "#!/bin/sh", "Password", "Driver", "<![CDATA[", "]]>", "&amp;", "$$",
+		"jdbc:sqlserver",
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 20).Draw(t, "pieces"), "")
