@@ -1,6 +1,6 @@
 package password
 
-// The limits of a policy. They bound what Compile does with any input, hostile ones included, to about 100 ms on one
+// The limits of a policy. They bound what Compile does with any input, hostile ones included, to about 200 ms on one
 // core of 2025, and each is named in the message that refuses what is beyond it. Those of counting are in
 // internal/language and internal/automaton.
 const (
@@ -17,7 +17,7 @@ const (
 
 // The budgets count steps, not time: a verdict is the same on every machine.
 const (
-	countSteps    = 60_000_000 // for counting a policy; about 80 ms
+	countSteps    = 60_000_000 // for counting a policy exactly; about 80 ms. Bounds may take twice as many
 	conflictSteps = 12_000_000 // for finding which rules conflict
 	trialSteps    = 3_000_000  // of these, for counting the policy without some of its rules
 )

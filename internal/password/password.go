@@ -9,7 +9,8 @@
 //     bound, and is shown as one.
 //   - Decided. A policy is accepted or refused at once, in bounded time, and a refusal names a minimal group of rules
 //     that conflict. Nothing is left to time out when a password is needed.
-//   - Bounded. A draw takes two tries on average at most, however tight the policy is.
+//   - Bounded. What a draw takes on average is known when the policy is accepted: about 20 microseconds at most for the
+//     policies that people write, however tight they are (TestSweep), and 200 for any.
 //
 // It refuses what it cannot promise this of: characters that are not printable ASCII, policies below their min-entropy,
 // and those that cannot be counted within the limits ("cannot be certified").
@@ -56,11 +57,13 @@
 //
 // Of words that are too many for an automaton, the number of strings that contain one is at most the sum, over words
 // and positions, of the strings that contain this word at this position (union bound). What remains of the size is a
-// lower bound.
+// lower bound. Rules that have too many states together for exact numbers are counted by probabilities in floating
+// point, rounded to the safe side. Why this proves a bound is at the type walk of internal/language.
 //
 // # Drawing
 //
-// If at least half of all strings of the alphabet are passwords, random strings are drawn until one is a password,
-// which is quickest. Otherwise the password of a random number is drawn. See internal/uniform for how random bytes
-// become uniform characters and numbers.
+// A password is drawn from a larger set, again and again until it satisfies all rules: from all strings of the alphabet,
+// or from those that satisfy the rules that leave fewest, by their number. Of the sets that can be drawn from, it is the
+// one that costs least, given the share of passwords in it. See internal/uniform for how random bytes become uniform
+// characters and numbers.
 package password

@@ -215,19 +215,22 @@ func TestBelowMinEntropy(t *testing.T) {
 	}
 }
 
-// What cannot be counted within the limits is refused with the rule that makes it so.
+// What cannot be counted within the limits is refused with the rule that makes it so, and with a change that was tried.
 func TestUncertified(t *testing.T) {
 	for _, test := range []struct {
 		policy Policy
 		keys   string
 		text   string
+		remedy string
 	}{
-		{Policy{ForbidPatterns: []string{"x", "a.{14}b"}}, "forbid-patterns[1]", "more than 10000 states"},
+		{Policy{ForbidPatterns: []string{"x", "a.{14}b"}}, "forbid-patterns[1]", "more than 10000 states",
+			"remove forbid-patterns[1]"},
 		{Policy{ForbidPatterns: []string{"a.b"}, Distinct: true}, "distinct forbid-patterns[0]",
-			"at most 12 characters"},
+			"at most 12 characters", "remove forbid-patterns[0]"},
 		{Policy{Dictionary: "english", Length: Length{200, 200}, Characters: []Charset{{Chars: "aeinrst"}}},
 			"dictionary",
-			"after the words are taken out, too few passwords are left to prove that there are any"},
+			"after the words are taken out, too few passwords are left to prove that there are any",
+			"set length to 25"},
 	} {
 		problem := refusals(t, test.policy)[0]
 		got := strings.Join(problem.Keys, " ")
@@ -235,8 +238,8 @@ func TestUncertified(t *testing.T) {
 			!strings.Contains(problem.Cause, test.text) {
 			t.Errorf("%+v is refused for %q: %s\nwant %q: ...%s", test.policy, got, problem.Cause, test.keys, test.text)
 		}
-		if test.keys == "dictionary" && problem.Remedy != "shorten length, or remove dictionary" {
-			t.Errorf("the remedy for a dictionary is %q", problem.Remedy)
+		if problem.Remedy != test.remedy {
+			t.Errorf("%+v: the remedy is %q, want %q", test.policy, problem.Remedy, test.remedy)
 		}
 	}
 }

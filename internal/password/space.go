@@ -31,8 +31,8 @@ type Space struct {
 // is their Shannon entropy and their min-entropy.
 func (s *Space) Bits() float64 { return float64(s.hundreds) / 100 }
 
-// Exact reports whether Bits is the entropy itself. It is for all rules but a dictionary, and forbidden words that are
-// so many that only a bound can be computed: then Bits is a lower bound.
+// Exact reports whether Bits is the entropy itself. It is unless a dictionary, or forbidden words, patterns and runs
+// together, are so many that only a bound can be computed: then Bits is a lower bound.
 func (s *Space) Exact() bool { return s.exact }
 
 // Entropy returns the entropy as people read it: "209.54 bits", or ">= 203.10 bits" if the space is not exact.

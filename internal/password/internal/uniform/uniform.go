@@ -25,7 +25,8 @@ import (
 )
 
 // ErrNotRandom says that one draw took more than MaxBytes bytes. Whoever rejects what was drawn and draws again from
-// the same source is covered too, as long as a try succeeds with a probability of one half or more.
+// the same source is covered too, as long as all tries together take MaxBytes/64 bytes on average at most: 64 times the
+// average is exceeded with a probability of less than e^-64.
 var ErrNotRandom = errors.New("the random source repeats itself")
 
 // MaxBytes is how many random bytes one draw may take. A password takes some hundred.
