@@ -288,7 +288,6 @@ func isScript(text string) bool {
 type quotation struct {
 	mark    byte // ' or "; 0: not quoted
 	content string
-	head    string // of an unquoted one: the NAME= before it; of a quoted one too
 }
 
 // readShell reads a line of a shell.

@@ -286,7 +286,7 @@ func testAgreement(t *rapid.T, r *Rules) {
 
 // What is not counted exactly is bounded: no bound is above what brute force finds, and what is drawn conforms.
 func TestBoundIsBelowBruteForce(t *testing.T) {
-	bounded, close := 0, 0
+	bounded, tight := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		s := samples(kinds{runs: true, patterns: true, words: true}).Draw(t, "rules")
 		want := big.NewInt(int64(len(s.conforming())))
@@ -296,7 +296,7 @@ func TestBoundIsBelowBruteForce(t *testing.T) {
 			}
 			bounded++
 			if len(s.Words) == 0 && new(big.Int).Add(c.Size, big.NewInt(1)).Cmp(want) >= 0 {
-				close++
+				tight++
 			}
 			testDraws(t, s, c)
 		}
@@ -304,8 +304,8 @@ func TestBoundIsBelowBruteForce(t *testing.T) {
 			testSubtracted(t, s, want)
 		}
 	})
-	if bounded == 0 || close == 0 {
-		t.Errorf("%d rules were bounded, and %d of them by their size", bounded, close)
+	if bounded == 0 || tight == 0 {
+		t.Errorf("%d rules were bounded, and %d of them by their size", bounded, tight)
 	}
 }
 

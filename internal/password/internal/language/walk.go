@@ -15,7 +15,8 @@ import (
 //  1. A text is of independent uniform characters of the alphabet. So the number of texts with some property is their
 //     probability times that of all texts, and all below are probabilities. Texts of different lengths are weighted by
 //     how many there are: those of n characters by |alphabet|^(n-Max).
-//  2. Characters of a group (that neither patterns, nor quotas, nor the ends tell apart) can be exchanged for each other.
+//  2. Characters of a group (that neither patterns, nor quotas, nor the ends tell apart) can be exchanged for each
+//     other.
 //     So of a run it is enough to remember its length and the group of its character: the continuations of "aa" and
 //     "bb" are equally many.
 //  3. A text that satisfies the rules and holds a word at position i consists of a prefix of i characters that does not
