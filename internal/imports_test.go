@@ -35,7 +35,7 @@ var arrows = map[string]string{
 	"internal/runner":                          "escape network refusal sensitive",
 	"internal/sensitive":                       "",
 	"internal/test/emulator":                   "",
-	"internal/test/job":                        "action test/emulator",
+	"internal/test/job":                        "action network test/emulator",
 	"examples/local":                           "test/emulator",
 }
 

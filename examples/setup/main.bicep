@@ -22,7 +22,7 @@ param issuer string = 'https://token.actions.githubusercontent.com'
 @description('Audience of the tokens: api://AzureADTokenExchangeUSGov and api://AzureADTokenExchangeChina in those clouds.')
 param audience string = 'api://AzureADTokenExchange'
 
-@description('Where given, only secrets whose names begin so may be written (letter case matters to Azure here).')
+@description('Where given, only secrets whose names begin so may be written, disabled or recovered (letter case matters to Azure here).')
 param namePrefix string = ''
 
 @description('Lets the action disable versions that a newer one has superseded (the key `superseded`).')
@@ -42,9 +42,17 @@ var dataActions = concat([
 ], disableSuperseded ? ['Microsoft.KeyVault/vaults/secrets/update/action'] : [],
    recoverDeleted ? ['Microsoft.KeyVault/vaults/secrets/recover/action'] : [])
 
-// Only setSecret is conditioned: a condition on the name would make the list call, which names no secret, answer 403.
-var nameCondition = '''((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR (@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith 'PREFIX'))'''
+// All that writes is bound to the prefix, also what the role does not grant. readMetadata is not: a condition on the name
+// would make the list call, which names no secret, answer 403.
+var nameConditions = [
+  '''((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR (@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith 'PREFIX'))'''
+  '''((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/update/action'})) OR (@Resource[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith 'PREFIX'))'''
+  '''((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/recover/action'})) OR (@Resource[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith 'PREFIX'))'''
+]
 
+// A vault that exists is left as it is: to deploy it again would drop its access policies and network rules. (Bicep 0.38 or
+// newer.) It must use roles, not access policies; README.md says more.
+@onlyIfNotExists()
 resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
   name: vaultName
   location: location
@@ -107,7 +115,7 @@ resource assignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     roleDefinitionId: writer.id
     principalId: identity.properties.principalId
     principalType: 'ServicePrincipal'
-    condition: empty(namePrefix) ? null : replace(nameCondition, 'PREFIX', namePrefix)
+    condition: empty(namePrefix) ? null : replace(join(nameConditions, ' AND '), 'PREFIX', namePrefix)
     conditionVersion: empty(namePrefix) ? null : '2.0'
   }
 }

@@ -50,7 +50,7 @@ variable "audience" {
 }
 
 variable "name_prefix" {
-  description = "Where given, only secrets whose names begin so may be written (letter case matters to Azure here)."
+  description = "Where given, only secrets whose names begin so may be written, disabled or recovered (letter case matters to Azure here)."
   type        = string
   default     = ""
 }
@@ -85,8 +85,13 @@ locals {
     var.recover_deleted ? ["Microsoft.KeyVault/vaults/secrets/recover/action"] : [],
   )
 
-  # Only setSecret is conditioned: a condition on the name would make the list call, which names no secret, answer 403.
-  name_condition = "((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR (@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '${var.name_prefix}'))"
+  # All that writes is bound to the prefix, also what the role does not grant. readMetadata is not: a condition on the name
+  # would make the list call, which names no secret, answer 403.
+  name_condition = join(" AND ", [
+    "((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR (@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '${var.name_prefix}'))",
+    "((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/update/action'})) OR (@Resource[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '${var.name_prefix}'))",
+    "((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/recover/action'})) OR (@Resource[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '${var.name_prefix}'))",
+  ])
 
   events = nonsensitive(var.expiry_webhook != "")
 }

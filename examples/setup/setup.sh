@@ -4,8 +4,9 @@
 #   RESOURCE_GROUP=rg-app VAULT=kv-app-prod SUBJECTS='repo:OWNER/REPO:environment:prod' ./setup.sh
 #
 # It needs az, logged in (az login), as somebody who may make role definitions and assignments in the resource group.
-# Running it again changes nothing that is as it should be. It takes nothing away: a credential for a subject that is not in
-# SUBJECTS is named, and a role assigned with another NAME_PREFIX ends the script.
+# Run again, it adds what is missing and takes nothing away: what exists is left as it is, what is trusted or granted beyond
+# what is asked for is named, and what contradicts it (another NAME_PREFIX, ISSUER or AUDIENCE) ends the script. An existing
+# vault keeps its settings; one with access policies instead of roles ends the script before anything is made.
 #
 # Required:
 #   RESOURCE_GROUP      the resource group, which exists
@@ -27,82 +28,131 @@ AUDIENCE=${AUDIENCE:-api://AzureADTokenExchange}
 NAME_PREFIX=${NAME_PREFIX:-}
 
 say() { echo "== $*"; }
+stop() {
+  printf '%s\n' "$@" >&2
+  exit 1
+}
+
+# there COMMAND...: whether the thing that the command shows exists. Only Azure's own "not found" is a no. Any other failure
+# ends the script: to create what is there already would replace its settings.
+there() {
+  local problem
+  if problem=$(az "$@" --output none 2>&1); then return 0; fi
+  ! grep -qwE 'ResourceNotFound|VaultNotFound' <<<"$problem" || return 1
+  stop "$problem" "stopped: it is not known whether this exists: az $*"
+}
 
 group_id=$(az group show --name "$RESOURCE_GROUP" --query id --output tsv)
 LOCATION=${LOCATION:-$(az group show --name "$RESOURCE_GROUP" --query location --output tsv)}
 
 say "vault $VAULT"
-if ! az keyvault show --name "$VAULT" --resource-group "$RESOURCE_GROUP" --output none 2>/dev/null; then
+if there keyvault show --name "$VAULT" --resource-group "$RESOURCE_GROUP"; then
+  roles=$(az keyvault show --name "$VAULT" --resource-group "$RESOURCE_GROUP" \
+    --query properties.enableRbacAuthorization --output tsv)
+  [[ "$roles" = [Tt]rue ]] || stop \
+    "the vault $VAULT exists and uses access policies: the role that this script makes would mean nothing there." \
+    "Either use another vault. Or switch it to roles, after everybody who has an access policy there was given a role:" \
+    "  az keyvault update --name $VAULT --resource-group $RESOURCE_GROUP --enable-rbac-authorization true"
+else
   az keyvault create --name "$VAULT" --resource-group "$RESOURCE_GROUP" --location "$LOCATION" --sku standard \
     --enable-rbac-authorization true --retention-days 90 --enable-purge-protection true --output none
 fi
 vault_id=$(az keyvault show --name "$VAULT" --resource-group "$RESOURCE_GROUP" --query id --output tsv)
 
 say "identity $VAULT-passwords"
-az identity create --name "$VAULT-passwords" --resource-group "$RESOURCE_GROUP" --location "$LOCATION" --output none
+there identity show --name "$VAULT-passwords" --resource-group "$RESOURCE_GROUP" ||
+  az identity create --name "$VAULT-passwords" --resource-group "$RESOURCE_GROUP" --location "$LOCATION" --output none
 principal_id=$(az identity show --name "$VAULT-passwords" --resource-group "$RESOURCE_GROUP" --query principalId --output tsv)
 client_id=$(az identity show --name "$VAULT-passwords" --resource-group "$RESOURCE_GROUP" --query clientId --output tsv)
 
 say "trust in GitHub"
 sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }
+credentials=$(az identity federated-credential list --identity-name "$VAULT-passwords" --resource-group "$RESOURCE_GROUP" \
+  --query "[].[name, issuer, subject, join(',', audiences)]" --output tsv)
+# trusted CONDITION: the credentials, one a line, for which awk's condition holds: name, issuer, subject, audience.
+trusted() {
+  awk -F '\t' -v name="${name:-}" -v issuer="$ISSUER" -v subject="${subject:-}" -v audience="$AUDIENCE" "$1" <<<"$credentials"
+}
 while IFS= read -r subject; do
   [ -n "$subject" ] || continue
   # Named after its subject: another order or a further subject changes no credential that is there.
   name=github-$(printf %s "$subject" | sha256 | cut -c1-8)
+  # shellcheck disable=SC2016 # fields of awk's
+  [ -z "$(trusted '$2 == issuer && $3 == subject && $4 == audience')" ] || continue
+  # To create a credential of a name that is there would replace its issuer and its audience.
+  # shellcheck disable=SC2016
+  other=$(trusted '$1 == name || ($2 == issuer && $3 == subject)')
+  [ -z "$other" ] || stop "a credential is in the way of one for $subject, $ISSUER and $AUDIENCE:" "  $other" \
+    "If nothing needs it any more, take it away and run this again:" \
+    "  az identity federated-credential delete --name ${other%%$'\t'*} --identity-name $VAULT-passwords --resource-group $RESOURCE_GROUP"
   az identity federated-credential create --name "$name" --identity-name "$VAULT-passwords" \
     --resource-group "$RESOURCE_GROUP" --issuer "$ISSUER" --subject "$subject" --audiences "$AUDIENCE" --output none
 done <<<"$SUBJECTS"
-trusted=$(az identity federated-credential list --identity-name "$VAULT-passwords" --resource-group "$RESOURCE_GROUP" \
-  --query '[].subject' --output tsv)
 while IFS= read -r subject; do
   [ -z "$subject" ] || grep -qxF -e "$subject" <<<"$SUBJECTS" || echo "trusted too, and not in SUBJECTS: $subject"
-done <<<"$trusted"
+done < <(cut -f 3 <<<"$credentials")
 
 # Never secrets/getSecret/action: what the action cannot do, whoever takes it over cannot do either.
-data_actions='"Microsoft.KeyVault/vaults/secrets/setSecret/action", "Microsoft.KeyVault/vaults/secrets/readMetadata/action"'
-if [ "${DISABLE_SUPERSEDED:-false}" = true ]; then
-  data_actions+=', "Microsoft.KeyVault/vaults/secrets/update/action"'
-fi
-if [ "${RECOVER_DELETED:-false}" = true ]; then
-  data_actions+=', "Microsoft.KeyVault/vaults/secrets/recover/action"'
-fi
-role_name="Key Vault Secret Writer (write-only) $VAULT"
-role='{
-  "Name": "'$role_name'",
-  "IsCustom": true,
-  "Description": "Sets secrets and reads their metadata. Cannot read a value.",
-  "Actions": [],
-  "NotActions": [],
-  "DataActions": ['$data_actions'],
-  "NotDataActions": [],
-  "AssignableScopes": ["'$group_id'"]
-}'
+data_actions='Microsoft.KeyVault/vaults/secrets/setSecret/action
+Microsoft.KeyVault/vaults/secrets/readMetadata/action'
+[ "${DISABLE_SUPERSEDED:-false}" != true ] || data_actions+=$'\n'Microsoft.KeyVault/vaults/secrets/update/action
+[ "${RECOVER_DELETED:-false}" != true ] || data_actions+=$'\n'Microsoft.KeyVault/vaults/secrets/recover/action
 
+condition=
+if [ -n "$NAME_PREFIX" ]; then
+  # All that writes is bound to the prefix, also what the role does not grant yet: an option that is added later then needs
+  # no other condition. readMetadata is not: a condition on the name would make the list call, which names no secret,
+  # answer 403.
+  condition="((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR (@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '$NAME_PREFIX'))"
+  condition+=" AND ((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/update/action'})) OR (@Resource[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '$NAME_PREFIX'))"
+  condition+=" AND ((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/recover/action'})) OR (@Resource[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '$NAME_PREFIX'))"
+fi
+
+role_name="Key Vault Secret Writer (write-only) $VAULT"
 say "role $role_name"
-role_id=$(az role definition list --name "$role_name" --scope "$group_id" --query '[0].id' --output tsv)
-if [ -z "$role_id" ]; then
-  role_id=$(az role definition create --role-definition "$role" --query id --output tsv)
-else
-  az role definition update --role-definition "$role" --output none
+definition=(az role definition list --name "$role_name" --scope "$group_id" --output tsv)
+role_id=$("${definition[@]}" --query '[0].id')
+granted='' scopes=''
+if [ -n "$role_id" ]; then
+  # To create an assignment that is there succeeds and leaves its condition as it was. So what is there is looked at first,
+  # before the role may do more.
+  assignment=(az role assignment list --scope "$vault_id" --role "$role_id" --output tsv)
+  assigned=$("${assignment[@]}" --query "[?principalId=='$principal_id'] | [0].id")
+  before=$("${assignment[@]}" --query "[?principalId=='$principal_id'] | [0].condition || ''")
+  [ -z "$assigned" ] || [ "$before" = "$condition" ] || stop \
+    "the role is assigned with another condition than NAME_PREFIX='$NAME_PREFIX' asks for. Take that assignment away and" \
+    "run this again, which makes it anew:" "  az role assignment delete --ids $assigned"
+  granted=$("${definition[@]}" --query '[0].permissions[].dataActions[]')
+  scopes=$("${definition[@]}" --query '[0].assignableScopes[]')
+fi
+while IFS= read -r action; do
+  [ -z "$action" ] || grep -qxF -e "$action" <<<"$data_actions" || echo "granted before, not asked for now, and kept: $action"
+done <<<"$granted"
+if grep -qvxF -e "$granted" <<<"$data_actions"; then
+  # texts TEXT...: the lines of all as JSON texts, each once.
+  texts() { printf '%s\n' "$@" | awk 'NF && !seen[$0]++ { printf "%s\"%s\"", n++ ? ", " : "", $0 }'; }
+  # To update a role replaces it: so it keeps what it grants, and where.
+  role='{
+    "Name": "'$role_name'",
+    "IsCustom": true,
+    "Description": "Sets secrets and reads their metadata. Cannot read a value.",
+    "Actions": [],
+    "NotActions": [],
+    "DataActions": ['$(texts "$data_actions" "$granted")'],
+    "NotDataActions": [],
+    "AssignableScopes": ['$(texts "$group_id" "$scopes")']
+  }'
+  if [ -z "$role_id" ]; then
+    role_id=$(az role definition create --role-definition "$role" --query id --output tsv)
+  else
+    az role definition update --role-definition "$role" --output none
+  fi
 fi
 
 # At the vault, not above it: the identity can write to this vault and to nothing else.
-condition=
-assignment=(--assignee-object-id "$principal_id" --assignee-principal-type ServicePrincipal --role "$role_id" --scope "$vault_id")
-if [ -n "$NAME_PREFIX" ]; then
-  # Only setSecret is conditioned: a condition on the name would make the list call, which names no secret, answer 403.
-  condition="((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR (@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '$NAME_PREFIX'))"
-  assignment+=(--condition-version 2.0 --condition "$condition")
-fi
 say "role assignment at the vault"
-# To create an assignment that is there succeeds and leaves its condition as it was: so what is there is looked at first.
-there=(az role assignment list --scope "$vault_id" --role "$role_id" --output tsv)
-assigned=$("${there[@]}" --query "[?principalId=='$principal_id'] | [0].id")
-if [ -n "$assigned" ] && [ "$("${there[@]}" --query "[?principalId=='$principal_id'] | [0].condition || ''")" != "$condition" ]; then
-  echo "the role is assigned with another condition than NAME_PREFIX='$NAME_PREFIX' asks for; take that assignment away," \
-    "then run this again: az role assignment delete --ids $assigned" >&2
-  exit 1
-fi
+assignment=(--assignee-object-id "$principal_id" --assignee-principal-type ServicePrincipal --role "$role_id" --scope "$vault_id")
+[ -z "$condition" ] || assignment+=(--condition-version 2.0 --condition "$condition")
 # A role just made, and an identity just made, are not known everywhere in Azure at once.
 for attempt in 1 2 3 4 5 6; do
   if az role assignment create "${assignment[@]}" --output none; then
@@ -116,22 +166,29 @@ for attempt in 1 2 3 4 5 6; do
 done
 
 say "audit log"
-az monitor log-analytics workspace create --workspace-name "$VAULT-logs" --resource-group "$RESOURCE_GROUP" \
-  --location "$LOCATION" --sku PerGB2018 --retention-time 90 --output none
+there monitor log-analytics workspace show --workspace-name "$VAULT-logs" --resource-group "$RESOURCE_GROUP" ||
+  az monitor log-analytics workspace create --workspace-name "$VAULT-logs" --resource-group "$RESOURCE_GROUP" \
+    --location "$LOCATION" --sku PerGB2018 --retention-time 90 --output none
 workspace_id=$(az monitor log-analytics workspace show --workspace-name "$VAULT-logs" --resource-group "$RESOURCE_GROUP" \
   --query id --output tsv)
 # Who set, listed or read which secret, and when. The log holds no value.
-az monitor diagnostic-settings create --name audit --resource "$vault_id" --workspace "$workspace_id" \
+audit=$(az monitor diagnostic-settings list --resource "$vault_id" --query "(value || @)[?name=='audit'].name" --output tsv)
+[ -n "$audit" ] || az monitor diagnostic-settings create --name audit --resource "$vault_id" --workspace "$workspace_id" \
   --logs '[{"categoryGroup": "audit", "enabled": true}]' --output none
 
 if [ -n "${EXPIRY_WEBHOOK:-}" ]; then
   say "events of expiry"
-  az eventgrid system-topic create --name "$VAULT-events" --resource-group "$RESOURCE_GROUP" --location "$LOCATION" \
-    --topic-type Microsoft.KeyVault.vaults --source "$vault_id" --output none
-  az eventgrid system-topic event-subscription create --name expiry --system-topic-name "$VAULT-events" \
-    --resource-group "$RESOURCE_GROUP" --endpoint-type webhook --endpoint "$EXPIRY_WEBHOOK" \
-    --event-delivery-schema cloudeventschemav1_0 \
-    --included-event-types Microsoft.KeyVault.SecretNearExpiry Microsoft.KeyVault.SecretExpired --output none
+  topic=(--system-topic-name "$VAULT-events" --resource-group "$RESOURCE_GROUP")
+  there eventgrid system-topic show --name "$VAULT-events" --resource-group "$RESOURCE_GROUP" ||
+    az eventgrid system-topic create --name "$VAULT-events" --resource-group "$RESOURCE_GROUP" --location "$LOCATION" \
+      --topic-type Microsoft.KeyVault.vaults --source "$vault_id" --output none
+  if there eventgrid system-topic event-subscription show --name expiry "${topic[@]}"; then
+    echo "the subscription expiry exists and keeps its address; az eventgrid system-topic event-subscription update changes it"
+  else
+    az eventgrid system-topic event-subscription create --name expiry "${topic[@]}" \
+      --endpoint-type webhook --endpoint "$EXPIRY_WEBHOOK" --event-delivery-schema cloudeventschemav1_0 \
+      --included-event-types Microsoft.KeyVault.SecretNearExpiry Microsoft.KeyVault.SecretExpired --output none
+  fi
 fi
 
 say "variables for the repository or the environment (variables, not secrets)"

@@ -48,6 +48,7 @@ func (a *Action) Main(ctx context.Context) int {
 		debug = func(text string) { r.runner.Debug(text) }
 	}
 	r.client = network.NewClient(a.Network, debug)
+	network.NameRoots(r.client, a.Getenv("SSL_CERT_FILE"))
 	defer r.client.CloseIdleConnections()
 	r.runner = runner.New(a.Getenv, a.Stdout, r.client)
 	in, mistakes := readInputs(r.runner)
@@ -74,6 +75,8 @@ type run struct {
 	cloud   azure.Cloud // of all vaults
 	secrets []declaration.Secret
 	notes   []string // for the summary
+
+	warnings declaration.Problems // what is declared and probably not meant
 }
 
 // errReported is a failure of which everything has been said.

@@ -33,6 +33,8 @@ func (r *run) declare(ctx context.Context, mistakes []error) error {
 		mistakes = append(mistakes, r.choose(read.declaration)...)
 	}
 	if len(mistakes)+len(read.problems) == 0 {
+		r.warnings = read.declaration.Warnings
+		r.showWarnings()
 		return nil
 	}
 	r.showMistakes(mistakes, read.problems)
@@ -185,6 +187,17 @@ func (r *run) showMistakes(mistakes []error, problems declaration.Problems) {
 	}
 	for _, p := range problems {
 		all = append(all, r.at(p.Place, p.Error()))
+	}
+	r.annotate(all)
+}
+
+// showWarnings shows what is declared and probably not meant, in every mode. It fails no run.
+func (r *run) showWarnings() {
+	var all []runner.Annotation
+	for _, p := range r.warnings {
+		a := r.at(p.Place, p.Error())
+		a.Level = runner.LevelWarning
+		all = append(all, a)
 	}
 	r.annotate(all)
 }

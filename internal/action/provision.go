@@ -124,6 +124,7 @@ func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledge
 	}
 	summary := report.Summary(report.Run{
 		Mode: r.mode, Plan: plan, Results: results, Now: time.Now(), Elapsed: time.Since(r.start), Notes: r.notes,
+		Warnings: r.warnings,
 	})
 	if err := r.runner.Summarize(summary); err != nil {
 		r.runner.Annotate(runner.Annotation{Level: runner.LevelWarning, Text: err.Error()})
@@ -131,10 +132,13 @@ func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledge
 	return failed
 }
 
+// mask registers the masks. What it has to say comes before them: nothing that the run prints is masked.
 func (r *run) mask(texts []string) {
-	if short := r.runner.Mask(texts...); short > 0 {
+	masks, short := runner.Maskable(texts)
+	if short > 0 {
 		r.runner.Annotate(runner.Annotation{Level: runner.LevelNotice, Text: fmt.Sprintf(
 			"names of three characters or fewer are not masked, since that would make the log unreadable: %d "+
 				"here", short)})
 	}
+	r.runner.Mask(masks...)
 }

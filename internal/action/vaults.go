@@ -1,6 +1,7 @@
 package action
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -20,16 +21,13 @@ import (
 // A principal is who the run is in a vault.
 type principal struct{ tenantID, clientID string }
 
-// principalIn returns the vault's own identity, or where it has none the run's.
+// principalIn returns the vault's own identity, or where it has none the run's. The letter case of an ID means nothing:
+// it is written in small letters, so that one identity is one sign-in.
 func (r *run) principalIn(v declaration.Vault) principal {
-	p := principal{r.tenantID, r.clientID}
-	if v.TenantID != "" {
-		p.tenantID = v.TenantID
+	return principal{
+		tenantID: strings.ToLower(cmp.Or(v.TenantID, r.tenantID)),
+		clientID: strings.ToLower(cmp.Or(v.ClientID, r.clientID)),
 	}
-	if v.ClientID != "" {
-		p.clientID = v.ClientID
-	}
-	return p
 }
 
 // checkIdentities returns the mistakes in who the run is to be: an input that is missing, a vault with two identities.
@@ -90,6 +88,7 @@ func (r *run) clients() (*clients, error) {
 			}
 			client, err := keyvault.New(keyvault.Config{
 				Name: v.Name, Domain: r.cloud.VaultDomain, Credential: signIns[p], HTTP: r.client, Note: r.runner.Print,
+				ClientID: p.clientID, Recovers: r.recover,
 			})
 			if err != nil {
 				return nil, err
@@ -108,7 +107,7 @@ func (r *run) credential(p principal) (*identity.Credential, error) {
 	return identity.New(identity.Config{
 		Cloud: r.cloud, TenantID: p.tenantID, ClientID: p.clientID, Audience: audience, HTTP: r.client,
 		IDToken: r.runner.IDToken,
-		Advice:  func(c identity.Claims) string { return runner.TrustAdvice(runner.Claims(c), p.clientID) },
+		Advice:  func(c identity.Claims) string { return r.runner.TrustAdvice(runner.Claims(c), p.clientID) },
 	})
 }
 

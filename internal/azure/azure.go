@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"keyvault-passwords/internal/refusal"
@@ -38,13 +39,22 @@ var clouds = [...]Cloud{
 	},
 }
 
+// others are what other tools call each cloud, in small letters: Terraform's providers, the SDKs, External Secrets.
+var others = [len(clouds)][]string{
+	{"public", "publiccloud", "azurepublic", "azurepubliccloud"},
+	{"usgovernment", "usgovernmentcloud", "azureusgovernmentcloud"},
+	{"china", "chinacloud", "azurechina"},
+}
+
 // Public returns the cloud that applies where no other is named: AzureCloud.
 func Public() Cloud { return clouds[0] }
 
-// Parse returns the cloud of that name, in any letter case.
+// Parse returns the cloud of that name, in any letter case: as az prints it, or as Terraform's providers (public) and
+// the SDKs (AzurePublicCloud, AZURE_PUBLIC_CLOUD) spell it.
 func Parse(name string) (Cloud, error) {
-	for _, c := range clouds {
-		if strings.EqualFold(c.Name, name) {
+	plain := strings.ToLower(strings.ReplaceAll(name, "_", ""))
+	for i, c := range clouds {
+		if strings.EqualFold(c.Name, plain) || slices.Contains(others[i], plain) {
 			return c, nil
 		}
 	}
@@ -89,7 +99,7 @@ func CheckID(text string) error {
 // A Vault is a vault's name, and its cloud if the vault was spelt as a URL.
 type Vault struct {
 	Name  string // in lower case: kv-app-prod
-	Cloud *Cloud // nil: the vault was spelt as a bare name
+	Cloud *Cloud // nil: the vault was spelt as a bare name, or as a resource ID
 }
 
 // VaultNamePattern is a regular expression, without anchors, for the name of a vault of at most [MaxVaultName]
@@ -126,27 +136,33 @@ func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// VaultURLPattern returns a regular expression for the usual spelling of a vault's URL, in any of the clouds.
+// VaultURLPattern returns a regular expression for the usual spellings of a vault's address, in any of the clouds, and
+// of its resource ID.
 func VaultURLPattern() string {
 	var domains []string
 	for _, c := range clouds {
 		domains = append(domains, regexp.QuoteMeta(c.VaultDomain))
 	}
-	return "^https://" + VaultNamePattern + `\.(` + strings.Join(domains, "|") + ")/?$"
+	address := "^(https://)?" + VaultNamePattern + `\.(` + strings.Join(domains, "|") + ")(:443)?/?$"
+	return address + "|^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\\.KeyVault/vaults/" +
+		VaultNamePattern + "$"
 }
 
-// ParseVault reads a vault as users spell it: its name (kv-app-prod) or its URL
-// (https://kv-app-prod.vault.azure.net/). It refuses a name that Azure does not accept, and a URL that is not https,
-// has a port, a user, a path or a query, or is outside the domains of the clouds.
+// ParseVault reads a vault as users and Azure's tools spell it: its name (kv-app-prod), its URL
+// (https://kv-app-prod.vault.azure.net/, with or without the scheme and the port 443) or its resource ID. It refuses a
+// name that Azure does not accept, and a URL that is not https, has another port, a user, a path or a query, or is
+// outside the domains of the clouds.
 func ParseVault(text string) (Vault, error) {
-	urlForm := "https://NAME." + clouds[0].VaultDomain + "/"
-	if !strings.Contains(text, "://") {
-		if !isVaultName(text) {
-			return Vault{}, refuse(fmt.Sprintf("vault %q is neither a vault name nor a vault URL", text),
-				vaultNameForm+", or "+urlForm)
-		}
-		return Vault{Name: strings.ToLower(text)}, nil
+	if id, ok := cutResourceID(text); ok {
+		return named(id)
 	}
+	if !strings.Contains(text, "://") {
+		if host, _, _ := strings.Cut(text, "/"); !strings.Contains(host, ".") {
+			return named(text)
+		}
+		text = "https://" + text
+	}
+	urlForm := "https://NAME." + clouds[0].VaultDomain + "/"
 	u, err := url.Parse(text)
 	if err != nil {
 		return Vault{}, refuse("the vault URL cannot be parsed", "expected "+urlForm)
@@ -168,10 +184,35 @@ func ParseVault(text string) (Vault, error) {
 		"expected a name in "+list(func(c Cloud) string { return c.VaultDomain }))
 }
 
-// isAddress reports whether a URL is https, and consists of nothing but a host.
+// named returns the vault of that name.
+func named(text string) (Vault, error) {
+	if !isVaultName(text) {
+		return Vault{}, refuse(fmt.Sprintf("vault %q is neither a vault name nor a vault URL", text),
+			vaultNameForm+", or https://NAME."+clouds[0].VaultDomain+"/")
+	}
+	return Vault{Name: strings.ToLower(text)}, nil
+}
+
+// cutResourceID returns the vault's name in a resource ID, as az keyvault show prints it. Letter case means nothing in
+// one: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
+func cutResourceID(text string) (name string, ok bool) {
+	form := strings.Split("/subscriptions/*/resourceGroups/*/providers/Microsoft.KeyVault/vaults/*", "/")
+	parts := strings.Split(text, "/")
+	if len(parts) != len(form) {
+		return "", false
+	}
+	for i, want := range form {
+		if want == "*" && parts[i] == "" || want != "*" && !strings.EqualFold(parts[i], want) {
+			return "", false
+		}
+	}
+	return parts[len(parts)-1], true
+}
+
+// isAddress reports whether a URL is https, and consists of nothing but a host and that scheme's own port.
 func isAddress(u *url.URL) bool {
-	return u.Scheme == "https" && u.User == nil && u.Port() == "" && u.RawQuery == "" && u.Fragment == "" &&
-		strings.Trim(u.Path, "/") == ""
+	return u.Scheme == "https" && u.User == nil && (u.Port() == "" || u.Port() == "443") && u.RawQuery == "" &&
+		u.Fragment == "" && strings.Trim(u.Path, "/") == ""
 }
 
 // list returns one property of each cloud, for messages.

@@ -14,6 +14,11 @@ func TestParse(t *testing.T) {
 		"AzureCloud":        "vault.azure.net",
 		"azureusgovernment": "vault.usgovcloudapi.net",
 		"AZURECHINACLOUD":   "vault.azure.cn",
+
+		"public": "vault.azure.net", "AzurePublicCloud": "vault.azure.net", "AZURE_PUBLIC_CLOUD": "vault.azure.net",
+		"PublicCloud": "vault.azure.net", "usgovernment": "vault.usgovcloudapi.net",
+		"AzureUSGovernmentCloud": "vault.usgovcloudapi.net", "AZURE_US_GOVERNMENT": "vault.usgovcloudapi.net",
+		"china": "vault.azure.cn", "ChinaCloud": "vault.azure.cn", "AZURE_CHINA_CLOUD": "vault.azure.cn",
 	} {
 		c, err := azure.Parse(text)
 		if err != nil || c.VaultDomain != domain {
@@ -24,12 +29,21 @@ func TestParse(t *testing.T) {
 			t.Errorf("Parse(%q) has authority %q and audience %q", text, c.Authority, c.Audience)
 		}
 	}
+	for _, text := range []string{"", "azure", "cloud", "_", "government", "publi"} {
+		if c, err := azure.Parse(text); err == nil {
+			t.Errorf("Parse(%q) = %s; want a refusal", text, c.Name)
+		}
+	}
 	_, err := azure.Parse("AzureGermanCloud")
 	const expected = "expected one of AzureCloud, AzureUSGovernment, AzureChinaCloud"
 	if refusal.Of(err).Remedy != expected {
 		t.Errorf("Parse of an unknown cloud: %v; want %q as the remedy", err, expected)
 	}
 }
+
+// resourceID is a vault's resource ID up to its name, as az keyvault show prints it.
+const resourceID = "/subscriptions/3f2c8f5e-6a4d-4b1e-9c0a-7d5e2b8f1a60/resourceGroups/rg-app/" +
+	"providers/Microsoft.KeyVault/vaults/"
 
 func TestParseVault(t *testing.T) {
 	for text, want := range map[string]struct{ name, cloud string }{
@@ -41,6 +55,13 @@ func TestParseVault(t *testing.T) {
 		"https://KV-App.Vault.Azure.Net/": {"kv-app", "AzureCloud"},
 		"https://kv-app.vault.usgovcloudapi.net/": {"kv-app", "AzureUSGovernment"},
 		"HTTPS://kv-app.vault.azure.cn":           {"kv-app", "AzureChinaCloud"},
+		"kv-app.vault.azure.net":                  {"kv-app", "AzureCloud"},
+		"KV-App.vault.azure.cn/":                  {"kv-app", "AzureChinaCloud"},
+		"kv-app.vault.azure.net:443":              {"kv-app", "AzureCloud"},
+		"https://kv-app.vault.azure.net:443":      {"kv-app", "AzureCloud"},
+		"https://kv-app.vault.azure.net:443/":     {"kv-app", "AzureCloud"},
+		resourceID + "KV-App":                     {"kv-app", ""},
+		strings.ToLower(resourceID) + "kv-app":    {"kv-app", ""},
 	} {
 		v, err := azure.ParseVault(text)
 		name := ""
@@ -63,6 +84,13 @@ func TestParseVaultRefuses(t *testing.T) {
 		"https://vault.azure.net", "https://.vault.azure.net", "https://a.b.vault.azure.net",
 		"https://kv-app.example.com", "https://evil.com/kv-app.vault.azure.net",
 		"https://kv-app%2evault.azure.net", "https://kv--app.vault.azure.net",
+		"user@kv-app.vault.azure.net", "kv-app.vault.azure.net:8443", "kv-app.vault.azure.net/secrets/x",
+		"kv-app.vault.azure.net?x=y", "kv-app.example.com", "evil.com/kv-app.vault.azure.net",
+		"//kv-app.vault.azure.net",
+		"kv-app.vault.azure.net.", "kv-app.privatelink.vaultcore.azure.net",
+		resourceID, resourceID + "kv-app/secrets/x", resourceID + "kv--app", "x" + resourceID + "kv-app",
+		strings.Replace(resourceID, "KeyVault", "Web", 1) + "kv-app",
+		strings.Replace(resourceID, "rg-app", "", 1) + "kv-app",
 		"https://127.0.0.1", "ftp://kv-app.vault.azure.net", "://", "https://%zz",
 	} {
 		v, err := azure.ParseVault(text)
@@ -125,7 +153,8 @@ func TestVaultURLPattern(t *testing.T) {
 	pattern := regexp.MustCompile(azure.VaultURLPattern())
 	for text, want := range map[string]bool{
 		"https://kv-app.vault.azure.net": true, "https://kv-app.vault.usgovcloudapi.net/": true,
-		"https://kv-app.vault.azure.cn/": true,
+		"https://kv-app.vault.azure.cn/": true, "kv-app.vault.azure.net": true, resourceID + "kv-app": true,
+		"https://kv-app.vault.azure.net:443/": true, "kv-app.vault.azure.net:80": false, resourceID: false,
 		"https://kv-app.vaultXazure.net": false, "https://kv-app.vault.azure.net/x": false,
 		"http://kv-app.vault.azure.net": false,
 	} {

@@ -30,6 +30,7 @@ const Login = "login"
 type Template struct {
 	text   string
 	pieces []piece
+	around map[int][]level // of the pieces that are references: what stands around them
 }
 
 // A piece is fixed text or a reference.
@@ -71,8 +72,10 @@ func (t *Template) References() []Reference {
 // Names returns the names that the template refers to, each once, in the order of their first references.
 func (t *Template) Names() []string {
 	var names []string
+	seen := map[string]bool{}
 	for _, r := range t.References() {
-		if !slices.Contains(names, r.Name) {
+		if !seen[r.Name] {
+			seen[r.Name] = true
 			names = append(names, r.Name)
 		}
 	}
@@ -103,12 +106,16 @@ func (t *Template) Render(parts map[string]sensitive.Value, login string) sensit
 // join writes the pieces one after another; parts[i] are the bytes of the part called names[i].
 func join(pieces []piece, names []string, parts [][]byte) []byte {
 	var value []byte
+	index := make(map[string]int, len(names))
+	for i, name := range names {
+		index[name] = i
+	}
 	for _, p := range pieces {
 		if p.name == "" {
 			value = append(value, p.text...)
 			continue
 		}
-		text := parts[slices.Index(names, p.name)]
+		text := parts[index[p.name]]
 		for _, f := range p.filters {
 			text = f.write(text)
 		}
@@ -155,7 +162,7 @@ func Parse(text string) (*Template, []Problem) {
 	if len(p.problems) > 0 {
 		return nil, p.problems
 	}
-	return &Template{text: text, pieces: p.pieces}, nil
+	return &Template{text: text, pieces: p.pieces, around: surroundings(p.pieces)}, nil
 }
 
 // Mentions returns the references in a text, in order, also if the text has mistakes: a mistake in one reference does

@@ -12,7 +12,15 @@ type filter struct {
 	doc    string // what it writes, for the reference
 	write  func([]byte) []byte
 	maxLen func(n int) int // the length of the longest text that it writes for n bytes
+
+	// alphabet is what an encoding writes, with "=" last where it pads. "": it is none, and writes each byte by itself.
+	alphabet string
 }
+
+// encodes reports whether what reads the text has to decode it afterwards.
+func (f filter) encodes() bool { return f.alphabet != "" }
+
+const alphanumerics = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 // filters are in the order in which messages and the reference list them.
 var filters = []filter{
@@ -31,10 +39,12 @@ var filters = []filter{
 	{
 		name: "base64", doc: "base64 with padding",
 		write: writeBase64, maxLen: func(n int) int { return base64.StdEncoding.EncodedLen(n) },
+		alphabet: alphanumerics + "+/=",
 	},
 	{
 		name: "base64url", doc: "base64 of the URL alphabet, without padding",
 		write: writeBase64URL, maxLen: func(n int) int { return base64.RawURLEncoding.EncodedLen(n) },
+		alphabet: alphanumerics + "-_",
 	},
 	{
 		name: "odbc", doc: "in braces, as a value of an ODBC connection string",

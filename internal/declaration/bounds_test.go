@@ -50,12 +50,22 @@ var hostile = []struct{ name, text, want string }{
 	{"a long value, repeated", "vault: kv-app\nsecrets:\n" +
 		"  k: {value: &v '" + strings.Repeat("${x}", maxValue/4) + "'}\n" +
 		numbered("  k%d: {value: *v}\n", 2000), "with aliases replaced"},
+	{"600 parts in 40 secrets", partsOften(600, 40), "no vault is known"},
+	{"two long values by turns", "a: &a '" + strings.Repeat("x", maxValue-9) + "${y}'\n" +
+		"secrets:\n  z: {value: &z '" + strings.Repeat("x", maxValue-9) + "${y}'}\n" +
+		numbered("  k%d: {value: *a}\n  l%[1]d: {value: *z}\n", 50), "unknown part"},
 	{"unknown parts in many secrets, up to the bound", "vault: kv-app\nsecrets: {" +
 		numbered("k%d: {value: '${x}'}, ", strict.MaxBreaks/2) + "}", "unknown part"},
 }
 
 // withValue declares a secret with a value, which is put in quotes.
 func withValue(text string) string { return "vault: kv-app\nsecrets: {a: {value: '" + text + "'}}" }
+
+// partsOften declares secrets that share their parts, and the value made of them, by aliases. It names no vault.
+func partsOften(parts, secrets int) string {
+	return "secrets:\n  k: {generate: &g {" + numbered("p%d: hex-256, ", parts) + "}, value: &v '" +
+		numbered("${p%d}", parts) + "'}\n" + numbered("  k%d: {generate: *g, value: *v}\n", secrets-1)
+}
 
 func staircase(depth int) string {
 	var text strings.Builder
@@ -118,6 +128,27 @@ func TestHostileTextsAreRefusedWithinBounds(t *testing.T) {
 				t.Errorf("%d MB were allocated, want at most %d", allocated>>20, limit>>20)
 			}
 		})
+	}
+}
+
+// Reading costs in proportion to the parts, and to the secrets that have them by an alias.
+func TestPartsCostInProportion(t *testing.T) {
+	allocated := func(parts, secrets int) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := Parse(Source{File: "f.yml", Text: []byte(partsOften(parts, secrets))}); err == nil {
+			t.Fatal("a declaration without a vault is accepted")
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	allocated(10, 2) // what is made once
+	least := allocated(300, 20)
+	for _, more := range []struct{ parts, secrets int }{{600, 20}, {1200, 20}, {300, 40}, {300, 80}} {
+		times := uint64(more.parts / 300 * more.secrets / 20)
+		if got := allocated(more.parts, more.secrets); got > least*times*3/2 {
+			t.Errorf("%d parts in %d secrets allocate %d bytes, and 300 in 20 %d", more.parts, more.secrets, got, least)
+		}
 	}
 }
 

@@ -29,6 +29,12 @@ var calendar = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i:^[0-9]+ *(mo|y))|^P([0-9]+[YMWD])*[0-9]+[YM]`)
 })
 
+// date and fraction match what people write in place of a duration: 2027-01-31, and 1.5d.
+var (
+	date     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}`) })
+	fraction = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]+[.,][0-9]+ *[wdhms]`) })
+)
+
 const week = 7 * 24 * time.Hour
 
 var units = [...]time.Duration{week, 24 * time.Hour, time.Hour, time.Minute, time.Second}

@@ -4,11 +4,16 @@ import (
 	"fmt"
 	"slices"
 
+	"keyvault-passwords/internal/composite"
 	"keyvault-passwords/internal/declaration/internal/strict"
 )
 
 // A reader reads a declaration: its methods know the kinds of values that a declaration has.
-type reader struct{ *strict.Reader }
+type reader struct {
+	*strict.Reader
+	hint      func(key string) string        // where a key belongs that is unknown where it is
+	templates map[string]*composite.Template // the sound ones, by their texts
+}
 
 // A located is a value and its place. The zero located is a key that is absent.
 type located[T any] struct {
@@ -49,7 +54,7 @@ func readFields[T any](r *reader, n *strict.Node, what, remedy string, fields []
 		i := slices.IndexFunc(fields, func(f field[T]) bool { return f.name == entry.Name() })
 		switch {
 		case i < 0:
-			r.Unknown(r.Place(entry.Key), "key", entry.Name(), " in "+what, namesOf(fields))
+			r.Unknown(r.Place(entry.Key), "key", entry.Name(), " in "+what, namesOf(fields), r.hint(entry.Name()))
 		case strict.KindOf(entry.Value) == strict.Empty:
 			r.Refuse(r.Place(entry.Key), fmt.Sprintf("%s has no value", entry.Name()),
 				"set it ("+fields[i].takes+") or remove the key")

@@ -28,8 +28,13 @@ var equalTemplates = cmp.Comparer(func(a, b *composite.Template) bool {
 	return a == b || a != nil && b != nil && a.Text() == b.Text()
 })
 
+// ignoreWarnings treats all warnings as equal: they quote durations as they are written.
+var ignoreWarnings = cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Warnings" }, cmp.Ignore())
+
 // sameDeclaration compares declarations without their places.
-var sameDeclaration = cmp.Options{equalSets, equalTemplates, ignorePlaces, cmp.AllowUnexported(Part{})}
+var sameDeclaration = cmp.Options{
+	equalSets, equalTemplates, ignorePlaces, ignoreWarnings, cmp.AllowUnexported(Part{}),
+}
 
 // goodFiles returns the paths of declarations that must be accepted: the good fixtures and the examples.
 func goodFiles(t *testing.T) []string {

@@ -16,7 +16,7 @@ const (
 var topFields = []field[spec]{
 	{
 		name: "vault", takes: "text", schema: "vault-address",
-		doc: "The default vault, for secrets without `vaults`: its name, or its `https://` URL. " +
+		doc: "The default vault, for secrets without `vaults`: its name, its URL, or its resource ID. " +
 			"The input `vault` overrides it.",
 		read: func(r *reader, n *strict.Node, s *spec) { s.vault = n },
 	},
@@ -40,7 +40,7 @@ var topFields = []field[spec]{
 var vaultFields = []field[aliasSpec]{
 	{
 		name: "name", takes: "text", schema: "vault-address",
-		doc:  "The vault: its name, or its `https://` URL.",
+		doc:  "The vault: its name, its URL, or its resource ID.",
 		read: func(r *reader, n *strict.Node, a *aliasSpec) { a.vault, _ = r.readVault(n, "name") },
 	},
 	{
@@ -75,7 +75,8 @@ var secretFields = []field[secretSpec]{
 	{
 		name: "value", takes: "text", schema: "template",
 		doc: "The value as a text that refers to its parts: `${PART}` and `${login}`, with filters if needed: " +
-			"`${password|url}`. `$$` is a dollar. Default: the one part.",
+			"`${password|url}`. `$$` is a dollar. Default: the one part. A part that can break the URL, JSON, XML, " +
+			"connection string or shell word around it is warned of.",
 		read: func(r *reader, n *strict.Node, s *secretSpec) { s.readValue(r, n) },
 	},
 	{
@@ -91,7 +92,8 @@ var secretFields = []field[secretSpec]{
 	},
 	{
 		name: "expires", takes: "duration", schema: "duration",
-		doc:  "How long after its creation a new version expires. Default: never.",
+		doc: "How long after its creation a new version expires. Default: never. Mode `rotate` renews it only by " +
+			"`rotate` of the secret.",
 		read: func(r *reader, n *strict.Node, s *secretSpec) { s.expires = r.locateDuration(n, "expires") },
 	},
 	{
@@ -140,7 +142,8 @@ var rotateFields = []field[rotateSpec]{
 var supersededFields = []field[supersededSpec]{
 	{
 		name: "disable-after", takes: "duration", schema: "duration-or-none",
-		doc:  "Older versions are disabled when the current one is this old; `0h` means at once.",
+		doc: "Older versions are disabled when the current one is this old; `0h` means at once. Below `24h` there is " +
+			"a warning: App Service and Functions keep a value for up to a day.",
 		read: func(r *reader, n *strict.Node, s *supersededSpec) { s.disableAfter = r.locateGrace(n, "disable-after") },
 	},
 }
@@ -244,7 +247,7 @@ var policyFields = []field[policyDraft]{
 			"It replaces the rules from `length` to `max-run`.",
 		read: func(r *reader, n *strict.Node, d *policyDraft) {
 			d.rules = n
-			d.policy.Rules, _ = r.Line(n, "rules", maxPattern)
+			d.policy.Rules = r.readRules(n)
 		},
 	},
 }

@@ -45,7 +45,7 @@ func Parse(source Source) (*Declaration, error) {
 	if problem != nil {
 		return nil, Problems{*problem}
 	}
-	r := &reader{Reader: text}
+	r := &reader{Reader: text, hint: hintForKey, templates: map[string]*composite.Template{}}
 	declaration := r.resolve(r.readSpec(source.Inline), source)
 	if r.Found() > 0 {
 		return nil, r.Problems()
@@ -124,6 +124,8 @@ type resolver struct {
 	cloud        *azure.Cloud // nil until an input or a vault URL names one
 	compiled     map[policyKey]compiled
 	fingerprints map[*password.Space]string
+	characters   map[*password.Space]composite.Characters
+	warnings     strict.Problems
 }
 
 // resolve resolves every reference. Its result is valid only if there are no problems.
@@ -132,6 +134,7 @@ func (r *reader) resolve(s spec, source Source) *Declaration {
 		reader: r, policies: s.policies, named: presets(), aliases: map[string]Vault{},
 		vaultRefused: s.misspelt || source.VaultRefused, cloud: source.Cloud,
 		compiled: map[policyKey]compiled{}, fingerprints: map[*password.Space]string{},
+		characters: map[*password.Space]composite.Characters{},
 	}
 	maps.Copy(res.named, s.policies)
 	res.policyNames = slices.Concat(slices.Sorted(maps.Keys(s.policies)), password.Presets())
@@ -147,6 +150,7 @@ func (r *reader) resolve(s spec, source Source) *Declaration {
 	if res.cloud != nil {
 		declaration.Cloud = *res.cloud
 	}
+	declaration.Warnings = res.warnings.Sorted()
 	return declaration
 }
 
@@ -158,9 +162,11 @@ func (r *resolver) secret(s *secretSpec) Secret {
 		ContentType: s.contentType, Tags: s.tags, Terms: s.terms(),
 	}
 	r.checkLifecycle(s)
+	r.warnOfLifecycle(s)
 	r.checkTemplate(s, secret)
 	if len(secret.Parts) > 0 && !slices.ContainsFunc(secret.Parts, func(p Part) bool { return p.Space == nil }) {
 		r.checkSize(s, secret)
+		r.warnOfSurroundings(s, secret)
 		secret.PolicyTag = r.policyTag(secret)
 	}
 	return secret
@@ -210,7 +216,7 @@ func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part
 	}
 	draft, ok := r.named[policy]
 	if !ok {
-		r.Unknown(at, "policy", policy, "", r.policyNames)
+		r.Unknown(at, "policy", policy, "", r.policyNames, hintForPolicy(policy))
 	}
 	if !ok || !draft.sound {
 		return Part{Name: name}
@@ -290,14 +296,23 @@ func (r *resolver) checkSize(s *secretSpec, secret Secret) {
 // use: otherwise a misspelt part would be two mistakes.
 func (r *resolver) checkReferences(s *secretSpec, parts []Part) {
 	var known []string
+	isKnown := map[string]bool{}
 	for _, part := range parts {
 		known = append(known, part.Name)
+		isKnown[part.Name] = true
 	}
 	if s.login.given() {
 		known = append(known, composite.Login)
+		isKnown[composite.Login] = true
 	}
-	unknown := slices.DeleteFunc(composite.Mentions(strict.Value(s.template)), func(ref composite.Reference) bool {
-		return slices.Contains(known, ref.Name)
+	var mentions []composite.Reference
+	if s.value.given() {
+		mentions = s.value.value.References()
+	} else {
+		mentions = composite.Mentions(strict.Value(s.template))
+	}
+	unknown := slices.DeleteFunc(mentions, func(ref composite.Reference) bool {
+		return isKnown[ref.Name]
 	})
 	if s.value.given() && len(unknown) == 0 {
 		r.checkLeftOut(s, parts)
@@ -307,10 +322,15 @@ func (r *resolver) checkReferences(s *secretSpec, parts []Part) {
 
 // checkLeftOut notes the parts that a sound template does not use.
 func (r *resolver) checkLeftOut(s *secretSpec, parts []Part) {
+	used := map[string]bool{}
+	for _, name := range s.value.value.Names() {
+		used[name] = true
+	}
 	for _, part := range parts {
-		if !slices.Contains(s.value.value.Names(), part.Name) {
+		if !used[part.Name] {
 			name := strict.Clip(part.Name)
-			r.Refuse(s.value.place, fmt.Sprintf("value does not use the part %q", name), "add ${"+name+"} to it")
+			r.Refuse(s.value.place, fmt.Sprintf("value does not use the part %q", name),
+				r.remedyForValue(s.value.value.Text(), name))
 		}
 	}
 }

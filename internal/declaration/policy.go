@@ -45,7 +45,11 @@ func (r *reader) readPolicyUse(n *strict.Node, what string) located[policyUse] {
 		return locate(r, n, policyUse{draft: r.readPolicy(n, inline)})
 	case strict.Text:
 	default:
-		r.Refuse(r.Place(n), fmt.Sprintf("%s is %s", what, kind), policyRemedy)
+		remedy := policyRemedy
+		if kind == strict.Integer {
+			remedy += "; for a length, write policy: {length: ...}"
+		}
+		r.Refuse(r.Place(n), fmt.Sprintf("%s is %s", what, kind), remedy)
 		return located[policyUse]{}
 	}
 	name, _ := r.Line(n, what, maxText)
@@ -96,8 +100,7 @@ func readCharacters(r *reader, n *strict.Node, d *policyDraft) {
 		d.places[path] = r.Place(item)
 		set := charsetDraft{path: path, draft: d}
 		before := r.Found()
-		const remedy = "expected a mapping, such as {from: lower, min: 1}"
-		readFields(r, item, "a character set", remedy, charsetFields, &set)
+		readFields(r, item, "a character set", remedyForSet(item), charsetFields, &set)
 		if r.Found() == before {
 			r.checkCharset(item, set.charset)
 		}
@@ -154,11 +157,22 @@ type phraseDraft struct {
 
 func (p *phraseDraft) note(key string, at Place) { p.draft.places["passphrase."+key] = at }
 
+// readRules reads a passwordrules string.
+func (r *reader) readRules(n *strict.Node) string {
+	text, _ := r.Line(n, "rules", maxPattern)
+	if _, ok := password.Preset(text); ok {
+		r.Refuse(r.Place(n), fmt.Sprintf("rules is %q, the name of a policy", text),
+			"write policy: "+text+"; rules takes password rules such as \"minlength: 20; required: lower\"")
+		return ""
+	}
+	return text
+}
+
 // readClass reads the name of a character class.
 func (r *reader) readClass(n *strict.Node, what string) (string, bool) {
 	name, ok := r.Line(n, what, maxText)
 	if ok && !slices.Contains(password.Classes(), name) {
-		r.Unknown(r.Place(n), "character class", name, "", password.Classes())
+		r.Unknown(r.Place(n), "character class", name, "", password.Classes(), hintForClass(what, name))
 		return "", false
 	}
 	return name, ok

@@ -29,7 +29,7 @@ secrets:
 	if problem != nil {
 		t.Fatal(problem)
 	}
-	r := &reader{Reader: source}
+	r := &reader{Reader: source, hint: hintForKey}
 	draft := r.readSpec(false).secrets[0].policy.value.draft
 	for _, tt := range []struct {
 		keys []string

@@ -136,8 +136,8 @@ func (r *reader) locateGrace(n *strict.Node, what string) located[time.Duration]
 		r.Refuse(r.Place(n), fmt.Sprintf("%s is %s", what, kind), remedy)
 		return located[time.Duration]{}
 	}
-	if calendar().MatchString(text) {
-		remedy = "expected days, as in 90d: months and years have no fixed length"
+	if better := durationHint(text); better != "" {
+		remedy = better
 	}
 	duration, err := parseDuration(text)
 	switch {
@@ -149,6 +149,29 @@ func (r *reader) locateGrace(n *strict.Node, what string) located[time.Duration]
 		return locate(r, n, duration)
 	}
 	return located[time.Duration]{}
+}
+
+// durationHint says how a text that is no duration is to be written, if it is clear what is meant; "" if it is not.
+func durationHint(text string) string {
+	plain := strings.ToLower(strings.ReplaceAll(text, " ", ""))
+	for _, unit := range []string{"week", "day", "hour", "minute", "second"} {
+		if number, ok := strings.CutSuffix(strings.TrimSuffix(plain, "s"), unit); ok {
+			plain = number + unit[:1]
+		}
+	}
+	switch _, err := parseDuration(plain); {
+	case calendar().MatchString(text):
+		return "expected days, as in 90d: months and years have no fixed length"
+	case err == nil && len(text) <= maxText:
+		return "expected " + plain
+	case date().MatchString(text):
+		return "expected how long after its creation, as in 90d: a date would pass, and each version needs its own"
+	case fraction().MatchString(text):
+		return "expected whole numbers, as in 1d12h"
+	case strings.EqualFold(text, "never") || strings.EqualFold(text, "none"):
+		return "remove the key"
+	}
+	return ""
 }
 
 // readGenerate reads the parts of a composite.
@@ -188,7 +211,7 @@ func (s *secretSpec) readValue(r *reader, n *strict.Node) {
 			"expected printable text, tabs and line breaks")
 		return
 	}
-	template, problems := composite.Parse(text)
+	template, problems := r.parseTemplate(text)
 	var offsets []int
 	for _, p := range problems {
 		offsets = append(offsets, p.Offset)
@@ -206,6 +229,18 @@ func (s *secretSpec) readValue(r *reader, n *strict.Node) {
 	}
 }
 
+// parseTemplate parses a template, once for all secrets that have it by an alias.
+func (r *reader) parseTemplate(text string) (*composite.Template, []composite.Problem) {
+	if template := r.templates[text]; template != nil {
+		return template, nil
+	}
+	template, problems := composite.Parse(text)
+	if template != nil {
+		r.templates[text] = template
+	}
+	return template, problems
+}
+
 // isOddControl reports whether a character is a control character other than those of lines of text.
 func isOddControl(c rune) bool { return unicode.IsControl(c) && c != '\n' && c != '\r' && c != '\t' }
 
@@ -218,9 +253,17 @@ func (s *secretSpec) readTags(r *reader, n *strict.Node) {
 				lifecycle.MaxUserTags, lifecycle.MaxTags, len(lifecycle.OwnTags())))
 	}
 	s.tags = map[string]string{}
+	first := map[string]Place{} // of each name, in lower case
 	for _, entry := range entries {
 		name := entry.Name()
 		r.checkTagName(entry.Key, name)
+		folded := strings.ToLower(name)
+		if other, ok := first[folded]; ok {
+			cause := fmt.Sprintf("tag %q differs from the one at %s only in letter case", strict.Clip(name), other)
+			r.Refuse(r.Place(entry.Key), cause, "remove one of them: letter case does not tell the names of tags apart")
+		} else {
+			first[folded] = r.Place(entry.Key)
+		}
 		value, ok := r.Scalar(entry.Value, fmt.Sprintf("the value of tag %q", strict.Clip(name)))
 		if ok {
 			r.checkTagText(entry.Value, "the value of a tag", value)

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,31 +48,31 @@ func (c *Credential) causeOf(code int) (found cause, known bool) {
 	case 70021:
 		return cause{
 			text:      "no federated credential matches the job's ID token",
-			remedy:    c.presented(),
+			remedy:    c.doubted(),
 			transient: true,
 		}, true
 	case 70025:
 		return cause{
 			text:      "the application has no federated credential",
-			remedy:    c.presented(),
+			remedy:    c.doubted(),
 			transient: true,
 		}, true
 	case 700211:
 		return cause{
 			text:      "no federated credential matches the issuer of the job's ID token",
-			remedy:    c.presented(),
+			remedy:    c.doubted(),
 			transient: true,
 		}, true
 	case 700212:
 		return cause{
 			text:      "no federated credential matches the audience of the job's ID token",
-			remedy:    c.presented(),
+			remedy:    c.doubted(),
 			transient: true,
 		}, true
 	case 700213, 7002137:
 		return cause{
 			text:      "no federated credential matches the subject of the job's ID token",
-			remedy:    c.presented(),
+			remedy:    c.doubted(),
 			transient: true,
 		}, true
 	case 7002138:
@@ -97,12 +98,74 @@ func (c *Credential) causeOf(code int) (found cause, known bool) {
 			text:   "Entra cannot verify the signature of the job's ID token",
 			remedy: "check that Entra can reach the issuer's keys",
 		}, true
+	case 90006, 90012, 90033:
+		return cause{text: "Entra is temporarily unavailable", remedy: runAgain, transient: true}, true
+	}
+	return c.denied(code)
+}
+
+// denied returns what a code means that is about the tenant, the application or a policy, and not about the ID token.
+// None of them passes by itself.
+func (c *Credential) denied(code int) (found cause, known bool) {
+	const (
+		signIns = "the sign-in log of the service principal (Entra admin center, Sign-in logs) "
+		policy  = signIns + "names the policy"
+	)
+	switch code {
 	case 700016:
 		return cause{text: "the tenant has no such application", remedy: c.checkIDs()}, true
-	case 90002, 900023:
+	case 90002, 900023, 50059, 50128:
 		return cause{text: "there is no such tenant", remedy: c.checkIDs()}, true
-	case 90033:
-		return cause{text: "Entra is temporarily unavailable", remedy: runAgain, transient: true}, true
+	case 900382, 900439, 900432:
+		return cause{text: "the tenant is in another cloud", remedy: c.checkIDs()}, true
+	case 5000224:
+		return cause{
+			text:   "the tenant or the application is not available any more",
+			remedy: "ask the tenant's administrators whether it was deleted or blocked, and " + c.checkIDs(),
+		}, true
+	case 53003:
+		return cause{
+			text: "a Conditional Access policy blocks the identity, most likely for the runner's address",
+			remedy: "ask the tenant's administrators to admit the addresses of these runners, or use runners whose " +
+				"addresses are admitted; " + policy,
+		}, true
+	case 530034:
+		return cause{
+			text: "Entra blocks the identity because of a risk that it sees",
+			remedy: "ask the tenant's administrators to look at it (Entra admin center, Identity Protection, " +
+				"Risky workload identities)",
+		}, true
+	case 50053:
+		return cause{
+			text: "Entra blocks the identity or the runner's address for a time, after suspicious sign-ins",
+			remedy: "run the job again later, or on a runner with another address; if it fails again, " + signIns +
+				"says why",
+		}, true
+	case 7000112:
+		return cause{
+			text: "the application is disabled",
+			remedy: fmt.Sprintf("ask the tenant's administrators to enable it (Entra admin center, Enterprise "+
+				"applications, Properties), or check that client-id (%s) is the application that you mean",
+				c.config.ClientID),
+		}, true
+	case 500011, 50001, 650052:
+		return cause{
+			text: "the tenant has no service principal of Key Vault, which a token is for",
+			remedy: fmt.Sprintf("check that tenant-id (%s) is the vault's tenant and that cloud is %s; a tenant "+
+				"without Azure subscriptions has none until its administrators add it", c.config.TenantID, c.config.Cloud.Name),
+		}, true
+	case 50105, 501051:
+		return cause{
+			text: "the tenant requires that an identity is assigned to Key Vault's application, and this one is not",
+			remedy: "ask the tenant's administrators to assign it, or to end that requirement (Entra admin center, " +
+				"Enterprise applications, Azure Key Vault, Properties)",
+		}, true
+	case 50002, 500021, 500022:
+		return cause{
+			text: "the network between the runner and Entra allows only certain tenants (tenant restrictions)",
+			remedy: fmt.Sprintf("check tenant-id (%s), or ask whoever runs the proxy to admit the tenant",
+				c.config.TenantID),
+		}, true
 	}
 	return cause{}, false
 }
@@ -113,6 +176,12 @@ func (c *Credential) checkIDs() string {
 	return fmt.Sprintf("check the inputs tenant-id (%s) and client-id (%s), and that cloud is %s; "+
 		"client-id is the client ID, not the object ID, of the app registration or user-assigned identity",
 		c.config.TenantID, c.config.ClientID, c.config.Cloud.Name)
+}
+
+// doubted asks first whether the application is the right one: another one has no such credential either.
+func (c *Credential) doubted() string {
+	return fmt.Sprintf("check first that client-id (%s) is the application or identity that you mean. Otherwise, ",
+		c.config.ClientID) + c.presented()
 }
 
 // presented shows the claims that Entra saw, and what to do about them.
@@ -183,7 +252,7 @@ func stopped(ctx context.Context) *Error {
 func (c *Credential) unanswered() *Error {
 	if transport := c.last.transport; transport != nil {
 		return newError("Entra at "+c.config.Cloud.Authority+" cannot be reached: "+network.Describe(transport),
-			"check the runner's network and proxy")
+			cmp.Or(network.Remedy(transport), "check the runner's network and proxy"))
 	}
 	e := newError("the server at "+c.config.Cloud.Authority+" is not Entra, or does not know tenant "+c.config.TenantID,
 		"check the inputs tenant-id and cloud, and the runner's proxy")

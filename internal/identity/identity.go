@@ -109,7 +109,7 @@ type authority struct{ *Credential }
 
 // Do implements [policy.Transporter].
 func (a authority) Do(request *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(request.Context(), requestTimeout)
+	ctx, cancel := network.WithTimeout(request.Context(), requestTimeout)
 	defer cancel()
 	response, err := a.config.HTTP.Do(request.WithContext(ctx))
 	if err == nil {
@@ -117,15 +117,27 @@ func (a authority) Do(request *http.Request) (*http.Response, error) {
 	}
 	a.last.status, a.last.transport = 0, err
 	if err != nil {
+		if !network.IsTransient(err) || network.IsWaitedOut(err) {
+			err = lasting{err}
+		}
 		return nil, err
 	}
 	a.last.status = response.StatusCode
 	return response, nil
 }
 
+// lasting marks a failure that the SDK is not to try again.
+type lasting struct{ error }
+
+// NonRetriable is the mark: https://pkg.go.dev/github.com/Azure/azure-sdk-for-go/sdk/internal/errorinfo
+func (lasting) NonRetriable() {}
+
+// Unwrap returns the failure.
+func (l lasting) Unwrap() error { return l.error }
+
 const (
 	// requestTimeout bounds one request, from its start to the last byte of its answer. tokenTimeout bounds all
-	// requests for one token: a refusal is to be explained within 30 s.
+	// requests for one token: a refusal is to be explained within 30 s. Looking up names does not count.
 	requestTimeout = 8 * time.Second
 	tokenTimeout   = 24 * time.Second
 	// answerMax bounds an answer, in bytes. Tokens and discovery documents have a few thousand.
@@ -175,7 +187,7 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 		return azcore.AccessToken{}, c.refusal
 	}
 	outer := ctx
-	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
+	ctx, cancel := network.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
 	for try := 0; ; try++ {
 		c.last = attempt{}

@@ -61,6 +61,22 @@ func always(operation string, kind emulator.Kind) emulator.Fault {
 	return emulator.Fault{Operation: operation, Kind: kind, Times: -1}
 }
 
+// onTheWay is what happens once to the n-th connection: the first is to Entra, the second to GitHub.
+func onTheWay(n int, kind emulator.Kind) emulator.Fault {
+	return emulator.Fault{Operation: "connect", Kind: kind, Nth: n}
+}
+
+// lastingly makes a fault happen to every connection from there on.
+func lastingly(f emulator.Fault) emulator.Fault {
+	f.Times = -1
+	return f
+}
+
+// refusing is a proxy that answers CONNECT with that status at the n-th connection.
+func refusing(n, status int) emulator.Fault {
+	return emulator.Fault{Operation: "connect", Kind: emulator.Status, Status: status, Nth: n}
+}
+
 // silent is a service that does not answer within an hour.
 func silent(operation string) emulator.Fault {
 	return emulator.Fault{Operation: operation, Kind: emulator.Slow, Delay: time.Hour, Times: -1}
@@ -92,6 +108,10 @@ func TestTransientFaultsAreSurvived(t *testing.T) {
 		{"429 of GitHub", emulator.Fault{Operation: "oidc", Kind: emulator.Status, Status: 429}, 2, 1},
 		{"cut by GitHub", emulator.Fault{Operation: "oidc", Kind: emulator.Cut, Times: 3}, 4, 1},
 		{"empty token of GitHub", emulator.Fault{Operation: "oidc", Kind: emulator.EmptyValue, Times: 2}, 3, 1},
+		{"Entra's name not resolved once", onTheWay(1, emulator.NoName), 1, 1},
+		{"GitHub's name not resolved once", onTheWay(2, emulator.NoName), 1, 1},
+		{"502 of the proxy to Entra", refusing(1, 502), 1, 1},
+		{"429 of the proxy to GitHub", refusing(2, 429), 1, 1},
 		{"slow GitHub", emulator.Fault{Operation: "oidc", Kind: emulator.Slow, Delay: time.Minute}, 2, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -112,6 +132,12 @@ func TestTransientFaultsAreSurvived(t *testing.T) {
 	}
 }
 
+// isClear are the codes after which another try is in vain.
+var isClear = map[int]bool{
+	53003: true, 530034: true, 50053: true, 7000112: true, 500011: true, 501051: true, 50105: true, 5000224: true,
+	500021: true, 900382: true, 700016: true, 7002138: true, 12345: true,
+}
+
 // What stays is explained within 30 s, in words that hold no token.
 func TestRefusalsAreExplained(t *testing.T) {
 	const (
@@ -130,9 +156,12 @@ func TestRefusalsAreExplained(t *testing.T) {
 		code  int
 		want  []string
 	}{
+		{"no federated credential at all", plain, aadsts("70025", -1), 70025,
+			[]string{"; check first that client-id (" + emulator.DefaultClient + ") is", shown}},
 		{"no federated credential", plain, aadsts("700213", -1), 700213,
 			[]string{
-				"AADSTS700213", "issuer   " + issuer, shown, "audience " + audience,
+				"AADSTS700213", "; check first that client-id (" + emulator.DefaultClient + ") is",
+				"issuer   " + issuer, shown, "audience " + audience,
 				"to client ID " + emulator.DefaultClient,
 				"advice for " + issuer + ", " + subject + ", " + audience,
 			}},
@@ -145,6 +174,21 @@ func TestRefusalsAreExplained(t *testing.T) {
 		{"application", plain, aadsts("700016", -1), 700016, []string{"no such application", "client-id"}},
 		{"enterprise claim", plain, aadsts("7002381", -1), 7002381, []string{"enterprise claim"}},
 		{"clock", plain, aadsts("700024", -1), 700024, []string{"the runner's clock"}},
+		{"blocked by Conditional Access", plain, aadsts("53003", -1), 53003,
+			[]string{"a Conditional Access policy blocks the identity", "ask the tenant's administrators"}},
+		{"risk", plain, aadsts("530034", -1), 530034, []string{"because of a risk", "Risky workload identities"}},
+		{"locked", plain, aadsts("50053", -1), 50053, []string{"for a time", "run the job again later"}},
+		{"disabled", plain, aadsts("7000112", -1), 7000112, []string{
+			"the application is disabled", "client-id (" + emulator.DefaultClient + ")",
+		}},
+		{"no Key Vault in the tenant", plain, aadsts("500011", -1), 500011, []string{
+			"no service principal of Key Vault", "tenant-id (" + emulator.DefaultTenant + ")",
+		}},
+		{"assignment required", plain, aadsts("501051", -1), 501051, []string{"assigned to Key Vault's application"}},
+		{"assignment required, as of users", plain, aadsts("50105", -1), 50105, []string{"assigned to Key Vault's"}},
+		{"tenant gone", plain, aadsts("5000224", -1), 5000224, []string{"not available any more", "tenant-id"}},
+		{"tenant restrictions", plain, aadsts("500021", -1), 500021, []string{"tenant restrictions", "the proxy"}},
+		{"another cloud", plain, aadsts("900382", -1), 900382, []string{"in another cloud", "cloud is AzureCloud"}},
 		{"unknown code", plain, aadsts("12345", -1), 12345, []string{"with status 401", "microsoftonline.com/error"}},
 		{"empty for ever", plain, always("token", emulator.Empty), 0, []string{"Entra answered without a token"}},
 		{"Entra down", plain, status("token", 503), 90033, []string{"Entra is temporarily unavailable"}},
@@ -154,6 +198,16 @@ func TestRefusalsAreExplained(t *testing.T) {
 		{"discovery silent", plain, silent("tenant-discovery"), 0, []string{"there was no answer in time"}},
 		{"Entra asks for a minute", plain, minute, 90033, []string{"temporarily unavailable"}},
 		{"Entra floods", plain, flood, 0, []string{"the answer was not HTTP"}},
+		{"Entra's name unknown", plain, lastingly(onTheWay(1, emulator.NoHost)), 0,
+			[]string{"Entra at https://login.microsoftonline.com/ cannot be reached: there is no such host"}},
+		{"Entra's name not resolved", plain, lastingly(onTheWay(1, emulator.NoName)), 0,
+			[]string{"cannot be reached: the name could not be resolved: the name servers failed"}},
+		{"GitHub's name not resolved", plain, lastingly(onTheWay(2, emulator.NoName)), 0,
+			[]string{"GitHub's token service cannot be reached: the name could not be resolved"}},
+		{"the proxy wants a password", plain, lastingly(refusing(1, 407)), 0,
+			[]string{"answered 407 Proxy Authentication Required; set HTTPS_PROXY with the user name"}},
+		{"the proxy refuses GitHub", plain, lastingly(refusing(2, 403)), 0,
+			[]string{"GitHub's token service cannot be reached", "answered 403 Forbidden; check HTTPS_PROXY"}},
 		{"GitHub down", plain, status("oidc", 500), 0, []string{"GitHub answered with status 500"}},
 		{"GitHub refuses", plain, status("oidc", 401), 0, []string{"GitHub answered with status 401"}},
 		{"GitHub empty", plain, always("oidc", emulator.EmptyValue), 0, []string{"GitHub answered without a token"}},
@@ -183,6 +237,12 @@ func TestRefusalsAreExplained(t *testing.T) {
 				}
 				if strings.Contains(err.Error(), "api-version") {
 					t.Error("the error holds a URL's query")
+				}
+				if n := e.Requests()["token"]; isClear[tc.code] && n != 1 {
+					t.Errorf("%d token requests; want 1, since this does not pass", n)
+				}
+				if n := e.Requests()["connect"]; strings.Contains(err.Error(), " 407 ") && n != 2 {
+					t.Errorf("%d connections; want one for each of MSAL's two documents, since the refusal lasts", n)
 				}
 				if took := time.Since(start); took > 30*time.Second {
 					t.Errorf("it took %s; want at most 30 s", took)

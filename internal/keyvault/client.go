@@ -33,13 +33,15 @@ type Credential interface {
 	Renew() error
 }
 
-// Config says which vault, and as whom. Every field but Note is required.
+// Config says which vault, and as whom. Name, Domain, Credential and HTTP are required.
 type Config struct {
 	Name       string // of the vault: kv-app-prod
 	Domain     string // of the cloud's vaults: vault.azure.net
 	Credential Credential
 	HTTP       *http.Client
 	Note       func(text string) // is called with what the log should say, such as why the client waits
+	ClientID   string            // of the identity, for the commands of remedies
+	Recovers   bool              // Recover may be called: remedies add what it needs
 }
 
 // A Client is one vault. It is safe for concurrent use. Its first request costs an extra round trip, and so does every
@@ -59,18 +61,24 @@ func New(c Config) (*Client, error) {
 		c.Note = func(string) {}
 	}
 	host := c.Name + "." + c.Domain
-	t := &transport{host: host, client: c.HTTP, sets: newWindow(setsMax), requests: newWindow(requestsMax)}
+	client := &Client{
+		config:    c,
+		transport: &transport{host: host, client: c.HTTP, sets: newWindow(setsMax), requests: newWindow(requestsMax)},
+		listing:   make(chan struct{}, 1),
+	}
 	secrets, err := azsecrets.NewClient("https://"+host+"/", credential{c.Credential}, &azsecrets.ClientOptions{
 		ClientOptions: azcore.ClientOptions{
-			Transport: t,
-			Telemetry: policy.TelemetryOptions{ApplicationID: "keyvault-passwords"},
+			Transport:       client.transport,
+			PerCallPolicies: []policy.Policy{pageRetry{client}},
+			Telemetry:       policy.TelemetryOptions{ApplicationID: "keyvault-passwords"},
 			// The SDK's own retry would send a PUT again after a lost answer, and so store two versions.
 			Retry: policy.RetryOptions{MaxRetries: -1},
 		}})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the client of vault %s: %w", c.Name, err)
 	}
-	return &Client{config: c, transport: t, secrets: secrets, listing: make(chan struct{}, 1)}, nil
+	client.secrets = secrets
+	return client, nil
 }
 
 // Now returns the time by the vault's clock, as its latest answer had it. Before the first answer, and if the clocks
@@ -78,10 +86,11 @@ func New(c Config) (*Client, error) {
 func (c *Client) Now() time.Time { return c.transport.now() }
 
 const (
-	// versionPagesMax bounds the list of a secret's versions, in pages of 25. Above 500 versions a secret cannot be
-	// backed up, and 20,000 take minutes to list (https://github.com/Azure/azure-sdk-for-python/issues/35923).
-	versionPagesMax = 100
-	// secretPagesMax bounds the list of a vault's secrets, in pages of 25.
+	// versionPagesMax bounds the list of a secret's versions, in pages of 25: 10,000, which is a rotation an hour for a
+	// year. Above 500 versions a secret cannot be backed up, and 20,000 take minutes to list in each run
+	// (https://github.com/Azure/azure-sdk-for-python/issues/35923).
+	versionPagesMax = 400
+	// secretPagesMax bounds the lists of a vault's secrets and soft-deleted ones, in pages of 25: 25,000.
 	secretPagesMax = 1000
 )
 
@@ -91,8 +100,7 @@ const (
 // It needs the data action Microsoft.KeyVault/vaults/secrets/readMetadata/action. Its error is an [*Error].
 func (c *Client) Versions(ctx context.Context, name string) ([]lifecycle.Version, error) {
 	var versions []lifecycle.Version
-	err := c.retrying(ctx, actVersions, name, func(ctx context.Context) error {
-		versions = nil
+	err := c.reading(ctx, actVersions, name, func() error {
 		pager := c.secrets.NewListSecretPropertiesVersionsPager(name, nil)
 		items := func(page azsecrets.ListSecretPropertiesVersionsResponse) []*azsecrets.SecretProperties {
 			return page.Value
@@ -118,8 +126,7 @@ func (c *Client) Versions(ctx context.Context, name string) ([]lifecycle.Version
 func (c *Client) Current(ctx context.Context, name string) (map[string]string, bool, error) {
 	var tags map[string]string
 	var found bool
-	err := c.retrying(ctx, actCurrent, name, func(ctx context.Context) error {
-		tags, found = nil, false
+	err := c.reading(ctx, actCurrent, name, func() error {
 		pager := c.secrets.NewListSecretPropertiesPager(nil)
 		items := func(page azsecrets.ListSecretPropertiesResponse) []*azsecrets.SecretProperties { return page.Value }
 		return each(ctx, pager, secretPagesMax, items, func(item *azsecrets.SecretProperties) (bool, error) {
@@ -157,9 +164,8 @@ func (c *Client) Deleted(ctx context.Context) (map[string]Deleted, error) {
 }
 
 func (c *Client) listDeleted(ctx context.Context) (map[string]Deleted, error) {
-	var deleted map[string]Deleted
-	err := c.retrying(ctx, actDeleted, "", func(ctx context.Context) error {
-		deleted = map[string]Deleted{}
+	deleted := map[string]Deleted{}
+	err := c.reading(ctx, actDeleted, "", func() error {
 		pager := c.secrets.NewListDeletedSecretPropertiesPager(nil)
 		items := func(page azsecrets.ListDeletedSecretPropertiesResponse) []*azsecrets.DeletedSecretProperties {
 			return page.Value
@@ -192,8 +198,12 @@ func (c *Client) Disable(ctx context.Context, name, version string) error {
 	})
 }
 
-// recoverTimeout bounds the wait for a recovery, which has been seen to take up to a minute.
-const recoverTimeout = 90 * time.Second
+// recoverTimeout bounds the wait for a recovery, which has been seen to take up to a minute; doubtTimeout the wait for
+// one that the vault may not have been asked for.
+const (
+	recoverTimeout = 90 * time.Second
+	doubtTimeout   = 15 * time.Second
+)
 
 // Recover recovers the soft-deleted secret with all its versions, and waits until they are listed again.
 //
@@ -204,19 +214,27 @@ func (c *Client) Recover(ctx context.Context, name string) error {
 		_, err := c.secrets.RecoverDeletedSecret(ctx, name, nil)
 		return err
 	})
-	if e, ok := errors.AsType[*Error](err); ok && e.Kind == refusal.NotFound {
-		err = nil // recovered by an earlier request whose answer was lost, or purged: the list below shows which
+	end, doubt := time.Now().Add(recoverTimeout), error(nil)
+	if e, ok := errors.AsType[*Error](err); ok {
+		switch {
+		case e.Kind == refusal.NotFound: // recovered by an earlier request whose answer was lost, or purged: see below
+			err = nil
+		case e.Status != 0 && e.Code == "": // the answer is not the vault's: it may have recovered the secret
+			end, doubt, err = time.Now().Add(doubtTimeout), err, nil
+		}
 	}
 	if err != nil {
 		return err
 	}
-	end := time.Now().Add(recoverTimeout)
 	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
 		versions, err := c.Versions(ctx, name)
 		if err != nil || len(versions) > 0 {
 			return err
 		}
 		if time.Now().Add(pause).After(end) {
+			if doubt != nil {
+				return doubt
+			}
 			e := c.newError(actRecover, name)
 			e.Cause = fmt.Sprintf("it was not listed again after %s", recoverTimeout)
 			e.Remedy = "run the job again in a few minutes"
@@ -277,13 +295,22 @@ func readVersion(item *azsecrets.SecretProperties) (lifecycle.Version, error) {
 	return lifecycle.Version{
 		ID:          item.ID.Version(),
 		Created:     *attributes.Created,
-		Expires:     deref(attributes.Expires),
-		NotBefore:   deref(attributes.NotBefore),
+		Expires:     readTime(attributes.Expires),
+		NotBefore:   readTime(attributes.NotBefore),
 		Enabled:     attributes.Enabled == nil || *attributes.Enabled,
 		ContentType: deref(item.ContentType),
 		Tags:        readTags(item.Tags),
 		Managed:     deref(item.Managed),
 	}, nil
+}
+
+// readTime returns a time that is set for a version; zero if there is none. Other tools write 0 or -1 for none.
+func readTime(t *time.Time) time.Time {
+	// Unix does not overflow as a comparison of times does: a number of seconds may be any.
+	if t == nil || t.Unix() <= 0 {
+		return time.Time{}
+	}
+	return *t
 }
 
 func readTags(tags map[string]*string) map[string]string {

@@ -1,6 +1,7 @@
 package keyvault
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
 
@@ -55,6 +57,9 @@ var (
 	}
 )
 
+// isList reports whether the act reads a list.
+func (a act) isList() bool { return a.permission == actVersions.permission }
+
 // newError returns the refusal of an act on a secret. If secret is "", the act is on the vault.
 func (c *Client) newError(a act, secret string) *Error {
 	text := a.text
@@ -67,11 +72,27 @@ func (c *Client) newError(a act, secret string) *Error {
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// WholeVault reports whether every other act on the vault will be refused alike, so that no other need be tried: the
-// vault cannot be reached, there is no access token, or the vault does not accept it. A missing permission may concern
-// one secret alone.
+// WholeVault reports whether the same act on every other secret of the vault will be refused alike, so that no other
+// need be tried: the vault cannot be reached or takes no writes, its network rules do not admit this machine, there is
+// no access token, or the vault does not accept it.
 func (e *Error) WholeVault() bool {
-	return e.Kind == refusal.Unreachable || e.Kind == refusal.Identity || e.Status == http.StatusUnauthorized
+	switch e.Kind {
+	case refusal.Unreachable, refusal.Identity, refusal.ReadOnly:
+		return true
+	case refusal.Ambiguous:
+		return false
+	}
+	return e.Inner == "ForbiddenByFirewall" || e.Inner == "ForbiddenByConnection" ||
+		e.Status == http.StatusUnauthorized
+}
+
+// MostLikelyWholeVault reports whether the same act on every other secret of the vault will be refused alike, unless
+// this answer is an exception: a server error, or a permission that is given for whole vaults, which one of the vault's
+// servers may not know of yet. A role to set secrets may have a condition on their names, and an Azure Policy is about
+// what is set, so their refusals are of one secret.
+func (e *Error) MostLikelyWholeVault() bool {
+	return e.Kind != refusal.Ambiguous &&
+		(e.ofAllSecrets || e.Inner == "AccessDenied" || e.Status >= http.StatusInternalServerError)
 }
 
 func (c *Client) cancelled(a act, name string) *Error {
@@ -88,6 +109,7 @@ func (c *Client) explain(a act, name string, err error) *Error {
 	var identity *identityError
 	var answer *azcore.ResponseError
 	var lost *lostError
+	var strange *strangeError
 	switch {
 	case errors.As(err, &already):
 		return already
@@ -96,6 +118,8 @@ func (c *Client) explain(a act, name string, err error) *Error {
 		e.Kind = refusal.Identity
 	case errors.As(err, &answer):
 		c.explainAnswer(e, a, answer)
+	case errors.As(err, &strange):
+		c.explainStrange(e, strange.status)
 	case errors.Is(err, errOtherHost):
 		e.Cause, e.Remedy = "the answer pointed to another host, which was not contacted", c.checkPath()
 	case errors.As(err, &lost):
@@ -103,7 +127,10 @@ func (c *Client) explain(a act, name string, err error) *Error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errStopped):
 		return c.cancelled(a, name)
 	case errors.Is(err, errTooMany):
-		e.Cause, e.Remedy = err.Error(), "use another name for the secret, or purge what is not needed"
+		e.Cause, e.Remedy = err.Error(), "purge soft-deleted secrets that are not needed"
+		if a == actVersions {
+			e.Remedy = "declare another name: Key Vault has no call that deletes one version"
+		}
 	case errors.Is(err, errTooLarge):
 		e.Cause, e.Remedy = err.Error(), c.checkPath()
 	default: // malformed answers: the SDK's errors quote them
@@ -124,12 +151,21 @@ func (c *Client) explainLost(e *Error, lost *lostError) {
 		e.Cause = fmt.Sprintf("there is no host %s", c.transport.host)
 		e.Remedy = "check the vault's name and cloud; " +
 			"a vault behind a private endpoint resolves only inside its network"
-	case lost.refused:
+	case lost.proxied:
+		e.Cause = fmt.Sprintf("the proxy to %s cannot be reached: %s", c.transport.host, lost)
+		e.Remedy = "check HTTPS_PROXY, and NO_PROXY if the vault needs no proxy"
+	case lost.refused != 0:
 		e.Cause = fmt.Sprintf("the proxy refused to connect to %s (%s)", c.transport.host, lost)
 		e.Remedy = "check the vault's name and cloud, and the proxy's rules"
+		switch {
+		case lost.refused == http.StatusProxyAuthRequired:
+			e.Remedy = network.Remedy(lost.err)
+		case isPassing(lost.refused):
+			e.Remedy = "run the job again; if it fails again, " + e.Remedy
+		}
 	case lost.untrusted:
-		e.Cause = fmt.Sprintf("the certificate of %s is not trusted here", c.transport.host)
-		e.Remedy = "if a proxy terminates TLS, set SSL_CERT_FILE to a file with its root certificate"
+		e.Cause = fmt.Sprintf("what answers at %s is not trusted: %s", c.transport.host, lost)
+		e.Remedy = network.Remedy(lost.err)
 	default:
 		e.Cause = fmt.Sprintf("no answer from %s: %s", c.transport.host, lost)
 		e.Remedy = "run the job again; " +
@@ -144,13 +180,17 @@ type meaning struct {
 	remedy string
 }
 
-// What the identity lacks: a role, in a vault that uses roles, or a permission of the vault's access policies. Each
-// remedy names what to add.
+// What the identity lacks: a role, in a vault that uses roles, or a permission of the vault's access policies. Neither
+// command works in a vault of the other kind. A role is added to what is there; set-policy replaces.
+// https://learn.microsoft.com/cli/azure/keyvault#az-keyvault-set-policy
 const (
 	needsRole = "assign the identity a role with the data action Microsoft.KeyVault/vaults/secrets/{action} " +
-		"at the vault; a new assignment takes effect within 10 minutes"
-	needsPermission = "az keyvault set-policy --name {vault} --spn CLIENT_ID --secret-permissions {permissions}; " +
-		"a vault that uses roles needs the data action Microsoft.KeyVault/vaults/secrets/{action} instead"
+		"at the vault: az role assignment create --assignee {client} --role ROLE --scope {scope}, " +
+		"where ROLE is such a role (examples/setup makes one); a new assignment takes effect within 10 minutes"
+	needsPermission = "give it the permissions: " +
+		"az keyvault set-policy --name {vault} --spn {client} --secret-permissions {permissions}; " +
+		"this replaces the list of secret permissions that the identity has now, " +
+		"so add to the command what else it needs"
 )
 
 // meaningOf returns what an inner code means. It tells one 403 or 409 from another: their outer code is always
@@ -163,24 +203,16 @@ func meaningOf(inner string) (m meaning, known bool) {
 			cause:  "the identity has no role here that allows it",
 			remedy: needsRole,
 		}, true
-	case "ForbiddenByPolicy":
-		return meaning{
-			kind: refusal.Forbidden,
-			cause: "a policy forbids it: the vault's access policies lack the secret permission {permission}, " +
-				"or an Azure Policy requires an expiry or a content type",
-			remedy: "declare expires and content-type as the Azure Policy requires, " +
-				"or add the permission: " + needsPermission,
-		}, true
 	case "AccessDenied":
 		return meaning{
 			kind:   refusal.Forbidden,
 			cause:  "the vault's access policies do not give the identity the secret permission {permission}",
-			remedy: "add the permission: " + needsPermission,
+			remedy: needsPermission,
 		}, true
 	case "ForbiddenByFirewall":
 		return meaning{
 			kind:  refusal.Forbidden,
-			cause: "the vault's firewall does not admit the runner's address",
+			cause: "the vault's firewall does not admit the runner's address{address}",
 			remedy: "run the job on a runner inside the vault's network, " +
 				"or allow the runner's address while the job runs; " +
 				"GitHub's runners are not among the firewall's trusted services",
@@ -215,17 +247,84 @@ func meaningOf(inner string) (m meaning, known bool) {
 }
 
 func (c *Client) explainAnswer(e *Error, a act, answer *azcore.ResponseError) {
+	if !isOwnAnswer(answer) {
+		c.explainStrange(e, answer.StatusCode)
+		e.ofAllSecrets = a.isList()
+		return
+	}
 	e.Status, e.Code, e.Inner = answer.StatusCode, code(answer.ErrorCode), innerCode(answer)
-	if answer.RawResponse != nil {
-		e.Trace = trace(answer.RawResponse.Header)
+	e.Trace = trace(answer.RawResponse.Header)
+	e.ofAllSecrets = a.isList() && e.Status == http.StatusForbidden
+	_, message := readError(answer)
+	if e.Inner == "ForbiddenByPolicy" && lacksPermission(message) {
+		e.Inner = "AccessDenied" // the older code for the same: the access policies lack a permission
 	}
 	m, known := meaningOf(e.Inner)
-	if !known {
+	switch {
+	case isReadOnly(answer):
+		m = meaning{
+			kind:   refusal.ReadOnly,
+			cause:  "the vault is read-only, its region has failed over",
+			remedy: "run the job again later; see https://azure.status.microsoft",
+		}
+		if a == actSet {
+			m.cause = "not stored: " + m.cause
+		}
+	case known && e.Inner == "ForbiddenByRbac" && a == actSet:
+		m.remedy += "; a role that is assigned with a condition on names allows no others"
+	case known:
+	case e.Inner == "ForbiddenByPolicy", e.Status == http.StatusForbidden && policyName(message) != "":
+		m = c.meaningOfPolicy(a, policyName(message))
+	default:
 		m = c.meaningOfStatus(e.Status, a, isOtherTenant(answer))
 	}
 	e.Kind = m.kind
-	e.Cause = c.expand(m.cause, a, e.Secret) + ": " + codes(e)
-	e.Remedy = c.expand(m.remedy, a, e.Secret)
+	e.Cause = c.expand(m.cause, a, e.Secret, message) + ": " + codes(e)
+	e.Remedy = c.expand(m.remedy, a, e.Secret, message)
+}
+
+// meaningOfPolicy returns what it means that a policy forbids an act. The code is used for Azure Policy and for access
+// policies, and only the message may tell which.
+func (c *Client) meaningOfPolicy(a act, name string) meaning {
+	m := meaning{kind: refusal.Forbidden}
+	switch {
+	case name != "":
+		m.cause = "an Azure Policy forbids it (" + name + ")"
+	case c.transport.roles.Load():
+		m.cause = "a policy forbids it, and the vault does not say which: " +
+			"it uses roles, so it is not one of its access policies"
+	case a == actSet:
+		m.cause = "a policy forbids it: the vault's access policies lack the secret permission {permission}, " +
+			"or an Azure Policy requires an expiry or a content type"
+	default:
+		m.cause = "a policy forbids it, and the vault does not say which: " +
+			"it may be that its access policies lack the secret permission {permission}"
+	}
+	m.remedy = "see the vault's Policy compliance in the portal"
+	if a == actSet {
+		m.remedy = "declare expires and content-type as the Azure Policy requires; " +
+			"the vault's Policy compliance in the portal shows it"
+	}
+	if name == "" && !c.transport.roles.Load() {
+		m.remedy += "; in a vault with access policies, see that the identity has the secret permission {permission}"
+	}
+	return m
+}
+
+// explainStrange tells of an answer that is not in Key Vault's own form. Nothing in it is evidence of what the vault
+// did or would do.
+func (c *Client) explainStrange(e *Error, status int) {
+	e.Status = status
+	e.Remedy = c.checkPath()
+	if status >= 300 && status < 400 && status != http.StatusNotModified {
+		e.Cause = fmt.Sprintf("the answer is a redirect, which is not followed: "+
+			"it would carry the request to another host: %d", status)
+		return
+	}
+	e.Cause = fmt.Sprintf("the answer is not in Key Vault's own form, so it may be a proxy's: %d", status)
+	if isPassing(status) {
+		e.Remedy = "run the job again; if it fails again, " + e.Remedy
+	}
 }
 
 func codes(e *Error) string {
@@ -253,10 +352,9 @@ func (c *Client) meaningOfStatus(status int, a act, otherTenant bool) meaning {
 		}
 	case status == http.StatusForbidden && a == actSet:
 		return meaning{
-			kind: refusal.Forbidden,
-			cause: "the vault refuses the secret, " +
-				"perhaps because of an Azure Policy on expiry, content type or validity",
-			remedy: "declare expires and content-type as the policy requires; " +
+			kind:  refusal.Forbidden,
+			cause: "the vault refuses the secret, and why is not in a form that is known here",
+			remedy: "if an Azure Policy requires it, declare expires and content-type; " +
 				"the vault's Policy compliance in the portal shows it. " +
 				"Setting a secret also needs the data action Microsoft.KeyVault/vaults/secrets/{action}",
 		}
@@ -272,14 +370,9 @@ func (c *Client) meaningOfStatus(status int, a act, otherTenant bool) meaning {
 			remedy: "run the job again later; " +
 				"a vault accepts 300 new versions in 10 seconds from all its clients together",
 		}
-	case status >= 300 && status < 400:
-		return meaning{
-			cause:  "the answer is a redirect, which is not followed: it would carry the value to another host",
-			remedy: c.checkPath(),
-		}
 	case status >= 500:
 		return meaning{
-			cause:  "Key Vault is temporarily unavailable, or read-only during a failover",
+			cause:  "Key Vault is temporarily unavailable",
 			remedy: "run the job again later; see https://azure.status.microsoft",
 		}
 	case status == http.StatusBadRequest:
@@ -291,13 +384,24 @@ func (c *Client) meaningOfStatus(status int, a act, otherTenant bool) meaning {
 	return meaning{cause: "Key Vault refused the request", remedy: "look up the code in Key Vault's documentation"}
 }
 
-// expand fills in the placeholders of a meaning's text.
-func (c *Client) expand(text string, a act, secret string) string {
-	permissions := "set list" // az keyvault set-policy replaces what the identity had
-	if a == actRecover {
+// expand fills in the placeholders of a meaning's text. Of message, it takes facts of a known shape only.
+func (c *Client) expand(text string, a act, secret, message string) string {
+	permissions := "set list"
+	if a == actRecover || c.config.Recovers {
 		permissions += " recover"
 	}
+	address := clientAddress(message)
+	if address != "" {
+		address = " (" + address + ", as the vault saw it)"
+	}
+	scope := scopeOf(message, c.config.Name)
+	if scope == "" {
+		scope = "$(az keyvault show --name " + c.config.Name + " --query id --output tsv)"
+	}
 	return strings.NewReplacer(
+		"{address}", address,
+		"{client}", cmp.Or(c.config.ClientID, "CLIENT_ID"),
+		"{scope}", `"`+scope+`"`,
 		"{action}", a.dataAction,
 		"{permission}", a.permission,
 		"{permissions}", permissions,
@@ -338,24 +442,55 @@ func isOtherTenant(answer *azcore.ResponseError) bool {
 	return strings.HasPrefix(message, "AKV10032")
 }
 
+// isReadOnly reports whether the vault says that it takes no writes: its region has failed over. The texts are of
+// MSEndpointMgr/CloudLAPS#70 and Azure/azure-cli#25693; they are matched and never printed.
+func isReadOnly(answer *azcore.ResponseError) bool {
+	_, message := readError(answer)
+	message = strings.ToLower(message)
+	return isOwnAnswer(answer) &&
+		(strings.Contains(message, "read-only state") || strings.Contains(message, "read-only mode") ||
+			strings.Contains(message, "read only state") || strings.Contains(message, "read only mode"))
+}
+
+// isClosed reports whether the vault refuses every write alike, of whatever secret: it is read-only, or its network
+// rules do not admit this machine.
+func isClosed(answer *azcore.ResponseError) bool {
+	inner := innerCode(answer)
+	return isReadOnly(answer) || inner == "ForbiddenByFirewall" || inner == "ForbiddenByConnection"
+}
+
+// An errorBody is the body of Key Vault's refusals.
+type errorBody struct {
+	Error struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Inner   struct {
+			Code string `json:"code"`
+		} `json:"innererror"`
+	} `json:"error"`
+}
+
 func readError(answer *azcore.ResponseError) (inner, message string) {
-	if answer.RawResponse == nil {
-		return "", ""
-	}
-	body, err := runtime.Payload(answer.RawResponse)
-	if err != nil {
-		return "", ""
-	}
-	var content struct {
-		Error struct {
-			Message string `json:"message"`
-			Inner   struct {
-				Code string `json:"code"`
-			} `json:"innererror"`
-		} `json:"error"`
-	}
-	if json.Unmarshal(body, &content) != nil {
+	var content errorBody
+	if json.Unmarshal(payload(answer), &content) != nil {
 		return "", ""
 	}
 	return content.Error.Inner.Code, content.Error.Message
+}
+
+// isOwnAnswer reports whether an answer other than 200 is in Key Vault's own form.
+func isOwnAnswer(answer *azcore.ResponseError) bool {
+	return answer.RawResponse != nil && isOwn(answer.StatusCode, answer.RawResponse.Header, payload(answer))
+}
+
+// payload returns the body of an answer; nil if there is none.
+func payload(answer *azcore.ResponseError) []byte {
+	if answer.RawResponse == nil {
+		return nil
+	}
+	body, err := runtime.Payload(answer.RawResponse)
+	if err != nil {
+		return nil
+	}
+	return body
 }

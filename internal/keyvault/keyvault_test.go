@@ -79,6 +79,7 @@ func (b *bench) client(t *testing.T, transport http.RoundTripper, vault string) 
 	}
 	kv, err := keyvault.New(keyvault.Config{
 		Name: vault, Domain: "vault.azure.net", Credential: credential, HTTP: client, Note: note,
+		ClientID: emulator.DefaultClient, Recovers: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -518,41 +519,86 @@ func TestRefusalsAreExplained(t *testing.T) {
 	}
 }
 
-// A refusal that may be about permission names the data action that the act needs, whatever the act.
-func TestRefusalsNameTheDataAction(t *testing.T) {
+// A refusal for want of a permission names what the act needs, whatever the act, in the words of the vault's model: a
+// data action where it uses roles, a permission where it uses access policies. Only there is set-policy offered, since
+// it fails in the other vaults, with all that the run needs, since it replaces what is there.
+func TestRemediesOfPermissions(t *testing.T) {
 	ctx := context.Background()
+	const lacks = "The user, group or application 'appid=x' does not have secrets list permission on key vault 'kv'."
 	for operation, tc := range map[string]struct {
 		ask        func(b *bench) error
 		dataAction string
+		permission string
 	}{
 		"set": {func(b *bench) error {
 			_, err := b.Set(ctx, "a-secret", newVersion("op1"))
 			return err
-		}, "setSecret"},
+		}, "setSecret", "set"},
 		"versions": {func(b *bench) error {
 			_, err := b.Versions(ctx, "a-secret")
 			return err
-		}, "readMetadata"},
+		}, "readMetadata", "list"},
 		"list": {func(b *bench) error {
 			_, _, err := b.Current(ctx, "a-secret")
 			return err
-		}, "readMetadata"},
+		}, "readMetadata", "list"},
 		"list-deleted": {func(b *bench) error {
 			_, err := b.Deleted(ctx)
 			return err
-		}, "readMetadata"},
-		"update":  {func(b *bench) error { return b.Disable(ctx, "a-secret", strings.Repeat("a", 32)) }, "update"},
-		"recover": {func(b *bench) error { return b.Recover(ctx, "a-secret") }, "recover"},
+		}, "readMetadata", "list"},
+		"update": {func(b *bench) error {
+			return b.Disable(ctx, "a-secret", strings.Repeat("a", 32))
+		}, "update", "set"},
+		"recover": {func(b *bench) error { return b.Recover(ctx, "a-secret") }, "recover", "recover"},
 	} {
-		for _, inner := range []string{"ForbiddenByRbac", "ForbiddenByPolicy", "AccessDenied", "Unheard", ""} {
-			t.Run(operation+" "+inner, func(t *testing.T) {
+		setPolicy := "az keyvault set-policy --name kv-example --spn " + emulator.DefaultClient +
+			" --secret-permissions set list recover; this replaces"
+		dataAction := "Microsoft.KeyVault/vaults/secrets/" + tc.dataAction + "/action"
+		const assign = "az role assignment create --assignee " + emulator.DefaultClient
+		const declare, permission = "declare expires and content-type", "the secret permission "
+		for _, when := range []struct {
+			inner, message string
+			accessPolicies bool // of the vault
+			declares       bool // the remedy of a set
+			want, not      []string
+		}{
+			{"ForbiddenByRbac", "", false, false, []string{dataAction, assign}, []string{"set-policy"}},
+			{"AccessDenied", lacks, true, false, []string{setPolicy}, []string{dataAction}},
+			{"ForbiddenByPolicy", lacks, true, false, []string{setPolicy}, []string{dataAction}},
+			{"ForbiddenByPolicy", "", false, true, []string{"Policy compliance"}, []string{"set-policy", permission}},
+			{"ForbiddenByPolicy", "", true, true, []string{permission + tc.permission}, []string{"set-policy", "role"}},
+			{"Unheard", "", false, true, []string{dataAction}, []string{"set-policy"}},
+			{"", "", false, true, []string{dataAction}, []string{"set-policy"}},
+		} {
+			t.Run(fmt.Sprint(operation, " ", when.inner, " ", when.message, when.accessPolicies), func(t *testing.T) {
 				with(t, func(t *testing.T, b *bench) {
-					b.emulator.Fault(forbidden(operation, inner, -1))
+					b.emulator.AddVault(emulator.VaultOptions{Name: vaultName, AccessPolicy: when.accessPolicies})
+					b.emulator.Grant(emulator.DefaultClient, vaultName, emulator.SetSecret, emulator.ReadMetadata)
+					if operation != "versions" {
+						_, _ = b.Versions(ctx, "a-secret") // a run has looked before it does anything else
+					} else if _, err := b.Deleted(ctx); err != nil {
+						t.Fatal(err)
+					}
+					fault := forbidden(operation, when.inner, -1)
+					fault.Message = when.message
+					b.emulator.Fault(fault)
 					e, ok := errors.AsType[*keyvault.Error](tc.ask(b))
-					want := "Microsoft.KeyVault/vaults/secrets/" + tc.dataAction + "/action"
-					named := ok && strings.Contains(e.Remedy, want) && !strings.Contains(e.Remedy, "{")
-					if !named || e.Kind != refusal.Forbidden {
-						t.Errorf("got %+v; want a refusal whose remedy names %s", e, want)
+					if !ok || e.Kind != refusal.Forbidden || strings.ContainsAny(e.Remedy, "{}") {
+						t.Fatalf("got %+v; want a refusal", e)
+					}
+					declares := strings.Contains(e.Remedy, declare)
+					if declares != (when.declares && operation == "set") {
+						t.Errorf("got %v; want it to say %q: %t", e, declare, !declares)
+					}
+					for _, part := range when.want {
+						if !strings.Contains(e.Remedy, part) {
+							t.Errorf("got %v; want %q in the remedy", e, part)
+						}
+					}
+					for _, part := range when.not {
+						if strings.Contains(e.Remedy, part) {
+							t.Errorf("got %v; want no %q in the remedy", e, part)
+						}
 					}
 				})
 			})
@@ -560,27 +606,146 @@ func TestRefusalsNameTheDataAction(t *testing.T) {
 	}
 }
 
-// What is refused to every secret of the vault is told from what may be refused to one.
+// Facts of a known shape are told from a message that is otherwise never printed.
+func TestFactsOfAMessage(t *testing.T) {
+	const firewall, policy, role = "ForbiddenByFirewall", "ForbiddenByPolicy", "ForbiddenByRbac"
+	const vault = "/subscriptions/2b0942f3-9bca-484b-a508-abdae2db5e64/resourcegroups/a-rg/providers/" +
+		"microsoft.keyvault/vaults/kv-example"
+	const shown = `--scope "$(az keyvault show --name kv-example --query id --output tsv)"`
+	for _, tc := range []struct {
+		inner, message string
+		want           string // "": nothing of the message
+	}{
+		{firewall, "Client address: 203.0.113.7\r\nCaller: canary", "(203.0.113.7, as the vault saw it)"},
+		{firewall, "Client address: 2001:db8::7\r\nCaller: canary", "(2001:db8::7, as the vault saw it)"},
+		{firewall, "Client address: ::ffff:203.0.113.7, canary", "(203.0.113.7, as the vault saw it)"},
+		{firewall, "Client address: 203.0.113.7:4711\ncanary", "(203.0.113.7, as the vault saw it)"},
+		{firewall, "Client address: [2001:db8::7]:4711\ncanary", "(2001:db8::7, as the vault saw it)"},
+		{firewall, "Client address: fe80::1%canary\r\n", "(fe80::1, as the vault saw it)"},
+		{firewall, "Client address: canary\r\n", ""},
+		{firewall, "Client address: 203.0.113.256 canary\r\n", ""},
+		{firewall, "Client address: ", ""},
+		{firewall, "canary", ""},
+		{policy, "Operation was disallowed by policy: Secrets should have content type set.",
+			"an Azure Policy forbids it (Secrets should have content type set)"},
+		{policy, "Operation was disallowed by policy: Secrets should expire. canary",
+			"an Azure Policy forbids it (Secrets should expire)"},
+		{policy, "Resource 'x' was disallowed by policy 'No 1.5-year secrets'. canary",
+			"an Azure Policy forbids it (No 1.5-year secrets)"},
+		{"", `{"policyDefinitionDisplayName":"[Preview]: Secrets should expire","canary":1}`,
+			"an Azure Policy forbids it ([Preview]: Secrets should expire)"},
+		{policy, "disallowed by policy: ::add-mask::canary", ""},
+		{policy, "disallowed by policy: <b>canary</b>", ""},
+		{policy, "disallowed by policy: " + strings.Repeat("canary ", 30), ""},
+		{role, "Resource: '" + vault + "/secrets/x'\r\ncanary", `--scope "` + vault + `"`},
+		{role, "Resource: '" + vault + "-canary'", shown},
+		{role, "canary", shown},
+	} {
+		for _, operation := range []string{"set", "versions"} {
+			t.Run(operation+" "+tc.message, func(t *testing.T) {
+				with(t, func(t *testing.T, b *bench) {
+					fault := forbidden(operation, tc.inner, -1)
+					fault.Message = tc.message
+					b.emulator.Fault(fault)
+					_, err := b.Versions(t.Context(), "a-secret")
+					if err == nil {
+						_, err = b.Set(t.Context(), "a-secret", newVersion("op1"))
+					}
+					told := fmt.Sprint(err)
+					if !strings.Contains(told, tc.want) || strings.Contains(told, "canary") {
+						t.Errorf("got %v; want %q and no more of the message", err, tc.want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// What is refused to every secret of the vault is told from what may be refused to one, and from what one answer does
+// not prove.
 func TestWholeVault(t *testing.T) {
+	const one, likely, whole = 0, 1, 2
+	status := func(operation string, status int) emulator.Fault {
+		return emulator.Fault{Operation: operation, Kind: emulator.Status, Status: status, Times: -1}
+	}
+	readOnly := status("set", 503)
+	readOnly.Message = "Operation \"SecretSet\" is unavailable: the service is currently in a read-only state."
 	for _, tc := range []struct {
 		name  string
 		fault emulator.Fault
-		whole bool
+		want  int
 	}{
-		{"no answer", emulator.Fault{Operation: "versions", Kind: emulator.Cut, Times: -1}, true},
-		{"no token", emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700016", Times: -1}, true},
-		{"token not accepted", emulator.Fault{Operation: "versions", Kind: emulator.StaleToken, Times: -1}, true},
-		{"forbidden", forbidden("versions", "ForbiddenByRbac", -1), false},
-		{"unavailable", emulator.Fault{Operation: "versions", Kind: emulator.Status, Status: 503, Times: -1}, false},
+		{"no answer", emulator.Fault{Operation: "versions", Kind: emulator.Cut, Times: -1}, whole},
+		{"no token", emulator.Fault{Operation: "token", Kind: emulator.Status, Code: "AADSTS700016", Times: -1}, whole},
+		{"token not accepted", emulator.Fault{Operation: "versions", Kind: emulator.StaleToken, Times: -1}, whole},
+		{"list behind a firewall", forbidden("versions", "ForbiddenByFirewall", -1), whole},
+		{"list by another connection", forbidden("versions", "ForbiddenByConnection", -1), whole},
+		{"list without a role", forbidden("versions", "ForbiddenByRbac", -1), likely},
+		{"list without a permission", forbidden("versions", "AccessDenied", -1), likely},
+		{"list forbidden by a policy", forbidden("versions", "ForbiddenByPolicy", -1), likely},
+		{"list unavailable", status("versions", 503), likely},
+		{"list refused", status("versions", 400), one},
+		{"set behind a firewall", forbidden("set", "ForbiddenByFirewall", -1), whole},
+		{"set by another connection", forbidden("set", "ForbiddenByConnection", -1), whole},
+		{"set while read-only", readOnly, whole},
+		{"set without a permission", forbidden("set", "AccessDenied", -1), likely},
+		{"set without a role", forbidden("set", "ForbiddenByRbac", -1), one},
+		{"set forbidden by a policy", forbidden("set", "ForbiddenByPolicy", -1), one},
+		{"set unavailable", status("set", 503), one}, // each may have been stored
+		{"set refused", status("set", 400), one},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			with(t, func(t *testing.T, b *bench) {
 				b.emulator.Fault(tc.fault)
 				_, err := b.Versions(t.Context(), "a-secret")
-				if e, ok := errors.AsType[*keyvault.Error](err); !ok || e.WholeVault() != tc.whole {
-					t.Errorf("Versions: %v; want it to concern the whole vault: %t", err, tc.whole)
+				if err == nil {
+					_, err = b.Set(t.Context(), "a-secret", newVersion("op1"))
+				}
+				e, ok := errors.AsType[*keyvault.Error](err)
+				if !ok || e.WholeVault() != (tc.want == whole) ||
+					!e.WholeVault() && e.MostLikelyWholeVault() != (tc.want == likely) {
+					t.Errorf("got %v; want it to concern the whole vault: %d", err, tc.want)
 				}
 			})
+		})
+	}
+}
+
+// A vault that says that it is read-only stores nothing: the value is sent once, and nothing is searched for.
+func TestReadOnly(t *testing.T) {
+	for _, state := range []string{"a read-only state", "read only mode"} {
+		with(t, func(t *testing.T, b *bench) {
+			if _, err := b.Versions(t.Context(), "a-secret"); err != nil {
+				t.Fatal(err)
+			}
+			b.emulator.Grant(emulator.DefaultClient, vaultName, emulator.Update, emulator.Recover)
+			for _, operation := range []string{"set", "update", "recover"} {
+				b.emulator.Fault(emulator.Fault{
+					Operation: operation, Kind: emulator.Status, Status: 503, Code: "ServiceUnavailable", Times: -1,
+					Message: "Operation \"SecretSet\" is unavailable: the service is currently in " + state + ".",
+				})
+			}
+			start := time.Now()
+			_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
+			told := fmt.Sprint(err)
+			if !isKind(err, refusal.ReadOnly) ||
+				!strings.Contains(told, "not stored: the vault is read-only, its region has failed over") ||
+				!strings.Contains(told, "run the job again later") || strings.Contains(told, "SecretSet") {
+				t.Errorf("Set: %v; want it said that the vault is read-only, in words of its own", err)
+			}
+			if err := b.Disable(t.Context(), "a-secret", strings.Repeat("a", 32)); !isKind(err, refusal.ReadOnly) {
+				t.Errorf("Disable: %v; want it said that the vault is read-only", err)
+			}
+			if err := b.Recover(t.Context(), "a-secret"); !isKind(err, refusal.ReadOnly) {
+				t.Errorf("Recover: %v; want it said that the vault is read-only", err)
+			}
+			n := b.emulator.Requests()
+			if n["set"] != 1 || n["update"] != 1 || n["recover"] != 1 || n["versions"] != 1 {
+				t.Errorf("%v; want each once, and no search", n)
+			}
+			if time.Since(start) > 100*time.Millisecond {
+				t.Errorf("it took %s; want no wait", time.Since(start))
+			}
 		})
 	}
 }

@@ -2,23 +2,26 @@ package keyvault
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
 
 const (
-	// triesMax and triesTimeout bound a request that may be repeated without harm; waits for 429 are not counted. A
-	// refusal is to be explained within 30 s.
+	// triesMax and triesTimeout bound a request that may be repeated without harm, such as one page of a list; waits
+	// for 429 are not counted. A refusal is to be explained within 30 s.
 	triesMax     = 4
 	triesTimeout = 14 * time.Second
 	// throttledMax is how many answers of 429 one call waits out, and throttledPauseMax the longest such wait.
@@ -86,29 +89,91 @@ func retryAfter(response *http.Response, advice time.Duration) time.Duration {
 	return advice
 }
 
-// retrying makes a call that may be repeated without harm, and repeats it after failures that end by themselves.
-func (c *Client) retrying(ctx context.Context, act act, name string, call func(context.Context) error) error {
+// retrying makes a request that may be repeated without harm, and repeats it after failures that end by themselves.
+func (c *Client) retrying(ctx context.Context, act act, name string, request func(context.Context) error) error {
+	return c.ended(ctx, act, name, c.repeat(ctx, func() error { return request(ctx) }))
+}
+
+// reading reads a list. The pages are requested again one by one, see pageRetry: a failure is the list's.
+func (c *Client) reading(ctx context.Context, act act, name string, read func() error) error {
+	return c.ended(ctx, act, name, catchPanic(read))
+}
+
+// ended explains how a call ended.
+func (c *Client) ended(ctx context.Context, act act, name string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return c.cancelled(act, name)
+	}
+	return c.explain(act, name, err)
+}
+
+// repeat makes a request until it succeeds, or fails in a way that lasts or for too long, and returns how it ended.
+func (c *Client) repeat(ctx context.Context, request func() error) error {
 	var r retries
 	start := time.Now()
 	for try := 1; ; {
-		err := catchPanic(func() error { return call(ctx) })
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return c.cancelled(act, name)
-		}
+		err := catchPanic(request)
 		switch {
+		case err == nil || ctx.Err() != nil:
+			return err
 		case r.again(ctx, c, err):
-		case isTransient(err) && try < triesMax && time.Since(start) < triesTimeout:
-			if !network.Sleep(ctx.Done(), backoff(try)) {
-				return c.cancelled(act, name)
-			}
+		case worthATry(err, try) && try < triesMax && time.Since(start) < triesTimeout &&
+			network.Sleep(ctx.Done(), backoff(try)):
 			try++
 		default:
-			return c.explain(act, name, err)
+			return err
 		}
 	}
+}
+
+// A pageRetry repeats the request for one page of a list: a failure at page 17 costs that page, and each page may have
+// as many tries as a list of one. It is a policy of the SDK because the SDK's pagers cannot be resumed.
+type pageRetry struct{ *Client }
+
+// Do implements [policy.Policy].
+func (p pageRetry) Do(request *policy.Request) (response *http.Response, err error) {
+	if request.Raw().Method != http.MethodGet {
+		return request.Next()
+	}
+	// Key Vault writes the port into the URL of a next page. The SDK then takes the challenge that follows a token that
+	// is not accepted any more for another host's.
+	raw := request.Raw()
+	raw.URL.Host = strings.TrimSuffix(raw.URL.Host, ":443")
+	raw.Host = raw.URL.Host
+	err = p.repeat(request.Raw().Context(), func() error {
+		response, err = request.Next()
+		switch {
+		case err != nil:
+			return err
+		case response.StatusCode != http.StatusOK:
+			return runtime.NewResponseError(response)
+		}
+		return checkPage(response)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return response, nil
+}
+
+// checkPage reports whether an answer is a page of a list. For "none" Key Vault sends an empty list, and nothing else
+// may be taken for "does not exist".
+func checkPage(response *http.Response) error {
+	var page struct {
+		Value    []json.RawMessage `json:"value"`
+		NextLink *string           `json:"nextLink"`
+	}
+	body, err := runtime.Payload(response)
+	if err != nil {
+		return err
+	}
+	if json.Unmarshal(body, &page) != nil || page.Value == nil {
+		return errMalformed
+	}
+	return nil
 }
 
 // backoff returns how long to wait after that many tries: 0.8, 2.4, 5.6 s, each times a random factor in [0.8, 1.3).
@@ -117,10 +182,22 @@ func backoff(tries int) time.Duration {
 	return base*8/10 + rand.N(base/2)
 }
 
+// isPassing reports whether a status, of the vault or of what is on the way to it, may be another one soon.
+func isPassing(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	}
+	return status >= 500
+}
+
 // isTransient reports whether the next try may end in another way: no answer, an answer that cannot be read, 408, 5xx.
 func isTransient(err error) bool {
 	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
-		return answer.StatusCode == http.StatusRequestTimeout || answer.StatusCode >= 500
+		return isPassing(answer.StatusCode) && answer.StatusCode != http.StatusTooManyRequests && !isReadOnly(answer)
+	}
+	if strange, ok := errors.AsType[*strangeError](err); ok {
+		return strange.status < 300 || isPassing(strange.status)
 	}
 	if _, ok := errors.AsType[*identityError](err); ok {
 		return false
@@ -134,14 +211,29 @@ func isTransient(err error) bool {
 	return true
 }
 
+// worthATry reports whether a request that has failed so many times may end in another way the next time. A name that
+// does not resolve is looked up twice: that of a new vault may be minutes old.
+func worthATry(err error, tries int) bool {
+	if lost, ok := errors.AsType[*lostError](err); ok && lost.noHost {
+		return tries < 2
+	}
+	return isTransient(err)
+}
+
 // neverSent reports whether a request that ended with err cannot have reached the vault.
 func neverSent(err error) bool {
 	lost, ok := errors.AsType[*lostError](err)
 	return ok && !lost.sent
 }
 
-// mayBeApplied reports whether the vault may have done what a request asked for, though the request ended with err.
-func mayBeApplied(err error) bool { return isTransient(err) && !neverSent(err) }
+// mayBeApplied reports whether the vault may have done what a request asked for, though the request ended with err. It
+// did not if it refused in its own form. It may have if the answer has another form, whatever its status.
+func mayBeApplied(err error) bool {
+	if _, ok := errors.AsType[*strangeError](err); ok {
+		return true
+	}
+	return isTransient(err) && !neverSent(err)
+}
 
 // errPanic is a panic in a dependency. The SDK's challenge policy panics if the authorization of a WWW-Authenticate is
 // no URL.

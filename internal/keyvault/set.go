@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -25,10 +27,12 @@ const sendsMax = 4
 // Vault documents no read-after-write guarantee, and may commit a send after it answered 503.
 var searchPauses = [...]time.Duration{500 * time.Millisecond, 2 * time.Second}
 
-// Set stores a new version of the secret, once. If a send ends without a clear answer (connection lost, timeout, 408,
-// 5xx), Set searches the versions for the operation's tag before it sends the same value again. A 429 was certainly
-// not applied; Set waits and sends again. If the service commits a send after the search, there is a second version
-// with the same value: Set returns it among the duplicates, and disables it if the identity may.
+// Set stores a new version of the secret, once. A clear answer is 200 with the ID of a version of this secret, or a
+// refusal in Key Vault's own form. If a send ends without one (connection lost, timeout, 408, 5xx, any status of
+// something on the way), Set searches the versions for the operation's tag before it sends the same value again, or
+// gives up. A 429 of the vault was certainly not applied; Set waits and sends again. If the service commits a send
+// after the search, there is a second version with the same value: Set returns it among the duplicates, and disables it
+// if the identity may.
 //
 // When ctx ends, nothing more is sent. A send in flight is answered or searched for within 5.5 seconds.
 //
@@ -65,20 +69,21 @@ func (o *setOperation) id() string { return o.version.Tags[lifecycle.TagOperatio
 func (o *setOperation) run(ctx, searching context.Context) (Stored, error) {
 	for sends := 1; ; {
 		id, err := o.send(ctx)
-		switch {
-		case err == nil:
+		if err == nil {
 			return o.confirmed(ctx, searching, id)
-		case o.retries.again(ctx, o.Client, err):
-			continue
-		case mayBeApplied(err):
-			o.inDoubt = true
 		}
-		found, searchErr := o.search(searching)
+		again := o.retries.again(ctx, o.Client, err)
+		o.inDoubt = o.inDoubt || mayBeApplied(err)
+		found, searchErr := o.search(searching, err)
 		if len(found) > 0 {
 			return o.found(ctx, found)
 		}
+		if again && searchErr == nil {
+			continue
+		}
 		sends++
-		if searchErr != nil || ctx.Err() != nil || sends > sendsMax || !isTransient(err) || !o.pause(ctx, err, sends) {
+		if searchErr != nil || ctx.Err() != nil || sends > sendsMax || !worthATry(err, sends-1) ||
+			!o.pause(ctx, err, sends) {
 			return Stored{}, o.failed(ctx, err, searchErr)
 		}
 	}
@@ -100,13 +105,28 @@ func (o *setOperation) send(ctx context.Context) (id string, err error) {
 		if err != nil {
 			return err
 		}
-		if response.ID == nil || !isVersionID(response.ID.Version()) {
+		if !o.made(response.ID, response.Tags) {
 			return errMalformed
 		}
 		id = response.ID.Version()
 		return nil
 	})
 	return id, err
+}
+
+// made reports whether an answer of 200 is about a version of this secret, in this vault, by this operation.
+func (o *setOperation) made(id *azsecrets.ID, tags map[string]*string) bool {
+	if id == nil {
+		return false
+	}
+	u, err := url.Parse(string(*id))
+	if err != nil || !o.transport.isVault(u) {
+		return false
+	}
+	parts := strings.Split(u.Path, "/") // the first is empty
+	operation := deref(tags[lifecycle.TagOperation])
+	return len(parts) == 4 && parts[1] == "secrets" && strings.EqualFold(parts[2], o.name) && isVersionID(parts[3]) &&
+		(operation == "" || operation == o.id())
 }
 
 func (o *setOperation) parameters() azsecrets.SetSecretParameters {
@@ -131,11 +151,11 @@ func (o *setOperation) parameters() azsecrets.SetSecretParameters {
 	return parameters
 }
 
-// search returns the versions with the operation's tag, newest first, if the operation is in doubt. If the first
-// search finds none it searches again.
-func (o *setOperation) search(ctx context.Context) (found []lifecycle.Version, err error) {
+// search returns the versions with the operation's tag, newest first, if the operation is in doubt after a send that
+// ended with failure. If the first search finds none it searches again.
+func (o *setOperation) search(ctx context.Context, failure error) (found []lifecycle.Version, err error) {
 	if !o.inDoubt {
-		return nil, nil
+		return o.checkRefusal(ctx, failure), nil
 	}
 	for i, pause := range searchPauses {
 		if !network.Sleep(ctx.Done(), pause) {
@@ -149,6 +169,19 @@ func (o *setOperation) search(ctx context.Context) (found []lifecycle.Version, e
 		}
 	}
 	return nil, nil
+}
+
+// checkRefusal returns the versions with the operation's tag after a refusal in Key Vault's own form. There are none,
+// unless something on the way has imitated that form. It asks once, and only where the answer could be of use: neither
+// what is tried again nor a vault that is closed to this identity is worth the request.
+func (o *setOperation) checkRefusal(ctx context.Context, failure error) []lifecycle.Version {
+	answer, ok := errors.AsType[*azcore.ResponseError](failure)
+	if !ok || answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusTooManyRequests ||
+		isBusy(answer) || isClosed(answer) {
+		return nil
+	}
+	found, _ := o.searchOnce(ctx) // the refusal stands, whether or not the list can be read
+	return found
 }
 
 func (o *setOperation) searchOnce(ctx context.Context) ([]lifecycle.Version, error) {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -17,7 +19,8 @@ import (
 )
 
 const (
-	// requestTimeout bounds one request, from when it may be sent to the last byte of its answer.
+	// requestTimeout bounds one request, from when it may be sent to the last byte of its answer. Looking up the vault's
+	// name does not count.
 	requestTimeout = 8 * time.Second
 	// bodyMax bounds an answer, in bytes. The largest page has 25 versions with 15 tags each, of 512 characters for
 	// the name and as many for the value: 400 KB.
@@ -30,6 +33,23 @@ var (
 	errOtherHost = errors.New("an answer pointed to another host")
 	errTooLarge  = errors.New("the answer is too large to be Key Vault's")
 )
+
+// A strangeError is an answer to a set that is not in Key Vault's own form: most likely something on the way gave it,
+// and may have done so after the vault had stored the value.
+type strangeError struct{ status int }
+
+func (e *strangeError) Error() string {
+	return fmt.Sprintf("an answer of %d that is not Key Vault's own", e.status)
+}
+
+// isOwn reports whether an answer other than 200 is in Key Vault's own form: it has a request ID, and its body is JSON
+// with a code. What is between the runner and the vault may answer with any status, but not so.
+// https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses#error-responses
+func isOwn(status int, header http.Header, body []byte) bool {
+	var content errorBody
+	return status >= http.StatusBadRequest && code(header.Get("x-ms-request-id")) != "" &&
+		json.Unmarshal(body, &content) == nil && code(content.Error.Code) != ""
+}
 
 // sendStop is the key of the channel that withSendStop puts into a context.
 type sendStop struct{}
@@ -58,6 +78,7 @@ type transport struct {
 	requests *window
 	pause    pause
 	offset   atomic.Int64 // what the vault's clock is ahead of this machine's, in nanoseconds
+	roles    atomic.Bool  // the vault has said that a role let a request through, so it does not use access policies
 }
 
 // Do sends one request and reads its whole answer, so that the timeout covers the body too.
@@ -71,7 +92,7 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 		return nil, errStopped
 	}
 	defer release()
-	ctx, cancel := context.WithTimeout(request.Context(), requestTimeout)
+	ctx, cancel := network.WithTimeout(request.Context(), requestTimeout)
 	defer cancel()
 	response, err := t.client.Do(request.WithContext(ctx))
 	if err != nil {
@@ -80,12 +101,26 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	if response.Header.Get("x-ms-request-id") != "" { // else a proxy answered, and its clock is not the vault's
 		t.readClock(response.Header)
 	}
+	if response.Header.Get("x-ms-keyvault-rbac-assignment-id") != "" {
+		t.roles.Store(true)
+	}
 	body, err := readAll(response.Body)
 	if err != nil {
 		return nil, err
 	}
+	if carriesValue(request) && response.StatusCode != http.StatusOK &&
+		!isOwn(response.StatusCode, response.Header, body) {
+		// The SDK is not told of it: on a 401, whoever sent that, it would send the value once more.
+		return nil, &strangeError{status: response.StatusCode}
+	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	return response, nil
+}
+
+// carriesValue reports whether a request is a set with its body. The SDK sends its first request, which asks for the
+// challenge, without one.
+func carriesValue(request *http.Request) bool {
+	return request.Method == http.MethodPut && request.ContentLength != 0
 }
 
 // isVault reports whether u is at the vault. Key Vault writes its nextLinks with the port.
@@ -154,12 +189,15 @@ type lostError struct {
 	err       error
 	sent      bool // the request may have reached the vault
 	noHost    bool // the name does not resolve, most often because of a typo
-	refused   bool // a proxy refused to connect
+	proxied   bool // it is the proxy that could not be reached
 	untrusted bool // the machine does not trust the certificate of what answered
+	refused   int  // the status with which a proxy refused to connect; 0: it did not
 }
 
 // isPermanent reports whether the next try would end in the same way.
-func (e *lostError) isPermanent() bool { return e.noHost || e.refused || e.untrusted }
+func (e *lostError) isPermanent() bool {
+	return e.noHost || e.untrusted || e.refused != 0 && !isPassing(e.refused)
+}
 
 func (e *lostError) Error() string { return network.Describe(e.err) }
 func (e *lostError) Unwrap() error { return e.err }
@@ -175,12 +213,14 @@ func transportError(err error) error {
 	}
 	if dial, ok := errors.AsType[*net.OpError](err); ok && (dial.Op == "dial" || dial.Op == "proxyconnect") {
 		lost.sent = false
+		lost.proxied = dial.Op == "proxyconnect"
+		lost.noHost = lost.noHost && !lost.proxied
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		lost.sent, lost.untrusted = false, true
 	}
-	if _, ok := errors.AsType[*network.ProxyError](err); ok {
-		lost.sent, lost.refused = false, true
+	if proxy, ok := errors.AsType[*network.ProxyError](err); ok {
+		lost.sent, lost.refused = false, proxy.Status
 	}
 	return lost
 }

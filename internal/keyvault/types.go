@@ -36,4 +36,6 @@ type Error struct {
 	Code   string // Key Vault's outer code: "Forbidden"
 	Inner  string // its inner code: "ForbiddenByRbac"
 	Err    error  // the cause, if it is another error of ours; may be nil
+
+	ofAllSecrets bool // what refused the act does not look at which secret it is about
 }

@@ -154,6 +154,21 @@ func TestDue(t *testing.T) {
 	}
 }
 
+// Expiries that no time.Duration reaches, or that came before the version did, are told as they are.
+func TestExpiryDriftOfOddYears(t *testing.T) {
+	for seconds, want := range map[int64]string{
+		-1:            "declared to expire never, but it expires before it was made",
+		253402300799:  "declared to expire never, but it expires 2921938d after it was made",
+		1797552000000: "declared to expire never, but it expires 20794042d after it was made",
+	} {
+		v := made("a", day)
+		v.Created, v.Expires = time.Unix(946684800, 0).Add(day), time.Unix(seconds, 0)
+		if got := (lifecycle.Terms{}).ExpiryDrift(v); got != want {
+			t.Errorf("ExpiryDrift = %q; want %q", got, want)
+		}
+	}
+}
+
 func TestExpiryDrift(t *testing.T) {
 	terms := lifecycle.Terms{Expires: 90 * day}
 	for _, tc := range []struct {

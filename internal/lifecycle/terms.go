@@ -111,10 +111,21 @@ func (t Terms) ExpiryDrift(v Version) string {
 	case v.Expires.IsZero():
 		return "declared to expire after " + unitOf(t.Expires).count(t.Expires) + ", but it never expires"
 	case t.Expires == 0:
-		return "declared to expire never, but it expires " + Age(actual) + " after it was made"
+		return "declared to expire never, but it expires " + v.lasts()
 	}
-	return fmt.Sprintf("declared to expire after %s, but it expires %s after it was made",
-		unitOf(t.Expires).count(t.Expires), Age(actual))
+	return fmt.Sprintf("declared to expire after %s, but it expires %s", unitOf(t.Expires).count(t.Expires), v.lasts())
+}
+
+// lasts returns how long after its making v expires. A vault holds years that are more than a time.Duration.
+func (v Version) lasts() string {
+	seconds := v.Expires.Unix() - v.Created.Unix()
+	switch {
+	case seconds < 0:
+		return "before it was made"
+	case seconds > 1e9:
+		return fmt.Sprintf("%dd after it was made", seconds/(24*60*60))
+	}
+	return Age(time.Duration(seconds)*time.Second) + " after it was made"
 }
 
 // Next returns when a version is due by age or expiry, whichever comes first. Zero: never, or there is no version.

@@ -25,7 +25,7 @@ type Version struct {
 	Managed     bool // the secret is managed by a Key Vault certificate
 }
 
-// Exists reports whether v is a version at all: the zero Version stands for none.
+// Exists reports whether v is a version at all: the zero Version is none.
 func (v Version) Exists() bool { return v.ID != "" }
 
 // Ours reports whether this action made v.

@@ -1,12 +1,9 @@
 package network
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"time"
 )
 
@@ -21,7 +18,7 @@ const idlePerHost = 64
 // environment names (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE).
 func NewClient(transport http.RoundTripper, debug func(line string)) *http.Client {
 	if transport == nil {
-		transport = newTransport()
+		transport = proxied{newTransport()}
 	}
 	if debug != nil {
 		transport = traced{transport, debug}
@@ -33,10 +30,9 @@ func NewClient(transport http.RoundTripper, debug func(line string)) *http.Clien
 }
 
 func newTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dialer.DialContext,
+		Proxy:                  chooseProxy,
+		DialContext:            dial,
 		OnProxyConnectResponse: checkProxy,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12}, // what Key Vault requires
 		TLSHandshakeTimeout:    5 * time.Second,
@@ -44,21 +40,6 @@ func newTransport() *http.Transport {
 		IdleConnTimeout:        30 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
-}
-
-// A ProxyError is a proxy that answered CONNECT with a status other than 200. Nothing was sent beyond the proxy.
-type ProxyError struct{ Status int }
-
-// Error returns the proxy's answer.
-func (e *ProxyError) Error() string {
-	return fmt.Sprintf("it answered %d %s", e.Status, http.StatusText(e.Status))
-}
-
-func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, response *http.Response) error {
-	if response.StatusCode != http.StatusOK {
-		return &ProxyError{response.StatusCode}
-	}
-	return nil
 }
 
 // traced calls debug with a line for each request: method, host, path, status and duration. It leaves out headers,
@@ -79,4 +60,14 @@ func (t traced) RoundTrip(request *http.Request) (*http.Response, error) {
 	t.debug(fmt.Sprintf("%s %s%s: %s in %d ms",
 		request.Method, request.URL.Host, request.URL.Path, end, time.Since(start).Milliseconds()))
 	return response, err
+}
+
+// CloseIdleConnections closes the connections of the transport that is traced.
+func (t traced) CloseIdleConnections() { closeIdle(t.RoundTripper) }
+
+// closeIdle closes the idle connections of a transport that has a method for it, as [http.Client] does.
+func closeIdle(transport http.RoundTripper) {
+	if closer, ok := transport.(interface{ CloseIdleConnections() }); ok {
+		closer.CloseIdleConnections()
+	}
 }

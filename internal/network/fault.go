@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"syscall"
 )
@@ -33,19 +34,20 @@ var known = [...]struct {
 	{context.Canceled, "the run was stopped"},
 }
 
-// Describe returns why a request failed. It uses no part of err's text.
+// Describe returns why a request failed. It uses no part of err's text. Of a certificate it shows dates, and names of
+// a safe form.
 func Describe(err error) string {
-	if refused, ok := errors.AsType[*ProxyError](err); ok {
-		return refused.Error()
+	if proxy, ok := errors.AsType[*ProxyError](err); ok {
+		return proxy.Error()
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		if dns.IsNotFound {
-			return "there is no such host"
-		}
-		return "the name could not be resolved"
+		return describeDNS(dns)
 	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return "its certificate is not trusted"
+	if roots, ok := errors.AsType[*rootsError](err); ok {
+		return "its certificate is not trusted here: " + roots.Error()
+	}
+	if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return describeCertificate(untrusted)
 	}
 	for _, k := range known {
 		if errors.Is(err, k.err) {
@@ -59,4 +61,52 @@ func Describe(err error) string {
 		return "TLS failed (" + alert.Error() + ")"
 	}
 	return "the answer was not HTTP"
+}
+
+// describeDNS tells a name that does not exist from one that cannot be resolved for the moment.
+func describeDNS(err *net.DNSError) string {
+	switch {
+	case err.IsNotFound:
+		return "there is no such host"
+	case err.IsTimeout:
+		return "the name could not be resolved: no name server answered in time"
+	case err.IsTemporary:
+		return "the name could not be resolved: the name servers failed"
+	}
+	return "the name could not be resolved"
+}
+
+// IsTransient reports whether a request that got no answer, with that error, may get one the next time. What lasts is a
+// name that does not exist, a proxy that refuses, a certificate that is not trusted, and a run that was stopped.
+func IsTransient(err error) bool {
+	if proxy, ok := errors.AsType[*ProxyError](err); ok && proxy.Status != 0 {
+		return IsTransientStatus(proxy.Status)
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return !dns.IsNotFound
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return false
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return false // what answers does not speak TLS
+	}
+	return !errors.Is(err, context.Canceled)
+}
+
+// IsWaitedOut reports whether a request failed because no name server answered: each was asked twice, for 5 s. Where a
+// refusal is to be told soon, another try would only double the wait.
+func IsWaitedOut(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsTimeout
+}
+
+// IsTransientStatus reports whether a server or a proxy that answered with that status may answer otherwise the next
+// time: 408, 425, 429 and 5xx.
+func IsTransientStatus(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	}
+	return status >= http.StatusInternalServerError
 }

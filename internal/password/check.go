@@ -181,7 +181,8 @@ func (v *review) pattern(key, text string) {
 
 func (v *review) dictionary(name string) {
 	if _, ok := dictionaryWords(name); name != "" && !ok {
-		v.add("dictionary", "expected "+listed(dictionaries, "or"), "unknown dictionary %q", name)
+		v.add("dictionary", "expected "+listed(dictionaries, "or")+"; for words of your own, write forbid: [...]",
+			"unknown dictionary %q", name)
 	}
 }
 

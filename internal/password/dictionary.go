@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// The embedded word lists, each NAME.gz, with the licence that covers them. The binary carries the licence too, since
-// it asks to go wherever the words go.
+// dictionaryFiles are the embedded word lists, each NAME.gz, with the licence that covers them. The binary carries the
+// licence too, since it asks to go wherever the words go.
 //
 //go:embed dictionary/LICENSE dictionary/*.gz
 var dictionaryFiles embed.FS

@@ -2,6 +2,7 @@ package password
 
 import (
 	"crypto/rand"
+	"errors"
 	"math/big"
 	"slices"
 	"strings"
@@ -127,7 +128,8 @@ func TestPhraseRefused(t *testing.T) {
 		test.policy.MinEntropy = 1
 		var got []string
 		if _, err := Compile(test.policy); err != nil {
-			for _, p := range err.(*Error).Problems {
+			refused, _ := errors.AsType[*Error](err)
+			for _, p := range refused.Problems {
 				got = append(got, strings.Join(p.Keys, ",")+": "+p.Cause+" | "+p.Remedy)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/big"
 
+	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/language"
 	"keyvault-passwords/internal/password/internal/phrase"
 	"keyvault-passwords/internal/password/internal/uniform"
@@ -46,6 +47,34 @@ func (s *Space) Entropy() string {
 // Lengths returns the number of characters of the shortest and the longest password, as far as the policy's length
 // allows them. For passphrases, there are such passwords.
 func (s *Space) Lengths() (shortest, longest int) { return s.min, s.max }
+
+// Characters returns the characters that a password can have, by the policy's sets, words and classes: anywhere in it, as
+// its first, and as its last. Rules that forbid more, such as patterns, do not count.
+func (s *Space) Characters() (anywhere, first, last string) {
+	whole, _ := resolve(s.policy)
+	n := normalise(whole)
+	if n.passphrase == nil {
+		return n.alphabet.Chars(), n.first.Chars(), n.last.Chars()
+	}
+	words, digit := phrase.Words(), ""
+	if n.passphrase.Capitalize {
+		words = phrase.Capitalized()
+	}
+	if n.passphrase.Digit {
+		digit = ascii.Digits
+	}
+	var initials, finals, all ascii.Mask
+	for _, word := range words {
+		all = all.Or(ascii.Of(word))
+		initials = initials.Or(ascii.Of(word[:1]))
+		finals = finals.Or(ascii.Of(word[len(word)-1:]))
+	}
+	all = all.Or(ascii.Of(digit))
+	if n.passphrase.Words > 1 {
+		all = all.Or(ascii.Of(n.passphrase.Separator))
+	}
+	return all.Chars(), initials.Chars(), finals.Or(ascii.Of(digit)).Chars()
+}
 
 // Fingerprint returns the fingerprint of the policy. See the function of that name.
 func (s *Space) Fingerprint() string { return Fingerprint(s.policy) }

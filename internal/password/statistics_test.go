@@ -11,9 +11,9 @@ import (
 	"keyvault-passwords/internal/password/internal/uniform"
 )
 
-// The statistics below are computed of fixed random bytes, so that they come out the same in each run. Together they
-// are of some millions of passwords; fewer with the race detector. That drawing is uniform is shown exactly elsewhere;
-// this shows it at full size.
+// statisticDraws is how many passwords each statistic below is computed from: some millions together, and fewer with
+// the race detector. The random bytes are fixed, so that each run comes out the same. That drawing is uniform is shown
+// exactly elsewhere; this shows it at full size.
 const statisticDraws = 2 * presetDraws
 
 // seeded returns random bytes that are the same in each run.

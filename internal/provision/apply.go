@@ -16,7 +16,7 @@ import (
 	"keyvault-passwords/internal/sensitive"
 )
 
-// An Observer is told of a plan that is carried out. Its functions are called by one goroutine at a time; either may be
+// An Observer follows a plan that is carried out. Its functions are called by one goroutine at a time; either may be
 // nil. Stored comes as soon as a vault holds a new version, which is before the step has ended where more is to be
 // done; Ended comes once for each step.
 type Observer struct{ Stored, Ended func(Result) }
@@ -27,6 +27,7 @@ type Observer struct{ Stored, Ended func(Result) }
 // After ctx is done no secret is started. Those in flight go on with ctx, and the vaults end or look up what was sent;
 // what was stored is in the results either way.
 func (p *Plan) Apply(ctx context.Context, vaults map[string]Vault, o Options, observer Observer) []Result {
+	vaults = gated(vaults)
 	r := &results{of: make([]Result, len(p.Steps)), at: map[*Step]int{}, observer: observer}
 	var jobs []job
 	for _, group := range p.groups(r.at) {
@@ -204,7 +205,7 @@ func (op operation) deliver(ctx context.Context, v Vault, o Options, d *delivery
 	return nil
 }
 
-// recoverDeleted recovers a secret and looks at it. The list of deleted secrets told of its latest version; what is
+// recoverDeleted recovers a secret and looks at it. The list of deleted secrets showed its latest version; what is
 // current now may be another. Nothing more is done if that one is disabled, or, without o.Adopt, not of this action.
 func recoverDeleted(ctx context.Context, v Vault, o Options, r *Result) (*holding, error) {
 	h := &holding{secret: r.Step.secret, vault: r.Step.Vault}
@@ -250,14 +251,15 @@ func (op operation) set(ctx context.Context, v Vault, carried map[string]string,
 	return nil
 }
 
-// lookAgain corrects what r says that the vault holds after a set whose end is not known. If it cannot be looked up,
-// that is not known either.
+// lookAgain corrects what r says that the vault holds after a set whose end is not known. If the set's version is not
+// found, what is current is not known either: the vault may store it yet, and whatever is listed is then superseded.
 func (op operation) lookAgain(ctx context.Context, v Vault, r *Result) {
 	h := holding{secret: r.Step.secret, vault: r.Step.Vault}
 	h.look(ctx, v)
-	r.After = stateOf(h.secret.Terms, h.current)
-	r.Changed = h.current.Exists() && h.current.Operation() == op.id
-	r.OfRun = r.Changed || h.madeByRun(Options{Run: op.run})
+	r.After, r.Changed, r.OfRun = State{}, false, false
+	if h.current.Exists() && h.current.Operation() == op.id {
+		r.After, r.Changed, r.OfRun = stateOf(h.secret.Terms, h.current), true, true
+	}
 }
 
 // disable disables the superseded versions, up to the first that cannot be.

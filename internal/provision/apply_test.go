@@ -213,7 +213,7 @@ func TestWhatFailsIsTold(t *testing.T) {
 		{"the set, superseded ones stay", supersede, false, "set", refusal.Forbidden,
 			outcome{"old", false, 0, "setting it: seen by the vault; what to do"}},
 		{"the set, it is not known how", nil, false, "set", refusal.Ambiguous,
-			outcome{"old", false, 0, "setting it: seen by the vault; what to do"}},
+			outcome{"", false, 0, "setting it: seen by the vault; what to do"}},
 		{"the recovery", nil, true, "recover", refusal.Forbidden,
 			outcome{"", false, 0, "recovering it: seen by the vault; what to do"}},
 		{"the recovery, otherwise", nil, true, "recover", refusal.BeingDeleted,
@@ -454,8 +454,8 @@ func TestASlowVaultHoldsUpItsOwn(t *testing.T) {
 					last = time.Since(start)
 				}
 			}})
-		if last > 10*time.Second {
-			t.Errorf("the quick vault's 40 secrets of 1 s each were done after %s, want 10 s", last)
+		if last > 11*time.Second { // the first of them goes alone for half a second
+			t.Errorf("the quick vault's 40 secrets of 1 s each were done after %s, want 11 s", last)
 		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"keyvault-passwords/internal/keyvault"
 	"keyvault-passwords/internal/refusal"
 )
 
@@ -17,12 +16,6 @@ func explain(act string, err error) refusal.Refusal {
 		}
 	}
 	return refusal.Of(err).During(act)
-}
-
-// concernsVault reports whether the failure of one secret's look-up will meet every other secret of the vault too.
-func concernsVault(err error) bool {
-	e, ok := errors.AsType[*keyvault.Error](err)
-	return ok && e.WholeVault()
 }
 
 // stopped is why a secret was not started.

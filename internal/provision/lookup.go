@@ -23,7 +23,6 @@ type holding struct {
 	current  lifecycle.Version // the newest, in any state. Zero: there is no version
 	deleted  *keyvault.Deleted // nil: it is not soft-deleted
 	failure  *refusal.Refusal  // the look-up failed: nothing else is known
-	shared   bool              // so will that of any other secret in this vault
 }
 
 // missing reports whether the vault said that there is no version.
@@ -73,19 +72,21 @@ func (h *holding) foreign() bool {
 
 // lookUp looks every secret up in each of its vaults, in the order of the declaration, the vaults of a secret together.
 // The first request to a vault goes alone: a client that has no token yet would otherwise be challenged once for each.
-// If it shows that this identity cannot reach the vault, the vault's other secrets share its failure.
+// If the vault refuses every secret alike, the others share that refusal.
 func lookUp(ctx context.Context, secrets []declaration.Secret, vaults map[string]Vault, workers int) []holding {
 	holdings := unlooked(secrets)
-	first := map[string]*holding{}
+	first := map[string]bool{}
+	vaults = gated(vaults)
 	var warmUp, rest []job
 	for i := range holdings {
 		h := &holdings[i]
-		if leader := first[h.vault]; leader != nil {
-			rest = append(rest, job{[]string{h.vault}, func() { h.follow(ctx, vaults[h.vault], leader) }})
+		look := job{[]string{h.vault}, func() { h.look(ctx, vaults[h.vault]) }}
+		if first[h.vault] {
+			rest = append(rest, look)
 			continue
 		}
-		first[h.vault] = h
-		warmUp = append(warmUp, job{[]string{h.vault}, func() { h.look(ctx, vaults[h.vault]) }})
+		first[h.vault] = true
+		warmUp = append(warmUp, look)
 	}
 	runAll(workers, warmUp)
 	runAll(workers, rest)
@@ -105,15 +106,6 @@ func unlooked(secrets []declaration.Secret) (holdings []holding) {
 	return holdings
 }
 
-// follow looks, unless the vault's first look-up has shown that it would fail alike.
-func (h *holding) follow(ctx context.Context, v Vault, leader *holding) {
-	if leader.shared {
-		h.failure = leader.failure
-		return
-	}
-	h.look(ctx, v)
-}
-
 // look asks for the versions, and settles which is the current one.
 func (h *holding) look(ctx context.Context, v Vault) {
 	if ctx.Err() != nil {
@@ -122,7 +114,7 @@ func (h *holding) look(ctx context.Context, v Vault) {
 	}
 	versions, err := v.Versions(ctx, h.secret.Name)
 	if err != nil {
-		h.failure, h.shared = new(explain("looking it up", err)), concernsVault(err)
+		h.failure = new(explain("looking it up", err))
 		return
 	}
 	current, err := currentOf(ctx, v, h.secret.Name, versions)

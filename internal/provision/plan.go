@@ -133,7 +133,7 @@ type need struct {
 	diverged bool // the vaults differ and the mode does not write
 }
 
-// needOf judges a secret by the vaults in which nothing stands against writing.
+// needOf judges a secret by the vaults in which it can be written.
 func needOf(s *declaration.Secret, writable []*holding, o Options) need {
 	exists := func(h *holding) bool { return h.current.Exists() }
 	switch difference := differ(writable); {

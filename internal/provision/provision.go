@@ -115,7 +115,7 @@ func stateOf(terms lifecycle.Terms, v lifecycle.Version) State {
 	return State{Version: v.ID, Expires: v.Expires, Next: terms.Next(v)}
 }
 
-// A Step is one secret in one vault: what would be done, and why. Its exported fields are what may be told of it. What
+// A Step is one secret in one vault: what would be done, and why. Its exported fields are what may be shown. What
 // draws the value is out of reach for whoever is handed a Step.
 type Step struct {
 	Name  string            // of the secret, as declared

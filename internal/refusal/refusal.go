@@ -22,6 +22,7 @@ const (
 	Cancelled         // the run was stopped before it was done
 	Unreachable       // no answer: DNS, TCP, TLS, a proxy
 	Identity          // no access token
+	ReadOnly          // the service takes no writes for now
 )
 
 // A Refusal is why something was not done. Cause is required.
@@ -59,7 +60,7 @@ func (r Refusal) During(act string) Refusal {
 	return r
 }
 
-// Within returns r as the cause of the failure of another act, which needed the one that r tells of.
+// Within returns r as the cause of the failure of another act, which needed the one that r is about.
 func (r Refusal) Within(act string) Refusal {
 	if r.Act != "" {
 		r.Cause = r.Act + ": " + r.Cause

@@ -12,7 +12,7 @@ import (
 	"keyvault-passwords/internal/provision"
 )
 
-// maxColumn bounds how far lines are padded for alignment: one long name shall not push all others aside.
+// maxColumn bounds how far lines are padded for alignment, so that one long name does not push all others aside.
 const maxColumn = 48
 
 // Lines writes one line for a secret, aligned over all of a plan. The zero Lines aligns nothing.
@@ -64,7 +64,7 @@ func Plan(w io.Writer, plan *provision.Plan) {
 	}
 }
 
-// Step returns the line of the plan for one step. What to do about a refusal is told with the problem, once for all
+// Step returns the line of the plan for one step. What to do about a refusal is said with the problem, once for all
 // that share it: see [Problem]. A line reads "create  db  azure-sql@...  209.54 bits  expires 2027-02-20  not there
 // yet".
 func (l Lines) Step(s *provision.Step) string {
@@ -137,8 +137,8 @@ type sample struct {
 	at   time.Duration
 }
 
-// Line returns "340 of 2000, 25/s, 66 s left" for so many done at a time since the start. The rate is that of the last
-// 10 s or so; it and the time left are not told while nothing has moved.
+// Line returns "340 of 2000, 25/s, 66 s left" for the number done at a time since the start. The rate is that of the
+// last 10 s or so. While nothing has moved, the line has neither a rate nor the time left.
 func (p *Progress) Line(done int, at time.Duration) string {
 	for len(p.samples) > 1 && at-p.samples[1].at >= rateWindow {
 		p.samples = p.samples[1:]

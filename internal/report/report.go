@@ -99,7 +99,7 @@ func ended(result provision.Result) row {
 	return r
 }
 
-// A Problem is one reason why secrets did not end as declared, with all steps that it stands for: one unreachable vault
+// A Problem is one reason why secrets did not end as declared, with all steps that it concerns: one unreachable vault
 // is one problem, however many secrets it holds.
 type Problem struct {
 	refusal.Refusal
@@ -108,7 +108,8 @@ type Problem struct {
 
 // Place returns where the problem is to be shown in the declaration. It is nowhere if no line of it is wrong.
 func (p Problem) Place() declaration.Place {
-	if p.Kind == refusal.Identity || p.Kind == refusal.Unreachable {
+	switch p.Kind {
+	case refusal.Identity, refusal.Unreachable, refusal.ReadOnly:
 		return declaration.Place{}
 	}
 	return p.Steps[0].Place
@@ -155,7 +156,7 @@ func Totals(plan *provision.Plan, results []provision.Result) string {
 	return totals(rows(plan, results))
 }
 
-// endings is the order in which totals are told.
+// endings is the order of totals.
 var endings = []string{
 	"to create", "created", "to rotate", "rotated", "to recover", "recovered", "to keep", "kept", "refused", "failed",
 	"stopped",

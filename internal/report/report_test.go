@@ -360,3 +360,18 @@ func TestTimelineOfOddExpiries(t *testing.T) {
 		t.Errorf("far ones are drawn beside a near one:\n%s", both)
 	}
 }
+
+// The declaration's own warnings are told with their places, also where no step has one, and their text is no markup.
+func TestSummaryTellsOfTheDeclaration(t *testing.T) {
+	warning := declaration.Problem{
+		Refusal: refusal.Refusal{Cause: "<b>${password}</b> | stands", Remedy: "write ${password|url}"},
+		Place:   declaration.Place{File: ".github/passwords.yml", Line: 12, Col: 3},
+	}
+	got := report.Summary(report.Run{
+		Mode: provision.ModeEnsure, Plan: &provision.Plan{}, Now: today, Warnings: declaration.Problems{warning},
+	})
+	if !strings.Contains(got, "### Warnings about the declaration") || !strings.Contains(got, "| passwords.yml:12 |") ||
+		strings.Contains(got, "<b>") {
+		t.Errorf("the summary does not tell of the warning as text:\n%s", got)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/escape"
 	"keyvault-passwords/internal/provision"
 )
@@ -19,7 +20,7 @@ const (
 	maxChart    = 40 // bars of the timeline: more cannot be read, and Mermaid takes 50,000 characters
 )
 
-// A Run is what the summary tells of.
+// A Run is what a summary is about.
 type Run struct {
 	Mode    provision.Mode
 	Plan    *provision.Plan
@@ -27,6 +28,8 @@ type Run struct {
 	Now     time.Time          // the date that the timeline begins at
 	Elapsed time.Duration      // of the whole run; 0: not told
 	Notes   []string           // further lines, such as what identity and vaults took
+
+	Warnings declaration.Problems // what is declared and probably not meant
 }
 
 // Summary returns the job summary in GitHub's Markdown, less than 1 MiB for any number of secrets: what does not fit is
@@ -36,6 +39,7 @@ func Summary(run Run) string {
 	var b strings.Builder
 	b.WriteString(headline(run, all))
 	b.WriteString(problemTable(problems(all)))
+	b.WriteString(declaredTable(run.Warnings))
 	b.WriteString(warningTable(all))
 	tail := timeline(all, run.Now) + notes(run)
 	b.WriteString(secretTable(all, maxSummary-b.Len()-len(tail)))
@@ -120,6 +124,20 @@ func paragraph(text string) string {
 		lines = append(lines, escape.Cell(line))
 	}
 	return strings.Join(lines, "<br>")
+}
+
+// declaredTable tells of the declaration's own warnings.
+func declaredTable(list declaration.Problems) string {
+	if len(list) == 0 {
+		return ""
+	}
+	t := newTable("Warnings about the declaration", maxWarnings, "place", "what is declared", "what to do")
+	for _, p := range list {
+		t.add(func() []string {
+			return []string{escape.Cell(place(p.Place)), escape.Cell(p.Seen()), escape.Cell(p.Remedy)}
+		})
+	}
+	return t.end()
 }
 
 func warningTable(all []row) string {

@@ -1,10 +1,12 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"time"
 
@@ -19,7 +21,7 @@ const (
 	// tokenTries is how often the ID token is requested at most. GitHub's endpoint has been seen to fail for minutes,
 	// and to fail once and answer the next request. https://github.com/actions/toolkit/issues/1441
 	tokenTries = 4
-	// tokenTimeout bounds one try.
+	// tokenTimeout bounds one try. Looking up names does not count.
 	tokenTimeout = 5 * time.Second
 	// tokenPause is the first pause between two tries. The next ones double it. Each is multiplied by a random factor
 	// in [0.5, 1.5).
@@ -48,8 +50,8 @@ func (r *Runner) IDToken(ctx context.Context, audience string) (sensitive.Value,
 			break
 		}
 	}
-	if ctx.Err() != nil {
-		return sensitive.Value{}, fmt.Errorf("requesting the ID token: %w", context.Cause(ctx))
+	if cause := context.Cause(ctx); cause != nil && !isLost(cause) {
+		return sensitive.Value{}, fmt.Errorf("requesting the ID token: %w", cause)
 	}
 	return sensitive.Value{}, explain(err)
 }
@@ -58,7 +60,7 @@ func (r *Runner) IDToken(ctx context.Context, audience string) (sensitive.Value,
 var errEmptyToken = errors.New("the answer holds no token")
 
 func (r *Runner) requestIDToken(ctx context.Context, audience string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
+	ctx, cancel := network.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
 	token, err := r.action.GetIDToken(ctx, audience)
 	if err == nil && token == "" {
@@ -70,15 +72,17 @@ func (r *Runner) requestIDToken(ctx context.Context, audience string) (string, e
 // isTransient reports whether the next try may succeed.
 func isTransient(err error) bool {
 	if refused, ok := errors.AsType[*githubactions.RequestFailedError](err); ok {
-		switch code := refused.StatusCode; code {
-		case 408, 425, 429:
-			return true
-		default:
-			return code >= 500
-		}
+		return network.IsTransientStatus(refused.StatusCode)
 	}
 	_, missing := errors.AsType[*githubactions.EnvMissingError](err)
-	return !missing
+	return !missing && network.IsTransient(err) && !network.IsWaitedOut(err)
+}
+
+// isLost reports whether a request got no answer.
+func isLost(err error) bool {
+	_, lost := errors.AsType[*url.Error](err)
+	_, lookup := errors.AsType[*net.DNSError](err)
+	return lost || lookup || errors.Is(err, context.DeadlineExceeded)
 }
 
 // explain turns an error of the library into a refusal. The error holds the answer's body or the request's URL; the
@@ -87,7 +91,6 @@ func explain(err error) error {
 	r := refusal.Refusal{Act: "requesting the ID token", Kind: refusal.Identity}
 	missing, isMissing := errors.AsType[*githubactions.EnvMissingError](err)
 	refused, isRefused := errors.AsType[*githubactions.RequestFailedError](err)
-	_, isLost := errors.AsType[*url.Error](err)
 	const again = "run the job again; if it fails again, see https://www.githubstatus.com"
 	switch {
 	case isMissing:
@@ -96,9 +99,9 @@ func explain(err error) error {
 			"(the caller of a reusable workflow must grant it too; runs for forks and Dependabot never have it)"
 	case isRefused:
 		r.Cause, r.Remedy = fmt.Sprintf("GitHub answered with status %d", refused.StatusCode), again
-	case isLost:
+	case isLost(err):
 		r.Cause = "GitHub's token service cannot be reached: " + network.Describe(err)
-		r.Remedy = "check the runner's network and proxy"
+		r.Remedy = cmp.Or(network.Remedy(err), "check the runner's network and proxy")
 	case errors.Is(err, errEmptyToken):
 		r.Cause, r.Remedy = "GitHub answered without a token", again
 	default:

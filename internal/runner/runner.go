@@ -134,9 +134,9 @@ func (r *Runner) Annotate(a Annotation) {
 	})
 }
 
-// Mask makes the runner replace each of texts by *** in everything that the job prints from then on. It leaves out
-// texts of three characters or fewer, which would make the log unreadable, and returns how many these were.
-func (r *Runner) Mask(texts ...string) (short int) {
+// Maskable returns those of texts that can be masked, each once, and how many others there are: texts of three
+// characters or fewer, which would make the log unreadable.
+func Maskable(texts []string) (masks []string, short int) {
 	seen := map[string]bool{}
 	for _, text := range texts {
 		switch {
@@ -144,11 +144,19 @@ func (r *Runner) Mask(texts ...string) (short int) {
 		case len(text) < minMask:
 			short++
 		default:
-			r.action.AddMask(text)
+			masks = append(masks, text)
 		}
 		seen[text] = true
 	}
-	return short
+	return masks, short
+}
+
+// Mask makes the runner replace each text that is [Maskable] by *** in everything that the job prints from then on.
+func (r *Runner) Mask(texts ...string) {
+	masks, _ := Maskable(texts)
+	for _, text := range masks {
+		r.action.AddMask(text)
+	}
 }
 
 // minMask is the length of the shortest text that is masked. A mask of one digit would hit most version IDs.

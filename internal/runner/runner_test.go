@@ -91,9 +91,11 @@ func TestAnnotation(t *testing.T) {
 
 func TestMask(t *testing.T) {
 	r, log := job(nil, nil)
-	if short := r.Mask("a-secret", "abc", "a-secret", "", "50%done"); short != 2 {
-		t.Errorf("Mask reports %d short texts; want 2", short)
+	texts := []string{"a-secret", "abc", "a-secret", "", "50%done"}
+	if _, short := runner.Maskable(texts); short != 2 {
+		t.Errorf("Maskable reports %d short texts; want 2", short)
 	}
+	r.Mask(texts...)
 	if diff := cmp.Diff("::add-mask::a-secret\n::add-mask::50%25done\n", log.String()); diff != "" {
 		t.Errorf("masks (-want +got):\n%s", diff)
 	}

@@ -336,7 +336,7 @@ func TestHostsBeside(t *testing.T) {
 	if got := string(body); err != nil || response.StatusCode != http.StatusTeapot || got != arm+"/subscriptions" {
 		t.Errorf("the service beside answers %d %q, %v", response.StatusCode, got, err)
 	}
-	if e.Hosts()[arm] != 1 || len(e.Requests()) != 0 {
+	if counts := e.Requests(); e.Hosts()[arm] != 1 || len(counts) != 1 || counts["connect"] != 1 {
 		t.Errorf("requests by host: %v, by operation: %v", e.Hosts(), e.Requests())
 	}
 }

@@ -29,10 +29,10 @@
 // it ([Options.Hosts]).
 //
 // Files: emulator.go has the world and what it remembers, serve.go the way from a request to an answer, proxy.go the
-// listener, fault.go what goes wrong; github.go and entra.go are these services, with jwt.go for the tokens of both and
-// clouds.go for their hosts. Key Vault is in vault.go (state), vault_routes.go (paths, tokens, lists),
-// vault_operations.go (what changes the state), vault_access.go (permissions), vault_throttle.go (limits),
-// vault_wire.go (JSON and errors) and vault_plant.go (what tests put in and look at).
+// listener, fault.go what goes wrong and fault_between.go what goes wrong on the way; github.go and entra.go are these
+// services, with jwt.go for the tokens of both and clouds.go for their hosts. Key Vault is in vault.go (state),
+// vault_routes.go (paths, tokens, lists), vault_operations.go (what changes the state), vault_access.go (permissions),
+// vault_throttle.go (limits), vault_wire.go (JSON and errors) and vault_plant.go (what tests put in and look at).
 package emulator
 
 import (
@@ -151,7 +151,7 @@ func (e *Emulator) Advance(d time.Duration) { e.offset.Add(int64(d)) }
 // Requests returns how many requests of each operation arrived, refused ones included. The operations are: oidc,
 // github-discovery, github-keys; instance-discovery, tenant-discovery, entra-keys, token; challenge (any request to a
 // vault without token), set, get, versions, list, update, delete, list-deleted, recover; other (a path that no service
-// knows) and unknown-host.
+// knows) and unknown-host. Each connection that a client asked for counts as connect.
 func (e *Emulator) Requests() map[string]int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -179,14 +179,16 @@ func (e *Emulator) Tokens() []string {
 	return slices.Clone(e.tokens)
 }
 
-// count counts a request. One of Options.Hosts is no operation.
+// count counts a request. One of Options.Hosts is no operation, and a connection none of a host.
 func (e *Emulator) count(operation, host string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if operation != "" {
 		e.counts[operation]++
 	}
-	e.hosts[host]++
+	if host != "" {
+		e.hosts[host]++
+	}
 }
 
 func (e *Emulator) addValue(value string) {

@@ -37,6 +37,29 @@ const (
 	Skew         Kind = "skew"         // the service's clock is off by Delay for this request
 	Unseen       Kind = "unseen"       // a deletion, recovery or new version is seen only Delay later
 	StaleToken   Kind = "stale-token"  // every access token so far is refused from now on
+	// Between is an answer that is not the service's: Status (0 is 403) and Body of something on the way to it, with
+	// none of the service's headers. In phase After the service has done the request.
+	Between Kind = "between"
+	// ReadOnly is a region that fails over: a write is refused in the service's recorded words, and nothing is stored.
+	// With Times -1 the vault stays so until ClearFaults.
+	ReadOnly Kind = "read-only"
+	// NoHost and NoName happen to Operation connect: the name does not exist, or its servers fail (SERVFAIL). Status is
+	// there what a proxy answers to CONNECT (0 is 503), and Cut is a proxy that ends the connection instead.
+	NoHost Kind = "no-host"
+	NoName Kind = "no-name"
+)
+
+// A Body is what an answer from in between has.
+type Body string
+
+// The bodies. Which products answer so is said at their texts.
+const (
+	Page     Body = ""          // a page of HTML
+	Problem  Body = "problem"   // JSON of another shape than the service's
+	Likeness Body = "likeness"  // JSON in Key Vault's shape with Code and Inner; x-ms-request-id is what tells it apart
+	Echo     Body = "echo"      // the service's own body, passed on without its headers; in phase Before, none
+	Nothing  Body = "nothing"   // no body
+	HalfPage Body = "half-page" // the connection ends in the middle of the page
 )
 
 // A Phase is when a fault happens. Kinds to which it means nothing ignore it.
@@ -50,18 +73,20 @@ const (
 
 // A Fault is something that goes wrong, and when. What is left zero does not restrict, or has the default of its kind.
 type Fault struct {
-	Operation string // as Requests names it; "" is any
+	Operation string // as Requests names it; "" is any request to a service
 	Vault     string // the vault's name; "" is any
 	Secret    string // the secret's name, case ignored; "" is any
 	Nth       int    // at which request that fits, from 1, counted since Fault was called; 0 is the first
-	Times     int    // at how many in a row from there; 0 is one, negative is all
+	Every     int    // from there at every so many-th: 2 is one of two front ends that know different things
+	Times     int    // at how many of these; 0 is one, negative is all
 	Kind      Kind
 	Phase     Phase
 
 	Status     int
 	Code       string // the service's code: Throttled, AADSTS700213, ...
-	Inner      string
+	Inner      string // the vault's inner code: one that the network or a role gives has the vault's own message
 	Message    string
+	Body       Body   // of an answer from in between
 	RetryAfter string // the header as sent: seconds or a date
 	Header     string // one more header, "Name: value": retry-after-ms: 250
 	Delay      time.Duration
@@ -149,7 +174,16 @@ var restricted = map[Kind][]string{
 	ShortPage:   {"versions", "list", "list-deleted"},
 	Unseen:      {"set", "delete", "recover"},
 	EmptyValue:  {"oidc", "token"},
+	ReadOnly:    {"set", "update", "delete", "recover"},
+	NoHost:      {opConnect},
+	NoName:      {opConnect},
 }
+
+// opConnect is the operation of opening a connection to a host, which is no request to a service.
+const opConnect = "connect"
+
+// onTheWay are the kinds that may happen to a connection.
+var onTheWay = []Kind{Status, Cut, Slow, NoHost, NoName}
 
 func (f *Fault) fits(c *call) bool {
 	name, _, _ := strings.Cut(c.host, ".")
@@ -159,14 +193,17 @@ func (f *Fault) fits(c *call) bool {
 	if c.vault == nil && (f.Kind == BadChallenge || f.Kind == StaleToken) {
 		return false
 	}
+	if c.operation == opConnect && (f.Operation != opConnect || !slices.Contains(onTheWay, f.Kind)) {
+		return false
+	}
 	return (f.Operation == "" || f.Operation == c.operation) &&
 		(f.Vault == "" || strings.EqualFold(f.Vault, name)) &&
 		(f.Secret == "" || strings.EqualFold(f.Secret, c.name))
 }
 
 func (s *scheduled) isDue() bool {
-	first := max(s.Nth, 1)
-	return s.seen >= first && (s.Times < 0 || s.seen < first+max(s.Times, 1))
+	since, every := s.seen-max(s.Nth, 1), max(s.Every, 1)
+	return since >= 0 && since%every == 0 && (s.Times < 0 || since/every < max(s.Times, 1))
 }
 
 // apply handles a call with the fault that is due at it, if any.
@@ -177,7 +214,7 @@ func (f *faults) apply(c *call, handle handler) answer {
 	}
 	fault.prepare(c)
 	var a answer
-	if fault.Phase == After || !fault.replaces() {
+	if fault.Phase == After && fault.Kind != ReadOnly || !fault.replaces() {
 		a = handle(c)
 	}
 	return fault.spoil(c, a)
@@ -186,7 +223,7 @@ func (f *faults) apply(c *call, handle handler) answer {
 // replaces tells whether the answer is the fault's own, so that the service need not be asked.
 func (f *Fault) replaces() bool {
 	switch f.Kind {
-	case Status, Cut, BadChallenge, Empty, EmptyValue, NoBody, Redirect, Injection, StaleToken:
+	case Status, Cut, BadChallenge, Empty, EmptyValue, NoBody, Redirect, Injection, StaleToken, Between, ReadOnly:
 		return true
 	}
 	return false
@@ -242,7 +279,7 @@ func (f *Fault) spoil(c *call, a answer) answer {
 		a.header = withHeader(a.header, "X-Padding", strings.Repeat("x", f.size()))
 	}
 	if f.replaces() {
-		a = f.answer(c)
+		a = f.answer(c, a)
 	}
 	if f.RetryAfter != "" {
 		a.header = withHeader(a.header, "Retry-After", f.RetryAfter)
@@ -254,8 +291,12 @@ func (f *Fault) spoil(c *call, a answer) answer {
 }
 
 // answer is what comes instead of the service's own.
-func (f *Fault) answer(c *call) answer {
+func (f *Fault) answer(c *call, own answer) answer {
 	switch f.Kind {
+	case Between:
+		return f.between(c, own)
+	case ReadOnly:
+		return readOnly(c.operation).answer()
 	case Injection:
 		return f.refusal(c, http.StatusBadRequest, injected)
 	case BadChallenge, StaleToken:
@@ -291,6 +332,10 @@ func (f *Fault) refusal(c *call, status int, message string) answer {
 	}
 	if status == http.StatusUnauthorized {
 		return c.refuseToken(message) // a vault's 401 says who issues a token
+	}
+	denied := c.denied(f.Inner)
+	if denied != nil && f.Message == "" && cmp.Or(f.Status, denied.status) == denied.status {
+		return denied.answer()
 	}
 	code := cmp.Or(f.Code, defaultCode(status))
 	return (&refusal{status: status, code: code, inner: f.Inner, message: message}).answer()

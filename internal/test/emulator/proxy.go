@@ -120,9 +120,22 @@ func (e *Emulator) connect(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no such host", http.StatusBadGateway)
 		return
 	}
+	refused := e.Connect(r.Context(), r.Host)
+	if answered, ok := errors.AsType[*ConnectError](refused); ok {
+		http.Error(w, answered.Error(), answered.Status)
+		return
+	}
+	if _, ok := errors.AsType[*net.DNSError](refused); ok {
+		http.Error(w, "no such host", http.StatusBadGateway)
+		return
+	}
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		http.Error(w, "tunnels need HTTP/1.1", http.StatusHTTPVersionNotSupported)
+		return
+	}
+	if refused != nil {
+		conn.Close()
 		return
 	}
 	if _, err := io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {

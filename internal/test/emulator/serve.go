@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -46,6 +47,7 @@ type answer struct {
 	body   any
 
 	truncated bool // the connection ends in the middle of the body
+	foreign   bool // it is not the service's, and has none of its headers
 }
 
 // A handler is the service's part: from call to answer.
@@ -125,7 +127,9 @@ func (c *call) serviceHeaders(h http.Header) {
 
 func (a answer) write(w http.ResponseWriter, c *call) {
 	h := w.Header()
-	c.serviceHeaders(h)
+	if !a.foreign {
+		c.serviceHeaders(h)
+	}
 	for key, values := range a.header {
 		h[key] = values
 	}
@@ -133,7 +137,9 @@ func (a answer) write(w http.ResponseWriter, c *call) {
 	if a.body != nil && h.Get("Content-Type") == "" {
 		h.Set("Content-Type", "application/json; charset=utf-8")
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if hasBody(a.status) {
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+	}
 	w.WriteHeader(a.status)
 	if a.truncated {
 		_, _ = w.Write(body[:len(body)/2])
@@ -189,14 +195,19 @@ func hostOf(hostport string) string {
 }
 
 // wait sleeps, or returns early when the client has gone.
-func (c *call) wait(d time.Duration) {
+func (c *call) wait(d time.Duration) { sleep(c.request.Context(), d) }
+
+// sleep waits, and tells whether the context lived so long.
+func sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
-		return
+		return true
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-c.request.Context().Done():
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }

@@ -83,30 +83,44 @@ func (a actions) with(list []string, allowed bool) actions {
 // lock.
 func (c *call) authorize(t accessToken) *refusal {
 	v := c.vault
-	caller := fmt.Sprintf("appid=%s;oid=%s;iss=%s", t.client, objectID(t.client), t.issuer)
-	place := v.options.Name + ";location=" + v.options.Region
 	switch {
 	case v.options.PublicAccessDisabled:
-		return forbidden("ForbiddenByConnection",
-			"Public network access is disabled and request is not from a trusted service "+
-				"nor via an approved private link.\r\nCaller: "+caller+"\r\nVault: "+place)
+		return c.denial("ForbiddenByConnection", t)
 	case v.options.Firewall:
-		return forbidden("ForbiddenByFirewall",
-			"Client address is not authorized and caller is not a trusted service.\r\n"+
-				"Client address: "+clientAddress+"\r\nCaller: "+caller+"\r\nVault: "+place)
+		return c.denial("ForbiddenByFirewall", t)
 	}
 	need, known := requirement[c.operation]
-	if !known || v.access[t.client][need.action] {
+	switch {
+	case !known || v.access[t.client][need.action]:
 		return nil
+	case v.options.AccessPolicy:
+		return c.denial("AccessDenied", t)
 	}
-	if v.options.AccessPolicy {
-		return forbidden("AccessDenied",
+	return c.denial("ForbiddenByRbac", t)
+}
+
+// denial is the refusal with an inner code, in the words of the vault.
+func (c *call) denial(inner string, t accessToken) *refusal {
+	v, need := c.vault, requirement[c.operation]
+	caller := fmt.Sprintf("appid=%s;oid=%s;iss=%s", t.client, objectID(t.client), t.issuer)
+	place := v.options.Name + ";location=" + v.options.Region
+	switch inner {
+	case "ForbiddenByConnection":
+		return forbidden(inner,
+			"Public network access is disabled and request is not from a trusted service "+
+				"nor via an approved private link.\r\nCaller: "+caller+"\r\nVault: "+place)
+	case "ForbiddenByFirewall":
+		return forbidden(inner,
+			"Client address is not authorized and caller is not a trusted service.\r\n"+
+				"Client address: "+clientAddress+"\r\nCaller: "+caller+"\r\nVault: "+place)
+	case "AccessDenied":
+		return forbidden(inner,
 			fmt.Sprintf("The user, group or application '%s' does not have secrets %s permission "+
 				"on key vault '%s'. For help resolving this issue, please see "+
 				"https://go.microsoft.com/fwlink/?linkid=2125287",
 				caller, need.permission, place))
 	}
-	return forbidden("ForbiddenByRbac", "Caller is not authorized to perform action on resource.\r\n"+
+	return forbidden(inner, "Caller is not authorized to perform action on resource.\r\n"+
 		"If role assignments, deny assignments or role definitions were changed recently, please observe propagation "+
 		"time.\r\n"+
 		"Caller: "+caller+"\r\nAction: 'Microsoft.KeyVault/vaults/secrets/"+need.action+"'\r\n"+

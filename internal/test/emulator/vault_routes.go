@@ -165,11 +165,16 @@ func (c *call) admit(token accessToken) *refusal {
 		return refused
 	}
 	c.role = roleAssignment
-	if name := writes[c.operation]; name != "" && c.vault.options.ReadOnly {
-		return &refusal{status: http.StatusServiceUnavailable, code: "ServiceUnavailable",
-			message: "Operation \"" + name + "\" is unavailable: the service is currently in a read-only state."}
+	if writes[c.operation] != "" && c.vault.options.ReadOnly {
+		return readOnly(c.operation)
 	}
 	return nil
+}
+
+// readOnly refuses a write in a region that has failed over.
+func readOnly(operation string) *refusal {
+	return &refusal{status: http.StatusServiceUnavailable, code: "ServiceUnavailable",
+		message: "Operation \"" + writes[operation] + "\" is unavailable: the service is currently in a read-only state."}
 }
 
 // writes are the operations that a failed-over region does not do, as the service calls them: the first in

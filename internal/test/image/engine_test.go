@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -188,12 +187,24 @@ func soundConfig() config {
 	return c
 }
 
-// What the binary verifies TLS with is in the image, and readable.
+// What the program verifies TLS with is in the image, readable, and at both paths that jobs name in SSL_CERT_FILE. The
+// folder that Go reads besides is empty: roots in it would be read twice.
 func TestImageHasRoots(t *testing.T) {
 	e := newEngine(t)
-	out := e.run(t, "run", "--rm", "--pull=never", "--network=none", "--entrypoint=sh", e.image, "-c",
-		"cat /etc/ssl/cert.pem")
-	if got := len(regexp.MustCompile(`(?m)^-----BEGIN CERTIFICATE-----$`).FindAllString(out, -1)); got < 50 {
-		t.Errorf("the image has %d root certificates, want those of all common authorities", got)
+	in := func(command string) string {
+		return e.run(t, "run", "--rm", "--pull=never", "--network=none", "--entrypoint=sh", e.image, "-c", command)
+	}
+	for _, path := range []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"} {
+		if got := strings.Count(in("cat "+path), "-----BEGIN CERTIFICATE-----\n"); got < 50 {
+			t.Errorf("%s has %d root certificates, want those of all common authorities", path, got)
+		}
+	}
+	const folder = "SSL_CERT_DIR="
+	i := slices.IndexFunc(e.inspect(t, e.image).Config.Env, func(v string) bool { return strings.HasPrefix(v, folder) })
+	if i < 0 {
+		t.Fatal("the image sets no SSL_CERT_DIR: Go reads /etc/ssl/certs, and each root twice")
+	}
+	if got := in(`ls -A "$SSL_CERT_DIR" 2>/dev/null || true`); got != "" {
+		t.Errorf("the folder that Go reads besides the bundle holds %s", got)
 	}
 }

@@ -28,10 +28,10 @@ func TestRunAsPod(t *testing.T) {
 		arguments = append(arguments, "-v", filepath.Join(s.folder, folder)+":"+mounts[folder])
 	}
 	e.run(t, append(arguments, e.image, "-f", "/dev/null")...)
-	t.Cleanup(func() {
+	defer func() {
 		e.run(t, "kill", s.name) // process 1 takes no other signal than the hardest
 		e.run(t, "rm", "--force", s.name)
-	})
+	}()
 
 	r := s.finish(t, exec.CommandContext(t.Context(), e.program, "exec", s.name, "sh", "-e", s.inContainer(script)),
 		nil)

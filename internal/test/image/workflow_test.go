@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +25,7 @@ const vaultName = "kv-app-prod"
 // the image under test. act differs from GitHub's runner in what it does with masked values and whose the command files
 // are; the tests that start the image themselves cover that.
 type workflow struct {
+	runs     int
 	engine   engine
 	program  string // act
 	runner   string // the image in which a job's steps run
@@ -39,7 +41,14 @@ func newWorkflow(t *testing.T, example string) *workflow {
 	e := newEngine(t)
 	// act's name for `uses: ./`; with --rebuild=false it takes the image that has it.
 	e.run(t, "tag", e.image, "docker.io/library/act-dockeraction:latest")
-	return e.workflow(t, "../../..", "examples/"+example+"/workflow.yml")
+	path := filepath.Join(t.TempDir(), "workflow.yml")
+	write(t, path, forAct(read(t, "examples/"+example+"/workflow.yml")))
+	return e.workflow(t, "../../..", path)
+}
+
+// forAct is a workflow without what act refuses to read: the key `queue` of a concurrency group.
+func forAct(workflow string) string {
+	return regexp.MustCompile(`(?m)^ *queue: max\n`).ReplaceAllString(workflow, "")
 }
 
 func (e engine) workflow(t *testing.T, folder, path string) *workflow {
@@ -63,7 +72,8 @@ func newConsumer(t *testing.T, example string, files map[string]string) *workflo
 	repository, release := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(release, "action.yml"), strings.Replace(read(t, "action.yml"), "image: Dockerfile",
 		"image: docker://"+e.image, 1))
-	write(t, filepath.Join(repository, ".github/workflows/passwords.yml"), read(t, "examples/"+example+"/workflow.yml"))
+	write(t, filepath.Join(repository, ".github/workflows/passwords.yml"),
+		forAct(read(t, "examples/"+example+"/workflow.yml")))
 	for name, text := range files {
 		write(t, filepath.Join(repository, name), text)
 	}
@@ -92,7 +102,8 @@ func (w *workflow) run(t *testing.T, event string, inputs ...string) string {
 	t.Helper()
 	folder := filepath.Dir(w.services.CAFile())
 	environment := filepath.Join(t.TempDir(), "environment")
-	write(t, environment, strings.Join(w.services.Environ(), "\n"))
+	w.runs++ // each is a workflow run of its own, which act would not say
+	write(t, environment, strings.Join(append(w.services.Environ(), fmt.Sprint("GITHUB_RUN_ID=", w.runs)), "\n"))
 	arguments := append([]string{event, "--workflows", w.path, "--platform", "ubuntu-latest=" + w.runner, "--rm",
 		"--pull=false", "--rebuild=false", "--action-offline-mode", "--no-cache-server", "--container-daemon-socket",
 		"-",

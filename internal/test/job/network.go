@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/test/emulator"
 )
 
@@ -32,13 +34,8 @@ func NewNetwork(e *emulator.Emulator) *Network {
 		MaxIdleConnsPerHost:    64,
 		MaxResponseHeaderBytes: 64 << 10,
 		DialTLSContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-			host, _, err := net.SplitHostPort(address)
-			if err != nil {
-				return nil, err
-			}
-			if !e.Knows(host) {
-				unknown := &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: unknown}
+			if err := e.Connect(ctx, address); err != nil {
+				return nil, asClient(err)
 			}
 			return n.pipes.dial(ctx)
 		},
@@ -48,6 +45,17 @@ func NewNetwork(e *emulator.Emulator) *Network {
 		close(n.served)
 	}()
 	return n
+}
+
+// asClient is what net/http makes of a connection that failed, with the hook that the action's client has.
+func asClient(err error) error {
+	if refused, ok := errors.AsType[*emulator.ConnectError](err); ok {
+		return &network.ProxyError{Status: refused.Status}
+	}
+	if unresolved, ok := errors.AsType[*net.DNSError](err); ok {
+		return &net.OpError{Op: "dial", Net: "tcp", Err: unresolved}
+	}
+	return err
 }
 
 // Close ends the network and all its connections.

@@ -55,12 +55,57 @@ func lint(t *testing.T, workflow string) {
 	write(t, dir, "Dockerfile", read(t, "Dockerfile"))
 	write(t, dir, ".git/HEAD", "ref: refs/heads/main\n") // what actionlint takes for the top of the repository
 	write(t, dir, ".github/workflows/workflow.yml", strings.ReplaceAll(workflow, "uses: "+ourselves, "uses: ./"))
-	// actionlint looks for the entrypoint in the repository; it is in the image.
+	// actionlint looks for the entrypoint in the repository; it is in the image. It does not know the key `queue` of
+	// 2026-05-07 yet: TestQueue looks at it instead.
 	lint := exec.CommandContext(t.Context(), program, "-no-color", "-oneline", "-shellcheck=", "-pyflakes=",
-		"-ignore", `file "/keyvault-passwords" does not exist .* "entrypoint" key`)
+		"-ignore", `file "/keyvault-passwords" does not exist .* "entrypoint" key`,
+		"-ignore", `unexpected key "queue" for "concurrency" section`)
 	lint.Dir = dir
 	if out, err := lint.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// A run that writes waits, and is dropped neither once it runs nor while it waits: by default GitHub keeps one run
+// waiting in a group and cancels it for the next. What checks a commit gives way to the next commit's.
+// https://github.blog/changelog/2026-05-07-github-actions-concurrency-groups-now-allow-larger-queues
+func TestQueue(t *testing.T) {
+	found := 0
+	check := func(file string, group map[string]any) {
+		if group == nil || group["cancel-in-progress"] == true && group["queue"] == nil {
+			return
+		}
+		if found++; group["queue"] != "max" || group["cancel-in-progress"] != false {
+			t.Errorf("%s: a run of the group %v may be dropped", file, group["group"])
+		}
+		for key := range group {
+			if key != "group" && key != "queue" && key != "cancel-in-progress" {
+				t.Errorf("%s: a concurrency group has no key %s", file, key)
+			}
+		}
+	}
+	type workflow struct {
+		Concurrency map[string]any
+		Jobs        map[string]struct{ Concurrency map[string]any }
+	}
+	checkAll := func(file, text string) {
+		var w workflow
+		parse(t, text, &w)
+		check(file, w.Concurrency)
+		for _, job := range w.Jobs {
+			check(file, job.Concurrency)
+		}
+	}
+	for _, file := range workflows(t) {
+		checkAll(file, read(t, file))
+	}
+	for _, b := range blocks(read(t, "README.md")) {
+		if b.language == "yaml" && strings.Contains(b.text, "concurrency:") {
+			checkAll("README.md", b.text)
+		}
+	}
+	if found < 8 {
+		t.Errorf("%d groups: the check looks at less than there is", found)
 	}
 }
 
@@ -126,6 +171,36 @@ func TestDockerfile(t *testing.T) {
 	} {
 		if found := regexp.MustCompile(pattern).FindString(text); found != "" {
 			t.Errorf("the Dockerfile has %q: %s", found, why)
+		}
+	}
+}
+
+// The image has the CA roots where jobs name them in SSL_CERT_FILE, and Go reads them once. Where there is an engine,
+// TestImageHasRoots looks into the image itself.
+func TestDockerfileRoots(t *testing.T) {
+	text := read(t, "Dockerfile")
+	_, last, _ := strings.Cut(text, "\nFROM busybox")
+	for why, pattern := range map[string]string{
+		"the roots at their usual path":                  `(?m)^COPY --from=build /roots/ /$`,
+		"another folder than the one that has the roots": `(?m)^ENV SSL_CERT_DIR=/usr/local/share/ca-certificates$`,
+	} {
+		if !regexp.MustCompile(pattern).MatchString(last) {
+			t.Errorf("the image lacks %s", why)
+		}
+	}
+	dir := t.TempDir()
+	write(t, dir, "etc/ssl/certs/ca-certificates.crt", "roots\n")
+	recipe := regexp.MustCompile(`(?m)^RUN (mkdir -p /roots(?:.*\\\n)*.*)$`).FindStringSubmatch(text)
+	if recipe == nil {
+		t.Fatal("no instruction makes /roots")
+	}
+	script := strings.NewReplacer(" /roots", " "+dir+"/roots", " /etc", " "+dir+"/etc").Replace(recipe[1])
+	if out, err := bash(t, script, dir); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, path := range []string{"etc/ssl/certs/ca-certificates.crt", "etc/ssl/cert.pem"} {
+		if got, err := os.ReadFile(filepath.Join(dir, "roots", path)); err != nil || string(got) != "roots\n" {
+			t.Errorf("/%s holds %q (%v)", path, got, err)
 		}
 	}
 }

@@ -1,9 +1,13 @@
 package prose_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"regexp"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,84 +15,200 @@ import (
 	"keyvault-passwords/internal/test/emulator"
 )
 
-// faults are what SECURITY.md's table goes through, in its words.
-var faults = []struct {
+// A fault is a row of SECURITY.md's table, in its words: what goes wrong at a service, or with the log.
+type fault struct {
 	text  string
 	fault emulator.Fault
-}{
-	{"GitHub's token service: 503", emulator.Fault{Operation: "oidc", Kind: emulator.Status, Status: 503}},
-	{"GitHub's token service: connection cut", emulator.Fault{Operation: "oidc", Kind: emulator.Cut}},
-	{"GitHub's token service: an answer without a token", emulator.Fault{Operation: "oidc", Kind: emulator.EmptyValue}},
-	{"Entra: right credentials refused (AADSTS700213)", emulator.Fault{
+	log   func(r *reader, always bool) // what becomes of the log's reader; nil: it reads
+}
+
+// faults are the rows.
+func faults() []fault {
+	rows := slices.Clone(servicesFail)
+	for _, phase := range []struct {
+		text  string
+		phase emulator.Phase
+	}{{"before the vault stores it", emulator.Before}, {"after the vault stored it", emulator.After}} {
+		for _, status := range []int{200, 201, 204, 206, 302, 307, 401, 403, 404, 409, 429, 451, 502} {
+			rows = append(rows, fault{
+				text: fmt.Sprintf("set: %d from something in between, %s", status, phase.text),
+				fault: emulator.Fault{
+					Operation: "set",
+					Kind:      emulator.Between,
+					Status:    status,
+					Phase:     phase.phase,
+				},
+			})
+		}
+	}
+	return append(rows, logsFail...)
+}
+
+// servicesFail are the faults of the services, and those on the way to them.
+var servicesFail = []fault{
+	{text: "GitHub's token service: 503", fault: emulator.Fault{Operation: "oidc", Kind: emulator.Status, Status: 503}},
+	{text: "GitHub's token service: connection cut", fault: emulator.Fault{Operation: "oidc", Kind: emulator.Cut}},
+	{text: "GitHub's token service: an answer without a token", fault: emulator.Fault{Operation: "oidc", Kind: emulator.EmptyValue}},
+	{text: "Entra: right credentials refused (AADSTS700213)", fault: emulator.Fault{
 		Operation: "token",
 		Kind:      emulator.Status,
 		Code:      "AADSTS700213",
 	}},
-	{"Entra: 503", emulator.Fault{Operation: "token", Kind: emulator.Status, Status: 503}},
-	{"Entra: an answer without a token", emulator.Fault{Operation: "token", Kind: emulator.Empty}},
-	{"Entra: an answer that holds workflow commands", emulator.Fault{Operation: "token", Kind: emulator.Injection}},
-	{"vault: a malformed challenge", emulator.Fault{Operation: "challenge", Kind: emulator.BadChallenge}},
-	{"vault: a token refused that is still valid", emulator.Fault{Operation: "versions", Kind: emulator.StaleToken}},
-	{"list of versions: connection cut", emulator.Fault{Operation: "versions", Kind: emulator.Cut}},
-	{"list of versions: 500", emulator.Fault{Operation: "versions", Kind: emulator.Status, Status: 500}},
-	{"list of versions: 403", emulator.Fault{
+	{text: "Entra: 503", fault: emulator.Fault{Operation: "token", Kind: emulator.Status, Status: 503}},
+	{text: "Entra: an answer without a token", fault: emulator.Fault{Operation: "token", Kind: emulator.Empty}},
+	{text: "Entra: an answer that holds workflow commands", fault: emulator.Fault{Operation: "token", Kind: emulator.Injection}},
+	{text: "GitHub's token service: 302 from something in between", fault: emulator.Fault{
+		Operation: "oidc",
+		Kind:      emulator.Between,
+		Status:    302,
+	}},
+	{text: "Entra: 403 from something in between", fault: emulator.Fault{Operation: "token", Kind: emulator.Between}},
+	{text: "proxy: 503 to every CONNECT", fault: emulator.Fault{Operation: "connect", Kind: emulator.Status}},
+	{text: "proxy: 503 to CONNECT to the vault", fault: emulator.Fault{
+		Operation: "connect",
+		Kind:      emulator.Status,
+		Vault:     emulator.DefaultVault,
+	}},
+	{text: "proxy: 407 to CONNECT to the vault", fault: emulator.Fault{
+		Operation: "connect",
+		Kind:      emulator.Status,
+		Vault:     emulator.DefaultVault,
+		Status:    407,
+	}},
+	{text: "proxy: connection cut at CONNECT to the vault", fault: emulator.Fault{
+		Operation: "connect",
+		Kind:      emulator.Cut,
+		Vault:     emulator.DefaultVault,
+	}},
+	{text: "name service: the vault's name does not resolve for the moment", fault: emulator.Fault{
+		Operation: "connect",
+		Kind:      emulator.NoName,
+		Vault:     emulator.DefaultVault,
+	}},
+	{text: "name service: the vault's name does not exist", fault: emulator.Fault{
+		Operation: "connect",
+		Kind:      emulator.NoHost,
+		Vault:     emulator.DefaultVault,
+	}},
+	{text: "vault: a malformed challenge", fault: emulator.Fault{Operation: "challenge", Kind: emulator.BadChallenge}},
+	{text: "vault: a token refused that is still valid", fault: emulator.Fault{Operation: "versions", Kind: emulator.StaleToken}},
+	{text: "list of versions: connection cut", fault: emulator.Fault{Operation: "versions", Kind: emulator.Cut}},
+	{text: "list of versions: 500", fault: emulator.Fault{Operation: "versions", Kind: emulator.Status, Status: 500}},
+	{text: "list of versions: 403", fault: emulator.Fault{
 		Operation: "versions",
 		Kind:      emulator.Status,
 		Status:    403,
 		Code:      "Forbidden",
 		Inner:     "ForbiddenByRbac",
 	}},
-	{"list of versions: cut in the middle", emulator.Fault{Operation: "versions", Kind: emulator.Truncated}},
-	{"list of versions: leads to another host", emulator.Fault{Operation: "versions", Kind: emulator.ForeignLink}},
-	{"list of versions: never ends", emulator.Fault{Operation: "versions", Kind: emulator.Endless}},
-	{"list of versions: 16 MiB", emulator.Fault{Operation: "versions", Kind: emulator.BigBody}},
-	{"set: connection cut before the vault stores it", emulator.Fault{Operation: "set", Kind: emulator.Cut}},
-	{"set: connection cut after the vault stored it", emulator.Fault{
+	{text: "list of versions: 200 with a page of something in between", fault: emulator.Fault{
+		Operation: "versions",
+		Kind:      emulator.Between,
+		Status:    200,
+	}},
+	{text: "list of versions: 404 from something in between", fault: emulator.Fault{
+		Operation: "versions",
+		Kind:      emulator.Between,
+		Status:    404,
+	}},
+	{text: "list of versions: cut in the middle", fault: emulator.Fault{Operation: "versions", Kind: emulator.Truncated}},
+	{text: "list of versions: leads to another host", fault: emulator.Fault{Operation: "versions", Kind: emulator.ForeignLink}},
+	{text: "list of versions: never ends", fault: emulator.Fault{Operation: "versions", Kind: emulator.Endless}},
+	{text: "list of versions: 16 MiB", fault: emulator.Fault{Operation: "versions", Kind: emulator.BigBody}},
+	{text: "set: connection cut before the vault stores it", fault: emulator.Fault{Operation: "set", Kind: emulator.Cut}},
+	{text: "set: connection cut after the vault stored it", fault: emulator.Fault{
 		Operation: "set",
 		Kind:      emulator.Cut,
 		Phase:     emulator.After,
 	}},
-	{"set: 503 before the vault stores it", emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 503}},
-	{"set: 503 after the vault stored it", emulator.Fault{
+	{text: "set: 503 before the vault stores it", fault: emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 503}},
+	{text: "set: 503 after the vault stored it", fault: emulator.Fault{
 		Operation: "set",
 		Kind:      emulator.Status,
 		Status:    503,
 		Phase:     emulator.After,
 	}},
-	{"set: 408 after the vault stored it", emulator.Fault{
+	{text: "set: 408 after the vault stored it", fault: emulator.Fault{
 		Operation: "set",
 		Kind:      emulator.Status,
 		Status:    408,
 		Phase:     emulator.After,
 	}},
-	{"set: answer cut in the middle", emulator.Fault{
+	{text: "set: answer cut in the middle", fault: emulator.Fault{
 		Operation: "set",
 		Kind:      emulator.Truncated,
 		Phase:     emulator.After,
 	}},
-	{"set: 200 without a body", emulator.Fault{Operation: "set", Kind: emulator.NoBody, Phase: emulator.After}},
-	{"set: answer 20 s late", emulator.Fault{
+	{text: "set: 200 without a body", fault: emulator.Fault{Operation: "set", Kind: emulator.NoBody, Phase: emulator.After}},
+	{text: "set: answer 20 s late", fault: emulator.Fault{
 		Operation: "set",
 		Kind:      emulator.Slow,
 		Delay:     20 * time.Second,
 		Phase:     emulator.After,
 	}},
-	{"set: 503, and stored only 4 s later", emulator.Fault{
+	{text: "set: 503, and stored only 4 s later", fault: emulator.Fault{
 		Operation: "set",
 		Kind:      emulator.Late,
 		Delay:     4 * time.Second,
 	}},
-	{"set: 429", emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 429, Code: "Throttled"}},
-	{"set: 403", emulator.Fault{
+	{text: "set: 429", fault: emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 429, Code: "Throttled"}},
+	{text: "set: 403", fault: emulator.Fault{
 		Operation: "set",
 		Kind:      emulator.Status,
 		Status:    403,
 		Code:      "Forbidden",
 		Inner:     "ForbiddenByRbac",
 	}},
-	{"set: redirected to another host", emulator.Fault{Operation: "set", Kind: emulator.Redirect}},
-	{"set: an answer that holds workflow commands", emulator.Fault{Operation: "set", Kind: emulator.Injection}},
-	{"set: headers of 16 MiB", emulator.Fault{Operation: "set", Kind: emulator.BigHeaders, Phase: emulator.After}},
+	{text: "set: 403 from one of two front ends", fault: emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Status,
+		Inner:     "ForbiddenByRbac",
+		Every:     2,
+	}},
+	{text: "set: the vault is read-only", fault: emulator.Fault{Operation: "set", Kind: emulator.ReadOnly}},
+	{text: "set: redirected to another host", fault: emulator.Fault{Operation: "set", Kind: emulator.Redirect}},
+	{text: "set: an answer that holds workflow commands", fault: emulator.Fault{Operation: "set", Kind: emulator.Injection}},
+	{text: "set: headers of 16 MiB", fault: emulator.Fault{Operation: "set", Kind: emulator.BigHeaders, Phase: emulator.After}},
+}
+
+// logsFail are the faults of the log. Once: at one line, or for a minute.
+var logsFail = []fault{
+	{text: "log: cannot be written", log: func(r *reader, always bool) { r.refuses, r.once = true, !always }},
+	{text: "log: cannot be written any more once the plan is told", log: func(r *reader, always bool) {
+		r.refuses, r.once, r.from = true, !always, planTold
+	}},
+	{text: "log: nobody reads it", log: func(r *reader, always bool) { r.once = !always }},
+	{text: "log: nobody reads it any more once the plan is told", log: func(r *reader, always bool) {
+		r.once, r.from = !always, planTold
+	}},
+}
+
+// planTold stands in the last line before the first set.
+const planTold = "up to the plan took"
+
+// A reader is the other end of a log. It reads until the text from is in what it read, and then no more.
+type reader struct {
+	read    bytes.Buffer
+	from    string
+	refuses bool // a write then fails; otherwise it waits
+	once    bool // for one write, or for a minute
+	trouble bool // it happened
+	ended   chan struct{}
+}
+
+func (r *reader) Write(p []byte) (int, error) {
+	due := strings.Contains(r.read.String(), r.from) && !(r.trouble && r.once)
+	r.trouble = r.trouble || due
+	switch {
+	case due && r.refuses:
+		return 0, syscall.EPIPE
+	case due && r.once:
+		time.Sleep(time.Minute)
+	case due:
+		<-r.ended
+		return 0, io.ErrClosedPipe
+	}
+	return r.read.Write(p)
 }
 
 // faultTable has the action make one secret under each fault, once and each time that it can happen, and tells what
@@ -96,33 +216,47 @@ var faults = []struct {
 func faultTable(t *testing.T) string {
 	t.Helper()
 	table := "| fault | once | every time |\n| --- | --- | --- |\n"
-	for _, row := range faults {
-		once, always := row.fault, row.fault
-		always.Times = -1
-		table += fmt.Sprintf("| %s | %s | %s |\n", row.text, survive(t, row.text, once), survive(t, row.text, always))
+	for _, row := range faults() {
+		table += fmt.Sprintf("| %s | %s | %s |\n", row.text, row.survive(t, false), row.survive(t, true))
 	}
 	return table
 }
 
 // survive runs the action under a fault, holds what it left against the promises, and returns what it came to.
-func survive(t *testing.T, name string, fault emulator.Fault) (outcome string) {
+func (f fault) survive(t *testing.T, always bool) (outcome string) {
 	t.Helper()
-	t.Run(name, func(t *testing.T) {
+	t.Run(fmt.Sprintf("%s, always %t", f.text, always), func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			r := get(t, trouble{world: func(e *emulator.Emulator) { e.Fault(fault) }})
-			time.Sleep(time.Minute) // what is committed late is committed now
-			if len(r.emulator.FaultLog()) == 0 {
+			log := &reader{ended: make(chan struct{}), from: "no line has this"}
+			if f.log != nil {
+				log.from = ""
+				f.log(log, always)
+			}
+			defer close(log.ended)
+			if always {
+				f.fault.Times = -1
+			}
+			r := get(t, trouble{log: log, world: func(e *emulator.Emulator) {
+				if f.log == nil {
+					e.Fault(f.fault)
+				}
+			}})
+			synctest.Wait()
+			r.Log = log.read.String()
+			time.Sleep(2 * time.Minute) // what is committed late is committed now
+			if len(r.emulator.FaultLog()) == 0 && !log.trouble {
 				t.Error("the fault did not happen")
 			}
-			outcome = keeps(t, r, fault.Kind == emulator.Late || fault.Kind == emulator.Slow)
+			outcome = f.keeps(t, r)
 		})
 	})
 	return outcome
 }
 
 // keeps holds a run against the promises and returns what it came to.
-func keeps(t *testing.T, r run, late bool) string {
+func (f fault) keeps(t *testing.T, r run) string {
 	t.Helper()
+	late := f.fault.Kind == emulator.Late || f.fault.Kind == emulator.Slow
 	held, values := r.emulator.Holds(), r.emulator.Values()
 	var told map[string]string
 	if len(r.Outputs) > 0 {
@@ -147,7 +281,7 @@ func keeps(t *testing.T, r run, late bool) string {
 	if len(held) > 0 && len(told) == 0 && !unknown {
 		t.Error("what was stored is not in the outputs, and the log does not say that its end is unknown")
 	}
-	if (r.Status == 0) != (len(told) == 1) {
+	if (r.Status == 0) != (len(told) == 1) && f.log == nil || r.Status == 0 && len(told) != 1 {
 		t.Errorf("exit status %d with %d secrets in the outputs", r.Status, len(told))
 	}
 	if r.emulator.Requests()["get"] != 0 {
@@ -159,11 +293,11 @@ func keeps(t *testing.T, r run, late bool) string {
 	if foreign := regexp.MustCompile(`(?m)^::(set-output|add-mask::e$)|##\[`).FindString(r.Log); foreign != "" {
 		t.Errorf("the log issues the command %q", foreign)
 	}
-	return wording(r, len(held), unknown)
+	return wording(r, len(held), len(told), unknown)
 }
 
 // wording says what a run came to.
-func wording(r run, versions int, unknown bool) string {
+func wording(r run, versions, told int, unknown bool) string {
 	stored := [...]string{"nothing is stored", "one version", "two versions of one value"}[min(versions, 2)]
 	if versions > 2 {
 		stored = fmt.Sprintf("%d versions of one value", versions)
@@ -171,6 +305,8 @@ func wording(r run, versions int, unknown bool) string {
 	switch {
 	case r.Status == 0:
 		return stored
+	case told > 0:
+		return stored + " in the outputs, and exit status 1"
 	case unknown:
 		return "refused: the version may have been stored; " + stored
 	}

@@ -233,6 +233,32 @@ func TestClasses(t *testing.T) {
 	}
 }
 
+// What masking costs stands where it is looked for: under the runner's own words, and beside the input.
+func TestMaskingIsTold(t *testing.T) {
+	_, told, _ := strings.Cut(read(t, "README.md"), "\n### `Skip output 'versions' since it may contain secret.`\n")
+	told, _, _ = strings.Cut(told, "\n## ")
+	var input struct{ Description string }
+	node := actionYML(t).Inputs.Values["mask-outputs"]
+	if err := node.Decode(&input); err != nil {
+		t.Fatal(err)
+	}
+	for place, check := range map[string]struct {
+		text  string
+		words []string
+	}{
+		"README's heading for the runner's words": {told,
+			[]string{"mask-outputs: none", "repository", "environment", "organisation", "whatever", "short", "`vars`"}},
+		"the input mask-outputs": {input.Description,
+			[]string{"any secret of the repository", "one or two letters", "`vars`", "a second use"}},
+	} {
+		for _, word := range check.words {
+			if !strings.Contains(check.text, word) {
+				t.Errorf("%s does not say %q", place, word)
+			}
+		}
+	}
+}
+
 // Links between files lead somewhere, and so do those within a file.
 func TestLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)

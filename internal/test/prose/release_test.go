@@ -90,6 +90,71 @@ func TestRelease(t *testing.T) {
 	}
 }
 
+// A release of an older version moves no floating tag back, and is not called the latest; numbers are compared as
+// numbers.
+func TestReleaseOfAnOlderVersion(t *testing.T) {
+	r := newRelease(t)
+	for _, release := range []struct{ version, v1, latest string }{
+		{version: "v1.9.0", v1: "v1.9.0", latest: "true"},
+		{version: "v1.10.0", v1: "v1.10.0", latest: "true"},
+		{version: "v1.9.1", v1: "v1.10.0", latest: "false"},
+		{version: "v0.11.0", v1: "v1.10.0", latest: "false"},
+		{version: "v2.0.0", v1: "v1.10.0", latest: "true"},
+		{version: "v1.10.1", v1: "v1.10.1", latest: "false"},
+	} {
+		// The checkout of that job has no tags: what is released is what the origin has.
+		if tags := r.git(t, "tag"); tags != "" {
+			r.git(t, append([]string{"tag", "--delete"}, strings.Fields(tags)...)...)
+		}
+		out, err := r.step(t, "Commit the digest, tag, release", release.version)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", release.version, err, out)
+		}
+		of := func(tag string) string { return r.git(t, "--git-dir", r.origin, "rev-parse", tag+"^{commit}") }
+		if of("v1") != of(release.v1) {
+			t.Errorf("after %s, v1 is not %s", release.version, release.v1)
+		}
+		calls, err := os.ReadFile(filepath.Join(r.bin, "calls"))
+		if want := "gh release create " + release.version + " --verify-tag --generate-notes --latest=" +
+			release.latest + " "; err != nil || !bytes.Contains(calls, []byte(want)) {
+			t.Errorf("%s: expected %q in %s (%v)", release.version, want, calls, err)
+		}
+		r.git(t, "checkout", "--quiet", "main")
+	}
+}
+
+// What a release runs that is not this repository's runs in a job that may write nothing and has no environment.
+func TestReleaseRunsStrangersWithoutRights(t *testing.T) {
+	var workflow struct {
+		Jobs map[string]struct {
+			Environment string
+			Permissions map[string]string
+			Steps       []struct{ Run string }
+		}
+	}
+	parse(t, read(t, ".github/workflows/release.yml"), &workflow)
+	found := false
+	for name, job := range workflow.Jobs {
+		for _, step := range job.Steps {
+			if !strings.Contains(step.Run, "go install") && !strings.Contains(step.Run, "syft") {
+				continue
+			}
+			found = true
+			for scope, right := range job.Permissions {
+				if right != "read" {
+					t.Errorf("job %s runs what others wrote, and may %s %s", name, right, scope)
+				}
+			}
+			if job.Environment != "" {
+				t.Errorf("job %s runs what others wrote in the environment %s", name, job.Environment)
+			}
+		}
+	}
+	if !found {
+		t.Error("no job makes the bill of materials: the check looks at nothing")
+	}
+}
+
 // A release whose action.yml would not name the image does not happen.
 func TestReleaseNeedsTheLine(t *testing.T) {
 	r := newRelease(t)

@@ -2,11 +2,9 @@ package prose_test
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,8 +28,6 @@ func TestSetupsAgree(t *testing.T) {
 		"api://AzureADTokenExchange",
 		"Microsoft.KeyVault/vaults/secrets/update/action",
 		"Microsoft.KeyVault/vaults/secrets/recover/action",
-		"((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR " +
-			"(@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '",
 		"2.0",
 		"ServicePrincipal",
 		"Key Vault Secret Writer (write-only) $",
@@ -42,6 +38,10 @@ func TestSetupsAgree(t *testing.T) {
 		"Microsoft.KeyVault.SecretNearExpiry",
 		"Microsoft.KeyVault.SecretExpired",
 	}, writeOnly...)
+	same = append(same, strings.SplitAfter(prefixed(""), "StringStartsWith '")[:3]...)
+	for i := range same {
+		same[i] = strings.TrimPrefix(same[i], "')) AND ")
+	}
 	for _, file := range files(t, "examples/setup/main.bicep", "examples/setup/main.tf", "examples/setup/setup.sh") {
 		code := withoutComments(read(t, file))
 		for _, text := range same {
@@ -186,6 +186,16 @@ func TestBicep(t *testing.T) {
 	}
 }
 
+// The Bicep file makes a vault only where there is none: to deploy one that exists would replace its network rules and
+// its access policies.
+func TestBicepLeavesAVaultAlone(t *testing.T) {
+	made := regexp.MustCompile(`(?m)^(.*)\nresource \w+ 'Microsoft\.KeyVault/vaults@.*$`).FindAllStringSubmatch(
+		read(t, "examples/setup/main.bicep"), -1)
+	if len(made) != 1 || made[0][1] != "@onlyIfNotExists()" {
+		t.Errorf("the vault is made as %q", made)
+	}
+}
+
 // parseBicep prints where the file does not parse.
 const parseBicep = `
 import { Parser, Language } from "web-tree-sitter";
@@ -202,193 +212,293 @@ const visit = (node) => {
 visit(parser.parse(readFileSync(process.argv[2], "utf8")).rootNode);
 `
 
-// az stands for Azure's command line: it notes how it was called, one call a line, its arguments as JSON, and answers
-// as far as the script reads answers. EXISTING lists what is there already, TRUSTED the subjects of its credentials,
-// CONDITION the condition of its assignment.
-const az = `#!/usr/bin/env bash
-json=
-for argument in "$@"; do
-  argument=${argument//\\/\\\\} argument=${argument//\"/\\\"} argument=${argument//$'\n'/\\n}
-  json+=",\"$argument\""
-done
-echo "[${json#,}]" >> "$CALLS"
-case "$*" in
-*"keyvault show"*"--output none") [[ "$EXISTING" == *vault* ]] ;;
-*"role definition list"*) [[ "$EXISTING" != *role* ]] || echo ROLE-ID ;;
-*"role definition create"*) echo ROLE-ID ;;
-*"role assignment list"*".id") [[ "$EXISTING" != *assignment* ]] || echo ASSIGNMENT-ID ;;
-*"role assignment list"*) echo "$CONDITION" ;;
-*"federated-credential list"*) echo "$TRUSTED" ;;
-*"group show"*"--query id"*) echo /subscriptions/S/resourceGroups/rg ;;
-*"--query location"*) echo westeurope ;;
-*"--query principalId"*) echo PRINCIPAL ;;
-*"--query clientId"*) echo CLIENT ;;
-*"--query tenantId"*) echo TENANT ;;
-*"--query id"*) echo "/subscriptions/S/resourceGroups/rg/$1/$2" ;;
-esac
-`
-
-// setup runs setup.sh to its end and returns the calls that it made.
-func setup(t *testing.T, environment ...string) (calls [][]string) {
+// setup runs setup.sh to its end on a subscription and returns what has become of that.
+func setup(t *testing.T, before *subscription, environment ...string) *subscription {
 	t.Helper()
-	calls, out, err := runSetup(t, environment...)
+	after, out, err := runSetup(t, before, environment...)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if want := "AZURE_TENANT_ID=TENANT\nAZURE_CLIENT_ID=CLIENT\nVAULT=kv-app-prod\n"; !strings.HasSuffix(out, want) {
 		t.Errorf("the script ends with\n%s\nand not with\n%s", out, want)
 	}
-	return calls
+	return after
 }
 
-// runSetup runs setup.sh with that environment beside the stand-in for az, and returns the calls that it made, what it
+// runSetup runs setup.sh with that environment on a subscription, and returns what has become of that, what the script
 // printed and how it ended.
-func runSetup(t *testing.T, environment ...string) (calls [][]string, out string, failure error) {
+func runSetup(t *testing.T, before *subscription, environment ...string) (after *subscription, out string,
+	failure error,
+) {
 	t.Helper()
 	dir := t.TempDir()
-	program(t, dir, "az", az)
+	az, later := installAz(t, dir, before)
+	program(t, dir, "sleep", "#!/bin/sh\n")
 	out, failure = bash(t, read(t, "examples/setup/setup.sh"), dir,
-		append([]string{"PATH=" + dir + ":" + os.Getenv("PATH"),
-			"CALLS=" + filepath.Join(dir, "calls"), "RESOURCE_GROUP=rg", "VAULT=kv-app-prod", "EXISTING=", "TRUSTED=",
-			"CONDITION="},
-			environment...)...)
-	noted, err := os.ReadFile(filepath.Join(dir, "calls"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(noted)) {
-		var call []string
-		if err := json.Unmarshal([]byte(line), &call); err != nil {
-			t.Fatalf("%v: %s", err, line)
-		}
-		calls = append(calls, call)
-	}
-	return calls, out, failure
+		slices.Concat(az, []string{"RESOURCE_GROUP=rg", "VAULT=" + theVault, "SUBJECTS=" + aSubject}, environment)...)
+	return later(), out, failure
 }
 
-// made returns the calls that begin so, each as its options.
-func made(calls [][]string, command string) (all []map[string]string) {
-	for _, call := range calls {
-		if !strings.HasPrefix(strings.Join(call, " "), command+" ") {
-			continue
+// prefixed is the condition that binds all that writes to a prefix.
+func prefixed(prefix string) string {
+	clause := func(action, source string) string {
+		return "((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/" + action + "/action'})) OR (@" + source +
+			"[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '" + prefix + "'))"
+	}
+	return clause("setSecret", "Request") + " AND " + clause("update", "Resource") + " AND " +
+		clause("recover", "Resource")
+}
+
+func TestSetupScript(t *testing.T) {
+	after := setup(t, new(subscription), "SUBJECTS="+aSubject+"\nrepo:OWNER@1/REPO@2:environment:prod")
+	want := &subscription{
+		Vaults:     map[string]vaultSettings{theVault: {Roles: true, Firewall: "allow"}},
+		Identities: map[string]string{theVault + "-passwords": ""},
+		Credentials: map[string]credential{
+			credentialName(aSubject): {Issuer: anIssuer, Subject: aSubject, Audience: "api://AzureADTokenExchange"},
+			credentialName("repo:OWNER@1/REPO@2:environment:prod"): {
+				Issuer:   anIssuer,
+				Subject:  "repo:OWNER@1/REPO@2:environment:prod",
+				Audience: "api://AzureADTokenExchange",
+			},
+		},
+		Roles: map[string]roleDefinition{roleName: {
+			Name:             roleName,
+			Actions:          []string{},
+			NotActions:       []string{},
+			DataActions:      writeOnly,
+			AssignableScopes: []string{groupID},
+		}},
+		Assignments: map[string]string{"ROLE-ID": ""},
+		Workspaces:  map[string]string{theVault + "-logs": "90"},
+		Diagnostics: map[string]string{"audit": `[{"categoryGroup": "audit", "enabled": true}]`},
+	}
+	calls := after.Calls
+	after.Calls = nil
+	if diff := cmp.Diff(want, after); diff != "" {
+		t.Errorf("the subscription afterwards (-want +got):\n%s", diff)
+	}
+	for command, options := range map[string]map[string]string{
+		"keyvault create":        {"--enable-purge-protection": "true", "--enable-rbac-authorization": "true"},
+		"role assignment create": {"--scope": groupID + "/keyvault/" + theVault, "--assignee-object-id": "PRINCIPAL"},
+	} {
+		made := made(calls, command)
+		if len(made) != 1 {
+			t.Fatalf("%s was called %d times, not once", command, len(made))
 		}
-		options := map[string]string{}
-		for i, argument := range call {
-			if strings.HasPrefix(argument, "--") && i+1 < len(call) {
-				options[argument] = call[i+1]
+		for option, want := range options {
+			if made[0][option] != want {
+				t.Errorf("%s %s is %q, not %q", command, option, made[0][option], want)
 			}
 		}
-		all = append(all, options)
+	}
+}
+
+// credentialName is the name that Terraform's substr(sha256(subject), 0, 8) makes too.
+func credentialName(subject string) string {
+	return fmt.Sprintf("github-%.4x", sha256.Sum256([]byte(subject)))
+}
+
+// made returns the calls of a command, each as its options.
+func made(calls [][]string, command string) (all []options) {
+	for _, call := range calls {
+		if called, given := parseCall(call); called == command {
+			all = append(all, given)
+		}
 	}
 	return all
 }
 
-func roleOf(t *testing.T, calls [][]string, verb string) (dataActions []string) {
-	t.Helper()
-	definitions := made(calls, "role definition "+verb)
-	if len(definitions) != 1 {
-		t.Fatalf("role definition %s was called %d times, not once", verb, len(definitions))
-	}
-	var role struct{ Actions, NotActions, DataActions, AssignableScopes []string }
-	if err := json.Unmarshal([]byte(definitions[0]["--role-definition"]), &role); err != nil {
-		t.Fatalf("the role is no JSON: %v", err)
-	}
-	if len(role.Actions) != 0 || !slices.Equal(role.AssignableScopes, []string{"/subscriptions/S/resourceGroups/rg"}) {
-		t.Errorf("the role has actions %v and scopes %v", role.Actions, role.AssignableScopes)
-	}
-	return role.DataActions
-}
-
-func TestSetupScript(t *testing.T) {
-	calls := setup(t, "SUBJECTS=repo:OWNER/REPO:environment:prod\nrepo:OWNER@1/REPO@2:environment:prod")
-	if diff := cmp.Diff(writeOnly, roleOf(t, calls, "create")); diff != "" {
-		t.Errorf("the role is not write-only (-want +got):\n%s", diff)
-	}
-	var subjects []string
-	for i, credential := range made(calls, "identity federated-credential create") {
-		subjects = append(subjects, credential["--subject"])
-		// The name that Terraform's substr(sha256(subject), 0, 8) makes too.
-		if want := fmt.Sprintf("github-%.4x",
-			sha256.Sum256([]byte(credential["--subject"]))); credential["--name"] != want ||
-			credential["--audiences"] != "api://AzureADTokenExchange" {
-			t.Errorf("credential %d is %v", i, credential)
-		}
-	}
-	if diff := cmp.Diff([]string{"repo:OWNER/REPO:environment:prod", "repo:OWNER@1/REPO@2:environment:prod"},
-		subjects); diff != "" {
-		t.Errorf("the trusted subjects (-want +got):\n%s", diff)
-	}
-	for _, assignment := range made(calls, "role assignment create") {
-		if assignment["--condition"] != "" ||
-			assignment["--scope"] != "/subscriptions/S/resourceGroups/rg/keyvault/show" {
-			t.Errorf("the assignment is %v", assignment)
-		}
-	}
-	if vaults := made(calls, "keyvault create"); len(vaults) != 1 || vaults[0]["--enable-purge-protection"] != "true" ||
-		vaults[0]["--enable-rbac-authorization"] != "true" {
-		t.Errorf("the vault is made as %v", vaults)
-	}
-	if events := made(calls, "eventgrid system-topic create"); len(events) != 0 {
-		t.Errorf("events without a webhook: %v", events)
-	}
-}
-
 func TestSetupScriptOptions(t *testing.T) {
-	calls := setup(t, "SUBJECTS=repo:OWNER/REPO:environment:prod", "EXISTING=vault role", "NAME_PREFIX=app-",
-		"DISABLE_SUPERSEDED=true", "RECOVER_DELETED=true", "EXPIRY_WEBHOOK=https://events.example/expiry",
-		"AUDIENCE=api://AzureADTokenExchangeUSGov")
-	want := append(slices.Clone(writeOnly), "Microsoft.KeyVault/vaults/secrets/update/action",
-		"Microsoft.KeyVault/vaults/secrets/recover/action")
-	if diff := cmp.Diff(want, roleOf(t, calls, "update")); diff != "" {
+	after := setup(t, withVault(), "NAME_PREFIX=app-", "DISABLE_SUPERSEDED=true", "RECOVER_DELETED=true",
+		"EXPIRY_WEBHOOK=https://events.example/expiry", "AUDIENCE=api://AzureADTokenExchangeUSGov")
+	if diff := cmp.Diff(allOptions(), after.Roles[roleName].DataActions); diff != "" {
 		t.Errorf("the role (-want +got):\n%s", diff)
 	}
-	if vaults := made(calls, "keyvault create"); len(vaults) != 0 {
-		t.Errorf("a vault that exists is made again: %v", vaults)
+	if got := after.Vaults[theVault]; got.Firewall != "deny" {
+		t.Error("the firewall of a vault that exists was replaced")
 	}
-	assignments := made(calls, "role assignment create")
-	if len(assignments) != 1 || !strings.HasSuffix(assignments[0]["--condition"], "StringStartsWith 'app-'))") ||
-		assignments[0]["--condition-version"] != "2.0" {
-		t.Errorf("the assignment is %v", assignments)
+	if diff := cmp.Diff(prefixed("app-"), after.Assignments["ROLE-ID"]); diff != "" {
+		t.Errorf("the condition (-want +got):\n%s", diff)
 	}
-	if events := made(calls, "eventgrid system-topic event-subscription create"); len(events) != 1 ||
-		events[0]["--endpoint"] != "https://events.example/expiry" {
-		t.Errorf("the events are %v", events)
+	if made := made(after.Calls, "role assignment create"); made[0]["--condition-version"] != "2.0" {
+		t.Errorf("the assignment is %v", made)
+	}
+	if after.Events["expiry"] != "https://events.example/expiry" {
+		t.Errorf("the events are %v", after.Events)
+	}
+	if got := after.Credentials[credentialName(aSubject)].Audience; got != "api://AzureADTokenExchangeUSGov" {
+		t.Errorf("the audience is %s", got)
 	}
 }
 
-// A role that is assigned already keeps its condition, whatever is asked of Azure: so another one is refused, the same
-// one is taken, and none is never taken for one.
+func allOptions() []string {
+	return append(slices.Clone(writeOnly), "Microsoft.KeyVault/vaults/secrets/update/action",
+		"Microsoft.KeyVault/vaults/secrets/recover/action")
+}
+
+// Run again, whatever the options, the script takes nothing away: neither what an earlier run made nor what somebody
+// changed since. With the same options it changes nothing at all.
 func TestSetupScriptAgain(t *testing.T) {
-	const condition = "((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/setSecret/action'})) OR " +
-		"(@Request[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith 'app-'))"
-	for _, again := range []struct {
-		prefix, condition string
-		refused           bool
-	}{
-		{"", "", false}, {"app-", condition, false}, {"app-", "", true}, {"", condition, true},
-		{"db-", condition, true},
+	before := setup(t, withVault(), "NAME_PREFIX=app-", "DISABLE_SUPERSEDED=true", "RECOVER_DELETED=true",
+		"EXPIRY_WEBHOOK=https://events.example/expiry")
+	before.Identities[theVault+"-passwords"] = "owner=data-platform"
+	before.Workspaces[theVault+"-logs"] = "730"
+	before.Diagnostics["audit"] = "everything"
+	role := before.Roles[roleName]
+	role.AssignableScopes = append(role.AssignableScopes, "/subscriptions/S/resourceGroups/other")
+	before.Roles[roleName] = role
+	for _, environment := range [][]string{
+		{"NAME_PREFIX=app-", "DISABLE_SUPERSEDED=true", "RECOVER_DELETED=true",
+			"EXPIRY_WEBHOOK=https://events.example/expiry"},
+		{"NAME_PREFIX=app-"},
+		{"NAME_PREFIX=app-", "EXPIRY_WEBHOOK=https://events.example/another"},
 	} {
-		calls, out, err := runSetup(t, "SUBJECTS=repo:OWNER/REPO:environment:prod", "EXISTING=vault role assignment",
-			"NAME_PREFIX="+again.prefix, "CONDITION="+again.condition)
-		if refused := err != nil; refused != again.refused || refused &&
-			!strings.Contains(out, "az role assignment delete --ids ASSIGNMENT-ID") {
-			t.Errorf("prefix %q over %q: %v\n%s", again.prefix, again.condition, err, out)
-		}
-		if made := made(calls, "role assignment create"); again.refused && len(made) != 0 {
-			t.Errorf("prefix %q over %q: assigned as %v", again.prefix, again.condition, made)
+		before.Calls = nil
+		after := setup(t, before, environment...)
+		after.Calls = nil
+		if diff := cmp.Diff(before, after); diff != "" {
+			t.Errorf("%v: the subscription changes (-before +after):\n%s", environment, diff)
 		}
 	}
 }
 
-// Who is trusted beyond what was asked for is said.
-func TestSetupScriptExtraTrust(t *testing.T) {
-	_, out, err := runSetup(t, "SUBJECTS=repo:OWNER/REPO:environment:prod",
-		"TRUSTED=repo:OWNER/REPO:environment:prod\nrepo:OWNER/REPO:pull_request")
+// An option, a subject or a name that is added later is added to what is there.
+func TestSetupScriptAdds(t *testing.T) {
+	const another = "repo:OWNER/REPO:environment:test"
+	before := setup(t, withVault(), "NAME_PREFIX=app-", "RECOVER_DELETED=true")
+	role := before.Roles[roleName]
+	role.AssignableScopes = append(role.AssignableScopes, "/subscriptions/S/resourceGroups/other")
+	before.Roles[roleName] = role
+	after, out, err := runSetup(t, before, "NAME_PREFIX=app-", "DISABLE_SUPERSEDED=true", "SUBJECTS="+another)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if strings.Count(out, "trusted too") != 1 ||
-		!strings.Contains(out, "trusted too, and not in SUBJECTS: repo:OWNER/REPO:pull_request\n") {
-		t.Errorf("the script says\n%s", out)
+	got := after.Roles[roleName]
+	if diff := cmp.Diff(sorted(allOptions()), sorted(got.DataActions)); diff != "" {
+		t.Errorf("the role (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(role.AssignableScopes, got.AssignableScopes); diff != "" {
+		t.Errorf("the role's scopes (-want +got):\n%s", diff)
+	}
+	if len(after.Credentials) != 2 {
+		t.Errorf("the credentials are %v", after.Credentials)
+	}
+	for _, said := range []string{
+		"granted before, not asked for now, and kept: Microsoft.KeyVault/vaults/secrets/recover/action\n",
+		"trusted too, and not in SUBJECTS: " + aSubject + "\n",
+	} {
+		if strings.Count(out, said) != 1 {
+			t.Errorf("the script does not say %q once:\n%s", said, out)
+		}
+	}
+}
+
+func sorted(texts []string) []string { return slices.Sorted(slices.Values(texts)) }
+
+// What contradicts what is there ends the script before anything is made or changed.
+func TestSetupScriptRefuses(t *testing.T) {
+	done := func(environment ...string) *subscription { return setup(t, withVault(), environment...) }
+	// The condition as an earlier version of the script wrote it.
+	old := done("NAME_PREFIX=app-")
+	old.Assignments["ROLE-ID"], _, _ = strings.Cut(prefixed("app-"), " AND ")
+	policies := &subscription{Vaults: map[string]vaultSettings{theVault: {Firewall: "deny"}}}
+	taken := done()
+	taken.Credentials["github"] = taken.Credentials[credentialName(aSubject)]
+	delete(taken.Credentials, credentialName(aSubject))
+	for name, refused := range map[string]struct {
+		before      *subscription
+		environment string
+		said        []string
+	}{
+		"access policies": {before: policies, said: []string{"uses access policies",
+			"az keyvault update --name kv-app-prod --resource-group rg --enable-rbac-authorization true"}},
+		"no prefix over one": {before: done("NAME_PREFIX=app-"), environment: "DISABLE_SUPERSEDED=true",
+			said: []string{"az role assignment delete --ids ASSIGNMENT-ID"}},
+		"a prefix over none": {before: done(), environment: "NAME_PREFIX=app-",
+			said: []string{"az role assignment delete --ids ASSIGNMENT-ID"}},
+		"another prefix": {before: done("NAME_PREFIX=app-"), environment: "NAME_PREFIX=db-",
+			said: []string{"az role assignment delete --ids ASSIGNMENT-ID"}},
+		"a prefix that binds setSecret alone": {before: old, environment: "NAME_PREFIX=app-",
+			said: []string{"az role assignment delete --ids ASSIGNMENT-ID"}},
+		"another audience": {before: done(), environment: "AUDIENCE=api://AzureADTokenExchangeUSGov",
+			said: []string{"--name " + credentialName(aSubject) + " --identity-name kv-app-prod-passwords"}},
+		"another issuer": {before: done(), environment: "ISSUER=https://token.actions.example.ghe.com",
+			said: []string{"--name " + credentialName(aSubject) + " --identity-name kv-app-prod-passwords"}},
+		"another audience, of a credential made by hand": {before: taken,
+			environment: "AUDIENCE=api://AzureADTokenExchangeUSGov", said: []string{"--name github --identity-name"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			refused.before.Calls = nil
+			after, out, err := runSetup(t, refused.before, refused.environment)
+			for _, said := range refused.said {
+				if err == nil || !strings.Contains(out, said) {
+					t.Errorf("%v: expected %q in\n%s", err, said, out)
+				}
+			}
+			after.Calls = nil
+			if diff := cmp.Diff(refused.before, after); diff != "" {
+				t.Errorf("the subscription changes (-before +after):\n%s", diff)
+			}
+			// The command that the script prints is one that az takes, and after it the script goes through.
+			setup(t, follow(t, after, out), refused.environment)
+		})
+	}
+}
+
+// follow runs the commands that a text tells people to run, each on a line of its own.
+func follow(t *testing.T, s *subscription, text string) *subscription {
+	t.Helper()
+	commands := regexp.MustCompile(`(?m)^  az .*$`).FindAllString(text, -1)
+	if len(commands) == 0 {
+		t.Fatalf("no command is printed in\n%s", text)
+	}
+	dir := t.TempDir()
+	environment, later := installAz(t, dir, s)
+	if out, err := bash(t, strings.Join(commands, "\n"), dir, environment...); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return later()
+}
+
+// A credential of another name that trusts the same is as good.
+func TestSetupScriptTakesCredentials(t *testing.T) {
+	before := setup(t, withVault())
+	before.Credentials["github"] = before.Credentials[credentialName(aSubject)]
+	delete(before.Credentials, credentialName(aSubject))
+	if after := setup(t, before); len(after.Credentials) != 1 {
+		t.Errorf("the credentials are %v", after.Credentials)
+	}
+}
+
+// Nothing is made because it could not be seen: only Azure's own "not found" means that a thing is not there.
+func TestSetupScriptLooks(t *testing.T) {
+	full := setup(t, withVault(), "EXPIRY_WEBHOOK=https://events.example/expiry")
+	for _, failing := range []string{
+		"keyvault show", "identity show", "monitor log-analytics workspace show", "eventgrid system-topic show",
+		"eventgrid system-topic event-subscription show", "identity federated-credential list", "role definition list",
+		"role assignment list", "monitor diagnostic-settings list",
+	} {
+		problems := []string{"(TooManyRequests) The request is being throttled."}
+		if failing == "keyvault show" {
+			problems = append(problems,
+				"(AuthorizationFailed) The client does not have authorization to perform action.",
+				"(ResourceGroupNotFound) Resource group 'rg' could not be found.",
+				"Please run 'az login' to setup account.",
+				"<html><title>404 Not Found</title></html>",
+				"")
+		}
+		for _, problem := range problems {
+			full.Failing, full.Calls = map[string]string{failing: problem}, nil
+			after, out, err := runSetup(t, full, "EXPIRY_WEBHOOK=https://events.example/other",
+				"DISABLE_SUPERSEDED=true")
+			if err == nil {
+				t.Errorf("%s fails with %q, and the script goes on:\n%s", failing, problem, out)
+			}
+			creates := strings.TrimSuffix(strings.TrimSuffix(failing, "show"), "list") + "create"
+			if made := made(after.Calls, creates); len(made) != 0 {
+				t.Errorf("%s fails with %q, and it is made as %v", failing, problem, made)
+			}
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package prose_test
 
 import (
+	"io"
 	"maps"
 	"net/http"
 	"regexp"
@@ -19,6 +20,7 @@ type trouble struct {
 	inputs map[string]string // beside, or in place of, those of a run that succeeds
 	job    map[string]string // likewise for the job's environment
 	file   string            // the declaration, in place of the inline one
+	log    io.Writer         // the job's standard output; nil: what the run's result has
 }
 
 const another = "11111111-2222-3333-4444-555555555555"
@@ -66,10 +68,32 @@ var troubles = map[string]trouble{
 		emulator.VaultOptions{PublicAccessDisabled: true})},
 	"there is no host": {inputs: map[string]string{"vault": "kv-exampel"}},
 	"a policy forbids it: the vault's access policies lack the secret permission set, or an Azure Policy requires an expiry or a content type": {
-		world: vault(emulator.VaultOptions{RequireExpiry: true})},
+		world: func(e *emulator.Emulator) {
+			vault(emulator.VaultOptions{AccessPolicy: true})(e)
+			e.Fault(emulator.Fault{
+				Operation: "set", Kind: emulator.Status, Times: -1,
+				Status: 403, Code: "Forbidden", Inner: "ForbiddenByPolicy",
+			})
+		}},
+	"an Azure Policy forbids it": {world: vault(emulator.VaultOptions{RequireExpiry: true})},
+	"not stored: the vault is read-only, its region has failed over": {
+		world: vault(emulator.VaultOptions{ReadOnly: true})},
+	"the answer is not in Key Vault's own form": {world: func(e *emulator.Emulator) {
+		e.Fault(emulator.Fault{
+			Operation: "set", Kind: emulator.Status, Status: 403, Header: "x-ms-request-id: ", Times: -1,
+		})
+	}},
 	"it is soft-deleted, so its name is taken": {world: func(e *emulator.Emulator) {
 		plant(e, map[string]string{"generated-by": "keyvault-passwords"})
 		if err := e.Remove(emulator.DefaultVault, "app-password"); err != nil {
+			panic(err)
+		}
+	}},
+	"its newest version is disabled, so somebody has blocked it": {world: func(e *emulator.Emulator) {
+		if _, err := e.Put(emulator.DefaultVault, "app-password", emulator.Plant{
+			Tags:     map[string]string{"generated-by": "keyvault-passwords"},
+			Disabled: true,
+		}); err != nil {
 			panic(err)
 		}
 	}},
@@ -167,6 +191,7 @@ func get(t *testing.T, trouble trouble) run {
 	network := job.NewNetwork(e)
 	defer network.Close()
 	j := job.New(e, t.TempDir())
+	j.Stdout = trouble.log
 	j.Input("vault="+emulator.DefaultVault, "secrets=app-password: azure-sql")
 	if trouble.file != "" {
 		if err := j.Declare(trouble.file); err != nil {

@@ -236,13 +236,22 @@ func advance(ts *testscript.TestScript, _ bool, args []string) {
 	the(ts).emulator.Advance(d)
 }
 
-// plant puts a version into a vault: plant VAULT NAME [JSON of emulator.Plant].
+// plant puts a version into a vault: plant VAULT NAME [JSON of emulator.Plant]. A number Exp is its expiry in seconds
+// since 1970: JSON has no times past the year 9999.
 func plant(ts *testscript.TestScript, _ bool, args []string) {
-	var p emulator.Plant
-	if len(args) > 2 {
-		ts.Check(json.Unmarshal([]byte(args[2]), &p))
+	var p struct {
+		emulator.Plant
+		Exp int64
 	}
-	_, err := the(ts).emulator.Put(args[0], args[1], p)
+	if len(args) > 2 {
+		decoder := json.NewDecoder(strings.NewReader(args[2]))
+		decoder.DisallowUnknownFields()
+		ts.Check(decoder.Decode(&p))
+	}
+	if p.Exp != 0 {
+		p.Expires = time.Unix(p.Exp, 0)
+	}
+	_, err := the(ts).emulator.Put(args[0], args[1], p.Plant)
 	ts.Check(err)
 }
 

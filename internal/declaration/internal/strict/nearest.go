@@ -9,14 +9,19 @@ import (
 // Alternatives says what was expected in place of a word: the nearest known word, if one is near, and all of them.
 // known must not be empty.
 func Alternatives(word string, known []string) string {
-	list := "expected one of " + enumerate(known)
-	if len(known) == 1 {
-		list = "expected " + enumerate(known)
-	}
+	list := enumerated(known)
 	if near := Nearest(word, known); near != "" {
 		return fmt.Sprintf("did you mean %q? %s", near, list)
 	}
 	return list
+}
+
+// enumerated says that one of the known words was expected.
+func enumerated(known []string) string {
+	if len(known) == 1 {
+		return "expected " + enumerate(known)
+	}
+	return "expected one of " + enumerate(known)
 }
 
 // enumerate lists words for a message, no more than a reader takes in. A word that is not a plain one is quoted: it is

@@ -76,7 +76,7 @@ type Reader struct {
 	top      *Node
 	problems Problems
 	found    int    // problems, those beyond MaxProblems included
-	cursor   cursor // in the text
+	finder   finder // in the text
 }
 
 // Open parses a text of one YAML document. A text that is too long, too deep, not UTF-8, or too large once its aliases
@@ -89,7 +89,7 @@ func Open(file string, text []byte) (*Reader, *Problem) {
 	if problem != nil {
 		return nil, problem
 	}
-	return &Reader{file: file, top: top, cursor: cursor{text: string(text)}}, nil
+	return &Reader{file: file, top: top, finder: finder{text: string(text)}}, nil
 }
 
 // byteOrderMark is what some editors put before a text in UTF-8.
@@ -117,12 +117,18 @@ func newProblem(at Place, cause, remedy string) Problem {
 }
 
 // Unknown notes a name that is none of the known ones: `unknown KIND "NAME"WHERE`, with the nearest known name.
-func (r *Reader) Unknown(at Place, kind, name, where string, known []string) {
+func (r *Reader) Unknown(at Place, kind, name, where string, known []string, hints ...string) {
 	if r.found >= MaxProblems {
 		r.found++ // without the search for the nearest, which takes time
 		return
 	}
-	r.Refuse(at, fmt.Sprintf("unknown %s %q%s", kind, Clip(name), where), Alternatives(name, known))
+	remedy := Alternatives(name, known)
+	for _, hint := range hints {
+		if hint != "" {
+			remedy = hint + "; here, " + enumerated(known)
+		}
+	}
+	r.Refuse(at, fmt.Sprintf("unknown %s %q%s", kind, Clip(name), where), remedy)
 }
 
 // Found returns how many problems were found so far, those beyond [MaxProblems] included. A caller that compares it
@@ -130,8 +136,11 @@ func (r *Reader) Unknown(at Place, kind, name, where string, known []string) {
 func (r *Reader) Found() int { return r.found }
 
 // Problems returns the problems, sorted by place. Equal ones at one place, as an alias causes them, are returned once.
-func (r *Reader) Problems() Problems {
-	sorted := slices.SortedStableFunc(slices.Values(r.problems), func(a, b Problem) int {
+func (r *Reader) Problems() Problems { return r.problems.Sorted() }
+
+// Sorted returns the problems by place. Equal ones at one place are returned once.
+func (ps Problems) Sorted() Problems {
+	sorted := slices.SortedStableFunc(slices.Values(ps), func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Place.Line, b.Place.Line), cmp.Compare(a.Place.Col, b.Place.Col))
 	})
 	return slices.Compact(sorted)

@@ -1,6 +1,8 @@
 package strict
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -12,7 +14,10 @@ import (
 // breaks. If the two do not match at an offset, that offset and all after it have the place of the scalar.
 func (r *Reader) PlacesIn(n *Node, offsets []int) []Place {
 	v := deref(n)
-	w := walk{source: r.cursor.at(v.Line, v.Column), at: r.Place(v), style: v.Style}
+	if len(offsets) == 0 {
+		return nil
+	}
+	w := walk{source: r.finder.at(v.Line, v.Column), at: r.Place(v), style: v.Style}
 	w.open(v)
 	var places []Place
 	for rest := v.Value; len(places) < len(offsets); {
@@ -34,27 +39,54 @@ func (r *Reader) PlacesIn(n *Node, offsets []int) []Place {
 	return places
 }
 
-// A cursor is a position in a text. The zero line is the beginning.
-type cursor struct {
-	text              string
-	line, col, offset int
+// A finder finds places in a text, in any order.
+type finder struct {
+	text  string
+	known []known // in order; nil: the text was not yet passed through
 }
 
-// at returns the text from a place on. It moves on from its last position, so that calls in the order of the text pass
-// through it once.
-func (c *cursor) at(line, col int) string {
-	if c.line == 0 || line < c.line || line == c.line && col < c.col {
-		c.line, c.col, c.offset = 1, 1, 0
+// A known is a place whose offset is known.
+type known struct{ line, col, offset int }
+
+// at returns the text from a place on. It passes through the text once, and then through a few characters each time.
+func (f *finder) at(line, col int) string {
+	if f.known == nil {
+		f.pass()
 	}
-	for c.offset < len(c.text) && (c.line < line || c.line == line && c.col < col) {
-		char, size := utf8.DecodeRuneInString(c.text[c.offset:])
-		c.offset += size
-		c.col++
-		if isBreak(char, c.text[c.offset:]) {
-			c.line, c.col = c.line+1, 1
+	i, found := slices.BinarySearchFunc(f.known, known{line: line, col: col}, func(a, b known) int {
+		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.col, b.col))
+	})
+	if !found {
+		i-- // the first is the beginning of the text
+	}
+	from := f.known[max(i, 0)]
+	rest := f.text[from.offset:]
+	for range col - from.col {
+		char, size := utf8.DecodeRuneInString(rest)
+		if size == 0 || isBreak(char, rest[size:]) {
+			break
+		}
+		rest = rest[size:]
+	}
+	return rest
+}
+
+// pass notes the beginning of each line, and some places in long lines.
+func (f *finder) pass() {
+	const columns = 256
+	at := known{line: 1, col: 1}
+	f.known = []known{at}
+	for at.offset < len(f.text) {
+		char, size := utf8.DecodeRuneInString(f.text[at.offset:])
+		at.offset += size
+		at.col++
+		if isBreak(char, f.text[at.offset:]) {
+			at.line, at.col = at.line+1, 1
+		}
+		if at.col%columns == 1 {
+			f.known = append(f.known, at)
 		}
 	}
-	return c.text[c.offset:]
 }
 
 // isBreak reports whether a character ends a line, as the parser counts lines: by YAML 1.1. rest is what follows it.

@@ -191,7 +191,7 @@ func inside(t *testing.T, text string, place Place) {
 // points reports whether a place is that of the first character of value in the source. A space or a line break that is
 // folded has no source of its own: its place is in the white space there, or right behind it.
 func points(text string, place Place, value string, style yaml.Style) bool {
-	c := cursor{text: strings.TrimPrefix(text, byteOrderMark)}
+	c := finder{text: strings.TrimPrefix(text, byteOrderMark)}
 	rest := c.at(place.Line, place.Col)
 	source, _ := utf8.DecodeRuneInString(rest)
 	char, _ := utf8.DecodeRuneInString(value)

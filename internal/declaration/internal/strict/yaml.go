@@ -124,7 +124,7 @@ func syntaxProblem(file string, text []byte, err error) *Problem {
 			place.Line, place.Col = e.ContextMark.Line, e.ContextMark.Column
 		}
 	}
-	source := cursor{text: string(text)}
+	source := finder{text: string(text)}
 	if strings.HasPrefix(source.at(place.Line, place.Col), "\t") && !strings.Contains(message, "tab character") {
 		message = strings.Replace(message, "character", "a tab", 1)
 	}

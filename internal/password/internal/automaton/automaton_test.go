@@ -1,6 +1,7 @@
 package automaton
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -88,7 +89,7 @@ func TestTooLarge(t *testing.T) {
 			return WithoutWords([]string{strings.Repeat("a", 4*MaxStates+1)}, alphabet)
 		},
 	} {
-		if _, err := build(); err != ErrTooLarge {
+		if _, err := build(); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%s: error %v, want %v", name, err, ErrTooLarge)
 		}
 	}

@@ -399,14 +399,14 @@ func TestIsEmptyAtAnyLength(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := samples(kinds{runs: true, patterns: true, words: true}).Draw(t, "rules")
 		some := len(s.conforming()) > 0
-		any := s.Rules
-		any.Min, any.Max = 1, MaxLength
-		for i, set := range any.Charsets {
+		anyLength := s.Rules
+		anyLength.Min, anyLength.Max = 1, MaxLength
+		for i, set := range anyLength.Charsets {
 			if set.Max == s.Max {
-				any.Charsets[i].Max = MaxLength
+				anyLength.Charsets[i].Max = MaxLength
 			}
 		}
-		if IsEmptyAtAnyLength(&any, budget()) {
+		if IsEmptyAtAnyLength(&anyLength, budget()) {
 			found++
 			if some {
 				t.Fatalf("%+v is said to be empty", s)

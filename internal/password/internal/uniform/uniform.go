@@ -45,11 +45,12 @@ type Source struct {
 // NewSource returns a source of the reader's bytes. Reset must be called before each draw.
 func NewSource(random io.Reader) *Source { return &Source{random: random} }
 
-// Reset makes s ready for another draw. expected is about how many bytes the draw takes, and how many are read at first.
+// Reset makes s ready for another draw. expected is about how many bytes the draw takes, and how many are read at
+// first.
 func (s *Source) Reset(expected int) { s.block, s.next, s.end, s.total = expected, 0, 0, 0 }
 
-// fill reads more bytes when all that were read are used up: as many as are needed, or as many as fit. The reader may give
-// fewer.
+// fill reads more bytes when all that were read are used up: as many as are needed, or as many as fit. The reader may
+// give fewer.
 func (s *Source) fill(needed int) error {
 	if s.total == 0 {
 		needed = s.block
