@@ -22,6 +22,7 @@ type ledger struct {
 	keys    []string // of the steps, in their order: NAME, or VAULT/NAME where the steps are in several vaults
 	steps   map[*provision.Step]int
 	version []string // the current version of each; "" if none or not known
+	exists  []bool   // the vault holds the secret, whichever version is current
 	changed []bool   // that version was made by this workflow run, whichever attempt
 	file    *runner.Outputs
 	timer   *time.Timer // of the next rewrite; nil if nothing has changed since the last one
@@ -32,11 +33,12 @@ func newLedger(plan *provision.Plan, file *runner.Outputs) *ledger {
 	n := len(plan.Steps)
 	l := &ledger{
 		keys: keysOf(plan), steps: make(map[*provision.Step]int, n),
-		version: make([]string, n), changed: make([]bool, n), file: file,
+		version: make([]string, n), exists: make([]bool, n), changed: make([]bool, n), file: file,
 	}
 	for i := range plan.Steps {
 		l.steps[&plan.Steps[i]] = i
 		l.version[i], l.changed[i] = plan.Steps[i].Before.Version, plan.Steps[i].OfRun
+		l.exists[i] = l.version[i] != ""
 	}
 	return l
 }
@@ -62,6 +64,7 @@ func (l *ledger) record(result provision.Result) {
 	defer l.mu.Unlock()
 	i := l.steps[result.Step]
 	l.version[i], l.changed[i] = result.After.Version, result.OfRun
+	l.exists[i] = l.exists[i] || l.version[i] != ""
 	if l.timer == nil {
 		l.timer = time.AfterFunc(flushEvery, l.flush)
 	}
@@ -92,31 +95,33 @@ func (l *ledger) close() error {
 	return l.file.Close()
 }
 
-// outputs returns the outputs of the step. Names and version IDs are of patterns that need no escaping.
+// outputs returns the outputs of the step. Names and version IDs are of patterns that need no escaping. A secret whose
+// current version is not known, after a set that may have been stored, is among the names and not among the versions.
 func (l *ledger) outputs() []runner.Output {
 	names, changed := []string{}, []string{}
-	var versions strings.Builder // in declaration order, which a map would not keep
+	var versions []string // in declaration order, which a map would not keep
 	for i, key := range l.keys {
+		if l.exists[i] {
+			names = append(names, key)
+		}
 		if l.version[i] == "" {
 			continue
 		}
-		if len(names) > 0 {
-			versions.WriteByte(',')
-		}
-		fmt.Fprintf(&versions, "%q:%q", key, l.version[i])
-		names = append(names, key)
+		versions = append(versions, fmt.Sprintf("%q:%q", key, l.version[i]))
 		if l.changed[i] {
 			changed = append(changed, key)
 		}
 	}
 	outputs := []runner.Output{
 		{Name: outputNames, Value: encode(names)},
-		{Name: outputVersions, Value: "{" + versions.String() + "}"},
+		{Name: outputVersions, Value: "{" + strings.Join(versions, ",") + "}"},
 		{Name: outputChanged, Value: encode(changed)},
 	}
 	if len(l.keys) == 1 && len(names) == 1 {
-		outputs = append(outputs,
-			runner.Output{Name: outputName, Value: l.keys[0]}, runner.Output{Name: outputVersion, Value: l.version[0]})
+		outputs = append(outputs, runner.Output{Name: outputName, Value: l.keys[0]})
+	}
+	if len(l.keys) == 1 && len(versions) == 1 {
+		outputs = append(outputs, runner.Output{Name: outputVersion, Value: l.version[0]})
 	}
 	return outputs
 }

@@ -69,11 +69,13 @@ secrets:
 	},
 	{"a fixed expiry", "\nsecrets: {a: {expires: 30d}}", ""},
 	{"due before it expires", "\nsecrets: {a: {expires: 30d, rotate: {after: 29d}}}", ""},
-	{"due before its expiry", "\nsecrets: {a: {expires: 30d, rotate: {before-expiry: 1d, on-policy-change: true}}}", ""},
+	{"due before its expiry", "\nsecrets: {a: {expires: 30d, rotate: {before-expiry: 1d, on-policy-change: true}}}",
+		""},
 }
 
 func disabled(text string) string {
-	return "f.yml:3:43: disable-after " + text + ": App Service and Functions keep a value for up to 24h, and fail with " +
+	return "f.yml:3:43: disable-after " + text +
+		": App Service and Functions keep a value for up to 24h, and fail with " +
 		"one that is disabled before; expected 24h or more, unless no such app reads it"
 }
 

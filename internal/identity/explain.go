@@ -152,7 +152,8 @@ func (c *Credential) denied(code int) (found cause, known bool) {
 		return cause{
 			text: "the tenant has no service principal of Key Vault, which a token is for",
 			remedy: fmt.Sprintf("check that tenant-id (%s) is the vault's tenant and that cloud is %s; a tenant "+
-				"without Azure subscriptions has none until its administrators add it", c.config.TenantID, c.config.Cloud.Name),
+				"without Azure subscriptions has none until its administrators add it", c.config.TenantID,
+				c.config.Cloud.Name),
 		}, true
 	case 50105, 501051:
 		return cause{

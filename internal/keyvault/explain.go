@@ -160,7 +160,7 @@ func (c *Client) explainLost(e *Error, lost *lostError) {
 		switch {
 		case lost.refused == http.StatusProxyAuthRequired:
 			e.Remedy = network.Remedy(lost.err)
-		case isPassing(lost.refused):
+		case network.IsTransientStatus(lost.refused):
 			e.Remedy = "run the job again; if it fails again, " + e.Remedy
 		}
 	case lost.untrusted:
@@ -322,7 +322,7 @@ func (c *Client) explainStrange(e *Error, status int) {
 		return
 	}
 	e.Cause = fmt.Sprintf("the answer is not in Key Vault's own form, so it may be a proxy's: %d", status)
-	if isPassing(status) {
+	if network.IsTransientStatus(status) {
 		e.Remedy = "run the job again; if it fails again, " + e.Remedy
 	}
 }

@@ -144,7 +144,7 @@ func (p pageRetry) Do(request *policy.Request) (response *http.Response, err err
 	raw.URL.Host = strings.TrimSuffix(raw.URL.Host, ":443")
 	raw.Host = raw.URL.Host
 	err = p.repeat(request.Raw().Context(), func() error {
-		response, err = request.Next()
+		response, err = request.Next() //nolint:bodyclose // the caller is the SDK, which reads and closes it
 		switch {
 		case err != nil:
 			return err
@@ -182,22 +182,14 @@ func backoff(tries int) time.Duration {
 	return base*8/10 + rand.N(base/2)
 }
 
-// isPassing reports whether a status, of the vault or of what is on the way to it, may be another one soon.
-func isPassing(status int) bool {
-	switch status {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return true
-	}
-	return status >= 500
-}
-
 // isTransient reports whether the next try may end in another way: no answer, an answer that cannot be read, 408, 5xx.
 func isTransient(err error) bool {
 	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
-		return isPassing(answer.StatusCode) && answer.StatusCode != http.StatusTooManyRequests && !isReadOnly(answer)
+		return network.IsTransientStatus(answer.StatusCode) && answer.StatusCode != http.StatusTooManyRequests &&
+			!isReadOnly(answer)
 	}
 	if strange, ok := errors.AsType[*strangeError](err); ok {
-		return strange.status < 300 || isPassing(strange.status)
+		return strange.status < 300 || network.IsTransientStatus(strange.status)
 	}
 	if _, ok := errors.AsType[*identityError](err); ok {
 		return false

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// requestTimeout bounds one request, from when it may be sent to the last byte of its answer. Looking up the vault's
-	// name does not count.
+	// requestTimeout bounds one request, from when it may be sent to the last byte of its answer. Looking up the
+	// vault's name does not count.
 	requestTimeout = 8 * time.Second
 	// bodyMax bounds an answer, in bytes. The largest page has 25 versions with 15 tags each, of 512 characters for
 	// the name and as many for the value: 400 KB.
@@ -196,7 +196,7 @@ type lostError struct {
 
 // isPermanent reports whether the next try would end in the same way.
 func (e *lostError) isPermanent() bool {
-	return e.noHost || e.untrusted || e.refused != 0 && !isPassing(e.refused)
+	return e.noHost || e.untrusted || e.refused != 0 && !network.IsTransientStatus(e.refused)
 }
 
 func (e *lostError) Error() string { return network.Describe(e.err) }

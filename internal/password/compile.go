@@ -224,8 +224,8 @@ func uncertifiedProblem(p, whole Policy, n *normal, err error) Problem {
 }
 
 // acceptable is the remedy that changes one rule of a policy that could not be counted so that it can be, with a value
-// that was tried. It is empty if none is found in a few tries. whole is p with its defaults, and keys are the rules that
-// make it too large.
+// that was tried. It is empty if none is found in a few tries. whole is p with its defaults, and keys are the rules
+// that make it too large.
 func acceptable(p, whole Policy, keys []string) string {
 	tries := 8
 	accepted := func(change func(p *Policy)) bool {

@@ -62,8 +62,8 @@
 //
 // # Drawing
 //
-// A password is drawn from a larger set, again and again until it satisfies all rules: from all strings of the alphabet,
-// or from those that satisfy the rules that leave fewest, by their number. Of the sets that can be drawn from, it is the
-// one that costs least, given the share of passwords in it. See internal/uniform for how random bytes become uniform
-// characters and numbers.
+// A password is drawn from a larger set, again and again until it satisfies all rules: from all strings of the
+// alphabet, or from those that satisfy the rules that leave fewest, by their number. Of the sets that can be drawn
+// from, it is the one that costs least, given the share of passwords in it. See internal/uniform for how random bytes
+// become uniform characters and numbers.
 package password

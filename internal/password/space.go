@@ -48,8 +48,8 @@ func (s *Space) Entropy() string {
 // allows them. For passphrases, there are such passwords.
 func (s *Space) Lengths() (shortest, longest int) { return s.min, s.max }
 
-// Characters returns the characters that a password can have, by the policy's sets, words and classes: anywhere in it, as
-// its first, and as its last. Rules that forbid more, such as patterns, do not count.
+// Characters returns the characters that a password can have, by the policy's sets, words and classes: anywhere in it,
+// as its first, and as its last. Rules that forbid more, such as patterns, do not count.
 func (s *Space) Characters() (anywhere, first, last string) {
 	whole, _ := resolve(s.policy)
 	n := normalise(whole)

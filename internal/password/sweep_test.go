@@ -18,7 +18,8 @@ import (
 var (
 	sweepSeed   = flag.Uint64("sweep-seed", 1, "the seed of the policies that TestSweep compiles")
 	sweepCount  = flag.Int("sweep-count", sweepPolicies, "how many policies of each family TestSweep compiles")
-	sweepSample = flag.Int("sweep-sample", sweepPolicies/10, "from how many of these TestSweep draws to estimate their entropy")
+	sweepSample = flag.Int("sweep-sample", sweepPolicies/10,
+		"from how many of these TestSweep draws to estimate their entropy")
 )
 
 // A family is the kinds of rules that policies of the sweep have besides the plain ones.
@@ -47,7 +48,8 @@ var (
 	sweepLogins = strings.Fields("sa admin sqladmin app-service-admin db_owner jane.doe jdoe42 svc-payments-prod " +
 		"contoso-web-01 pgadmin a1 appuser_rw")
 	sweepPatterns = []string{
-		"[a-z]{5}", "[0-9]{4}", "^[0-9]", "[^A-Za-z0-9]$", "(?i)(19|20)[0-9]{2}", "[aeiou]{3}", "--", "(.)[0-9](.)[0-9]",
+		"[a-z]{5}", "[0-9]{4}", "^[0-9]", "[^A-Za-z0-9]$", "(?i)(19|20)[0-9]{2}", "[aeiou]{3}", "--",
+		"(.)[0-9](.)[0-9]",
 		"[A-Z]{4}", "^[^A-Za-z]", "(?i)pass", "[0-9]$", `[^A-Za-z0-9]{2}`, "(?i)admin[0-9]", "^[A-Z][a-z]+[0-9]+$",
 		"[a-z]{3}[0-9]{3}", `\.\.`, "[a-zA-Z]{8}",
 	}
@@ -116,11 +118,12 @@ type sweep struct {
 	tries, cost, gap      float64 // the highest
 }
 
-// Policies as people write them are counted: none is refused because it cannot be certified. What is drawn takes no more
-// tries than promised, and the entropy is at most half a bit above what is promised.
+// Policies as people write them are counted: none is refused because it cannot be certified. What is drawn takes no
+// more tries than promised, and the entropy is at most half a bit above what is promised.
 func TestSweep(t *testing.T) {
 	var table strings.Builder
-	fmt.Fprintf(&table, "\n%-31s %8s %6s %6s %9s %9s %7s %7s %7s %6s\n", "family", "refused", "empty", "exact", "median",
+	fmt.Fprintf(&table, "\n%-31s %8s %6s %6s %9s %9s %7s %7s %7s %6s\n", "family", "refused", "empty", "exact",
+		"median",
 		"slowest", "tries", "cost", "costly", "gap")
 	for f, family := range families {
 		var s sweep
@@ -128,7 +131,8 @@ func TestSweep(t *testing.T) {
 			s.compile(t, p, i < *sweepSample)
 		}
 		slices.Sort(s.took)
-		fmt.Fprintf(&table, "%-31s %8d %6d %6d %7.1fms %7.1fms %7.1f %5.1fus %7d %6.2f\n", family.name, s.refused, s.empty,
+		fmt.Fprintf(&table, "%-31s %8d %6d %6d %7.1fms %7.1fms %7.1f %5.1fus %7d %6.2f\n", family.name, s.refused,
+			s.empty,
 			s.exact, milliseconds(s.took[len(s.took)/2]), milliseconds(s.took[len(s.took)-1]), s.tries, s.cost/1000,
 			s.costly, s.gap)
 	}

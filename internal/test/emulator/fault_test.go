@@ -306,7 +306,8 @@ func TestAnswersFromInBetween(t *testing.T) {
 			want: `{"status":451,"title":"Unavailable For Legal Reasons","type":"about:blank"}`},
 		{body: emulator.Likeness, status: 403, contentType: "application/json; charset=utf-8",
 			want: `{"error":{"code":"Forbidden","message":""}}`},
-		{body: emulator.Echo, status: 200, contentType: "application/json; charset=utf-8", after: `{"value":"v","id":"`},
+		{body: emulator.Echo, status: 200, contentType: "application/json; charset=utf-8",
+			after: `{"value":"v","id":"`},
 		{body: emulator.Nothing, status: 429},
 		{body: emulator.Page, status: 204},
 		{body: emulator.HalfPage, status: 502, contentType: "text/html;charset=utf-8", want: "<!DOCTYPE", cut: true},
@@ -333,7 +334,8 @@ func TestAnswersFromInBetween(t *testing.T) {
 					v.header.Get("Content-Type"), v.err)
 			}
 			if got := len(h.Holds()); got != held || v.header.Get("X-Ms-Request-Id") != "" {
-				t.Errorf("body %q, phase %d: %d versions; want %d, and no header of the vault", x.body, phase, got, held)
+				t.Errorf("body %q, phase %d: %d versions; want %d, and no header of the vault", x.body, phase, got,
+					held)
 			}
 		}
 	}

@@ -174,7 +174,8 @@ func (c *call) admit(token accessToken) *refusal {
 // readOnly refuses a write in a region that has failed over.
 func readOnly(operation string) *refusal {
 	return &refusal{status: http.StatusServiceUnavailable, code: "ServiceUnavailable",
-		message: "Operation \"" + writes[operation] + "\" is unavailable: the service is currently in a read-only state."}
+		message: "Operation \"" + writes[operation] +
+			"\" is unavailable: the service is currently in a read-only state."}
 }
 
 // writes are the operations that a failed-over region does not do, as the service calls them: the first in

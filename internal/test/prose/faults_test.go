@@ -48,7 +48,8 @@ func faults() []fault {
 var servicesFail = []fault{
 	{text: "GitHub's token service: 503", fault: emulator.Fault{Operation: "oidc", Kind: emulator.Status, Status: 503}},
 	{text: "GitHub's token service: connection cut", fault: emulator.Fault{Operation: "oidc", Kind: emulator.Cut}},
-	{text: "GitHub's token service: an answer without a token", fault: emulator.Fault{Operation: "oidc", Kind: emulator.EmptyValue}},
+	{text: "GitHub's token service: an answer without a token",
+		fault: emulator.Fault{Operation: "oidc", Kind: emulator.EmptyValue}},
 	{text: "Entra: right credentials refused (AADSTS700213)", fault: emulator.Fault{
 		Operation: "token",
 		Kind:      emulator.Status,
@@ -56,7 +57,8 @@ var servicesFail = []fault{
 	}},
 	{text: "Entra: 503", fault: emulator.Fault{Operation: "token", Kind: emulator.Status, Status: 503}},
 	{text: "Entra: an answer without a token", fault: emulator.Fault{Operation: "token", Kind: emulator.Empty}},
-	{text: "Entra: an answer that holds workflow commands", fault: emulator.Fault{Operation: "token", Kind: emulator.Injection}},
+	{text: "Entra: an answer that holds workflow commands",
+		fault: emulator.Fault{Operation: "token", Kind: emulator.Injection}},
 	{text: "GitHub's token service: 302 from something in between", fault: emulator.Fault{
 		Operation: "oidc",
 		Kind:      emulator.Between,
@@ -91,7 +93,8 @@ var servicesFail = []fault{
 		Vault:     emulator.DefaultVault,
 	}},
 	{text: "vault: a malformed challenge", fault: emulator.Fault{Operation: "challenge", Kind: emulator.BadChallenge}},
-	{text: "vault: a token refused that is still valid", fault: emulator.Fault{Operation: "versions", Kind: emulator.StaleToken}},
+	{text: "vault: a token refused that is still valid",
+		fault: emulator.Fault{Operation: "versions", Kind: emulator.StaleToken}},
 	{text: "list of versions: connection cut", fault: emulator.Fault{Operation: "versions", Kind: emulator.Cut}},
 	{text: "list of versions: 500", fault: emulator.Fault{Operation: "versions", Kind: emulator.Status, Status: 500}},
 	{text: "list of versions: 403", fault: emulator.Fault{
@@ -111,17 +114,21 @@ var servicesFail = []fault{
 		Kind:      emulator.Between,
 		Status:    404,
 	}},
-	{text: "list of versions: cut in the middle", fault: emulator.Fault{Operation: "versions", Kind: emulator.Truncated}},
-	{text: "list of versions: leads to another host", fault: emulator.Fault{Operation: "versions", Kind: emulator.ForeignLink}},
+	{text: "list of versions: cut in the middle",
+		fault: emulator.Fault{Operation: "versions", Kind: emulator.Truncated}},
+	{text: "list of versions: leads to another host",
+		fault: emulator.Fault{Operation: "versions", Kind: emulator.ForeignLink}},
 	{text: "list of versions: never ends", fault: emulator.Fault{Operation: "versions", Kind: emulator.Endless}},
 	{text: "list of versions: 16 MiB", fault: emulator.Fault{Operation: "versions", Kind: emulator.BigBody}},
-	{text: "set: connection cut before the vault stores it", fault: emulator.Fault{Operation: "set", Kind: emulator.Cut}},
+	{text: "set: connection cut before the vault stores it",
+		fault: emulator.Fault{Operation: "set", Kind: emulator.Cut}},
 	{text: "set: connection cut after the vault stored it", fault: emulator.Fault{
 		Operation: "set",
 		Kind:      emulator.Cut,
 		Phase:     emulator.After,
 	}},
-	{text: "set: 503 before the vault stores it", fault: emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 503}},
+	{text: "set: 503 before the vault stores it",
+		fault: emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 503}},
 	{text: "set: 503 after the vault stored it", fault: emulator.Fault{
 		Operation: "set",
 		Kind:      emulator.Status,
@@ -139,7 +146,8 @@ var servicesFail = []fault{
 		Kind:      emulator.Truncated,
 		Phase:     emulator.After,
 	}},
-	{text: "set: 200 without a body", fault: emulator.Fault{Operation: "set", Kind: emulator.NoBody, Phase: emulator.After}},
+	{text: "set: 200 without a body",
+		fault: emulator.Fault{Operation: "set", Kind: emulator.NoBody, Phase: emulator.After}},
 	{text: "set: answer 20 s late", fault: emulator.Fault{
 		Operation: "set",
 		Kind:      emulator.Slow,
@@ -167,8 +175,10 @@ var servicesFail = []fault{
 	}},
 	{text: "set: the vault is read-only", fault: emulator.Fault{Operation: "set", Kind: emulator.ReadOnly}},
 	{text: "set: redirected to another host", fault: emulator.Fault{Operation: "set", Kind: emulator.Redirect}},
-	{text: "set: an answer that holds workflow commands", fault: emulator.Fault{Operation: "set", Kind: emulator.Injection}},
-	{text: "set: headers of 16 MiB", fault: emulator.Fault{Operation: "set", Kind: emulator.BigHeaders, Phase: emulator.After}},
+	{text: "set: an answer that holds workflow commands",
+		fault: emulator.Fault{Operation: "set", Kind: emulator.Injection}},
+	{text: "set: headers of 16 MiB",
+		fault: emulator.Fault{Operation: "set", Kind: emulator.BigHeaders, Phase: emulator.After}},
 }
 
 // logsFail are the faults of the log. Once: at one line, or for a minute.

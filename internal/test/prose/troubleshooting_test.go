@@ -41,7 +41,8 @@ func trust(c func(e *emulator.Emulator) emulator.Credential) func(*emulator.Emul
 
 // troubles are the headings of README's troubleshooting, and how to have the action say each.
 var troubles = map[string]trouble{
-	"the job may not request an ID token": {job: map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""}},
+	"the job may not request an ID token": {job: map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "",
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""}},
 	"no federated credential matches the subject of the job's ID token": {world: trust(func(*emulator.Emulator) emulator.Credential {
 		return emulator.Credential{Subject: "repo:octo-org/octo-repo:environment:prod"}
 	})},

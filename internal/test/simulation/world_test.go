@@ -84,7 +84,8 @@ func newWorld(seed uint64) *world {
 	}
 	if r.IntN(8) == 0 {
 		vault := pick(r, vaults...)
-		w.faults = append(w.faults, emulator.Fault{Kind: emulator.ReadOnly, Vault: vault, Nth: 1 + r.IntN(4), Times: -1})
+		w.faults = append(w.faults,
+			emulator.Fault{Kind: emulator.ReadOnly, Vault: vault, Nth: 1 + r.IntN(4), Times: -1})
 	}
 	w.attempts = 1 + r.IntN(4)/3
 	if r.IntN(4) == 0 {
@@ -133,8 +134,9 @@ func newSecret(r *rand.Rand, i int, vaults []string) secret {
 	return s
 }
 
-// expiries are what vaults hold of expiries: one before 1970 and in its first second, tomorrow's, those around the end of
-// 32 bits, of the years 2199, 9999 and 10000, and in milliseconds, which is the year 58932. The bubble's now is in 2000.
+// expiries are what vaults hold of expiries: one before 1970 and in its first second, tomorrow's, those around the end
+// of 32 bits, of the years 2199, 9999 and 10000, and in milliseconds, which is the year 58932. The bubble's now is in
+// 2000.
 var expiries = []int64{-1, 1, 946771200, 1<<31 - 1, 1 << 31, 7258118399, 253402300799, 253402303861, 1797552000000}
 
 // faultKinds are what may go wrong. What is left zero is drawn.
@@ -213,7 +215,8 @@ func newBetween(r *rand.Rand) emulator.Fault {
 		Times: 1 + r.IntN(2)*r.IntN(5),
 	}
 	if r.IntN(2) == 0 {
-		f.Status = pick(r, 200, 201, 204, 206, 301, 302, 304, 307, 400, 401, 403, 404, 409, 429, 451, 500, 502, 503, 511)
+		f.Status = pick(r, 200, 201, 204, 206, 301, 302, 304, 307, 400, 401, 403, 404, 409, 429, 451, 500, 502, 503,
+			511)
 	}
 	// azcore v1.24.0 rewinds a request's body in place, for a redirect that keeps the body and to send it again, while
 	// net/http may still look for its end: the race detector sees that. SECURITY's table has these answers.
@@ -310,7 +313,8 @@ func (s secret) plant(e *emulator.Emulator, vault string, i int) error {
 	case foreign:
 		return put(40*day, emulator.Plant{Tags: map[string]string{"made": "by hand"}})
 	case managed:
-		return put(40*day, emulator.Plant{Managed: true, ContentType: "application/x-pkcs12", Tags: map[string]string{}})
+		return put(40*day, emulator.Plant{Managed: true, ContentType: "application/x-pkcs12",
+			Tags: map[string]string{}})
 	case disabled:
 		return put(day, emulator.Plant{Tags: own("1"), Disabled: true})
 	case blocked:
