@@ -115,16 +115,27 @@ func Count(r *Rules, work *automaton.Budget) (*Counted, error) {
 	return c, r.chooseCandidates(c, b, words, bounds)
 }
 
-// lexicon returns the lexicon of words and of the dictionary.
+// lexicon returns the lexicon of words and of the dictionary, of which no word holds another.
 func (r *Rules) lexicon(words []string, work *automaton.Budget) (*lexicon, error) {
+	dictionary := newLexicon(r.Dictionary)
 	if len(words) == 0 {
-		return newLexicon(r.Dictionary), nil // no word of it holds another
+		return dictionary, nil
 	}
-	least, err := minimal(slices.Concat(words, r.Dictionary), work)
-	if err != nil {
+	least, err := minimal(words, work)
+	if err != nil || len(r.Dictionary) == 0 {
+		return newLexicon(least), err
+	}
+	if err := work.Spend(100 * (len(least) + len(r.Dictionary))); err != nil {
 		return nil, err
 	}
-	return newLexicon(least), nil
+	least = slices.DeleteFunc(least, func(word string) bool { return dictionary.occursIn([]byte(word)) })
+	others := newLexicon(least)
+	for _, word := range r.Dictionary {
+		if !others.occursIn([]byte(word)) {
+			least = append(least, word)
+		}
+	}
+	return newLexicon(slices.Sorted(slices.Values(least))), nil
 }
 
 // subtract takes from the size of a base an upper bound of what holds a word.

@@ -442,6 +442,21 @@ func TestMinimal(t *testing.T) {
 	}
 }
 
+// A lexicon of words and a dictionary is that of both together.
+func TestLexicon(t *testing.T) {
+	r := &Rules{Dictionary: []string{"also", "bird"}}
+	for _, words := range []string{"", "also", "als", "salsos", "bi ir dx", "zz aa bird", "alsobird so"} {
+		l, err := r.lexicon(strings.Fields(words), budget())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := Minimal(append(strings.Fields(words), r.Dictionary...))
+		if diff := cmp.Diff(want, l.words); diff != "" {
+			t.Errorf("the lexicon of %q and the dictionary (-want +got):\n%s", words, diff)
+		}
+	}
+}
+
 // TestStrategies shows which strategies are tried for rules of different kinds, in order.
 func TestStrategies(t *testing.T) {
 	printable := ascii.Of(ascii.Printable)

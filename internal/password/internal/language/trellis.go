@@ -24,12 +24,12 @@ type trellis struct {
 	automaton *automaton.DFA
 	quotas    *quotas
 	groups    []group
-	order     []int   // the groups, the largest first: a rank falls in these most often
 	deltas    []delta // by state of the automaton
 	min, max  int
 
 	layers []layer // by number of characters left; nil if they are not kept
 	total  *big.Int
+	order  []int // the groups, the largest first: a rank falls in these most often
 }
 
 // A group is a part of the alphabet that neither the automaton nor the quotas tell apart.
@@ -239,8 +239,12 @@ func (tr *trellis) layer(left, limbs int, below layer) layer {
 			tr.accepted(block, int32(state))
 			continue
 		}
-		for i, j := range tr.groups {
-			starts[i] = tr.start(below, tr.quotas.row(int32(state))[j.atom])
+		row := tr.quotas.row(int32(state))
+		for i := range starts {
+			starts[i] = dead
+			if to := row[tr.groups[i].atom]; to != dead && below.slots[to] != dead {
+				starts[i] = int(below.slots[to]) * len(tr.deltas) * below.limbs
+			}
 		}
 		tr.sum(block, limbs, starts, below)
 	}
