@@ -16,9 +16,8 @@ import (
 //     probability times that of all texts, and all below are probabilities. Texts of different lengths are weighted by
 //     how many there are: those of n characters by |alphabet|^(n-Max).
 //  2. Characters of a group (that neither patterns, nor quotas, nor the ends tell apart) can be exchanged for each
-//     other.
-//     So of a run it is enough to remember its length and the group of its character: the continuations of "aa" and
-//     "bb" are equally many.
+//     other. So of a run it is enough to remember its length and the group of its character: the continuations of "aa"
+//     and "bb" are equally many.
 //  3. A text that satisfies the rules and holds a word at position i consists of a prefix of i characters that does not
 //     break the patterns, runs and maximums; of the word; and of a suffix. Wherever the prefix and the word lead, there
 //     are at most as many suffixes as from the best state of the same quotas. So the share that hold a word is at most
