@@ -218,6 +218,9 @@ func FuzzParse(f *testing.F) {
 	for _, bad := range badCases(f) {
 		texts = append(texts, bad.text)
 	}
+	texts = append(texts, // found by fuzzing
+		[]byte("vaults:\n  \x7fe u\": {name: kv-app-eu}  # wrong\nsecrets:\n  a: {vaults: [\"e u\"]}\n"),
+		[]byte("va\r\r\r\r\rkv-app\nsecrets:\n  a: {expires: 90}  # wrong\n"))
 	for _, text := range texts {
 		f.Add(string(text), false)
 		f.Add(string(text), true)

@@ -11,6 +11,7 @@ import (
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
 	"keyvault-passwords/internal/password/internal/language"
+	"keyvault-passwords/internal/password/internal/lexicon"
 	"keyvault-passwords/internal/password/internal/passwordrules"
 	"keyvault-passwords/internal/password/internal/phrase"
 )
@@ -163,7 +164,7 @@ func countPhrases(p Policy, words int) (*phrase.Counted, error) {
 	if p.Passphrase.Capitalize {
 		shape.Words = phrase.Capitalized()
 	}
-	return phrase.Count(shape, language.Minimal(normalise(p).words))
+	return phrase.Count(shape, lexicon.Minimal(normalise(p).words))
 }
 
 // phraseForbidKeys returns the keys of what forbids substrings in phrases, and of the phrases.

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"keyvault-passwords/internal/password/internal/ascii"
-	"keyvault-passwords/internal/password/internal/language"
+	"keyvault-passwords/internal/password/internal/lexicon"
 )
 
 func TestEnglish(t *testing.T) {
@@ -19,7 +19,7 @@ func TestEnglish(t *testing.T) {
 			t.Errorf("%q: want four or more lower-case letters", word)
 		}
 	}
-	if minimal := language.Minimal(words); len(minimal) != len(words) {
+	if minimal := lexicon.Minimal(words); len(minimal) != len(words) {
 		t.Errorf("%d of %d words hold another", len(words)-len(minimal), len(words))
 	}
 }

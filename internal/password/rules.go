@@ -8,6 +8,7 @@ import (
 
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/language"
+	"keyvault-passwords/internal/password/internal/lexicon"
 )
 
 // A rule is what the package knows of one key of a policy. Whatever a rule does is in its row of rules: to add one, add
@@ -185,7 +186,7 @@ var rules = []rule{
 				n.words = append(n.words, strings.ToLower(word))
 			}
 		},
-		lines: func(n *normal) []string { return quotedLines("forbid", language.Minimal(n.words)) },
+		lines: func(n *normal) []string { return quotedLines("forbid", lexicon.Minimal(n.words)) },
 		constraints: func(p *Policy) [][]constraint {
 			return entries("forbid", p.Forbid, func(p *Policy, i int) { p.Forbid[i] = "" })
 		},

@@ -128,6 +128,9 @@ func FuzzPlaces(f *testing.F) {
 		"a\r\n  b\r\n  c",
 		"[a, 'b', \"c\", {d: *e}]", "- &e ä 🔑\n- *e\n", "\ufeffa: \"b\\x41\"\n", "a: |  # c\n\n  b\n \n  c\n",
 		"? 'a b\n\n  c'\n: !!str d\n",
+		// found by fuzzing
+		"! '000'", "\r0\n0", "0\t\n0", "|\r0", "͙\u0085Һ", "!0\t0",
+		"|\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r\r0", "&00 !00 0", "&0:,",
 	} {
 		f.Add(seed)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/lexicon"
 )
 
 // A checker decides whether a string that has the right alphabet, length and ends satisfies the other rules.
@@ -12,9 +13,9 @@ type checker struct {
 	counters  []counters // of the charsets, four in each
 	atLeast   int
 	distinct  bool
-	maxRun    int            // 0: any, or the automaton sees to it
-	automaton *automaton.DFA // nil: none
-	lexicon   *lexicon       // nil: none
+	maxRun    int              // 0: any, or the automaton sees to it
+	automaton *automaton.DFA   // nil: none
+	lexicon   *lexicon.Lexicon // nil: none
 }
 
 // counters counts the characters of up to four charsets at once, each in 16 bits of a word.
@@ -33,7 +34,7 @@ const (
 
 // newChecker returns the checker of the rules about characters, of an automaton if it is not nil, and of the words that
 // must not appear if they are not nil.
-func newChecker(r *Rules, a *automaton.DFA, words *lexicon) *checker {
+func newChecker(r *Rules, a *automaton.DFA, words *lexicon.Lexicon) *checker {
 	c := &checker{atLeast: r.AtLeast, distinct: r.Distinct, automaton: a, lexicon: words}
 	for i, set := range r.Charsets {
 		place := i % countersPerWord
@@ -58,7 +59,7 @@ func (c *checker) withoutCharacters() *checker {
 
 func (c *checker) accepts(text []byte) bool {
 	return c.hasEnough(text) && (!c.distinct || isDistinct(text)) && (c.maxRun == 0 || hasRuns(text, c.maxRun)) &&
-		(c.automaton == nil || c.automaton.Accept(text)) && (c.lexicon == nil || !c.lexicon.occursIn(text))
+		(c.automaton == nil || c.automaton.Accept(text)) && (c.lexicon == nil || !c.lexicon.OccursIn(text))
 }
 
 // hasEnough reports whether the text has enough and not too many characters of each charset, and enough charsets.

@@ -96,11 +96,11 @@ func (c *compositions) split(r *Rules) {
 		first, last bool
 	}
 	c.atoms = ascii.Split(r.Alphabet, func(b byte) kind {
-		return kind{sets: r.membership(b), first: r.First.Has(b), last: r.Last.Has(b)}
+		return kind{sets: r.quotas().Membership(b), first: r.First.Has(b), last: r.Last.Has(b)}
 	})
 	// Atoms of the same charsets are neighbours, so that a node has few charsets with atoms before and after.
 	slices.SortStableFunc(c.atoms, func(a, b ascii.Mask) int {
-		return int(int64(r.membership(a.Lowest())) - int64(r.membership(b.Lowest())))
+		return int(int64(r.quotas().Membership(a.Lowest())) - int64(r.quotas().Membership(b.Lowest())))
 	})
 	c.members, c.completes = make([][]int, len(c.atoms)), make([][]int, len(c.atoms))
 	c.last = make([]int, len(r.Charsets))
@@ -342,7 +342,7 @@ func (c *compositions) after(atom, taken int, held []int) []int {
 	for _, s := range c.members[atom] {
 		held[s] += taken
 		if c.sets[s].Max >= c.longest {
-			held[s] = min(held[s], c.sets[s].enough(c.atLeast))
+			held[s] = min(held[s], c.sets[s].Enough(c.atLeast))
 		}
 	}
 	for _, s := range c.completes[atom] {

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/lexicon"
+	"keyvault-passwords/internal/password/internal/quota"
 	"keyvault-passwords/internal/password/internal/uniform"
 )
 
@@ -95,7 +97,7 @@ func Count(r *Rules, work *automaton.Budget) (*Counted, error) {
 		return &Counted{Size: b.ranking.size(), Exact: true}, nil
 	}
 	c := &Counted{Size: b.ranking.size(), Exact: true}
-	var words *lexicon
+	var words *lexicon.Lexicon
 	if len(b.words)+len(r.Dictionary) > 0 {
 		if words, err = r.lexicon(b.words, bounds); err == nil {
 			err = r.subtract(c, b, words, bounds)
@@ -116,30 +118,30 @@ func Count(r *Rules, work *automaton.Budget) (*Counted, error) {
 }
 
 // lexicon returns the lexicon of words and of the dictionary, of which no word holds another.
-func (r *Rules) lexicon(words []string, work *automaton.Budget) (*lexicon, error) {
-	dictionary := newLexicon(r.Dictionary)
+func (r *Rules) lexicon(words []string, work *automaton.Budget) (*lexicon.Lexicon, error) {
+	dictionary := lexicon.New(r.Dictionary)
 	if len(words) == 0 {
 		return dictionary, nil
 	}
-	least, err := minimal(words, work)
+	least, err := lexicon.MinimalWithin(words, work)
 	if err != nil || len(r.Dictionary) == 0 {
-		return newLexicon(least), err
+		return lexicon.New(least), err
 	}
 	if err := work.Spend(100 * (len(least) + len(r.Dictionary))); err != nil {
 		return nil, err
 	}
-	least = slices.DeleteFunc(least, func(word string) bool { return dictionary.occursIn([]byte(word)) })
-	others := newLexicon(least)
+	least = slices.DeleteFunc(least, func(word string) bool { return dictionary.OccursIn([]byte(word)) })
+	others := lexicon.New(least)
 	for _, word := range r.Dictionary {
-		if !others.occursIn([]byte(word)) {
+		if !others.OccursIn([]byte(word)) {
 			least = append(least, word)
 		}
 	}
-	return newLexicon(slices.Sorted(slices.Values(least))), nil
+	return lexicon.New(slices.Sorted(slices.Values(least))), nil
 }
 
 // subtract takes from the size of a base an upper bound of what holds a word.
-func (r *Rules) subtract(c *Counted, b *base, words *lexicon, work *automaton.Budget) error {
+func (r *Rules) subtract(c *Counted, b *base, words *lexicon.Lexicon, work *automaton.Budget) error {
 	var holding *big.Int
 	attempt := work.Half()
 	w, share, err := r.walk(words, attempt)
@@ -155,7 +157,7 @@ func (r *Rules) subtract(c *Counted, b *base, words *lexicon, work *automaton.Bu
 }
 
 // holdingByCompositions returns an upper bound of how many strings hold a word, whatever the patterns and runs say.
-func (r *Rules) holdingByCompositions(b *base, words *lexicon, work *automaton.Budget) (*big.Int, error) {
+func (r *Rules) holdingByCompositions(b *base, words *lexicon.Lexicon, work *automaton.Budget) (*big.Int, error) {
 	c, ok := b.ranking.(*compositions)
 	if !ok {
 		var err error
@@ -164,7 +166,7 @@ func (r *Rules) holdingByCompositions(b *base, words *lexicon, work *automaton.B
 		}
 	}
 	c.work = work
-	return words.atMost(c, r)
+	return c.holdingWords(r, words)
 }
 
 // errNoWords says that none of the words can occur.
@@ -182,7 +184,7 @@ func (r *Rules) countBound(work *automaton.Budget) (*Counted, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case holding == 0 && len(words.words) > 0:
+	case holding == 0 && len(words.Words()) > 0:
 		return nil, errNoWords
 	}
 	c := &Counted{Size: w.atLeast(w.total*(1-slack) - holding*(1+slack))}
@@ -196,7 +198,7 @@ func (r *Rules) countBound(work *automaton.Budget) (*Counted, error) {
 }
 
 // walk walks through the rules but words, and returns what share of all texts satisfies them and holds a word at most.
-func (r *Rules) walk(words *lexicon, work *automaton.Budget) (*walk, float64, error) {
+func (r *Rules) walk(words *lexicon.Lexicon, work *automaton.Budget) (*walk, float64, error) {
 	if r.Distinct {
 		return nil, 0, automaton.ErrTooLarge
 	}
@@ -208,7 +210,7 @@ func (r *Rules) walk(words *lexicon, work *automaton.Budget) (*walk, float64, er
 	if err != nil {
 		return nil, 0, err
 	}
-	holding, err := w.holding(words.words, work)
+	holding, err := w.holding(words.Words(), work)
 	return w, holding, err
 }
 
@@ -230,7 +232,7 @@ const (
 
 // chooseCandidates sets what is drawn until it is in the language: of the larger languages that can be drawn from, the
 // one that costs least.
-func (r *Rules) chooseCandidates(c *Counted, b *base, words *lexicon, work *automaton.Budget) error {
+func (r *Rules) chooseCandidates(c *Counted, b *base, words *lexicon.Lexicon, work *automaton.Budget) error {
 	all, err := r.wholeChecker(b, words, work)
 	if err != nil {
 		return err
@@ -278,7 +280,7 @@ func (r *Rules) chooseCandidates(c *Counted, b *base, words *lexicon, work *auto
 }
 
 // wholeChecker returns the checker of all rules but the ends. The words are those that the base leaves.
-func (r *Rules) wholeChecker(b *base, words *lexicon, work *automaton.Budget) (*checker, error) {
+func (r *Rules) wholeChecker(b *base, words *lexicon.Lexicon, work *automaton.Budget) (*checker, error) {
 	if b != nil {
 		return newChecker(r, b.automaton, words), nil
 	}
@@ -442,7 +444,7 @@ func (r *Rules) countCompositions(work *automaton.Budget) (*base, error) {
 func (r *Rules) combinations() int {
 	n := 1
 	for _, s := range r.Charsets {
-		counts := s.enough(r.AtLeast) + 1
+		counts := s.Enough(r.AtLeast) + 1
 		if s.Max < r.Max {
 			counts = s.Max + 1
 		}
@@ -459,7 +461,7 @@ func (r *Rules) countTrellis(work *automaton.Budget) (*base, error) {
 	if err != nil {
 		return nil, err
 	}
-	q, err := newQuotas(r, work)
+	q, err := quota.New(r.quotas(), maxQuotas, work)
 	if err != nil {
 		return nil, r.tooLarge("the sets of characters overlap in too many ways to be counted")
 	}

@@ -3,6 +3,7 @@ package language
 import (
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/quota"
 )
 
 // IsEmptyAtAnyLength reports whether it is certain that no string of any length satisfies the rules, the dictionary
@@ -15,11 +16,12 @@ func IsEmptyAtAnyLength(r *Rules, work *automaton.Budget) bool {
 	if err != nil {
 		return false
 	}
-	q, err := newQuotas(r, work)
+	q, err := quota.New(r.quotas(), maxQuotas, work)
 	if err != nil {
 		return false
 	}
-	parts := ascii.Split(r.Alphabet, func(c byte) [2]uint32 { return [2]uint32{r.membership(c), uint32(a.Class[c])} })
+	parts := ascii.Split(r.Alphabet,
+		func(c byte) [2]uint32 { return [2]uint32{r.quotas().Membership(c), uint32(a.Class[c])} })
 	seen := make(map[[2]int32]bool) // the pairs of states that are reached after one character or more
 	open := [][2]int32{{0, 0}}
 	for len(open) > 0 {
@@ -29,11 +31,11 @@ func IsEmptyAtAnyLength(r *Rules, work *automaton.Budget) bool {
 			return false
 		}
 		for _, part := range parts {
-			to := [2]int32{a.Step(at[0], part.Lowest()), q.step(at[1], part.Lowest())}
+			to := [2]int32{a.Step(at[0], part.Lowest()), q.Step(at[1], part.Lowest())}
 			if to[0] == dead || to[1] == dead || seen[to] {
 				continue
 			}
-			if a.Accepts[to[0]] && q.accepts[to[1]] {
+			if a.Accepts[to[0]] && q.Accepts[to[1]] {
 				return false
 			}
 			seen[to] = true

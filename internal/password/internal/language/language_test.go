@@ -15,6 +15,7 @@ import (
 
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/lexicon"
 	"keyvault-passwords/internal/password/internal/uniform"
 )
 
@@ -338,7 +339,7 @@ func testSubtracted(t *rapid.T, s sample, want *big.Int) {
 			}
 		}
 		s.everyString(func(text string) {
-			if got, want := words.occursIn([]byte(text)), holdsOne(s.Words, text); got != want {
+			if got, want := words.OccursIn([]byte(text)), holdsOne(s.Words, text); got != want {
 				t.Fatalf("%q holds one of %q: %t, want %t", text, s.Words, got, want)
 			}
 		})
@@ -436,7 +437,7 @@ func TestDrawnLengthsAreExact(t *testing.T) {
 }
 
 func TestMinimal(t *testing.T) {
-	got := Minimal(strings.Fields("passwords sword word password xyz xy yz a.b aab aab baab"))
+	got := lexicon.Minimal(strings.Fields("passwords sword word password xyz xy yz a.b aab aab baab"))
 	if diff := cmp.Diff(strings.Fields("a.b aab word xy yz"), got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -450,8 +451,8 @@ func TestLexicon(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := Minimal(append(strings.Fields(words), r.Dictionary...))
-		if diff := cmp.Diff(want, l.words); diff != "" {
+		want := lexicon.Minimal(append(strings.Fields(words), r.Dictionary...))
+		if diff := cmp.Diff(want, l.Words()); diff != "" {
 			t.Errorf("the lexicon of %q and the dictionary (-want +got):\n%s", words, diff)
 		}
 	}

@@ -11,15 +11,18 @@
 package language
 
 import (
+	"math"
 	"math/big"
 
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/lexicon"
+	"keyvault-passwords/internal/password/internal/quota"
 )
 
 // MaxLength is the longest string that is counted, in characters: twice the longest password that Azure takes (Entra:
 // 256).
-const MaxLength = 512
+const MaxLength = lexicon.MaxText
 
 // The limits of counting. They bound the work of [Count] together with its budget, and the memory.
 const (
@@ -42,11 +45,20 @@ type Rules struct {
 	Dictionary  []string             // as Words, for long lists: sorted, and none holds another
 }
 
-// A Charset bounds how many characters of a set a string has. Min and Max are at most one more than the longest string.
-type Charset struct {
-	Chars    ascii.Mask
-	Min, Max int
+// A Charset bounds how many characters of a set a string has.
+type Charset = quota.Charset
+
+// quotas returns what the quotas of the rules are made of.
+func (r *Rules) quotas() *quota.Rules {
+	return &quota.Rules{Alphabet: r.Alphabet, Charsets: r.Charsets, AtLeast: r.AtLeast, Min: r.Min, Max: r.Max}
 }
+
+const (
+	// dead is the state from which nothing is accepted, of automata and of quotas.
+	dead = automaton.Dead
+	// unlimited is more than any number of combinations.
+	unlimited = math.MaxInt32 / 4
+)
 
 // hasEnds reports whether the alphabet, and what may be at the ends, have characters at all.
 func (r *Rules) hasEnds() bool {

@@ -6,6 +6,7 @@ import (
 
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/quota"
 	"keyvault-passwords/internal/password/internal/uniform"
 )
 
@@ -22,7 +23,7 @@ import (
 //  4. The sum of 3 may wrap around in between. The result is right modulo 2^(64*limbs), and below that, so it is right.
 type trellis struct {
 	automaton *automaton.DFA
-	quotas    *quotas
+	quotas    *quota.Quotas
 	groups    []group
 	deltas    []delta // by state of the automaton
 	min, max  int
@@ -59,7 +60,7 @@ type layer struct {
 	limbs  int
 }
 
-func newTrellis(a *automaton.DFA, q *quotas, r *Rules, work *automaton.Budget) (*trellis, error) {
+func newTrellis(a *automaton.DFA, q *quota.Quotas, r *Rules, work *automaton.Budget) (*trellis, error) {
 	tr := &trellis{automaton: a, quotas: q, groups: groupsOf(a, q), min: r.Min, max: r.Max, total: new(big.Int)}
 	for i := range tr.groups {
 		tr.order = append(tr.order, i)
@@ -68,9 +69,9 @@ func newTrellis(a *automaton.DFA, q *quotas, r *Rules, work *automaton.Budget) (
 	return tr, tr.compare(work)
 }
 
-func groupsOf(a *automaton.DFA, q *quotas) []group {
+func groupsOf(a *automaton.DFA, q *quota.Quotas) []group {
 	var groups []group
-	for atom, part := range q.atoms {
+	for atom, part := range q.Atoms {
 		for _, chars := range ascii.Split(part, func(c byte) uint8 { return a.Class[c] }) {
 			groups = append(groups, group{atom: atom, class: int(a.Class[chars.Lowest()]), chars: chars.Chars()})
 		}
@@ -181,8 +182,8 @@ func limbsByLength(groups []group, maxLength int) []int {
 // alive returns how many states of the quotas matter when the given number of characters is left.
 func (tr *trellis) alive(left int) int {
 	n := 0
-	for state := range tr.quotas.low {
-		if tr.quotas.low[state] <= int32(left) && int32(left) <= tr.quotas.high[state] {
+	for state := range tr.quotas.Low {
+		if tr.quotas.Low[state] <= int32(left) && int32(left) <= tr.quotas.High[state] {
 			n++
 		}
 	}
@@ -199,7 +200,7 @@ func (tr *trellis) cost(widths []int, limit int) int {
 	}
 	steps := 0
 	for left, limbs := range widths {
-		steps += len(tr.quotas.low) + tr.alive(left)*(len(tr.groups)+edges*(2+limbs))
+		steps += len(tr.quotas.Low) + tr.alive(left)*(len(tr.groups)+edges*(2+limbs))
 		if steps > limit {
 			break
 		}
@@ -210,7 +211,7 @@ func (tr *trellis) cost(widths []int, limit int) int {
 // words returns the size of all layers in 64-bit words, and that of the largest.
 func (tr *trellis) words(widths []int) (all, widest int) {
 	for left, limbs := range widths {
-		words := len(tr.quotas.low)/2 + tr.alive(left)*len(tr.deltas)*limbs
+		words := len(tr.quotas.Low)/2 + tr.alive(left)*len(tr.deltas)*limbs
 		all, widest = all+words, max(widest, words)
 	}
 	return all, widest
@@ -218,11 +219,11 @@ func (tr *trellis) words(widths []int) (all, widest int) {
 
 // layer returns the counts for the given number of characters left, from the layer for one less.
 func (tr *trellis) layer(left, limbs int, below layer) layer {
-	current := layer{slots: make([]int32, len(tr.quotas.low)), limbs: limbs}
+	current := layer{slots: make([]int32, len(tr.quotas.Low)), limbs: limbs}
 	blocks := 0
 	for state := range current.slots {
 		current.slots[state] = dead
-		if tr.quotas.low[state] <= int32(left) && int32(left) <= tr.quotas.high[state] {
+		if tr.quotas.Low[state] <= int32(left) && int32(left) <= tr.quotas.High[state] {
 			current.slots[state] = int32(blocks)
 			blocks++
 		}
@@ -239,7 +240,7 @@ func (tr *trellis) layer(left, limbs int, below layer) layer {
 			tr.accepted(block, int32(state))
 			continue
 		}
-		row := tr.quotas.row(int32(state))
+		row := tr.quotas.Row(int32(state))
 		for i := range starts {
 			starts[i] = dead
 			if to := row[tr.groups[i].atom]; to != dead && below.slots[to] != dead {
@@ -254,7 +255,7 @@ func (tr *trellis) layer(left, limbs int, below layer) layer {
 // accepted sets the counts of a block of layer 0: 1 where a string may end.
 func (tr *trellis) accepted(block []uint64, state int32) {
 	for i, accepts := range tr.automaton.Accepts {
-		if accepts && tr.quotas.accepts[state] {
+		if accepts && tr.quotas.Accepts[state] {
 			block[i] = 1
 		}
 	}
@@ -336,7 +337,7 @@ func (tr *trellis) unrank(dst []byte, rank uniform.Nat) int {
 		chars := tr.groups[j].chars
 		dst[i] = chars[rank.DivSmall(uint64(len(chars)))]
 		state = tr.automaton.Row(state)[tr.groups[j].class]
-		held = tr.quotas.row(held)[tr.groups[j].atom]
+		held = tr.quotas.Row(held)[tr.groups[j].atom]
 	}
 	return length
 }
@@ -346,7 +347,7 @@ func (tr *trellis) choose(below layer, state, held int32, rank uniform.Nat, shar
 	last := 0
 	for _, i := range tr.order {
 		j := &tr.groups[i]
-		count := tr.at(below, tr.automaton.Row(state)[j.class], tr.quotas.row(held)[j.atom])
+		count := tr.at(below, tr.automaton.Row(state)[j.class], tr.quotas.Row(held)[j.atom])
 		if count == nil {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/quota"
 )
 
 // A walk is the way of a random text through an automaton of all rules but words. It tells how large a share of all
@@ -28,7 +29,7 @@ import (
 //     with less than 2^60 operations altogether whose errors no later factor enlarges above 2^40, by less than 2^-900.
 //     A processor that fuses an addition with a multiplication only rounds less.
 type walk struct {
-	quotas   *quotas
+	quotas   *quota.Quotas
 	groups   []group
 	stops    []stop // by state of the automaton
 	nodes    int    // of all stops
@@ -65,7 +66,7 @@ const maxWalk = 1 << 20
 
 // newWalk walks through the rules but words. a is the automaton of the patterns and the ends.
 func newWalk(a *automaton.DFA, r *Rules, work *automaton.Budget) (*walk, error) {
-	q, err := newQuotas(r, work)
+	q, err := quota.New(r.quotas(), maxQuotas, work)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func newWalk(a *automaton.DFA, r *Rules, work *automaton.Budget) (*walk, error) 
 		return nil, err
 	}
 	w.connect(a)
-	held := len(q.accepts)
+	held := len(q.Accepts)
 	if held*max(w.nodes, r.Max+1) > maxWalk {
 		return nil, automaton.ErrTooLarge
 	}
@@ -133,7 +134,7 @@ type lane struct {
 
 // lanes sets the transitions of a stop from a state of the quotas, by group.
 func (w *walk) lanes(s *stop, held int32, lanes []lane) {
-	row := w.quotas.row(held)
+	row := w.quotas.Row(held)
 	for g, group := range w.groups {
 		lanes[g] = lane{at: dead, size: float64(len(group.chars))}
 		to, quota := s.next[g], row[group.atom]
@@ -150,20 +151,20 @@ func (w *walk) lanes(s *stop, held int32, lanes []lane) {
 
 // backward computes the shares of suffixes and the total.
 func (w *walk) backward() {
-	size := w.nodes * len(w.quotas.accepts)
+	size := w.nodes * len(w.quotas.Accepts)
 	current, below := make([]float64, size), make([]float64, size)
 	lanes, others := make([]lane, len(w.groups)), make([]float64, len(w.groups))
 	for left := range w.max + 1 {
 		clear(current)
-		for held := range w.quotas.accepts {
-			if w.quotas.low[held] > int32(left) || int32(left) > w.quotas.high[held] {
+		for held := range w.quotas.Accepts {
+			if w.quotas.Low[held] > int32(left) || int32(left) > w.quotas.High[held] {
 				continue
 			}
 			block := current[held*w.nodes:][:w.nodes]
 			for i := range w.stops {
 				s := &w.stops[i]
 				if left == 0 {
-					w.accept(s, block, w.quotas.accepts[held])
+					w.accept(s, block, w.quotas.Accepts[held])
 					continue
 				}
 				w.lanes(s, int32(held), lanes)
@@ -242,15 +243,15 @@ func highest(shares []float64, size int) []float64 {
 
 // forward computes the shares of prefixes.
 func (w *walk) forward() {
-	size := w.nodes * len(w.quotas.accepts)
+	size := w.nodes * len(w.quotas.Accepts)
 	current, above := make([]float64, size), make([]float64, size)
 	lanes, ending := make([]lane, len(w.groups)), make([]float64, len(w.groups))
 	current[w.stops[0].first[anyGroup]] = 1
 	for length := range w.max + 1 {
-		sums := make([]float64, len(w.quotas.accepts))
+		sums := make([]float64, len(w.quotas.Accepts))
 		clear(above)
 		for held := range sums {
-			if w.quotas.low[held] > int32(w.max-length) {
+			if w.quotas.Low[held] > int32(w.max-length) {
 				continue // no suffix is short enough
 			}
 			block := current[held*w.nodes:][:w.nodes]
@@ -306,11 +307,11 @@ func (w *walk) push(s *stop, block, above []float64, lanes []lane, ending []floa
 
 // holding returns an upper bound of the share of texts that satisfy the rules and hold one of the words.
 func (w *walk) holding(words []string, work *automaton.Budget) (float64, error) {
-	spellings, err := spellings(words, w.quotas.atoms, work)
+	spellings, err := spellings(words, w.quotas.Atoms, work)
 	if err != nil {
 		return 0, err
 	}
-	held := len(w.quotas.accepts)
+	held := len(w.quotas.Accepts)
 	if err := work.Spend(held * (w.max + 1) * (w.max - w.min + 1 + len(spellings))); err != nil {
 		return 0, err
 	}
@@ -323,7 +324,7 @@ func (w *walk) holding(words []string, work *automaton.Budget) (float64, error) 
 		for h := range int32(held) {
 			to := h
 			for _, atom := range s.placed {
-				if to = w.quotas.row(to)[atom]; to == dead {
+				if to = w.quotas.Row(to)[atom]; to == dead {
 					break
 				}
 			}
@@ -344,7 +345,7 @@ func (w *walk) holding(words []string, work *automaton.Budget) (float64, error) 
 func (w *walk) endings() [][]float64 {
 	all := make([][]float64, w.max+1)
 	for before := range all {
-		all[before] = make([]float64, len(w.quotas.accepts))
+		all[before] = make([]float64, len(w.quotas.Accepts))
 		for length := max(w.min, before); length <= w.max; length++ {
 			weight := math.Pow(w.each, float64(w.max-length))
 			for h, share := range w.suffixes[length-before] {

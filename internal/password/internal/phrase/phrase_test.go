@@ -17,7 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"keyvault-passwords/internal/password/internal/ascii"
-	"keyvault-passwords/internal/password/internal/language"
+	"keyvault-passwords/internal/password/internal/lexicon"
 	"keyvault-passwords/internal/password/internal/uniform"
 )
 
@@ -106,7 +106,7 @@ func TestPhrasesEnumerated(t *testing.T) {
 				"separator"),
 			Digit: rapid.Bool().Draw(t, "digit"),
 		}
-		forbidden := language.Minimal(rapid.SliceOfN(rapid.StringMatching(`[abc1-]{1,3}`), 0, 3).Draw(t, "forbidden"))
+		forbidden := lexicon.Minimal(rapid.SliceOfN(rapid.StringMatching(`[abc1-]{1,3}`), 0, 3).Draw(t, "forbidden"))
 		ph, err := Count(p, forbidden)
 		if err != nil {
 			t.Fatal(err)

@@ -1,4 +1,6 @@
-package language
+// Package quota counts how many characters of some charsets a string has, as an automaton: with it, the bounds of
+// charsets can be multiplied with other automata.
+package quota
 
 import (
 	"encoding/binary"
@@ -9,25 +11,39 @@ import (
 	"keyvault-passwords/internal/password/internal/automaton"
 )
 
-// quotas is an automaton that remembers how many characters of each charset a string has so far. It reads atoms, which
-// are the parts of the alphabet that no charset tells apart. A count stops growing where more makes no difference.
-type quotas struct {
-	atoms   []ascii.Mask
-	next    []int32 // next[state*len(atoms)+atom]: a state, or dead
-	accepts []bool
-	low     []int32 // by state: how many more characters must follow at least, in a string that is accepted
-	high    []int32 // likewise: how many may follow at most
+// Charset bounds how many characters of a set a string has. Min and Max are at most one more than the longest string.
+type Charset struct {
+	Chars    ascii.Mask
+	Min, Max int
 }
 
-// dead is the state from which nothing is accepted, of automata and of quotas.
+// Rules are what quotas are made of.
+type Rules struct {
+	Alphabet ascii.Mask
+	Charsets []Charset // 32 at most
+	AtLeast  int       // how many of Charsets must appear, by one character or more
+	Min, Max int       // the number of characters of a string
+}
+
+// Quotas are an automaton that remembers how many characters of each charset a string has so far. It reads atoms, which
+// are the parts of the alphabet that no charset tells apart. A count stops growing where more makes no difference.
+type Quotas struct {
+	Atoms   []ascii.Mask
+	next    []int32 // next[state*len(Atoms)+atom]: a state, or dead
+	Accepts []bool
+	Low     []int32 // by state: how many more characters must follow at least, in a string that is accepted
+	High    []int32 // likewise: how many may follow at most
+}
+
+// dead is the state from which nothing is accepted.
 const dead = automaton.Dead
 
 // unlimited is more than any length.
 const unlimited = math.MaxInt32 / 4
 
-// newQuotas returns the quotas of the charsets. More than maxQuotas states are ErrTooLarge.
-func newQuotas(r *Rules, work *automaton.Budget) (*quotas, error) {
-	q := &quotas{atoms: ascii.Split(r.Alphabet, r.membership)}
+// New returns the quotas of the charsets. More states than most are automaton.ErrTooLarge.
+func New(r *Rules, most int, work *automaton.Budget) (*Quotas, error) {
+	q := &Quotas{Atoms: ascii.Split(r.Alphabet, r.Membership)}
 	numbers := map[string]int32{}
 	var held [][]uint16
 	number := func(counts []uint16) int32 {
@@ -45,11 +61,11 @@ func newQuotas(r *Rules, work *automaton.Budget) (*quotas, error) {
 	}
 	number(make([]uint16, len(r.Charsets)))
 	for i := 0; i < len(held); i++ {
-		if err := work.Spend((100 + 20*len(r.Charsets)) * len(q.atoms)); err != nil || len(held) > maxQuotas {
+		if err := work.Spend((100 + 20*len(r.Charsets)) * len(q.Atoms)); err != nil || len(held) > most {
 			return nil, automaton.ErrTooLarge
 		}
-		q.accepts = append(q.accepts, r.satisfied(held[i]))
-		for _, atom := range q.atoms {
+		q.Accepts = append(q.Accepts, r.satisfied(held[i]))
+		for _, atom := range q.Atoms {
 			to := int32(dead)
 			if counts, ok := r.oneMore(held[i], atom.Lowest()); ok {
 				to = number(counts)
@@ -61,8 +77,8 @@ func newQuotas(r *Rules, work *automaton.Budget) (*quotas, error) {
 	return q, nil
 }
 
-// membership returns a bit for each charset that holds c.
-func (r *Rules) membership(c byte) uint32 {
+// Membership returns a bit for each charset that holds c.
+func (r *Rules) Membership(c byte) uint32 {
 	var m uint32
 	for i, s := range r.Charsets {
 		if s.Chars.Has(c) {
@@ -86,13 +102,13 @@ func (r *Rules) oneMore(held []uint16, c byte) (more []uint16, ok bool) {
 			held[i]++
 			continue
 		}
-		held[i] = uint16(min(int(held[i])+1, s.enough(r.AtLeast)))
+		held[i] = uint16(min(int(held[i])+1, s.Enough(r.AtLeast)))
 	}
 	return held, true
 }
 
-// enough returns the count above which only the maximum of the charset matters. atLeast is that of the rules.
-func (s Charset) enough(atLeast int) int {
+// Enough returns the count above which only the maximum of the charset matters. atLeast is that of the rules.
+func (s Charset) Enough(atLeast int) int {
 	if atLeast > 0 {
 		return max(s.Min, 1)
 	}
@@ -113,22 +129,22 @@ func (r *Rules) satisfied(held []uint16) bool {
 	return appear >= r.AtLeast
 }
 
-// bound sets low and high, from the strings of minLength to maxLength characters. Outside of these bounds nothing needs
-// to be counted. A state whose low is above its high is useless.
-func (q *quotas) bound(held [][]uint16, minLength, maxLength int) {
+// bound sets Low and High, from the strings of minLength to maxLength characters. Outside of these bounds nothing needs
+// to be counted. A state whose Low is above its High is useless.
+func (q *Quotas) bound(held [][]uint16, minLength, maxLength int) {
 	order := q.byProgress(held)
 	earliest, latest := q.arrivals(order)
 	soonest, furthest := q.departures(order)
-	q.low, q.high = make([]int32, len(held)), make([]int32, len(held))
+	q.Low, q.High = make([]int32, len(held)), make([]int32, len(held))
 	for state := range held {
-		q.low[state] = max(soonest[state], int32(minLength)-latest[state], 0)
-		q.high[state] = min(furthest[state], int32(maxLength)-earliest[state])
+		q.Low[state] = max(soonest[state], int32(minLength)-latest[state], 0)
+		q.High[state] = min(furthest[state], int32(maxLength)-earliest[state])
 	}
 }
 
 // byProgress returns the states in an order in which each transition leads to the same or a later state: counts only
 // grow.
-func (q *quotas) byProgress(held [][]uint16) []int32 {
+func (q *Quotas) byProgress(held [][]uint16) []int32 {
 	sums := make([]int, len(held))
 	order := make([]int32, len(held))
 	for state, counts := range held {
@@ -142,14 +158,14 @@ func (q *quotas) byProgress(held [][]uint16) []int32 {
 }
 
 // arrivals returns, by state, the lowest and the highest number of characters after which it is reached.
-func (q *quotas) arrivals(order []int32) (earliest, latest []int32) {
+func (q *Quotas) arrivals(order []int32) (earliest, latest []int32) {
 	earliest, latest = make([]int32, len(order)), make([]int32, len(order))
 	for state := range earliest {
 		earliest[state] = unlimited
 	}
 	earliest[0] = 0
 	for _, from := range order {
-		row := q.row(from)
+		row := q.Row(from)
 		if slices.Contains(row, from) {
 			latest[from] = unlimited
 		}
@@ -165,14 +181,14 @@ func (q *quotas) arrivals(order []int32) (earliest, latest []int32) {
 
 // departures returns, by state, the lowest and the highest number of characters after which a string is accepted. The
 // highest is negative if none is.
-func (q *quotas) departures(order []int32) (soonest, furthest []int32) {
+func (q *Quotas) departures(order []int32) (soonest, furthest []int32) {
 	soonest, furthest = make([]int32, len(order)), make([]int32, len(order))
 	for _, from := range slices.Backward(order) {
 		soonest[from], furthest[from] = unlimited, -1
-		if q.accepts[from] {
+		if q.Accepts[from] {
 			soonest[from], furthest[from] = 0, 0
 		}
-		row := q.row(from)
+		row := q.Row(from)
 		for _, to := range row {
 			if to != dead && to != from && furthest[to] >= 0 {
 				soonest[from] = min(soonest[from], soonest[to]+1)
@@ -186,17 +202,17 @@ func (q *quotas) departures(order []int32) (soonest, furthest []int32) {
 	return soonest, furthest
 }
 
-// step returns the state after c, or Dead.
-func (q *quotas) step(state int32, c byte) int32 {
-	for i, atom := range q.atoms {
+// Step returns the state after c, or automaton.Dead.
+func (q *Quotas) Step(state int32, c byte) int32 {
+	for i, atom := range q.Atoms {
 		if atom.Has(c) {
-			return q.row(state)[i]
+			return q.Row(state)[i]
 		}
 	}
 	return dead
 }
 
-// row returns the transitions of a state, by atom.
-func (q *quotas) row(state int32) []int32 {
-	return q.next[int(state)*len(q.atoms):][:len(q.atoms)]
+// Row returns the transitions of a state, by atom.
+func (q *Quotas) Row(state int32) []int32 {
+	return q.next[int(state)*len(q.Atoms):][:len(q.Atoms)]
 }

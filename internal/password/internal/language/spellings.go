@@ -2,129 +2,14 @@ package language
 
 import (
 	"bytes"
-	"cmp"
 	"maps"
-	"math"
 	"math/big"
 	"slices"
-	"sort"
 
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/lexicon"
 )
-
-// A lexicon is a list of words that is too long for an automaton: in lower case, sorted, and none holds another.
-type lexicon struct {
-	words  []string
-	starts [startBits / 64]uint64 // of words, each a bit by its number (see start)
-}
-
-// The number of a start is made of the low five bits of three characters, which are the same for both letter cases.
-const (
-	startBits  = 1 << 15
-	startChars = 3
-)
-
-// start returns the number of the start of a text from that of the text a character before, and the third character.
-func start(before uint, char byte) uint { return (before<<5 | uint(char)&31) % startBits }
-
-// newLexicon returns the lexicon of words of two characters or more.
-func newLexicon(words []string) *lexicon {
-	l := &lexicon{words: words}
-	for _, word := range words {
-		number := start(start(0, word[0]), word[1])
-		if len(word) >= startChars {
-			number = start(number, word[2])
-			l.starts[number/64] |= 1 << (number % 64)
-			continue
-		}
-		for third := range byte(32) {
-			number := start(number, third)
-			l.starts[number/64] |= 1 << (number % 64)
-		}
-	}
-	return l
-}
-
-// occursIn reports whether the text holds a word, letter case ignored.
-func (l *lexicon) occursIn(text []byte) bool {
-	var folded [MaxLength]byte
-	for i, c := range text {
-		folded[i] = ascii.Lower(c)
-	}
-	number := uint(0)
-	for end := 1; end <= len(text)+1; end++ {
-		var char byte // after the end: 0
-		if end <= len(text) {
-			char = folded[end-1]
-		}
-		number = start(number, char)
-		if l.starts[number/64]>>(number%64)&1 != 0 && end >= startChars &&
-			l.startsWith(folded[end-startChars:len(text)]) {
-			return true
-		}
-	}
-	return false
-}
-
-// startsWith reports whether the text begins with a word. No word begins another. So it can only be the last word that
-// does not sort after the text.
-func (l *lexicon) startsWith(text []byte) bool {
-	after := sort.Search(len(l.words), func(i int) bool { return l.words[i] > string(text) })
-	if after == 0 {
-		return false
-	}
-	word := l.words[after-1]
-	return len(word) <= len(text) && string(text[:len(word)]) == word
-}
-
-// Minimal returns the words that hold no other word, sorted: a text that holds none of these holds none of the words.
-// It takes as long as that takes.
-func Minimal(words []string) []string {
-	least, err := minimal(words, &automaton.Budget{Steps: math.MaxInt})
-	if err != nil {
-		return words // unreachable: the words would fill the memory before
-	}
-	return least
-}
-
-// minimal is Minimal within a budget.
-func minimal(words []string, work *automaton.Budget) ([]string, error) {
-	words = slices.Clone(words)
-	slices.SortFunc(words, func(a, b string) int {
-		return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
-	})
-	kept := make(map[string]bool, len(words))
-	var lengths []int
-	var least []string
-	for _, word := range words {
-		if err := work.Spend(30 * len(lengths) * len(word)); err != nil {
-			return nil, err
-		}
-		if holdsKept(word, kept, lengths) {
-			continue
-		}
-		if len(lengths) == 0 || lengths[len(lengths)-1] != len(word) {
-			lengths = append(lengths, len(word))
-		}
-		kept[word] = true
-		least = append(least, word)
-	}
-	slices.Sort(least)
-	return least, nil
-}
-
-// holdsKept reports whether a part of the word, of one of the lengths, is kept.
-func holdsKept(word string, kept map[string]bool, lengths []int) bool {
-	for _, length := range lengths {
-		for end := length; end <= len(word); end++ {
-			if kept[word[end-length:end]] {
-				return true
-			}
-		}
-	}
-	return false
-}
 
 // A spelling is a multiset of atoms, and how many ways of writing a word (of any of the words) have these atoms.
 type spelling struct {
@@ -144,11 +29,11 @@ func (s spelling) bigWays() *big.Int {
 	return n
 }
 
-// atMost returns an upper bound of the number of strings in c that contain a word: the sum over words and positions
-// (union bound).
-func (l *lexicon) atMost(c *compositions, r *Rules) (*big.Int, error) {
+// holdingWords returns an upper bound of the number of strings in c that contain a word: the sum over words and
+// positions (union bound).
+func (c *compositions) holdingWords(r *Rules, words *lexicon.Lexicon) (*big.Int, error) {
 	total := new(big.Int)
-	spellings, err := spellings(l.words, c.atoms, c.work)
+	spellings, err := spellings(words.Words(), c.atoms, c.work)
 	if err != nil {
 		return nil, err
 	}
