@@ -79,10 +79,15 @@ func (r *Runner) Run() string {
 // Print writes one line to the log. The line cannot issue a command: see [escape.Line].
 func (r *Runner) Print(line string) { _, _ = r.out.Write([]byte(escape.Line(line) + "\n")) }
 
-// PrintLines writes each line of text as Print does.
+// PrintLines writes each line of text as Print does, all of them at once.
 func (r *Runner) PrintLines(text string) {
+	var lines strings.Builder
 	for line := range strings.Lines(text) {
-		r.Print(strings.TrimSuffix(line, "\n"))
+		lines.WriteString(escape.Line(strings.TrimSuffix(line, "\n")))
+		lines.WriteByte('\n')
+	}
+	if lines.Len() > 0 {
+		_, _ = r.out.Write([]byte(lines.String()))
 	}
 }
 
