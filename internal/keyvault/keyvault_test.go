@@ -630,6 +630,7 @@ func TestFactsOfAMessage(t *testing.T) {
 			"an Azure Policy forbids it (No 1.5-year secrets)"},
 		{"", `{"policyDefinitionDisplayName":"[Preview]: Secrets should expire","canary":1}`,
 			"an Azure Policy forbids it ([Preview]: Secrets should expire)"},
+		{policy, "disallowed by policy: canary-canary-canary-cana", ""},
 		{policy, "disallowed by policy: ::add-mask::canary", ""},
 		{policy, "disallowed by policy: <b>canary</b>", ""},
 		{policy, "disallowed by policy: " + strings.Repeat("canary ", 30), ""},
