@@ -13,6 +13,7 @@ import (
 var arrows = map[string]string{
 	".":                                        "action",
 	"internal/action":                          "azure declaration identity keyvault network provision refusal report runner",
+	"internal/audit":                           "declaration lifecycle",
 	"internal/azure":                           "refusal",
 	"internal/composite":                       "refusal sensitive",
 	"internal/declaration":                     "azure composite declaration/internal/strict lifecycle password refusal",
