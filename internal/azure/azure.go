@@ -19,23 +19,28 @@ type Cloud struct {
 	Authority   string // Entra's URL, with the final slash: https://login.microsoftonline.com/
 	VaultDomain string // what follows the vault's name in its host: vault.azure.net
 	Audience    string // of GitHub's token, as Entra expects it: api://AzureADTokenExchange
+	Manager     string // host of Azure Resource Manager, which is the audience of its tokens too: management.azure.com
 }
 
 // The clouds, as https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates (domains) and
 // https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
-// (audiences) list them.
+// (audiences) list them. The hosts of Resource Manager, and that each takes tokens for itself with and without a final
+// slash, are of https://github.com/stephaneey/azure-apim-extension/issues/93 and az cloud list.
 var clouds = [...]Cloud{
 	{
 		Name: "AzureCloud", Authority: "https://login.microsoftonline.com/",
 		VaultDomain: "vault.azure.net", Audience: "api://AzureADTokenExchange",
+		Manager: "management.azure.com",
 	},
 	{
 		Name: "AzureUSGovernment", Authority: "https://login.microsoftonline.us/",
 		VaultDomain: "vault.usgovcloudapi.net", Audience: "api://AzureADTokenExchangeUSGov",
+		Manager: "management.usgovcloudapi.net",
 	},
 	{
 		Name: "AzureChinaCloud", Authority: "https://login.chinacloudapi.cn/",
 		VaultDomain: "vault.azure.cn", Audience: "api://AzureADTokenExchangeChina",
+		Manager: "management.chinacloudapi.cn",
 	},
 }
 
