@@ -238,7 +238,7 @@ func newCertificate(hosts []string) (tls.Certificate, []byte, error) {
 func (e *Emulator) hostNames() []string {
 	names := append(slices.Sorted(maps.Keys(e.options.Hosts)), "*"+githubDomain)
 	for _, c := range clouds {
-		names = append(append(names, c.aliases...), "*."+c.domain)
+		names = append(append(names, c.aliases...), "*."+c.domain, c.manager)
 	}
 	return names
 }
