@@ -19,23 +19,33 @@ type Cloud struct {
 	Authority   string // Entra's URL, with the final slash: https://login.microsoftonline.com/
 	VaultDomain string // what follows the vault's name in its host: vault.azure.net
 	Audience    string // of GitHub's token, as Entra expects it: api://AzureADTokenExchange
+
+	PostgreSQLDomain string // what follows the name of a PostgreSQL server in its host: postgres.database.azure.com
+	DatabaseScope    string // of an access token for a PostgreSQL or MySQL server
 }
 
 // The clouds, as https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates (domains) and
 // https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
-// (audiences) list them.
+// (audiences) list them. What belongs to databases is what az cloud show prints as postgresqlServerEndpoint and
+// ossrdbmsResourceId.
 var clouds = [...]Cloud{
 	{
 		Name: "AzureCloud", Authority: "https://login.microsoftonline.com/",
 		VaultDomain: "vault.azure.net", Audience: "api://AzureADTokenExchange",
+		PostgreSQLDomain: "postgres.database.azure.com",
+		DatabaseScope:    "https://ossrdbms-aad.database.windows.net/.default",
 	},
 	{
 		Name: "AzureUSGovernment", Authority: "https://login.microsoftonline.us/",
 		VaultDomain: "vault.usgovcloudapi.net", Audience: "api://AzureADTokenExchangeUSGov",
+		PostgreSQLDomain: "postgres.database.usgovcloudapi.net",
+		DatabaseScope:    "https://ossrdbms-aad.database.usgovcloudapi.net/.default",
 	},
 	{
 		Name: "AzureChinaCloud", Authority: "https://login.chinacloudapi.cn/",
 		VaultDomain: "vault.azure.cn", Audience: "api://AzureADTokenExchangeChina",
+		PostgreSQLDomain: "postgres.database.chinacloudapi.cn",
+		DatabaseScope:    "https://ossrdbms-aad.database.chinacloudapi.cn/.default",
 	},
 }
 
