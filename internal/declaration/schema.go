@@ -99,6 +99,12 @@ func definitions() object {
 			"additionalProperties": anyOf(object{"type": "null"}, ref("policy-reference"), ref("secret")),
 		}),
 
+		"audit":         mapping(auditFields, object{}),
+		"undeclared":    object{"enum": UndeclaredWords()},
+		"ignore":        mapping(ignoreFields, required("name", "reason", "until")),
+		"ignores":       listOf(ref("ignore")),
+		"rules-ignored": listOf(object{"enum": AuditRules()}),
+
 		"vault":    mapping(vaultFields, required("name")),
 		"vaults":   mapOf("name", "vault"),
 		"policies": mapOf("policy-name", "policy"),
@@ -116,14 +122,17 @@ func textDefinitions() object {
 	name := object{"type": "string", "pattern": strict.NamePattern}
 	taken := append(password.Presets(), inline, compositeTag)
 	return object{
-		"text":          text(maxText),
-		"long-text":     text(maxPattern),
-		"texts":         listOf(ref("long-text")),
-		"printable":     object{"type": "string", "pattern": printable},
-		"content-type":  text(maxType),
-		"template":      template(),
-		"name":          name,
-		"policy-name":   object{"allOf": []object{name}, "not": object{"enum": taken}},
+		"text":           text(maxText),
+		"long-text":      text(maxPattern),
+		"texts":          listOf(ref("long-text")),
+		"printable":      object{"type": "string", "pattern": printable},
+		"content-type":   text(maxType),
+		"template":       template(),
+		"name":           name,
+		"policy-name":    object{"allOf": []object{name}, "not": object{"enum": taken}},
+		"secret-pattern": object{"type": "string", "maxLength": maxText, "pattern": secretPattern},
+		"date":           object{"type": "string", "pattern": `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`},
+
 		"part-name":     object{"allOf": []object{name}, "not": object{"const": composite.Login}},
 		"guid":          object{"type": "string", "pattern": azure.IDPattern},
 		"vault-address": vaultAddress(),
