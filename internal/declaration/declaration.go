@@ -27,6 +27,8 @@ import (
 type Declaration struct {
 	Secrets []Secret    // in the order of the file
 	Cloud   azure.Cloud // of all vaults: the input's, or the one that a vault URL names, or the public cloud
+	Audit   Audit       // what mode audit judges by
+	Places  Places      // of what no secret stands for
 
 	// Warnings are what is valid and probably not meant, in the order of the file: see warn.go.
 	Warnings []Problem
