@@ -19,6 +19,7 @@ var arrows = map[string]string{
 	"internal/declaration":                     "azure composite declaration/internal/strict lifecycle password refusal",
 	"internal/declaration/internal/strict":     "refusal",
 	"internal/escape":                          "",
+	"internal/export":                          "audit declaration lifecycle refusal",
 	"internal/identity":                        "azure network refusal sensitive",
 	"internal/keyvault":                        "lifecycle network refusal sensitive",
 	"internal/lifecycle":                       "",

@@ -86,7 +86,7 @@ func definitions() object {
 		"passphrase":     mapping(passphraseFields, required("words")),
 		"policy":         mapping(policyFields, object{"allOf": exclusions(policyFields)}),
 
-		"policy-reference": anyOf(object{"enum": password.Presets()}, ref("name")),
+		"policy-reference": anyOf(append(presetChoices(), ref("name"))...),
 		"policy-use":       anyOf(ref("policy-reference"), ref("policy")),
 
 		"generate":   withOne(mapOf("part-name", "policy-use")),
@@ -111,6 +111,15 @@ func definitions() object {
 	}
 	maps.Copy(definitions, textDefinitions())
 	return definitions
+}
+
+// presetChoices returns a schema for each preset, with what it is for.
+func presetChoices() (choices []object) {
+	for _, name := range password.Presets() {
+		target, _ := password.TargetOf(name)
+		choices = append(choices, object{"const": name, "description": target.String()})
+	}
+	return choices
 }
 
 // textDefinitions returns the schemas of texts, names and tags.

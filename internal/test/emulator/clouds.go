@@ -12,6 +12,7 @@ type cloud struct {
 	cache    string // preferred_cache of instance discovery
 	domain   string // of its vaults
 	audience string // of a federated credential
+	database string // the resource of a token for a database; az cloud show prints it as ossrdbmsResourceId
 }
 
 var clouds = []cloud{
@@ -21,6 +22,7 @@ var clouds = []cloud{
 		cache:     "login.windows.net",
 		domain:    "vault.azure.net",
 		audience:  "api://AzureADTokenExchange",
+		database:  "https://ossrdbms-aad.database.windows.net",
 	},
 	{
 		authority: "login.microsoftonline.us",
@@ -28,6 +30,7 @@ var clouds = []cloud{
 		cache:     "login.microsoftonline.us",
 		domain:    "vault.usgovcloudapi.net",
 		audience:  "api://AzureADTokenExchangeUSGov",
+		database:  "https://ossrdbms-aad.database.usgovcloudapi.net",
 	},
 	{
 		authority: "login.partner.microsoftonline.cn",
@@ -35,6 +38,7 @@ var clouds = []cloud{
 		cache:     "login.partner.microsoftonline.cn",
 		domain:    "vault.azure.cn",
 		audience:  "api://AzureADTokenExchangeChina",
+		database:  "https://ossrdbms-aad.database.chinacloudapi.cn",
 	},
 }
 

@@ -39,7 +39,7 @@ func trust(c func(e *emulator.Emulator) emulator.Credential) func(*emulator.Emul
 	}
 }
 
-// troubles are the headings of README's troubleshooting, and how to have the action say each.
+// troubles are the headings of TROUBLESHOOTING.md, and how to have the action say each.
 var troubles = map[string]trouble{
 	"the job may not request an ID token": {job: map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "",
 		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""}},
@@ -138,15 +138,11 @@ func plant(e *emulator.Emulator, tags map[string]string) {
 	}
 }
 
-// Every heading of README's troubleshooting is what the action says in that trouble, and it says more than the heading.
+// Every heading of TROUBLESHOOTING.md is what the action says in that trouble, and it says more than the heading.
 func TestTroubleshooting(t *testing.T) {
-	_, section, found := strings.Cut(read(t, "README.md"), "\n## Troubleshooting\n")
-	section, _, ended := strings.Cut(section, "\n## ")
-	if !found || !ended {
-		t.Fatal("README has no troubleshooting")
-	}
+	section := read(t, ".github/TROUBLESHOOTING.md")
 	told := map[string]bool{}
-	for _, heading := range regexp.MustCompile("(?m)^### `(.*)`$").FindAllStringSubmatch(section, -1) {
+	for _, heading := range regexp.MustCompile("(?m)^## `(.*)`$").FindAllStringSubmatch(section, -1) {
 		told[heading[1]] = true
 		if _, ok := troubles[heading[1]]; !ok && !saidByTheRunner[heading[1]] {
 			t.Errorf("no test gets into the trouble %q", heading[1])
@@ -155,7 +151,7 @@ func TestTroubleshooting(t *testing.T) {
 	for heading, trouble := range troubles {
 		t.Run(heading, func(t *testing.T) {
 			if !told[heading] {
-				t.Error("README does not have this heading")
+				t.Error("the text does not have this heading")
 			}
 			synctest.Test(t, func(t *testing.T) {
 				if r := get(t, trouble); r.Status != action.StatusFailed || !strings.Contains(r.Log, heading) {
