@@ -6,7 +6,7 @@
 // no wire format: the packages runner, identity and keyvault know those of GitHub, Entra and Key Vault.
 //
 // What all modes share is in action.go (the run), inputs.go and declare.go (what it was asked), and vaults.go (whom it
-// talks to); provision.go is the modes that write: ensure, rotate and force.
+// talks to); provision.go is the modes that write: ensure, rotate and force; check.go is the one that contacts nothing.
 package action
 
 import (
@@ -90,6 +90,9 @@ func (r *run) carryOut(ctx context.Context, mistakes []error) error {
 	r.warnOfBranch()
 	if err := r.declare(ctx, mistakes); err != nil {
 		return err
+	}
+	if r.mode == modeCheck {
+		return r.check()
 	}
 	return r.provision(ctx)
 }

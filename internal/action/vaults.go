@@ -47,6 +47,9 @@ func (r *run) checkIdentities() (mistakes []error) {
 			in[v.Name] = p
 		}
 	}
+	if r.mode == modeCheck {
+		return mistakes // nobody signs in
+	}
 	if noTenant {
 		mistakes = append(mistakes, missing(inputTenantID, "AZURE_TENANT_ID", "the Entra tenant's ID"))
 	}
@@ -55,6 +58,14 @@ func (r *run) checkIdentities() (mistakes []error) {
 			"the client ID of the app registration or user-assigned identity"))
 	}
 	return mistakes
+}
+
+// checkPermission returns the mistake in the job's permissions, which would keep the run from signing in.
+func (r *run) checkPermission() []error {
+	if err := r.runner.CheckIDToken(); err != nil {
+		return []error{err}
+	}
+	return nil
 }
 
 func missing(input, variable, what string) error {

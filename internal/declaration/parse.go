@@ -147,7 +147,7 @@ type resolver struct {
 func (r *reader) resolve(s spec, source Source) *Declaration {
 	res := &resolver{
 		reader: r, policies: s.policies, named: presets(), aliases: map[string]Vault{},
-		vaultRefused: s.misspelt || source.VaultRefused, cloud: source.Cloud,
+		vaultRefused: s.misspelt || source.VaultRefused || source.NoVaultNeeded, cloud: source.Cloud,
 		places:   map[string]Place{},
 		compiled: map[policyKey]compiled{}, fingerprints: map[*password.Space]string{},
 		characters: map[*password.Space]composite.Characters{},

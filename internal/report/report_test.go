@@ -159,6 +159,29 @@ func TestSummary(t *testing.T) {
 	golden(t, "dry-run.md", report.Summary(report.Run{Mode: provision.ModeRotate, Plan: plan, Now: today}))
 }
 
+// A check tells each secret in a line, and in a row that has its place.
+func TestCheck(t *testing.T) {
+	declared := []report.Declared{
+		{
+			Name: "sql-admin-password", Place: declaration.Place{File: ".github/passwords.yml", Line: 12, Col: 3},
+			Vaults: []string{"kv-app-prod"}, Policy: "azure-sql", Length: "24", Bits: "138.52",
+			Expires: "after 90d", Rotates: "after 60d, 14d before it expires",
+		},
+		{
+			Name: "signing", Place: declaration.Place{File: ".github/passwords.yml", Line: 20, Col: 3},
+			Vaults: []string{"kv-app-eu", "kv-app-us"}, Policy: "passphrase + hex-256", Length: "20 to 70 + 64",
+			Bits: ">= 77.54 + 256.00", Expires: "never",
+		},
+		{Name: "a|b", Policy: "inline", Length: "8", Bits: "64.00", Expires: "never"},
+	}
+	var b strings.Builder
+	report.Check(&b, declared)
+	golden(t, "check.txt", b.String())
+	warning := declaration.Problem{Place: declared[0].Place}
+	warning.Cause, warning.Remedy = "it expires and nothing renews it", "declare rotate"
+	golden(t, "check.md", report.CheckSummary(declared, declaration.Problems{warning}))
+}
+
 func TestProblems(t *testing.T) {
 	plan, results := example()
 	var got []string
