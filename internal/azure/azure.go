@@ -20,6 +20,9 @@ type Cloud struct {
 	VaultDomain string // what follows the vault's name in its host: vault.azure.net
 	Audience    string // of GitHub's token, as Entra expects it: api://AzureADTokenExchange
 	Manager     string // host of Azure Resource Manager, which is the audience of its tokens too: management.azure.com
+
+	DatabaseDomain   string // of Azure Database for PostgreSQL flexible servers: postgres.database.azure.com
+	DatabaseAudience string // of tokens for them, as az cloud show prints it in ossrdbmsResourceId
 }
 
 // The clouds, as https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates (domains) and
@@ -30,17 +33,22 @@ var clouds = [...]Cloud{
 	{
 		Name: "AzureCloud", Authority: "https://login.microsoftonline.com/",
 		VaultDomain: "vault.azure.net", Audience: "api://AzureADTokenExchange",
-		Manager: "management.azure.com",
+		Manager:        "management.azure.com",
+		DatabaseDomain: "postgres.database.azure.com", DatabaseAudience: "https://ossrdbms-aad.database.windows.net",
 	},
 	{
 		Name: "AzureUSGovernment", Authority: "https://login.microsoftonline.us/",
 		VaultDomain: "vault.usgovcloudapi.net", Audience: "api://AzureADTokenExchangeUSGov",
-		Manager: "management.usgovcloudapi.net",
+		Manager:          "management.usgovcloudapi.net",
+		DatabaseDomain:   "postgres.database.usgovcloudapi.net",
+		DatabaseAudience: "https://ossrdbms-aad.database.usgovcloudapi.net",
 	},
 	{
 		Name: "AzureChinaCloud", Authority: "https://login.chinacloudapi.cn/",
 		VaultDomain: "vault.azure.cn", Audience: "api://AzureADTokenExchangeChina",
-		Manager: "management.chinacloudapi.cn",
+		Manager:          "management.chinacloudapi.cn",
+		DatabaseDomain:   "postgres.database.chinacloudapi.cn",
+		DatabaseAudience: "https://ossrdbms-aad.database.chinacloudapi.cn",
 	},
 }
 

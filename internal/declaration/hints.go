@@ -28,6 +28,7 @@ func homes() []home {
 		{keys: namesOf(rotateFields), inside: "rotate", spelt: "rotate: {%s: ...}"},
 		{keys: namesOf(supersededFields), inside: "superseded", spelt: "superseded: {%s: ...}"},
 		{keys: namesOf(passphraseFields), inside: "passphrase", spelt: "passphrase: {%s: ...}"},
+		{keys: namesOf(auditFields), inside: "audit", spelt: "audit: {%s: ...}"},
 	}
 }
 

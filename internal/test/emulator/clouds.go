@@ -14,6 +14,7 @@ type cloud struct {
 	domain   string // of its vaults
 	audience string // of a federated credential
 	manager  string // the host of Azure Resource Manager
+	database string // the resource of a token for a database; az cloud show prints it as ossrdbmsResourceId
 }
 
 var clouds = []cloud{
@@ -24,6 +25,7 @@ var clouds = []cloud{
 		domain:    "vault.azure.net",
 		audience:  "api://AzureADTokenExchange",
 		manager:   "management.azure.com",
+		database:  "https://ossrdbms-aad.database.windows.net",
 	},
 	{
 		authority: "login.microsoftonline.us",
@@ -32,6 +34,7 @@ var clouds = []cloud{
 		domain:    "vault.usgovcloudapi.net",
 		audience:  "api://AzureADTokenExchangeUSGov",
 		manager:   "management.usgovcloudapi.net",
+		database:  "https://ossrdbms-aad.database.usgovcloudapi.net",
 	},
 	{
 		authority: "login.partner.microsoftonline.cn",
@@ -40,6 +43,7 @@ var clouds = []cloud{
 		domain:    "vault.azure.cn",
 		audience:  "api://AzureADTokenExchangeChina",
 		manager:   "management.chinacloudapi.cn",
+		database:  "https://ossrdbms-aad.database.chinacloudapi.cn",
 	},
 }
 
@@ -68,7 +72,7 @@ func cloudOfManager(host string) *cloud {
 
 // issuesFor tells whether Entra has a resource of that name in the cloud, for which it issues tokens.
 func (in *cloud) issuesFor(resource string) bool {
-	return resource == "https://"+in.domain || slices.Contains(in.audiences(), resource)
+	return resource == "https://"+in.domain || resource == in.database || slices.Contains(in.audiences(), resource)
 }
 
 // cloudOfDomain returns the cloud whose vaults are in that domain, or nil.

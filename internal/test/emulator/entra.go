@@ -416,6 +416,13 @@ func (d *directory) lookUp(token string) (accessToken, bool) {
 	return t, found
 }
 
+// Bearer returns the application and the resource that an access token was issued for; ok is false where it was not
+// issued here, or has expired. It is for services that stand beside this package's ([Emulator.Tunnel], Options.Hosts).
+func (e *Emulator) Bearer(token string) (client, resource string, ok bool) {
+	t, found := e.directory.lookUp(token)
+	return t.client, t.audience, found && e.Now().Before(t.expires)
+}
+
 // objectID is the object ID of an application's service principal: another GUID, made of the application's.
 func objectID(client string) string {
 	reversed := []byte(strings.ReplaceAll(client, "-", ""))

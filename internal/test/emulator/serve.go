@@ -96,11 +96,12 @@ func (e *Emulator) route(c *call) handler {
 	return func(*call) answer { return answer{status: http.StatusBadGateway} }
 }
 
-// Knows tells whether a host (with or without port) is one of the services' or of Options.Hosts: others do not resolve.
+// Knows tells whether a host (with or without port) is one of the services', of Options.Hosts or of Tunnel: others do
+// not resolve.
 func (e *Emulator) Knows(host string) bool {
 	host = hostOf(host)
 	return e.options.Hosts[host] != nil || cloudOfAuthority(host) != nil || cloudOfManager(host) != nil ||
-		strings.HasSuffix(host, githubDomain) || e.vault(host) != nil
+		strings.HasSuffix(host, githubDomain) || e.vault(host) != nil || e.isTunnelled(host)
 }
 
 // note remembers what must not leak, before anything can go wrong with the request: a value is one whether or not it
