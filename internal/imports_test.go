@@ -13,6 +13,7 @@ import (
 var arrows = map[string]string{
 	".":                                        "action",
 	"internal/action":                          "azure declaration identity keyvault lifecycle network provision refusal report runner",
+	"internal/arm":                             "azure network refusal sensitive",
 	"internal/audit":                           "declaration lifecycle",
 	"internal/azure":                           "refusal",
 	"internal/composite":                       "refusal sensitive",
