@@ -21,6 +21,7 @@ import (
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/network"
+	"keyvault-passwords/internal/report"
 	"keyvault-passwords/internal/runner"
 )
 
@@ -51,6 +52,8 @@ func (a *Action) Main(ctx context.Context) int {
 	network.NameRoots(r.client, a.Getenv("SSL_CERT_FILE"))
 	defer r.client.CloseIdleConnections()
 	r.runner = runner.New(a.Getenv, a.Stdout, r.client)
+	r.help = report.NewHelp(cmp.Or(a.Getenv("GITHUB_SERVER_URL"), "https://github.com"),
+		a.Getenv("GITHUB_ACTION_REPOSITORY"), a.Getenv("GITHUB_ACTION_REF"))
 	in, mistakes := readInputs(r.runner)
 	r.inputs = in
 	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errTimeout)
@@ -77,6 +80,7 @@ type run struct {
 	notes   []string // for the summary
 
 	warnings declaration.Problems // what is declared and probably not meant
+	help     report.Help          // where messages are explained
 }
 
 // errReported is a failure of which everything has been said.
@@ -126,6 +130,9 @@ func (r *run) at(place declaration.Place, text string) runner.Annotation {
 // annotate shows the first ten as annotations, and prints what is left.
 func (r *run) annotate(all []runner.Annotation) {
 	for i, a := range all {
+		if link := r.help.Link(a.Text); link != "" && a.Level == runner.LevelError {
+			a.Text += "\nMore: " + link
+		}
 		left := len(all) - runner.MaxAnnotations
 		switch {
 		case i < runner.MaxAnnotations-1 || left <= 0:
@@ -142,6 +149,6 @@ func (r *run) annotate(all []runner.Annotation) {
 // fail says why nothing was tried.
 func (r *run) fail(err error) {
 	if !errors.Is(err, errReported) {
-		r.runner.Annotate(runner.Annotation{Level: runner.LevelError, Text: cmp.Or(err.Error(), "the run failed")})
+		r.annotate([]runner.Annotation{{Level: runner.LevelError, Text: cmp.Or(err.Error(), "the run failed")}})
 	}
 }

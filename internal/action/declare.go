@@ -131,7 +131,7 @@ func (r *run) endEmpty(mistakes []error, problems declaration.Problems) error {
 		lines = append(lines, p.Error())
 	}
 	r.runner.Print(fmt.Sprintf("%s; nothing was contacted", report.Counted(len(lines), "error")))
-	if err := r.runner.Summarize(report.Mistakes(lines)); err != nil {
+	if err := r.runner.Summarize(report.Mistakes(lines, r.help)); err != nil {
 		r.runner.Annotate(runner.Annotation{Level: runner.LevelWarning, Text: err.Error()})
 	}
 	if err := r.writeNoOutputs(); err != nil {

@@ -126,7 +126,7 @@ func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledge
 	}
 	summary := report.Summary(report.Run{
 		Mode: r.mode, Plan: plan, Results: results, Now: time.Now(), Elapsed: time.Since(r.start), Notes: r.notes,
-		Warnings: r.warnings,
+		Warnings: r.warnings, Help: r.help,
 	})
 	if err := r.runner.Summarize(summary); err != nil {
 		r.runner.Annotate(runner.Annotation{Level: runner.LevelWarning, Text: err.Error()})

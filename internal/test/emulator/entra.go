@@ -358,7 +358,7 @@ func federationMessage(number int, claims githubClaims) string {
 func (c *call) checkScope(scope string, in *cloud) (string, *answer) {
 	for _, s := range strings.Fields(scope) {
 		if resource, found := strings.CutSuffix(s, "/.default"); found {
-			if resource != "https://"+in.domain && resource != in.database {
+			if !in.issuesFor(resource) {
 				a := c.entraRefusal(http.StatusBadRequest, "invalid_resource", 500011, fmt.Sprintf(
 					"The resource principal named %s was not found in the tenant named %s.", resource, c.path[0]))
 				return "", &a
