@@ -20,12 +20,14 @@ func DatabaseHostPattern() string {
 	for _, domain := range DatabaseDomains() {
 		domains = append(domains, regexp.QuoteMeta(domain))
 	}
-	return `^[A-Za-z0-9](-?[A-Za-z0-9]){2,62}\.(` + strings.Join(domains, "|") + ")$"
+	return `^[A-Za-z0-9](-?[A-Za-z0-9]){2,62}(\.writer)?\.(` + strings.Join(domains, "|") + ")$"
 }
 
-// ParseDatabase reads the host of a flexible server. A token goes to that host, so it must be a name directly in the
-// domain that Azure gives such servers in one of the clouds: their certificates are for no other.
+// ParseDatabase reads the host of a flexible server, or of the virtual endpoint that leads to whichever of its replicas
+// is the primary (NAME.writer). A token goes to that host, so it must be in the domain that Azure gives such servers in
+// one of the clouds: their certificates are for no other.
 // https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-networking-public#hostname
+// https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-read-replicas-virtual-endpoints
 func ParseDatabase(text string) (Database, error) {
 	form := "expected NAME." + clouds[0].DatabaseDomain
 	host := strings.ToLower(text)
@@ -34,6 +36,7 @@ func ParseDatabase(text string) (Database, error) {
 			form+" alone, without a scheme, a user or a port: it is always 5432")
 	}
 	name, domain, _ := strings.Cut(host, ".")
+	domain = strings.TrimPrefix(domain, "writer.")
 	for _, c := range clouds {
 		if domain != c.DatabaseDomain {
 			continue

@@ -2,6 +2,7 @@ package azure_test
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 
 	"keyvault-passwords/internal/azure"
@@ -15,6 +16,7 @@ func TestParseDatabase(t *testing.T) {
 			"https://ossrdbms-aad.database.windows.net"},
 		"PG-Prod.Postgres.Database.Azure.Com": {"pg-prod", "AzureCloud",
 			"https://ossrdbms-aad.database.windows.net"},
+		"app.writer.postgres.database.azure.com": {"app", "AzureCloud", "https://ossrdbms-aad.database.windows.net"},
 		"db1.postgres.database.usgovcloudapi.net": {"db1", "AzureUSGovernment",
 			"https://ossrdbms-aad.database.usgovcloudapi.net"},
 		"db1.postgres.database.chinacloudapi.cn": {"db1", "AzureChinaCloud",
@@ -22,7 +24,7 @@ func TestParseDatabase(t *testing.T) {
 	} {
 		got, err := azure.ParseDatabase(text)
 		if err != nil || got.Name != want.name || got.Cloud.Name != want.cloud ||
-			got.Cloud.DatabaseAudience != want.audience || got.Host != want.name+"."+got.Cloud.DatabaseDomain {
+			got.Cloud.DatabaseAudience != want.audience || got.Host != strings.ToLower(text) {
 			t.Errorf("ParseDatabase(%q) = %+v, %v", text, got, err)
 		}
 		if text[0] != 'P' && !pattern.MatchString(text) {
@@ -51,6 +53,7 @@ func TestParseDatabase(t *testing.T) {
 		"pg-prod.postgres.database.azure.com:6432": `"pg-prod.postgres.database.azure.com:6432" is not the name of a ` +
 			"host; expected NAME.postgres.database.azure.com alone, without a scheme, a user or a port: it is always " +
 			"5432",
+		"app.reader.postgres.database.azure.com": `host "app.reader.postgres.database.azure.com" ` + unknown + domains,
 		"-x.postgres.database.azure.com": `Azure accepts no server name "-x"; expected 3 to 63 letters, digits and ` +
 			"single hyphens",
 		".postgres.database.azure.com": `Azure accepts no server name ""; expected 3 to 63 letters, digits and ` +

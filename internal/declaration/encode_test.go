@@ -41,8 +41,25 @@ func encodeDeclaration(d *Declaration) []byte {
 		secrets = append(secrets, pair(s.Name, encodeSecret(s)))
 	}
 	top = append(top, pair("policies", sortedMapping(policies)), pair("vaults", sortedMapping(vaults)),
-		pair("secrets", mappingOf(secrets...)))
+		pair("secrets", mappingOf(secrets...)), pair("audit", encodeAudit(d.Audit)))
 	return []byte(mappingOf(top...))
+}
+
+func encodeAudit(a Audit) string {
+	var entries []string
+	for _, i := range a.Ignore {
+		entries = append(entries, mappingOf(pair("name", quote(i.Name)), texts("rules", i.Rules),
+			pair("reason", quote(i.Reason)), pair("until", i.Until.Format(time.DateOnly))))
+	}
+	pairs := []string{
+		encodeDuration("expires-within", a.ExpiresWithin), pair("grace", fmt.Sprintf("%ds", a.Grace/time.Second)),
+		encodeDuration("max-age", a.MaxAge), encodeDuration("max-validity", a.MaxValidity),
+		number("max-versions", a.MaxVersions), pair("undeclared", quote(string(a.Undeclared))),
+	}
+	if entries != nil {
+		pairs = append(pairs, pair("ignore", "["+strings.Join(entries, ",")+"]"))
+	}
+	return mappingOf(pairs...)
 }
 
 func encodeSecret(s Secret) string {

@@ -35,6 +35,11 @@ var topFields = []field[spec]{
 		doc:  "The secrets: for each name a secret, the name of a policy, or nothing for the policy `default`.",
 		read: func(r *reader, n *strict.Node, s *spec) { s.secrets = r.readSecrets(n, "secrets") },
 	},
+	{
+		name: "audit", takes: "mapping", schema: "audit",
+		doc:  "What mode `audit` judges by, beside what is declared of each secret.",
+		read: func(r *reader, n *strict.Node, s *spec) { s.audit = r.readAudit(n) },
+	},
 }
 
 var vaultFields = []field[aliasSpec]{

@@ -29,6 +29,7 @@ func homes() []home {
 		{keys: namesOf(supersededFields), inside: "superseded", spelt: "superseded: {%s: ...}"},
 		{keys: namesOf(applyFields), inside: "apply", spelt: "apply: {%s: ...}"},
 		{keys: namesOf(passphraseFields), inside: "passphrase", spelt: "passphrase: {%s: ...}"},
+		{keys: namesOf(auditFields), inside: "audit", spelt: "audit: {%s: ...}"},
 	}
 }
 

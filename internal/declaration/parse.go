@@ -25,7 +25,9 @@ type spec struct {
 	vault, vaults *strict.Node
 	policies      map[string]*policyDraft
 	secrets       []*secretSpec
-	misspelt      bool // a key of the top mapping is unknown: it may be meant to be one that is missing
+	secretsPlace  Place  // of the key secrets
+	audit         *Audit // nil: nothing is declared
+	misspelt      bool   // a key of the top mapping is unknown: it may be meant to be one that is missing
 }
 
 // maxValue is the length of the longest value that Key Vault accepts, in bytes: 25 KB.
@@ -63,11 +65,13 @@ func (r *reader) readSpec(inline bool) spec {
 	case top == nil || strict.KindOf(top) == strict.Empty:
 		r.Refuse(r.Whole(), "the declaration is empty", "expected a mapping of names to secrets")
 	case inline:
+		s.secretsPlace = r.Place(top)
 		if !r.refuseWhole(top) {
 			s.secrets = r.readSecrets(top, "the declaration")
 		}
 	default:
 		before := r.Found()
+		s.secretsPlace = r.placeOfKey(top, "secrets")
 		ok := readFields(r, top, "the declaration", remedy, topFields, &s)
 		s.misspelt = ok && hasUnknown(top, namesOf(topFields))
 		if ok && s.secrets == nil && r.Found() == before {
@@ -78,6 +82,16 @@ func (r *reader) readSpec(inline bool) spec {
 		}
 	}
 	return s
+}
+
+// placeOfKey returns the place of a key of a mapping; of the mapping if it has none.
+func (r *reader) placeOfKey(mapping *strict.Node, key string) Place {
+	for _, entry := range strict.EntriesOf(mapping) {
+		if entry.Name() == key {
+			return r.Place(entry.Key)
+		}
+	}
+	return r.Place(mapping)
 }
 
 // hasUnknown reports whether a mapping has an unknown key.
@@ -120,9 +134,10 @@ type resolver struct {
 	named        map[string]*policyDraft // the user's own, and the presets
 	policyNames  []string                // of named, the user's own first
 	aliases      map[string]Vault
-	vault        *Vault       // the default vault; nil if there is none
-	vaultRefused bool         // the reason why there is no default vault has been reported
-	cloud        *azure.Cloud // nil until an input or a vault URL names one
+	vault        *Vault           // the default vault; nil if there is none
+	places       map[string]Place // of what names a vault, by its real name
+	vaultRefused bool             // the reason why there is no default vault has been reported
+	cloud        *azure.Cloud     // nil until an input or a vault URL names one
 	compiled     map[policyKey]compiled
 	fingerprints map[*password.Space]string
 	characters   map[*password.Space]composite.Characters
@@ -134,7 +149,8 @@ type resolver struct {
 func (r *reader) resolve(s spec, source Source) *Declaration {
 	res := &resolver{
 		reader: r, policies: s.policies, named: presets(), aliases: map[string]Vault{},
-		vaultRefused: s.misspelt || source.VaultRefused, cloud: source.Cloud,
+		vaultRefused: s.misspelt || source.VaultRefused || source.NoVaultNeeded, cloud: source.Cloud,
+		places:   map[string]Place{},
 		compiled: map[policyKey]compiled{}, fingerprints: map[*password.Space]string{},
 		characters: map[*password.Space]composite.Characters{},
 		applied:    map[string]string{},
@@ -146,7 +162,12 @@ func (r *reader) resolve(s spec, source Source) *Declaration {
 		res.readAliases(s.vaults)
 	}
 	res.checkPolicies()
-	declaration := &Declaration{Cloud: azure.Public()}
+	declaration := &Declaration{
+		Cloud: azure.Public(), Audit: DefaultAudit(), Places: Places{Secrets: s.secretsPlace, Vaults: res.places},
+	}
+	if s.audit != nil {
+		declaration.Audit = *s.audit
+	}
 	for _, secret := range s.secrets {
 		declaration.Secrets = append(declaration.Secrets, res.secret(secret))
 	}

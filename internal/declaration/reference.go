@@ -34,6 +34,8 @@ func Grammar() []Mapping {
 		{"`length` as a mapping", keysOf(lengthFields)},
 		{"`passphrase` of a policy", keysOf(passphraseFields)},
 		{"A vault, under `vaults`", keysOf(vaultFields)},
+		{"`audit`", keysOf(auditFields)},
+		{"An entry of `ignore` of `audit`", keysOf(ignoreFields)},
 	}
 }
 

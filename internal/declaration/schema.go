@@ -86,7 +86,7 @@ func definitions() object {
 		"passphrase":     mapping(passphraseFields, required("words")),
 		"policy":         mapping(policyFields, object{"allOf": exclusions(policyFields)}),
 
-		"policy-reference": anyOf(object{"enum": password.Presets()}, ref("name")),
+		"policy-reference": anyOf(append(presetChoices(), ref("name"))...),
 		"policy-use":       anyOf(ref("policy-reference"), ref("policy")),
 
 		"generate":   withOne(mapOf("part-name", "policy-use")),
@@ -101,12 +101,27 @@ func definitions() object {
 			"additionalProperties": anyOf(object{"type": "null"}, ref("policy-reference"), ref("secret")),
 		}),
 
+		"audit":         mapping(auditFields, object{}),
+		"undeclared":    object{"enum": UndeclaredWords()},
+		"ignore":        mapping(ignoreFields, required("name", "reason", "until")),
+		"ignores":       listOf(ref("ignore")),
+		"rules-ignored": listOf(object{"enum": AuditRules()}),
+
 		"vault":    mapping(vaultFields, required("name")),
 		"vaults":   mapOf("name", "vault"),
 		"policies": mapOf("policy-name", "policy"),
 	}
 	maps.Copy(definitions, textDefinitions())
 	return definitions
+}
+
+// presetChoices returns a schema for each preset, with what it is for.
+func presetChoices() (choices []object) {
+	for _, name := range password.Presets() {
+		target, _ := password.TargetOf(name)
+		choices = append(choices, object{"const": name, "description": target.String()})
+	}
+	return choices
 }
 
 // textDefinitions returns the schemas of texts, names and tags.
@@ -118,14 +133,17 @@ func textDefinitions() object {
 	name := object{"type": "string", "pattern": strict.NamePattern}
 	taken := append(password.Presets(), inline, compositeTag)
 	return object{
-		"text":          text(maxText),
-		"long-text":     text(maxPattern),
-		"texts":         listOf(ref("long-text")),
-		"printable":     object{"type": "string", "pattern": printable},
-		"content-type":  text(maxType),
-		"template":      template(),
-		"name":          name,
-		"policy-name":   object{"allOf": []object{name}, "not": object{"enum": taken}},
+		"text":           text(maxText),
+		"long-text":      text(maxPattern),
+		"texts":          listOf(ref("long-text")),
+		"printable":      object{"type": "string", "pattern": printable},
+		"content-type":   text(maxType),
+		"template":       template(),
+		"name":           name,
+		"policy-name":    object{"allOf": []object{name}, "not": object{"enum": taken}},
+		"secret-pattern": object{"type": "string", "maxLength": maxText, "pattern": secretPattern},
+		"date":           object{"type": "string", "pattern": `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`},
+
 		"part-name":     object{"allOf": []object{name}, "not": object{"const": composite.Login}},
 		"guid":          object{"type": "string", "pattern": azure.IDPattern},
 		"vault-address": vaultAddress(),

@@ -57,6 +57,7 @@ func (r *resolver) readAliases(n *strict.Node) {
 		}
 		aliasOf[vault.Name] = alias
 		r.aliases[alias] = vault
+		r.places[vault.Name] = r.Place(entry.Key)
 	}
 }
 
@@ -88,6 +89,7 @@ func (r *resolver) readDefault(n *strict.Node, input *azure.Vault) {
 	if input == nil && ok {
 		r.oneCloud(vault, r.Place(n))
 		r.vault = &Vault{Name: vault.Name, Place: r.Place(n)}
+		r.places[vault.Name] = r.Place(n)
 	}
 	r.vaultRefused = r.vaultRefused || !ok
 }

@@ -281,7 +281,7 @@ func newStep(h *holding, d decision, o Options) Step {
 		}
 	}
 	if step.Policy == s.PolicyTag {
-		step.Bits = bitsOf(s)
+		step.Bits = s.Bits()
 	}
 	if d.change != Refuse {
 		step.Disable = h.obsolete(d.change, o)
@@ -330,20 +330,4 @@ func (h *holding) obsolete(c Change, o Options) []string {
 		return h.secret.ObsoleteOnceReplaced(h.versions, h.current, h.now)
 	}
 	return h.secret.Obsolete(h.versions, h.current, h.now)
-}
-
-// bitsOf returns the entropy of each generated part of a secret, in the order of the declaration.
-func bitsOf(s *declaration.Secret) string {
-	var parts []string
-	for _, part := range s.Parts {
-		if part.Space == nil {
-			continue
-		}
-		bits := fmt.Sprintf("%.2f", part.Space.Bits())
-		if !part.Space.Exact() {
-			bits = ">= " + bits
-		}
-		parts = append(parts, bits)
-	}
-	return strings.Join(parts, " + ")
 }

@@ -358,7 +358,7 @@ func federationMessage(number int, claims githubClaims) string {
 func (c *call) checkScope(scope string, in *cloud) (string, *answer) {
 	for _, s := range strings.Fields(scope) {
 		if resource, found := strings.CutSuffix(s, "/.default"); found {
-			if resource != "https://"+in.domain {
+			if !in.issuesFor(resource) {
 				a := c.entraRefusal(http.StatusBadRequest, "invalid_resource", 500011, fmt.Sprintf(
 					"The resource principal named %s was not found in the tenant named %s.", resource, c.path[0]))
 				return "", &a
@@ -414,6 +414,13 @@ func (d *directory) lookUp(token string) (accessToken, bool) {
 	defer d.mu.Unlock()
 	t, found := d.issued[token]
 	return t, found
+}
+
+// Bearer returns the application and the resource that an access token was issued for; ok is false where it was not
+// issued here, or has expired. It is for services that stand beside this package's ([Emulator.Tunnel], Options.Hosts).
+func (e *Emulator) Bearer(token string) (client, resource string, ok bool) {
+	t, found := e.directory.lookUp(token)
+	return t.client, t.audience, found && e.Now().Before(t.expires)
 }
 
 // objectID is the object ID of an application's service principal: another GUID, made of the application's.
