@@ -217,7 +217,7 @@ func (c *Client) Disable(ctx context.Context, name, version string) error {
 	if ctx.Err() != nil {
 		return c.cancelled(actDisable, name)
 	}
-	ctx, cancel := outlive(ctx, sendGrace)
+	ctx, cancel := network.Outlive(ctx, sendGrace)
 	defer cancel()
 	return c.retrying(ctx, actDisable, name, func(ctx context.Context) error {
 		_, err := c.secrets.UpdateSecretProperties(ctx, name, version, azsecrets.UpdateSecretPropertiesParameters{
