@@ -145,6 +145,12 @@ func (c *Client) explain(a act, name string, err error) *Error {
 	default: // malformed answers: the SDK's errors quote them
 		e.Cause, e.Remedy = "the answer is not what Key Vault documents", c.checkPath()
 	}
+	if isFresh(err) {
+		e.Cause += c.config.Access.Ended()
+		if c.config.Access == nil {
+			e.Remedy += "; set wait-for-access: 10m to wait for what was made or changed minutes ago"
+		}
+	}
 	return e
 }
 
