@@ -35,6 +35,11 @@ var (
 		dataAction: "readMetadata/action",
 		permission: "list",
 	}
+	actSecrets = act{
+		text:       "listing the secrets",
+		dataAction: "readMetadata/action",
+		permission: "list",
+	}
 	actCurrent = act{
 		text:       "looking up the current version of secret",
 		dataAction: "readMetadata/action",
@@ -127,14 +132,24 @@ func (c *Client) explain(a act, name string, err error) *Error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errStopped):
 		return c.cancelled(a, name)
 	case errors.Is(err, errTooMany):
+		e.Kind = refusal.TooMany
 		e.Cause, e.Remedy = err.Error(), "purge soft-deleted secrets that are not needed"
-		if a == actVersions {
+		switch a {
+		case actSecrets:
+			e.Remedy = "spread the secrets over several vaults"
+		case actVersions:
 			e.Remedy = "declare another name: Key Vault has no call that deletes one version"
 		}
 	case errors.Is(err, errTooLarge):
 		e.Cause, e.Remedy = err.Error(), c.checkPath()
 	default: // malformed answers: the SDK's errors quote them
 		e.Cause, e.Remedy = "the answer is not what Key Vault documents", c.checkPath()
+	}
+	if isFresh(err) {
+		e.Cause += c.config.Access.Ended()
+		if c.config.Access == nil {
+			e.Remedy += "; set wait-for-access: 10m to wait for what was made or changed minutes ago"
+		}
 	}
 	return e
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
@@ -31,12 +32,19 @@ const (
 
 // retries counts what one call has waited for.
 type retries struct {
+	act             act
+	impatient       bool // access is not waited for
 	throttled, busy int
 	renewed         bool
 }
 
 // again reports whether a request that was certainly not applied may be sent again. It waits first, as long as needed.
 func (r *retries) again(ctx context.Context, c *Client, err error) bool {
+	if isFresh(err) && !r.impatient && c.config.Access.Out(ctx.Done(), access.Refusal{
+		Door: c.door(r.act), Seen: c.explain(r.act, "", err).Cause, Every: accessPause,
+	}) {
+		return true
+	}
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok {
 		return false
@@ -59,6 +67,30 @@ func (r *retries) again(ctx context.Context, c *Client, err error) bool {
 	return false
 }
 
+// accessPause is the least time between two requests for the same permission, while access is waited for.
+const accessPause = 5 * time.Second
+
+// door is what an act waits before: the vault, for what its permission allows.
+func (c *Client) door(a act) string { return "vault " + c.config.Name + " (" + a.dataAction + ")" }
+
+// isFresh reports whether a request was refused as by a vault that was made, or opened to this identity or this
+// machine, minutes ago: by its own codes, or because its name does not resolve. A proxy says that with 502, 503 or 504.
+// Such a request was certainly not applied.
+func isFresh(err error) bool {
+	if lost, ok := errors.AsType[*network.LostError](err); ok {
+		return lost.NoHost || lost.Refused >= http.StatusBadGateway && lost.Refused <= http.StatusGatewayTimeout
+	}
+	answer, ok := errors.AsType[*azcore.ResponseError](err)
+	if !ok || answer.StatusCode != http.StatusForbidden || !isOwnAnswer(answer) {
+		return false
+	}
+	switch innerCode(answer) {
+	case "ForbiddenByRbac", "AccessDenied", "ForbiddenByFirewall", "ForbiddenByConnection":
+		return true
+	}
+	return false
+}
+
 // isBusy reports whether a secret of the name is being deleted or recovered, which ends by itself.
 func isBusy(answer *azcore.ResponseError) bool {
 	m, _ := meaningOf(innerCode(answer))
@@ -66,8 +98,8 @@ func isBusy(answer *azcore.ResponseError) bool {
 }
 
 // retrying makes a request that may be repeated without harm, and repeats it after failures that end by themselves.
-func (c *Client) retrying(ctx context.Context, act act, name string, request func(context.Context) error) error {
-	return c.ended(ctx, act, name, c.repeat(ctx, func() error { return request(ctx) }))
+func (c *Client) retrying(ctx context.Context, r retries, name string, request func(context.Context) error) error {
+	return c.ended(ctx, r.act, name, c.repeat(ctx, r, func() error { return request(ctx) }))
 }
 
 // reading reads a list. The pages are requested again one by one, see pageRetry: a failure is the list's.
@@ -87,16 +119,19 @@ func (c *Client) ended(ctx context.Context, act act, name string, err error) err
 }
 
 // repeat makes a request until it succeeds, or fails in a way that lasts or for too long, and returns how it ended.
-func (c *Client) repeat(ctx context.Context, request func() error) error {
-	var r retries
-	start := time.Now()
+func (c *Client) repeat(ctx context.Context, r retries, request func() error) error {
+	start, waited := time.Now(), c.config.Access.Waited()
+	took := func() time.Duration { return time.Since(start) - (c.config.Access.Waited() - waited) }
 	for try := 1; ; {
 		err := catchPanic(request)
 		switch {
-		case err == nil || ctx.Err() != nil:
+		case err == nil:
+			c.config.Access.Passed(c.door(r.act))
+			return nil
+		case ctx.Err() != nil:
 			return err
 		case r.again(ctx, c, err):
-		case worthATry(err, try) && try < triesMax && time.Since(start) < triesTimeout &&
+		case worthATry(err, try) && try < triesMax && took() < triesTimeout &&
 			network.Sleep(ctx.Done(), network.Backoff(try)):
 			try++
 		default:
@@ -106,7 +141,8 @@ func (c *Client) repeat(ctx context.Context, request func() error) error {
 }
 
 // A pageRetry repeats the request for one page of a list: a failure at page 17 costs that page, and each page may have
-// as many tries as a list of one. It is a policy of the SDK because the SDK's pagers cannot be resumed.
+// as many tries as a list of one. All lists need the same permission. It is a policy of the SDK because the SDK's
+// pagers cannot be resumed.
 type pageRetry struct{ *Client }
 
 // Do implements [policy.Policy].
@@ -119,7 +155,7 @@ func (p pageRetry) Do(request *policy.Request) (response *http.Response, err err
 	raw := request.Raw()
 	raw.URL.Host = strings.TrimSuffix(raw.URL.Host, ":443")
 	raw.Host = raw.URL.Host
-	err = p.repeat(request.Raw().Context(), func() error {
+	err = p.repeat(request.Raw().Context(), retries{act: actVersions}, func() error {
 		response, err = request.Next() //nolint:bodyclose // the caller is the SDK, which reads and closes it
 		switch {
 		case err != nil:

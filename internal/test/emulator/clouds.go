@@ -13,8 +13,8 @@ type cloud struct {
 	cache    string // preferred_cache of instance discovery
 	domain   string // of its vaults
 	audience string // of a federated credential
-	manager  string // the host of Azure Resource Manager
 	database string // the resource of a token for a database; az cloud show prints it as ossrdbmsResourceId
+	manager  string // the host of Azure Resource Manager
 }
 
 var clouds = []cloud{
@@ -24,8 +24,8 @@ var clouds = []cloud{
 		cache:     "login.windows.net",
 		domain:    "vault.azure.net",
 		audience:  "api://AzureADTokenExchange",
-		manager:   "management.azure.com",
 		database:  "https://ossrdbms-aad.database.windows.net",
+		manager:   "management.azure.com",
 	},
 	{
 		authority: "login.microsoftonline.us",
@@ -33,8 +33,8 @@ var clouds = []cloud{
 		cache:     "login.microsoftonline.us",
 		domain:    "vault.usgovcloudapi.net",
 		audience:  "api://AzureADTokenExchangeUSGov",
-		manager:   "management.usgovcloudapi.net",
 		database:  "https://ossrdbms-aad.database.usgovcloudapi.net",
+		manager:   "management.usgovcloudapi.net",
 	},
 	{
 		authority: "login.partner.microsoftonline.cn",
@@ -42,8 +42,8 @@ var clouds = []cloud{
 		cache:     "login.partner.microsoftonline.cn",
 		domain:    "vault.azure.cn",
 		audience:  "api://AzureADTokenExchangeChina",
-		manager:   "management.chinacloudapi.cn",
 		database:  "https://ossrdbms-aad.database.chinacloudapi.cn",
+		manager:   "management.chinacloudapi.cn",
 	},
 }
 
@@ -72,7 +72,8 @@ func cloudOfManager(host string) *cloud {
 
 // issuesFor tells whether Entra has a resource of that name in the cloud, for which it issues tokens.
 func (in *cloud) issuesFor(resource string) bool {
-	return resource == "https://"+in.domain || resource == in.database || slices.Contains(in.audiences(), resource)
+	return resource == "https://"+in.domain || resource == in.database ||
+		slices.Contains(in.audiences(), resource)
 }
 
 // cloudOfDomain returns the cloud whose vaults are in that domain, or nil.
