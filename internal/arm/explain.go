@@ -159,8 +159,8 @@ type meaning struct {
 
 const (
 	entraAlone = "the server takes no passwords, since it is set to Entra authentication alone"
-	assign            = "az role assignment create --assignee {client} --role ROLE --scope"
-	madeBy            = "where ROLE is such a role (examples/setup makes one); " +
+	assign     = "az role assignment create --assignee {client} --role ROLE --scope"
+	madeBy     = "where ROLE is such a role (examples/setup makes one); " +
 		"a new assignment takes effect within 10 minutes"
 	badPassword = "declare the policy {preset}, which has the service's rules, and the administrator's login, " +
 		"which the password must not hold"
@@ -271,11 +271,11 @@ var meanings = map[string]meaning{
 	},
 }
 
-// orWithout is what to do about a server that takes no passwords: by its command, where the kind has one; seeState is what to do about a server whose state has
-// changed since it was looked at.
+// orWithout is what to do about a server that takes no passwords, and seeState about one whose state has changed since
+// it was looked at.
 const (
 	orWithout = "{enable}take apply away from the declaration, because no password opens the server"
-	seeState        = "see its state: {command} show --name {server} --resource-group {group} --query state"
+	seeState  = "see its state: {command} show --name {server} --resource-group {group} --query state"
 )
 
 // meaningOfStatus returns what a status means where the code is unknown.

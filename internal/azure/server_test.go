@@ -68,8 +68,10 @@ func TestParseServerRefuses(t *testing.T) {
 		serverGroup + "Microsoft.Sql/servers/s/":         "of a part of the server",
 		serverGroup + "Microsoft.Sql/managedInstances/s": `of a "Microsoft.Sql/managedInstances"`,
 
-		groupOf("Microsoft.DBforPostgreSQL/servers"):                           `of a "Microsoft.DBforPostgreSQL/servers"`,
-		groupOf("Microsoft.Compute/virtualMachines"):                           `of a "Microsoft.Compute/virtualMachines"`,
+		groupOf("Microsoft.DBforPostgreSQL/servers"): "" +
+			`of a "Microsoft.DBforPostgreSQL/servers"`,
+		groupOf("Microsoft.Compute/virtualMachines"): "" +
+			`of a "Microsoft.Compute/virtualMachines"`,
 		"/subscriptions/S/resourceGroups/rg/providers/Microsoft.Sql/servers/s": `the subscription "S" is not a GUID`,
 		group + "/providers/Microsoft.Sql/servers/s":                           `accepts no resource group ""`,
 		group + "r./providers/Microsoft.Sql/servers/s":                         `accepts no resource group "r."`,
