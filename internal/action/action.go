@@ -75,12 +75,14 @@ type run struct {
 	client *http.Client
 	runner *runner.Runner
 	inputs
-	cloud   azure.Cloud // of all vaults
-	secrets []declaration.Secret
-	notes   []string // for the summary
+	cloud   azure.Cloud          // of all vaults
+	secrets []declaration.Secret // that are selected
+	notes   []string             // for the summary
 
-	warnings declaration.Problems // what is declared and probably not meant
-	help     report.Help          // where messages are explained
+	declared *declaration.Declaration // empty: nothing is declared
+	whole    *declaration.Vault       // the vault that is audited without a declaration; nil: there is one
+	warnings declaration.Problems     // what is declared and probably not meant
+	help     report.Help              // where messages are explained
 }
 
 // errReported is a failure of which everything has been said.
@@ -95,8 +97,13 @@ func (r *run) carryOut(ctx context.Context, mistakes []error) error {
 	if err := r.declare(ctx, mistakes); err != nil {
 		return err
 	}
-	if r.mode == modeCheck {
+	switch {
+	case r.mode == modeCheck:
 		return r.check()
+	case r.only.isEmpty():
+		return r.nothingSelected()
+	case r.mode == modeAudit:
+		return r.audit(ctx)
 	}
 	return r.provision(ctx)
 }

@@ -28,7 +28,7 @@ func (r *run) provision(ctx context.Context) error {
 	}
 	r.showPlan(plan)
 	r.note(clients.timing(time.Since(r.start)))
-	ledger := newLedger(plan, outputs)
+	ledger := newLedger(plan, outputs, r.options())
 	var results []provision.Result
 	if !r.dryRun {
 		results = r.apply(ctx, plan, clients.vaults, ledger)
