@@ -256,6 +256,7 @@ func (r *run) deliverAudit(ctx context.Context, found *audit.Report, l *ledger) 
 		r.runner.Print("The outputs could not be written. Due: " + encode(found.Due))
 		failed = true
 	}
+	r.noteAccess()
 	summary := report.AuditSummary(report.AuditRun{
 		Report: found, Hidden: r.masking == maskAll, Reports: len(r.reports) > 0, Elapsed: time.Since(r.start),
 		Notes: r.notes, Warnings: r.warnings,

@@ -124,6 +124,7 @@ func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledge
 		}
 		failed = true
 	}
+	r.noteAccess()
 	summary := report.Summary(report.Run{
 		Mode: r.mode, Plan: plan, Results: results, Now: time.Now(), Elapsed: time.Since(r.start), Notes: r.notes,
 		Warnings: r.warnings, Help: r.help,

@@ -22,6 +22,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
@@ -42,6 +43,7 @@ type Config struct {
 	Note       func(text string) // is called with what the log should say, such as why the client waits
 	ClientID   string            // of the identity, for the commands of remedies
 	Recovers   bool              // Recover may be called: remedies add what it needs
+	Access     *access.Wait      // for what was set up minutes ago; nil: for nothing
 }
 
 // A Client is one vault. It is safe for concurrent use. Its first request costs an extra round trip, and so does every
@@ -217,12 +219,16 @@ func (c *Client) listDeleted(ctx context.Context) (map[string]Deleted, error) {
 //
 // It needs the data action Microsoft.KeyVault/vaults/secrets/update/action. Its error is an [*Error].
 func (c *Client) Disable(ctx context.Context, name, version string) error {
+	return c.disable(ctx, name, version, retries{act: actDisable})
+}
+
+func (c *Client) disable(ctx context.Context, name, version string, r retries) error {
 	if ctx.Err() != nil {
 		return c.cancelled(actDisable, name)
 	}
-	ctx, cancel := outlive(ctx, sendGrace)
+	ctx, cancel := network.Outlive(ctx, sendGrace)
 	defer cancel()
-	return c.retrying(ctx, actDisable, name, func(ctx context.Context) error {
+	return c.retrying(ctx, r, name, func(ctx context.Context) error {
 		_, err := c.secrets.UpdateSecretProperties(ctx, name, version, azsecrets.UpdateSecretPropertiesParameters{
 			SecretAttributes: &azsecrets.SecretAttributes{Enabled: to.Ptr(false)},
 		}, nil)
@@ -242,7 +248,7 @@ const (
 // It needs the data actions Microsoft.KeyVault/vaults/secrets/recover/action and .../readMetadata/action. Its error is
 // an [*Error].
 func (c *Client) Recover(ctx context.Context, name string) error {
-	err := c.retrying(ctx, actRecover, name, func(ctx context.Context) error {
+	err := c.retrying(ctx, retries{act: actRecover}, name, func(ctx context.Context) error {
 		_, err := c.secrets.RecoverDeletedSecret(ctx, name, nil)
 		return err
 	})
