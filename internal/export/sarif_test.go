@@ -272,7 +272,8 @@ func TestSARIFCategory(t *testing.T) {
 	if err := export.SARIF(&b, sample(3), other); err != nil {
 		t.Fatal(err)
 	}
-	if id := *read(t, b.Bytes()).AutomationDetails.ID; id != "keyvault-passwords/.github/passwords.yml/kv-payments-eu/" {
+	const want = "keyvault-passwords/.github/passwords.yml/kv-payments-eu/"
+	if id := *read(t, b.Bytes()).AutomationDetails.ID; id != want {
 		t.Errorf("automationDetails.id %q", id)
 	}
 }

@@ -15,10 +15,10 @@ var filters = []struct {
 	name  markup
 	is    func(s *audit.Secret) bool
 }{
-	{"e", "With errors", func(s *audit.Secret) bool { return s.Worst == audit.LevelError }},
-	{"w", "With warnings", func(s *audit.Secret) bool { return s.Worst == audit.LevelWarning }},
-	{"d", "Due now", func(s *audit.Secret) bool { return s.Due != "" }},
-	{"u", "Not declared", func(s *audit.Secret) bool { return !s.Declared }},
+	{class: "e", name: "With errors", is: func(s *audit.Secret) bool { return s.Worst == audit.LevelError }},
+	{class: "w", name: "With warnings", is: func(s *audit.Secret) bool { return s.Worst == audit.LevelWarning }},
+	{class: "d", name: "Due now", is: func(s *audit.Secret) bool { return s.Due != "" }},
+	{class: "u", name: "Not declared", is: func(s *audit.Secret) bool { return !s.Declared }},
 }
 
 // secrets is the table of secrets, a part for each vault.
