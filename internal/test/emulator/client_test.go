@@ -299,7 +299,8 @@ func TestEnviron(t *testing.T) {
 	e, _ := start(t, emulator.Options{})
 	want := map[string]string{
 		"ACTIONS_ID_TOKEN_REQUEST_URL": e.RequestURL(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN": e.RequestToken(),
-		"HTTPS_PROXY": e.Proxy(), "https_proxy": e.Proxy(), "SSL_CERT_FILE": e.CAFile(), "NO_PROXY": "", "no_proxy": "",
+		"HTTPS_PROXY": e.Proxy(), "https_proxy": e.Proxy(), "ALL_PROXY": e.Proxy(), "all_proxy": e.Proxy(),
+		"SSL_CERT_FILE": e.CAFile(), "NO_PROXY": "", "no_proxy": "",
 	}
 	got := map[string]string{}
 	for _, variable := range e.Environ() {

@@ -358,7 +358,7 @@ func federationMessage(number int, claims githubClaims) string {
 func (c *call) checkScope(scope string, in *cloud) (string, *answer) {
 	for _, s := range strings.Fields(scope) {
 		if resource, found := strings.CutSuffix(s, "/.default"); found {
-			if resource != "https://"+in.domain {
+			if !in.issuesFor(resource) {
 				a := c.entraRefusal(http.StatusBadRequest, "invalid_resource", 500011, fmt.Sprintf(
 					"The resource principal named %s was not found in the tenant named %s.", resource, c.path[0]))
 				return "", &a
@@ -380,32 +380,41 @@ func (d *directory) issue(c *call, form url.Values, resource string) answer {
 		lifetime = caeTokenLifetime
 		body["refresh_in"] = int(lifetime.Seconds()) / 2
 	}
-	tenant, client := strings.ToLower(c.path[0]), strings.ToLower(form.Get("client_id"))
-	issuer := "https://sts.windows.net/" + tenant + "/"
-	token := signJWT(entraKeyID, map[string]any{
-		"aud": resource, "iss": issuer, "iat": c.now.Unix(), "nbf": c.now.Unix(), "exp": c.now.Add(lifetime).Unix(),
-		"appid":    client,
-		"appidacr": "2",
-		"idp":      issuer,
-		"oid":      objectID(client),
-		"sub":      objectID(client),
-		"tid":      tenant,
-		"uti":      c.e.ids.guid(), "ver": "1.0",
-	})
-	d.mu.Lock()
-	d.issued[token] = accessToken{
-		tenant:   tenant,
-		client:   client,
-		audience: resource,
-		issuer:   issuer,
-		expires:  c.now.Add(lifetime),
-	}
-	d.mu.Unlock()
-	d.e.addToken(token)
 	body["expires_in"] = int(lifetime.Seconds()) - 1
 	body["ext_expires_in"] = int(lifetime.Seconds()) - 1
-	body["access_token"] = token
+	body["access_token"] = d.mint(accessToken{
+		tenant: strings.ToLower(c.path[0]), client: strings.ToLower(form.Get("client_id")), audience: resource,
+	}, c.now, lifetime)
 	return answer{status: http.StatusOK, body: body}
+}
+
+// mint makes an access token of tenant, client and audience, and remembers it.
+func (d *directory) mint(t accessToken, now time.Time, lifetime time.Duration) string {
+	t.issuer = "https://sts.windows.net/" + t.tenant + "/"
+	t.expires = now.Add(lifetime)
+	token := signJWT(entraKeyID, map[string]any{
+		"aud": t.audience, "iss": t.issuer, "iat": now.Unix(), "nbf": now.Unix(), "exp": t.expires.Unix(),
+		"appid":    t.client,
+		"appidacr": "2",
+		"idp":      t.issuer,
+		"oid":      objectID(t.client),
+		"sub":      objectID(t.client),
+		"tid":      t.tenant,
+		"uti":      d.e.ids.guid(), "ver": "1.0",
+	})
+	d.mu.Lock()
+	d.issued[token] = t
+	d.mu.Unlock()
+	d.e.addToken(token)
+	return token
+}
+
+// Issue returns an access token for a resource, as Entra would issue it to an application; "" is the Options' client.
+func (e *Emulator) Issue(resource, client string) string {
+	return e.directory.mint(accessToken{
+		tenant: strings.ToLower(e.options.Tenant), client: strings.ToLower(cmp.Or(client, e.options.Client)),
+		audience: resource,
+	}, e.Now(), tokenLifetime)
 }
 
 // lookUp returns what was issued as a token.
@@ -414,6 +423,13 @@ func (d *directory) lookUp(token string) (accessToken, bool) {
 	defer d.mu.Unlock()
 	t, found := d.issued[token]
 	return t, found
+}
+
+// Bearer returns the application and the resource that an access token was issued for; ok is false where it was not
+// issued here, or has expired. It is for services that stand beside this package's ([Emulator.Tunnel], Options.Hosts).
+func (e *Emulator) Bearer(token string) (client, resource string, ok bool) {
+	t, found := e.directory.lookUp(token)
+	return t.client, t.audience, found && e.Now().Before(t.expires)
 }
 
 // objectID is the object ID of an application's service principal: another GUID, made of the application's.

@@ -1,19 +1,12 @@
 package emulator
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"maps"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -30,8 +23,13 @@ type server struct {
 	outer    *http.Server // takes CONNECT
 	inner    *http.Server // serves what is in the tunnels
 	tunnels  *tunnels
+	ca       *authority
 	caFile   string
 	tls      *tls.Config
+
+	mu      sync.Mutex
+	targets map[string]string // of Tunnel: HOST:PORT to an address
+	through map[net.Conn]bool // open connections of Tunnel
 }
 
 // Start returns an Emulator that listens on a free port of 127.0.0.1 and has written its CA's certificate, ca.pem, into
@@ -41,7 +39,11 @@ func Start(o Options) (*Emulator, error) {
 		return nil, errors.New("starting the emulator: Options.Dir is empty; name a folder for ca.pem")
 	}
 	e := New(o)
-	certificate, ca, err := newCertificate(e.hostNames())
+	ca, err := newAuthority()
+	if err != nil {
+		return nil, fmt.Errorf("starting the emulator: making a CA: %w", err)
+	}
+	certificate, err := ca.issue(e.hostNames())
 	if err != nil {
 		return nil, fmt.Errorf("starting the emulator: making a certificate: %w", err)
 	}
@@ -49,7 +51,7 @@ func Start(o Options) (*Emulator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the emulator: %w", err)
 	}
-	if err := os.WriteFile(caFile, ca, 0o644); err != nil { // a certificate is public
+	if err := os.WriteFile(caFile, ca.pem(), 0o644); err != nil { // a certificate is public
 		return nil, fmt.Errorf("starting the emulator: %w", err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -60,6 +62,9 @@ func Start(o Options) (*Emulator, error) {
 	s := &server{
 		listener: listener,
 		tunnels:  newTunnels(listener.Addr()),
+		targets:  map[string]string{},
+		through:  map[net.Conn]bool{},
+		ca:       ca,
 		caFile:   caFile,
 		tls: &tls.Config{
 			Certificates: []tls.Certificate{certificate},
@@ -81,6 +86,7 @@ func (e *Emulator) Close() error {
 	if e.server == nil {
 		return nil
 	}
+	defer e.server.endThrough()
 	return errors.Join(e.server.outer.Close(), e.server.tunnels.Close(), e.server.inner.Close())
 }
 
@@ -100,8 +106,9 @@ func (e *Emulator) CAFile() string {
 	return e.server.caFile
 }
 
-// Environ returns what a job's environment says: where GitHub's token is had and, with a listener, the proxy and its
-// CA. NO_PROXY is emptied, so that the surroundings cannot send a request past the proxy to the true services.
+// Environ returns what a job's environment says: where GitHub's token is had and, with a listener, the proxy (for HTTPS
+// and for all else) and its CA. NO_PROXY is emptied, so that the surroundings cannot send a request past the proxy to
+// the true services.
 func (e *Emulator) Environ() []string {
 	job := []string{"ACTIONS_ID_TOKEN_REQUEST_URL=" + e.RequestURL(), "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" +
 		e.RequestToken()}
@@ -109,13 +116,16 @@ func (e *Emulator) Environ() []string {
 		return job
 	}
 	return append(job,
-		"HTTPS_PROXY="+e.Proxy(), "https_proxy="+e.Proxy(), "SSL_CERT_FILE="+e.CAFile(), "NO_PROXY=", "no_proxy=")
+		"HTTPS_PROXY="+e.Proxy(), "https_proxy="+e.Proxy(), "ALL_PROXY="+e.Proxy(), "all_proxy="+e.Proxy(),
+		"SSL_CERT_FILE="+e.CAFile(), "NO_PROXY=", "no_proxy=")
 }
 
 // connect opens a tunnel to a host that is one of the services'; others get what a proxy answers for a name that does
 // not resolve.
 func (e *Emulator) connect(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodConnect || !e.Knows(r.Host) {
+	address := e.tunnelOf(r.Host)
+	otherPort := address == "" && e.isTunnelled(hostOf(r.Host))
+	if r.Method != http.MethodConnect || !e.Knows(r.Host) || otherPort {
 		e.count("unknown-host", hostOf(r.Host))
 		http.Error(w, "no such host", http.StatusBadGateway)
 		return
@@ -140,6 +150,10 @@ func (e *Emulator) connect(w http.ResponseWriter, r *http.Request) {
 	}
 	if _, err := io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
 		conn.Close()
+		return
+	}
+	if address != "" {
+		e.server.connectThrough(&tunnel{conn, buffered}, address)
 		return
 	}
 	e.server.tunnels.add(tls.Server(&tunnel{conn, buffered}, e.server.tls))
@@ -192,53 +206,11 @@ func (t *tunnels) Close() error {
 // Addr is the proxy's address.
 func (t *tunnels) Addr() net.Addr { return t.address }
 
-// newCertificate makes a CA for a day and, by it, one certificate for all hosts. P-256 takes a fraction of a
-// millisecond.
-func newCertificate(hosts []string) (tls.Certificate, []byte, error) {
-	now := time.Now()
-	ca := &x509.Certificate{
-		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: "keyvault-passwords emulator"},
-		NotBefore:             now.Add(-time.Hour),
-		NotAfter:              now.Add(24 * time.Hour),
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-		KeyUsage:              x509.KeyUsageCertSign,
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2),
-		Subject:      pkix.Name{CommonName: "keyvault-passwords emulator's services"},
-		DNSNames:     hosts,
-		NotBefore:    ca.NotBefore,
-		NotAfter:     ca.NotAfter,
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, nil, err
-	}
-	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, nil, err
-	}
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
-	if err != nil {
-		return tls.Certificate{}, nil, err
-	}
-	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, leafKey.Public(), caKey)
-	if err != nil {
-		return tls.Certificate{}, nil, err
-	}
-	return tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: leafKey},
-		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), nil
-}
-
 // hostNames are the services' hosts and those of Options.Hosts, as a certificate names them.
 func (e *Emulator) hostNames() []string {
 	names := append(slices.Sorted(maps.Keys(e.options.Hosts)), "*"+githubDomain)
 	for _, c := range clouds {
-		names = append(append(names, c.aliases...), "*."+c.domain)
+		names = append(append(names, c.aliases...), "*."+c.domain, c.manager)
 	}
 	return names
 }

@@ -41,16 +41,19 @@ var requirement = map[string]struct{ action, permission string }{
 	"recover":      {Recover, "recover"},
 }
 
-// Grant lets an application do more in a vault. Client "" is the Emulator's own, vault "" is all, also those to come.
-func (e *Emulator) Grant(client, vault string, list ...string) { e.access(client, vault, true, list) }
+// Grant lets an application do more in a vault or a server of that name. Client "" is the Emulator's own, name "" is
+// all, also those to come.
+func (e *Emulator) Grant(client, name string, list ...string) { e.access(client, name, true, list) }
 
-// Revoke takes from an application what it may do in a vault, with the same meaning of "" as Grant; no list is
-// everything.
-func (e *Emulator) Revoke(client, vault string, list ...string) {
+// Revoke takes from an application what it may do in a vault or a server, with the same meaning of "" as Grant; no list
+// is everything.
+func (e *Emulator) Revoke(client, name string, list ...string) {
 	if len(list) == 0 {
-		list = []string{SetSecret, ReadMetadata, Update, GetSecret, Recover, Delete}
+		list = []string{
+			SetSecret, ReadMetadata, Update, GetSecret, Recover, Delete, ReadServer, WriteServer, ReadOperations,
+		}
 	}
-	e.access(client, vault, false, list)
+	e.access(client, name, false, list)
 }
 
 func (e *Emulator) access(client, name string, allowed bool, list []string) {
@@ -59,6 +62,13 @@ func (e *Emulator) access(client, name string, allowed bool, list []string) {
 	defer e.mu.Unlock()
 	if name == "" {
 		e.granted[client] = e.granted[client].with(list, allowed)
+	}
+	for _, s := range e.servers {
+		if name == "" || strings.EqualFold(s.options.Name, name) {
+			s.mu.Lock()
+			s.access[client] = s.access[client].with(list, allowed)
+			s.mu.Unlock()
+		}
 	}
 	for _, v := range e.vaults {
 		if name == "" || strings.EqualFold(v.options.Name, name) {

@@ -107,10 +107,12 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
-// presets is the table of presets with the entropy of each, computed here and now.
+// presets is the table of presets: the entropy of each, computed here and now, and what it is for.
 func presets(t *testing.T) string {
 	t.Helper()
-	table := "| preset | length | entropy |\n| --- | --- | --- |\n"
+	table := "| preset | length | entropy | what its target asks for | where that is said, and when it was looked up " +
+		"|\n" +
+		"| --- | --- | --- | --- | --- |\n"
 	for _, name := range password.Presets() {
 		policy, ok := password.Preset(name)
 		if !ok {
@@ -120,9 +122,23 @@ func presets(t *testing.T) string {
 		if err != nil {
 			t.Fatalf("preset %s: %v", name, err)
 		}
-		table += fmt.Sprintf("| `%s` | %s | %s |\n", name, lengths(policy, set), set.Entropy())
+		target, _ := password.TargetOf(name)
+		table += fmt.Sprintf("| `%s` | %s | %s | %s | %s |\n", name, lengths(policy, set), set.Entropy(), target.Rule,
+			pages(target))
 	}
 	return table
+}
+
+// pages are links to the pages of a target, and the date.
+func pages(target password.Target) string {
+	var links []string
+	for i, page := range target.Pages {
+		links = append(links, fmt.Sprintf("[%d](%s)", i+1, page))
+	}
+	if target.Checked != "" {
+		links = append(links, target.Checked)
+	}
+	return strings.Join(links, " ")
 }
 
 func lengths(policy password.Policy, set *password.Space) string {
@@ -235,7 +251,8 @@ func TestClasses(t *testing.T) {
 
 // What masking costs stands where it is looked for: under the runner's own words, and beside the input.
 func TestMaskingIsTold(t *testing.T) {
-	_, told, _ := strings.Cut(read(t, ".github/TROUBLESHOOTING.md"), "\n## `Skip output 'versions' since it may contain secret.`\n")
+	const heading = "\n## `Skip output 'versions' since it may contain secret.`\n"
+	_, told, _ := strings.Cut(read(t, ".github/TROUBLESHOOTING.md"), heading)
 	told, _, _ = strings.Cut(told, "\n## ")
 	var input struct{ Description string }
 	node := actionYML(t).Inputs.Values["mask-outputs"]
