@@ -105,6 +105,7 @@ func vocabularyOf(t *testing.T, packages []checked) vocabulary {
 	}
 	for _, words := range [][]string{
 		password.Presets(), password.Classes(), password.Dictionaries(), composite.Filters(), lifecycle.OwnTags(),
+		declaration.AuditRules(), declaration.UndeclaredWords(),
 	} {
 		v[aWord] = append(v[aWord], words...)
 	}

@@ -6,7 +6,7 @@
 // no wire format: the packages runner, identity and keyvault know those of GitHub, Entra and Key Vault.
 //
 // What all modes share is in action.go (the run), inputs.go and declare.go (what it was asked), and vaults.go (whom it
-// talks to); provision.go is the modes that write: ensure, rotate and force.
+// talks to); provision.go is the modes that write: ensure, rotate and force; check.go is the one that contacts nothing.
 package action
 
 import (
@@ -18,9 +18,11 @@ import (
 	"net/http"
 	"time"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/network"
+	"keyvault-passwords/internal/report"
 	"keyvault-passwords/internal/runner"
 )
 
@@ -51,11 +53,14 @@ func (a *Action) Main(ctx context.Context) int {
 	network.NameRoots(r.client, a.Getenv("SSL_CERT_FILE"))
 	defer r.client.CloseIdleConnections()
 	r.runner = runner.New(a.Getenv, a.Stdout, r.client)
+	r.help = report.NewHelp(cmp.Or(a.Getenv("GITHUB_SERVER_URL"), "https://github.com"),
+		a.Getenv("GITHUB_ACTION_REPOSITORY"), a.Getenv("GITHUB_ACTION_REF"))
 	in, mistakes := readInputs(r.runner)
 	r.inputs = in
 	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errTimeout)
 	defer cancel()
 	r.runner.StopWith(ctx)
+	r.access = access.New(ctx, r.waitForAccess, r.runner.Print)
 	if err := r.carryOut(ctx, mistakes); err != nil {
 		r.fail(err)
 		return StatusFailed
@@ -71,12 +76,14 @@ type run struct {
 	start  time.Time
 	client *http.Client
 	runner *runner.Runner
+	access *access.Wait // nil: nothing is waited for
 	inputs
 	cloud   azure.Cloud // of all vaults
 	secrets []declaration.Secret
 	notes   []string // for the summary
 
 	warnings declaration.Problems // what is declared and probably not meant
+	help     report.Help          // where messages are explained
 }
 
 // errReported is a failure of which everything has been said.
@@ -90,6 +97,9 @@ func (r *run) carryOut(ctx context.Context, mistakes []error) error {
 	r.warnOfBranch()
 	if err := r.declare(ctx, mistakes); err != nil {
 		return err
+	}
+	if r.mode == modeCheck {
+		return r.check()
 	}
 	return r.provision(ctx)
 }
@@ -123,6 +133,9 @@ func (r *run) at(place declaration.Place, text string) runner.Annotation {
 // annotate shows the first ten as annotations, and prints what is left.
 func (r *run) annotate(all []runner.Annotation) {
 	for i, a := range all {
+		if link := r.help.Link(a.Text); link != "" && a.Level == runner.LevelError {
+			a.Text += "\nMore: " + link
+		}
 		left := len(all) - runner.MaxAnnotations
 		switch {
 		case i < runner.MaxAnnotations-1 || left <= 0:
@@ -139,6 +152,6 @@ func (r *run) annotate(all []runner.Annotation) {
 // fail says why nothing was tried.
 func (r *run) fail(err error) {
 	if !errors.Is(err, errReported) {
-		r.runner.Annotate(runner.Annotation{Level: runner.LevelError, Text: cmp.Or(err.Error(), "the run failed")})
+		r.annotate([]runner.Annotation{{Level: runner.LevelError, Text: cmp.Or(err.Error(), "the run failed")}})
 	}
 }

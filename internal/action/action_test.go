@@ -3,6 +3,7 @@ package action_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,6 +48,67 @@ func TestNothingStoredIsLost(t *testing.T) {
 			t.Errorf("the outputs do not tell what was stored: changed is %q", got)
 		}
 	})
+}
+
+// unreachable is a network that no request may reach.
+type unreachable struct{ t *testing.T }
+
+// RoundTrip implements [http.RoundTripper].
+func (u unreachable) RoundTrip(request *http.Request) (*http.Response, error) {
+	u.t.Errorf("%s was contacted", request.URL.Host)
+	return nil, errors.New("there is no network")
+}
+
+// A check contacts nothing, and needs neither an identity nor a vault, nor the permission to request an ID token. What
+// has a meaning in other modes only is accepted.
+func TestCheckContactsNothing(t *testing.T) {
+	e := emulator.New(emulator.Options{})
+	j := newJob(t, e)
+	j.Set("ACTIONS_ID_TOKEN_REQUEST_URL=", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=", "AZURE_TENANT_ID=", "AZURE_CLIENT_ID=")
+	j.Input("mode=check", "vault=", "dry-run=true", "adopt=true", "recover-deleted=true", "concurrency=3",
+		"wait-for-access=1m")
+	r, err := j.Run(t.Context(), unreachable{t})
+	if err != nil || r.Status != action.StatusOK {
+		t.Fatalf("status %d, %v:\n%s", r.Status, err, r.Log)
+	}
+	if got := e.Requests(); len(got) != 0 {
+		t.Errorf("requests: %v", got)
+	}
+	if names, versions := r.Outputs.Get("names"), r.Outputs.Get("versions"); names != "[]" || versions != "{}" {
+		t.Errorf("the outputs are not empty: %v", r.Outputs)
+	}
+	for _, want := range []string{"a-secret  -  default  32 characters  ", "1 secret: the declaration is sound"} {
+		if !strings.Contains(r.Log, want) {
+			t.Errorf("%q is not in the log:\n%s", want, r.Log)
+		}
+	}
+	if strings.Contains(r.Log, "::add-mask::") {
+		t.Error("a check masks names, though no output has one")
+	}
+}
+
+// That the job may not request an ID token is told with the other mistakes, before any host is contacted, in each mode
+// that signs in.
+func TestMissingPermissionIsToldFirst(t *testing.T) {
+	for _, mode := range []string{"ensure", "rotate", "force"} {
+		for _, missing := range []string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} {
+			j := newJob(t, emulator.New(emulator.Options{}))
+			j.Set(missing + "=")
+			j.Input("mode="+mode, "timeout=soon")
+			r, err := j.Run(t.Context(), unreachable{t})
+			if err != nil || r.Status != action.StatusFailed {
+				t.Errorf("mode %s: status %d, %v", mode, r.Status, err)
+			}
+			for _, want := range []string{
+				missing + " is not set: the job may not request an ID token; add to the job:",
+				`input timeout: "soon"`, "2 errors; nothing was contacted",
+			} {
+				if !strings.Contains(r.Log, want) {
+					t.Errorf("mode %s: %q is not in the log:\n%s", mode, want, r.Log)
+				}
+			}
+		}
+	}
 }
 
 // cutting is a log that fails, or does something, once it has seen a word.

@@ -29,6 +29,9 @@ func (r *run) declare(ctx context.Context, mistakes []error) error {
 		mistakes = append(mistakes, stoppedEarly(context.Cause(ctx)))
 	}
 	mistakes = append(mistakes, read.mistakes...)
+	if r.mode != modeCheck {
+		mistakes = append(mistakes, r.checkPermission()...)
+	}
 	if read.declaration != nil {
 		mistakes = append(mistakes, r.choose(read.declaration)...)
 	}
@@ -128,17 +131,22 @@ func (r *run) endEmpty(mistakes []error, problems declaration.Problems) error {
 		lines = append(lines, p.Error())
 	}
 	r.runner.Print(fmt.Sprintf("%s; nothing was contacted", report.Counted(len(lines), "error")))
-	if err := r.runner.Summarize(report.Mistakes(lines)); err != nil {
+	if err := r.runner.Summarize(report.Mistakes(lines, r.help)); err != nil {
 		r.runner.Annotate(runner.Annotation{Level: runner.LevelWarning, Text: err.Error()})
 	}
+	if err := r.writeNoOutputs(); err != nil {
+		return err
+	}
+	return errReported
+}
+
+// writeNoOutputs writes the outputs of a run that looked at no vault.
+func (r *run) writeNoOutputs() error {
 	outputs, err := r.runner.OpenOutputs()
 	if err != nil {
 		return err
 	}
-	if err := newLedger(&provision.Plan{}, outputs).close(); err != nil {
-		return err
-	}
-	return errReported
+	return newLedger(&provision.Plan{}, outputs).close()
 }
 
 // choose takes the secrets that the input `only` names, and checks that each has an identity.

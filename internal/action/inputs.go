@@ -30,6 +30,7 @@ const (
 	inputRecoverDeleted = "recover-deleted"
 	inputConcurrency    = "concurrency"
 	inputTimeout        = "timeout"
+	inputWaitForAccess  = "wait-for-access"
 )
 
 // The names of the outputs, likewise.
@@ -46,7 +47,8 @@ const (
 func InputNames() []string {
 	return []string{inputTenantID, inputClientID, inputVault, inputCloud, inputAudience, inputFile, inputSecrets,
 		inputMode,
-		inputDryRun, inputOnly, inputMaskOutputs, inputAdopt, inputRecoverDeleted, inputConcurrency, inputTimeout}
+		inputDryRun, inputOnly, inputMaskOutputs, inputAdopt, inputRecoverDeleted, inputConcurrency, inputTimeout,
+		inputWaitForAccess}
 }
 
 // OutputNames returns the outputs in the order of the documentation.
@@ -75,6 +77,7 @@ type inputs struct {
 	adopt, recover     bool
 	concurrency        int
 	timeout            time.Duration
+	waitForAccess      time.Duration // 0: nothing is waited for
 }
 
 const concurrencyMax = 64
@@ -94,13 +97,15 @@ func readInputs(r *runner.Runner) (in inputs, problems []error) {
 	cloud := c.cloud()
 	in.audience = r.Input(inputAudience)
 	in.mode = provision.Mode(c.oneOf(inputMode, string(provision.ModeEnsure), string(provision.ModeRotate),
-		string(provision.ModeForce)))
+		string(provision.ModeForce), string(modeCheck)))
 	in.masking = masking(c.oneOf(inputMaskOutputs, string(maskAll), string(maskVersions), string(maskNone)))
 	in.dryRun, in.adopt, in.recover = c.boolean(inputDryRun), c.boolean(inputAdopt), c.boolean(inputRecoverDeleted)
 	in.concurrency = c.concurrency()
 	in.timeout = c.timeout()
+	in.waitForAccess = c.waitForAccess(in.timeout)
 	in.only = c.only()
 	in.source = c.source(cloud)
+	in.source.NoVaultNeeded = in.mode == modeCheck
 	return in, c.problems
 }
 
@@ -201,6 +206,26 @@ func (c *checker) timeout() time.Duration {
 		return otherwise
 	}
 	return d
+}
+
+// waitForAccess reads the wait, which is a part of the timeout.
+func (c *checker) waitForAccess(timeout time.Duration) time.Duration {
+	text := c.runner.Input(inputWaitForAccess)
+	if text == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil || d < 0:
+		c.problem(inputWaitForAccess, "%q is not a duration; expected one such as 90s, 10m or 1h30m, or 0s for no wait",
+			text)
+	case d > timeout:
+		c.problem(inputWaitForAccess, "%s is longer than the timeout of %s, which the wait is a part of; "+
+			"expected less, or set timeout to more", text, timeout)
+	default:
+		return d
+	}
+	return 0
 }
 
 func (c *checker) only() []string {

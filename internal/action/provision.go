@@ -66,19 +66,21 @@ const progressEvery = 5 * time.Second
 // apply carries the plan out, a line for each step that changed something or failed.
 func (r *run) apply(ctx context.Context, plan *provision.Plan, vaults map[string]provision.Vault,
 	l *ledger) []provision.Result {
-	lines := report.NewLines(plan)
+	log := report.NewLog(plan)
 	start := time.Now()
 	progress, next, done := report.Progress{Total: len(plan.Steps)}, start.Add(progressEvery), 0
 	ended := func(result provision.Result) {
 		done++
 		l.record(result)
-		r.runner.PrintLines(lines.Result(result))
+		r.runner.PrintLines(log.Ended(result))
 		if now := time.Now(); now.After(next) && done < progress.Total {
 			r.runner.Print(progress.Line(done, now.Sub(start)))
 			next = now.Add(progressEvery)
 		}
 	}
-	return plan.Apply(ctx, vaults, r.options(), provision.Observer{Stored: l.record, Ended: ended})
+	results := plan.Apply(ctx, vaults, r.options(), provision.Observer{Stored: l.record, Ended: ended})
+	r.runner.PrintLines(log.Rest())
+	return results
 }
 
 // finish reports: log, outputs, summary, and masks last, so that the log above stays readable.
@@ -122,9 +124,12 @@ func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledge
 		}
 		failed = true
 	}
+	if took := r.access.Took(); took > 0 {
+		r.notes = append(r.notes, fmt.Sprintf("Access after %s.", took))
+	}
 	summary := report.Summary(report.Run{
 		Mode: r.mode, Plan: plan, Results: results, Now: time.Now(), Elapsed: time.Since(r.start), Notes: r.notes,
-		Warnings: r.warnings,
+		Warnings: r.warnings, Help: r.help,
 	})
 	if err := r.runner.Summarize(summary); err != nil {
 		r.runner.Annotate(runner.Annotation{Level: runner.LevelWarning, Text: err.Error()})

@@ -47,6 +47,9 @@ func (r *run) checkIdentities() (mistakes []error) {
 			in[v.Name] = p
 		}
 	}
+	if r.mode == modeCheck {
+		return mistakes // nobody signs in
+	}
 	if noTenant {
 		mistakes = append(mistakes, missing(inputTenantID, "AZURE_TENANT_ID", "the Entra tenant's ID"))
 	}
@@ -55,6 +58,14 @@ func (r *run) checkIdentities() (mistakes []error) {
 			"the client ID of the app registration or user-assigned identity"))
 	}
 	return mistakes
+}
+
+// checkPermission returns the mistake in the job's permissions, which would keep the run from signing in.
+func (r *run) checkPermission() []error {
+	if err := r.runner.CheckIDToken(); err != nil {
+		return []error{err}
+	}
+	return nil
 }
 
 func missing(input, variable, what string) error {
@@ -83,12 +94,13 @@ func (r *run) clients() (*clients, error) {
 				if err != nil {
 					return nil, err
 				}
-				signIns[p] = &signIn{Credential: credential}
+				signIns[p] = &signIn{Credential: credential, principal: p}
 				c.signIns = append(c.signIns, signIns[p])
 			}
+			signIns[p].vaults = append(signIns[p].vaults, v.Name)
 			client, err := keyvault.New(keyvault.Config{
 				Name: v.Name, Domain: r.cloud.VaultDomain, Credential: signIns[p], HTTP: r.client, Note: r.runner.Print,
-				ClientID: p.clientID, Recovers: r.recover,
+				ClientID: p.clientID, Recovers: r.recover, Access: r.access,
 			})
 			if err != nil {
 				return nil, err
@@ -106,18 +118,20 @@ func (r *run) credential(p principal) (*identity.Credential, error) {
 	}
 	return identity.New(identity.Config{
 		Cloud: r.cloud, TenantID: p.tenantID, ClientID: p.clientID, Audience: audience, HTTP: r.client,
-		IDToken: r.runner.IDToken,
-		Advice:  func(c identity.Claims) string { return r.runner.TrustAdvice(runner.Claims(c), p.clientID) },
+		IDToken: r.runner.IDToken, Access: r.access,
+		Advice: func(c identity.Claims) string { return r.runner.TrustAdvice(runner.Claims(c), p.clientID) },
 	})
 }
 
-// A signIn is a credential that notes how long its first token took.
+// A signIn is a credential that notes how long its first token took, and for which vaults it is.
 type signIn struct {
 	*identity.Credential
-	once  sync.Once
-	asked bool
-	took  time.Duration
-	err   error
+	principal
+	vaults []string
+	once   sync.Once
+	asked  bool
+	took   time.Duration
+	err    error
 }
 
 // GetToken implements [azcore.TokenCredential].
@@ -128,19 +142,25 @@ func (s *signIn) GetToken(ctx context.Context, options policy.TokenRequestOption
 	return token, err
 }
 
-// timing says what the start of the run took.
+// timing says who signed in where, and what the start of the run took.
 func (c *clients) timing(sinceStart time.Duration) string {
-	var signIns []string
+	var text strings.Builder
 	for _, s := range c.signIns {
+		where := strings.Join(s.vaults, ", ")
+		if len(s.vaults) > 3 {
+			where = fmt.Sprintf("%d vaults", len(s.vaults))
+		}
 		switch {
 		case s.err != nil:
-			signIns = append(signIns, fmt.Sprintf("Signing in failed after %.2f s", s.took.Seconds()))
+			fmt.Fprintf(&text, "Application %s could not sign in to tenant %s (%.2f s). ", s.clientID, s.tenantID,
+				s.took.Seconds())
 		case s.asked:
-			signIns = append(signIns, fmt.Sprintf("Signing in took %.2f s", s.took.Seconds()))
+			fmt.Fprintf(&text, "Signed in to tenant %s as application %s, for %s (%.2f s). ", s.tenantID, s.clientID,
+				where, s.took.Seconds())
 		}
 	}
-	if len(signIns) == 0 {
-		return fmt.Sprintf("No sign-in was needed; planning took %.2f s.", sinceStart.Seconds())
+	if text.Len() == 0 {
+		text.WriteString("No sign-in was needed. ")
 	}
-	return fmt.Sprintf("%s; everything up to the plan took %.2f s.", strings.Join(signIns, ", "), sinceStart.Seconds())
+	return text.String() + fmt.Sprintf("The plan was ready after %.2f s.", sinceStart.Seconds())
 }

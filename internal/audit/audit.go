@@ -1,9 +1,10 @@
 // Package audit judges what vaults hold, from metadata alone, against what is declared.
 //
-// It is given the metadata that a vault lists: versions, dates, tags, soft-deleted secrets. It returns a [Report]: the
-// findings, each with its rule, its level, what was seen, what to do, and the place in the declaration; and what each
-// vault holds. When a secret is due, overdue, current or of this action is decided by the package lifecycle, whose
-// functions a rotation is planned with too, so that an audit never says "due" where a rotation would keep.
+// It is given the metadata that a vault lists: versions, dates, tags, soft-deleted secrets. [Judge] returns a [Report]:
+// the findings, each with its rule, its level, what was seen, what to do, and the place in the declaration; and what
+// each vault holds. Which secrets are due it is told by the plan of a rotation ([Rotation]); when one is overdue,
+// current, or of this action is decided by the package lifecycle, which that plan is made with. So an audit never says
+// "due" where a rotation would keep.
 //
 // It reads no value and has no way to one. It contacts nothing and writes nothing.
 package audit
@@ -64,7 +65,7 @@ type Secret struct {
 	Expires     time.Time           // of the current version
 	NotBefore   time.Time           // of the current version
 	Next        time.Time           // when it is due by the declaration; may be past
-	Due         lifecycle.Trigger   // why mode rotate would give it a new version now. "": it would not
+	Due         lifecycle.Trigger   // why mode rotate would give it a version now: see Rotation. "": it would not
 	DueReason   string              // the same in words
 	Versions    int                 // that were listed; 1 where only the current one was asked for
 	Whole       bool                // every version was listed
@@ -83,6 +84,9 @@ type Vault struct {
 	Secrets  int    // in it, those managed by certificates included
 	Deleted  int    // soft-deleted ones
 }
+
+// TriggerMissing is why a declared secret is due that its vaults do not hold: mode rotate creates it.
+const TriggerMissing lifecycle.Trigger = "missing"
 
 // A Month is how many versions were made in a calendar month, in UTC.
 type Month struct {

@@ -19,33 +19,36 @@ type Cloud struct {
 	Authority   string // Entra's URL, with the final slash: https://login.microsoftonline.com/
 	VaultDomain string // what follows the vault's name in its host: vault.azure.net
 	Audience    string // of GitHub's token, as Entra expects it: api://AzureADTokenExchange
+	Manager     string // host of Azure Resource Manager, which is the audience of its tokens too: management.azure.com
 
-	PostgreSQLDomain string // what follows the name of a PostgreSQL server in its host: postgres.database.azure.com
-	DatabaseScope    string // of an access token for a PostgreSQL or MySQL server
+	DatabaseDomain   string // of Azure Database for PostgreSQL flexible servers: postgres.database.azure.com
+	DatabaseAudience string // of tokens for them, as az cloud show prints it in ossrdbmsResourceId
 }
 
 // The clouds, as https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates (domains) and
 // https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
-// (audiences) list them. What belongs to databases is what az cloud show prints as postgresqlServerEndpoint and
-// ossrdbmsResourceId.
+// (audiences) list them. The hosts of Resource Manager, and that each takes tokens for itself with and without a final
+// slash, are of https://github.com/stephaneey/azure-apim-extension/issues/93 and az cloud list.
 var clouds = [...]Cloud{
 	{
 		Name: "AzureCloud", Authority: "https://login.microsoftonline.com/",
 		VaultDomain: "vault.azure.net", Audience: "api://AzureADTokenExchange",
-		PostgreSQLDomain: "postgres.database.azure.com",
-		DatabaseScope:    "https://ossrdbms-aad.database.windows.net/.default",
+		Manager:        "management.azure.com",
+		DatabaseDomain: "postgres.database.azure.com", DatabaseAudience: "https://ossrdbms-aad.database.windows.net",
 	},
 	{
 		Name: "AzureUSGovernment", Authority: "https://login.microsoftonline.us/",
 		VaultDomain: "vault.usgovcloudapi.net", Audience: "api://AzureADTokenExchangeUSGov",
-		PostgreSQLDomain: "postgres.database.usgovcloudapi.net",
-		DatabaseScope:    "https://ossrdbms-aad.database.usgovcloudapi.net/.default",
+		Manager:          "management.usgovcloudapi.net",
+		DatabaseDomain:   "postgres.database.usgovcloudapi.net",
+		DatabaseAudience: "https://ossrdbms-aad.database.usgovcloudapi.net",
 	},
 	{
 		Name: "AzureChinaCloud", Authority: "https://login.chinacloudapi.cn/",
 		VaultDomain: "vault.azure.cn", Audience: "api://AzureADTokenExchangeChina",
-		PostgreSQLDomain: "postgres.database.chinacloudapi.cn",
-		DatabaseScope:    "https://ossrdbms-aad.database.chinacloudapi.cn/.default",
+		Manager:          "management.chinacloudapi.cn",
+		DatabaseDomain:   "postgres.database.chinacloudapi.cn",
+		DatabaseAudience: "https://ossrdbms-aad.database.chinacloudapi.cn",
 	},
 }
 

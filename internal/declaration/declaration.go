@@ -13,6 +13,9 @@
 package declaration
 
 import (
+	"fmt"
+	"strings"
+
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
 	"keyvault-passwords/internal/declaration/internal/strict"
@@ -24,6 +27,8 @@ import (
 type Declaration struct {
 	Secrets []Secret    // in the order of the file
 	Cloud   azure.Cloud // of all vaults: the input's, or the one that a vault URL names, or the public cloud
+	Audit   Audit       // what mode audit judges by
+	Places  Places      // of what no secret stands for
 
 	// Warnings are what is valid and probably not meant, in the order of the file: see warn.go.
 	Warnings []Problem
@@ -33,14 +38,33 @@ type Declaration struct {
 type Secret struct {
 	Name        string              // as declared; Key Vault ignores letter case
 	Place       Place               // of its name in the declaration
-	Vaults      []Vault             // one or more, no vault twice
+	Vaults      []Vault             // one or more, no vault twice; none only with Source.NoVaultNeeded
 	Parts       []Part              // the generated parts, one or more, in the order of the file
 	Value       *composite.Template // makes the value of the parts. Nil: the only part is the value
-	Login       string              // the account that the value is for; "" if none. Value may refer to it
+	Login       string              // the account that the value is for; "" if none, or two. Value may refer to it
+	Logins      []string            // two accounts: the value is for one of them, which changes. Nil: not two
+	Apply       *Apply              // where the password is set too. Nil: nowhere
 	ContentType string              // "" if none
 	Tags        map[string]string   // the user's own
 
 	lifecycle.Terms // how long each version lives, and what becomes of it
+}
+
+// Bits returns the entropy of each generated part, in the order of the declaration: "209.54 + 13.28". What is a lower
+// bound begins with ">= ".
+func (s *Secret) Bits() string {
+	var parts []string
+	for _, part := range s.Parts {
+		if part.Space == nil {
+			continue
+		}
+		bits := fmt.Sprintf("%.2f", part.Space.Bits())
+		if !part.Space.Exact() {
+			bits = ">= " + bits
+		}
+		parts = append(parts, bits)
+	}
+	return strings.Join(parts, " + ")
 }
 
 // A Vault is where a secret is stored.
@@ -82,8 +106,9 @@ type Source struct {
 
 	// The `vault` input, which overrides the declaration's own `vault`. Nil: not given, or refused. Its cloud, if it
 	// has one, must be Cloud, if that is given.
-	Vault        *azure.Vault
-	VaultRefused bool // the input was given and refused: that no vault is known is then not reported
+	Vault         *azure.Vault
+	VaultRefused  bool // the input was given and refused: that no vault is known is then not reported
+	NoVaultNeeded bool // nothing is contacted: a secret for which no vault is known has none
 
 	Cloud *azure.Cloud // the `cloud` input, which every vault URL must agree with; nil: not given
 }

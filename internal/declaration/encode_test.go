@@ -41,12 +41,35 @@ func encodeDeclaration(d *Declaration) []byte {
 		secrets = append(secrets, pair(s.Name, encodeSecret(s)))
 	}
 	top = append(top, pair("policies", sortedMapping(policies)), pair("vaults", sortedMapping(vaults)),
-		pair("secrets", mappingOf(secrets...)))
+		pair("secrets", mappingOf(secrets...)), pair("audit", encodeAudit(d.Audit)))
 	return []byte(mappingOf(top...))
+}
+
+func encodeAudit(a Audit) string {
+	var entries []string
+	for _, i := range a.Ignore {
+		entries = append(entries, mappingOf(pair("name", quote(i.Name)), texts("rules", i.Rules),
+			pair("reason", quote(i.Reason)), pair("until", i.Until.Format(time.DateOnly))))
+	}
+	pairs := []string{
+		encodeDuration("expires-within", a.ExpiresWithin), pair("grace", fmt.Sprintf("%ds", a.Grace/time.Second)),
+		encodeDuration("max-age", a.MaxAge), encodeDuration("max-validity", a.MaxValidity),
+		number("max-versions", a.MaxVersions), pair("undeclared", quote(string(a.Undeclared))),
+	}
+	if entries != nil {
+		pairs = append(pairs, pair("ignore", "["+strings.Join(entries, ",")+"]"))
+	}
+	return mappingOf(pairs...)
 }
 
 func encodeSecret(s Secret) string {
 	pairs := []string{optional("login", s.Login), optional("content-type", s.ContentType)}
+	if len(s.Logins) == 2 {
+		pairs = append(pairs, pair("login", "["+quote(s.Logins[0])+","+quote(s.Logins[1])+"]"))
+	}
+	if a := s.Apply; a != nil {
+		pairs = append(pairs, pair("apply", encodeApply(a)))
+	}
 	var parts []string
 	for _, p := range s.Parts {
 		use := quote(p.Policy)
@@ -87,6 +110,18 @@ func encodeSecret(s Secret) string {
 			names = append(names, quote(v.Alias))
 		}
 		pairs = append(pairs, pair("vaults", "["+strings.Join(names, ",")+"]"))
+	}
+	return mappingOf(pairs...)
+}
+
+func encodeApply(a *Apply) string {
+	pairs := []string{optional("database", a.Database), optional("as", a.As), optional("current-login", a.CurrentLogin),
+		optional("tenant-id", a.TenantID), optional("client-id", a.ClientID)}
+	if a.Host != nil {
+		pairs = append(pairs, pair("postgresql", quote(a.Host.Host)))
+	}
+	if a.Server != nil {
+		pairs = append(pairs, pair("azure", quote(a.Server.ID())))
 	}
 	return mappingOf(pairs...)
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"keyvault-passwords/internal/declaration/internal/strict"
@@ -24,7 +25,9 @@ type spec struct {
 	vault, vaults *strict.Node
 	policies      map[string]*policyDraft
 	secrets       []*secretSpec
-	misspelt      bool // a key of the top mapping is unknown: it may be meant to be one that is missing
+	secretsPlace  Place  // of the key secrets
+	audit         *Audit // nil: nothing is declared
+	misspelt      bool   // a key of the top mapping is unknown: it may be meant to be one that is missing
 }
 
 // maxValue is the length of the longest value that Key Vault accepts, in bytes: 25 KB.
@@ -62,11 +65,13 @@ func (r *reader) readSpec(inline bool) spec {
 	case top == nil || strict.KindOf(top) == strict.Empty:
 		r.Refuse(r.Whole(), "the declaration is empty", "expected a mapping of names to secrets")
 	case inline:
+		s.secretsPlace = r.Place(top)
 		if !r.refuseWhole(top) {
 			s.secrets = r.readSecrets(top, "the declaration")
 		}
 	default:
 		before := r.Found()
+		s.secretsPlace = r.placeOfKey(top, "secrets")
 		ok := readFields(r, top, "the declaration", remedy, topFields, &s)
 		s.misspelt = ok && hasUnknown(top, namesOf(topFields))
 		if ok && s.secrets == nil && r.Found() == before {
@@ -77,6 +82,16 @@ func (r *reader) readSpec(inline bool) spec {
 		}
 	}
 	return s
+}
+
+// placeOfKey returns the place of a key of a mapping; of the mapping if it has none.
+func (r *reader) placeOfKey(mapping *strict.Node, key string) Place {
+	for _, entry := range strict.EntriesOf(mapping) {
+		if entry.Name() == key {
+			return r.Place(entry.Key)
+		}
+	}
+	return r.Place(mapping)
 }
 
 // hasUnknown reports whether a mapping has an unknown key.
@@ -119,12 +134,14 @@ type resolver struct {
 	named        map[string]*policyDraft // the user's own, and the presets
 	policyNames  []string                // of named, the user's own first
 	aliases      map[string]Vault
-	vault        *Vault       // the default vault; nil if there is none
-	vaultRefused bool         // the reason why there is no default vault has been reported
-	cloud        *azure.Cloud // nil until an input or a vault URL names one
+	vault        *Vault           // the default vault; nil if there is none
+	places       map[string]Place // of what names a vault, by its real name
+	vaultRefused bool             // the reason why there is no default vault has been reported
+	cloud        *azure.Cloud     // nil until an input or a vault URL names one
 	compiled     map[policyKey]compiled
 	fingerprints map[*password.Space]string
 	characters   map[*password.Space]composite.Characters
+	applied      map[string]string // the secrets that set each login at each target
 	warnings     strict.Problems
 }
 
@@ -132,9 +149,11 @@ type resolver struct {
 func (r *reader) resolve(s spec, source Source) *Declaration {
 	res := &resolver{
 		reader: r, policies: s.policies, named: presets(), aliases: map[string]Vault{},
-		vaultRefused: s.misspelt || source.VaultRefused, cloud: source.Cloud,
+		vaultRefused: s.misspelt || source.VaultRefused || source.NoVaultNeeded, cloud: source.Cloud,
+		places:   map[string]Place{},
 		compiled: map[policyKey]compiled{}, fingerprints: map[*password.Space]string{},
 		characters: map[*password.Space]composite.Characters{},
+		applied:    map[string]string{},
 	}
 	maps.Copy(res.named, s.policies)
 	res.policyNames = slices.Concat(slices.Sorted(maps.Keys(s.policies)), password.Presets())
@@ -143,7 +162,12 @@ func (r *reader) resolve(s spec, source Source) *Declaration {
 		res.readAliases(s.vaults)
 	}
 	res.checkPolicies()
-	declaration := &Declaration{Cloud: azure.Public()}
+	declaration := &Declaration{
+		Cloud: azure.Public(), Audit: DefaultAudit(), Places: Places{Secrets: s.secretsPlace, Vaults: res.places},
+	}
+	if s.audit != nil {
+		declaration.Audit = *s.audit
+	}
 	for _, secret := range s.secrets {
 		declaration.Secrets = append(declaration.Secrets, res.secret(secret))
 	}
@@ -158,9 +182,13 @@ func (r *reader) resolve(s spec, source Source) *Declaration {
 func (r *resolver) secret(s *secretSpec) Secret {
 	secret := Secret{
 		Name: s.name, Place: s.place, Vaults: r.vaultsOf(s), Parts: r.parts(s), Value: s.value.value,
-		Login:       s.login.value,
+		Login:       s.loginAlone(),
 		ContentType: s.contentType, Tags: s.tags, Terms: s.terms(),
 	}
+	if len(s.login.value) == 2 {
+		secret.Logins = s.login.value
+	}
+	secret.Apply = r.applyOf(s, secret)
 	r.checkLifecycle(s)
 	r.warnOfLifecycle(s)
 	r.checkTemplate(s, secret)
@@ -190,7 +218,7 @@ func (s *secretSpec) terms() lifecycle.Terms {
 // parts compiles what is generated for a secret.
 func (r *resolver) parts(s *secretSpec) []Part {
 	if !s.generate.given() {
-		return []Part{r.part("password", s.policy, s)}
+		return []Part{r.part(partPassword, s.policy, s)}
 	}
 	var parts []Part
 	for _, p := range s.generate.value {
@@ -205,7 +233,7 @@ func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part
 	case draft != nil && draft.sound:
 		return Part{
 			Name: name, Policy: inline, Space: r.compileInline(draft, s),
-			rules: withLogin(draft.policy, s.login.value),
+			rules: withLogin(draft.policy, s.loginsTogether()),
 		}
 	case use.given() && use.value.name == "":
 		return Part{Name: name} // refused while it was read
@@ -223,8 +251,24 @@ func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part
 	}
 	return Part{
 		Name: name, Policy: policy, Space: r.compileNamed(draft, at, s),
-		rules: withLogin(draft.policy, s.login.value),
+		rules: withLogin(draft.policy, s.loginsTogether()),
 	}
+}
+
+// partPassword is the name of the one part of a secret that does not name its parts, and of the password among several.
+const partPassword = "password"
+
+// loginAlone returns the login of a secret that has one; "" if it has none, or two.
+func (s *secretSpec) loginAlone() string {
+	if len(s.login.value) == 1 {
+		return s.login.value[0]
+	}
+	return ""
+}
+
+// loginsTogether returns the logins of a secret as a policy takes them. Their order does not matter.
+func (s *secretSpec) loginsTogether() string {
+	return strings.Join(slices.Sorted(slices.Values(s.login.value)), "\n")
 }
 
 // presets returns the presets as if they were under policies.
@@ -247,13 +291,13 @@ func (r *resolver) compileInline(draft *policyDraft, s *secretSpec) *password.Sp
 	if s.login.given() {
 		draft.places["login"] = s.login.place
 	}
-	return r.compileDraft(draft, s.login.value)
+	return r.compileDraft(draft, s.loginsTogether())
 }
 
 // compileNamed compiles a policy that is referred to by name, with the secret's login. The policy alone was accepted,
 // so a problem is placed at the login, or at the name.
 func (r *resolver) compileNamed(draft *policyDraft, at Place, s *secretSpec) *password.Space {
-	set, err := r.compile(draft, s.login.value)
+	set, err := r.compile(draft, s.loginsTogether())
 	if err != nil {
 		if s.login.given() {
 			at = s.login.place
@@ -285,7 +329,10 @@ func (r *resolver) checkSize(s *secretSpec, secret Secret) {
 	}
 	size, at := longest[secret.Parts[0].Name], s.place
 	if s.value.given() {
-		size, at = secret.Value.MaxLen(func(name string) int { return longest[name] }, secret.Login), s.value.place
+		at = s.value.place
+		for _, login := range append([]string{secret.Login}, secret.Logins...) {
+			size = max(size, secret.Value.MaxLen(func(name string) int { return longest[name] }, login))
+		}
 	}
 	if size > maxValue {
 		r.Refuse(at, fmt.Sprintf("the value may have %d bytes", size), valueRemedy())
@@ -427,6 +474,9 @@ func (r *resolver) policyTag(s Secret) lifecycle.PolicyTag {
 	write := func(text string) { _, _ = io.WriteString(hash, strconv.Quote(text)) }
 	write(s.Value.Text())
 	write(s.Login)
+	for _, login := range slices.Sorted(slices.Values(s.Logins)) {
+		write(login)
+	}
 	for _, part := range s.Parts {
 		write(part.Name)
 		write(r.fingerprints[part.Space])

@@ -86,18 +86,26 @@ func definitions() object {
 		"passphrase":     mapping(passphraseFields, required("words")),
 		"policy":         mapping(policyFields, object{"allOf": exclusions(policyFields)}),
 
-		"policy-reference": anyOf(object{"enum": password.Presets()}, ref("name")),
+		"policy-reference": anyOf(append(presetChoices(), ref("name"))...),
 		"policy-use":       anyOf(ref("policy-reference"), ref("policy")),
 
 		"generate":   withOne(mapOf("part-name", "policy-use")),
 		"secret":     mapping(secretFields, secretRules()),
 		"superseded": mapping(supersededFields, required("disable-after")),
-		"rotate":     mapping(rotateFields, anyOf(required("after"), required("before-expiry"), onPolicyChange())),
+		"apply": mapping(applyFields, object{"allOf": append(exclusions(applyFields),
+			anyOf(required("azure"), required("postgresql", "as")))}),
+		"rotate": mapping(rotateFields, anyOf(required("after"), required("before-expiry"), onPolicyChange())),
 		"secrets": withOne(object{
 			"type":                 "object",
 			"propertyNames":        object{"pattern": keyVaultNamePattern},
 			"additionalProperties": anyOf(object{"type": "null"}, ref("policy-reference"), ref("secret")),
 		}),
+
+		"audit":         mapping(auditFields, object{}),
+		"undeclared":    object{"enum": UndeclaredWords()},
+		"ignore":        mapping(ignoreFields, required("name", "reason", "until")),
+		"ignores":       listOf(ref("ignore")),
+		"rules-ignored": listOf(object{"enum": AuditRules()}),
 
 		"vault":    mapping(vaultFields, required("name")),
 		"vaults":   mapOf("name", "vault"),
@@ -105,6 +113,15 @@ func definitions() object {
 	}
 	maps.Copy(definitions, textDefinitions())
 	return definitions
+}
+
+// presetChoices returns a schema for each preset, with what it is for.
+func presetChoices() (choices []object) {
+	for _, name := range password.Presets() {
+		target, _ := password.TargetOf(name)
+		choices = append(choices, object{"const": name, "description": target.String()})
+	}
+	return choices
 }
 
 // textDefinitions returns the schemas of texts, names and tags.
@@ -116,17 +133,26 @@ func textDefinitions() object {
 	name := object{"type": "string", "pattern": strict.NamePattern}
 	taken := append(password.Presets(), inline, compositeTag)
 	return object{
-		"text":          text(maxText),
-		"long-text":     text(maxPattern),
-		"texts":         listOf(ref("long-text")),
-		"printable":     object{"type": "string", "pattern": printable},
-		"content-type":  text(maxType),
-		"template":      template(),
-		"name":          name,
-		"policy-name":   object{"allOf": []object{name}, "not": object{"enum": taken}},
+		"text":           text(maxText),
+		"long-text":      text(maxPattern),
+		"texts":          listOf(ref("long-text")),
+		"printable":      object{"type": "string", "pattern": printable},
+		"content-type":   text(maxType),
+		"template":       template(),
+		"name":           name,
+		"policy-name":    object{"allOf": []object{name}, "not": object{"enum": taken}},
+		"secret-pattern": object{"type": "string", "maxLength": maxText, "pattern": secretPattern},
+		"date":           object{"type": "string", "pattern": `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`},
+
 		"part-name":     object{"allOf": []object{name}, "not": object{"const": composite.Login}},
 		"guid":          object{"type": "string", "pattern": azure.IDPattern},
 		"vault-address": vaultAddress(),
+		"logins": anyOf(ref("text"), object{
+			"type": "array", "minItems": 2, "maxItems": 2, "uniqueItems": true, "items": ref("text"),
+		}),
+		"role":          text(maxRole),
+		"database-host": object{"type": "string", "pattern": azure.DatabaseHostPattern()},
+		"server-id":     object{"type": "string", "pattern": azure.ServerIDPattern()},
 		"vault-names":   object{"type": "array", "minItems": 1, "uniqueItems": true, "items": ref("name")},
 		"tags": object{
 			"type": "object", "maxProperties": lifecycle.MaxUserTags, "propertyNames": tagName(text(maxTag)),
@@ -199,6 +225,9 @@ func onPolicyChange() object {
 	return rule
 }
 
+// loginReference is a pattern for templates that refer to the login.
+const loginReference = `(^|[^$])(\$\$)*\$\{login[|}]`
+
 // secretRules says which keys of a secret require one another, or exclude each other.
 func secretRules() object {
 	requires := func(when object, key string) object {
@@ -208,11 +237,21 @@ func secretRules() object {
 		return object{"required": []string{key}, "properties": object{key: schema}}
 	}
 	rotating := object{"type": "object", "required": []string{"before-expiry"}}
-	withLogin := object{"type": "string", "pattern": `(^|[^$])(\$\$)*\$\{login[|}]`}
+	two := object{"type": "array"}
+	ofTwo := object{
+		"required": []string{"apply", "value"},
+		"properties": object{"apply": object{"required": []string{"postgresql"}},
+			"value": object{"pattern": loginReference}},
+	}
+	current := object{"type": "object", "required": []string{"current-login"}}
+	withLogin := object{"type": "string", "pattern": loginReference}
 	return object{"allOf": append(exclusions(secretFields),
 		requires(within("generate", object{"minProperties": 2}), "value"),
 		requires(within("rotate", rotating), "expires"),
 		requires(within("value", withLogin), "login"),
+		requires(within("apply", object{"type": "object"}), "login"),
+		object{"if": within("login", two), "then": ofTwo},
+		object{"if": within("apply", current), "then": object{"properties": object{"login": two}}},
 	)}
 }
 

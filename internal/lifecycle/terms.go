@@ -52,17 +52,21 @@ func (t Terms) Due(current Version, now time.Time, adopt bool) (Trigger, string)
 		return TriggerAge, fmt.Sprintf("made %s ago, rotate after %s", unit.count(age), unit.count(t.Rotate.After))
 	}
 	switch made := current.Policy(); {
-	case !t.Rotate.OnPolicyChange || made == t.PolicyTag && current.Ours():
-	case current.Ours():
+	case !t.Rotate.OnPolicyChange:
+	case t.Drifts(current):
 		if made == "" {
 			made = "none"
 		}
 		return TriggerPolicy, fmt.Sprintf("policy changed: %s -> %s", made, t.PolicyTag)
-	case adopt:
+	case adopt && !current.Ours():
 		return TriggerPolicy, fmt.Sprintf("adopted, its policy is unknown: -> %s", t.PolicyTag)
 	}
 	return "", ""
 }
+
+// Drifts reports whether a version that this action made was made to another policy than the declared one. Of any other
+// version nothing is known.
+func (t Terms) Drifts(v Version) bool { return v.Ours() && v.Policy() != t.PolicyTag }
 
 func (t Terms) dueByExpiry(current Version, now time.Time) string {
 	expires := t.ExpiryOf(current)

@@ -39,6 +39,9 @@ func (u unit) count(d time.Duration) string {
 	return fmt.Sprintf("%d%s", d/u.size, u.name)
 }
 
+// Words returns a declared duration, whole, in the largest unit that can say it: "90d", "36h", "90s".
+func Words(d time.Duration) string { return unitOf(d).count(d) }
+
 // Age returns a duration as people say it, in whole units: "61d", "36h", "5m". A negative one is "0s".
 func Age(d time.Duration) string {
 	switch {

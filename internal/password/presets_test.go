@@ -1,16 +1,21 @@
 package password
 
 import (
+	"flag"
 	"fmt"
 	"math/big"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"keyvault-passwords/internal/password/internal/ascii"
 )
+
+var update = flag.Bool("update", false, "write the list of presets in the comment of Presets anew")
 
 func TestPresets(t *testing.T) {
 	want := strings.Fields("default azure-sql azure-postgresql azure-mysql azure-vm-windows azure-vm-linux " +
@@ -128,12 +133,12 @@ func compilePreset(t *testing.T, name string) *Space {
 
 // kinds is what a checker sees of a password.
 type kinds struct {
-	text                               string
-	lower, upper, digit, symbol, other int // how many; other is neither of these nor ASCII
+	text, folded                       string // folded: in lower case
+	lower, upper, digit, symbol, other int    // how many; other is neither of these nor ASCII
 }
 
 func kindsOf(text string) kinds {
-	s := kinds{text: text}
+	s := kinds{text: text, folded: strings.ToLower(text)}
 	for _, c := range []byte(text) {
 		switch {
 		case 'a' <= c && c <= 'z':
@@ -192,15 +197,15 @@ func asciiRule(s kinds) string {
 	return ""
 }
 
-// wellKnownRule refuses what Azure refuses for virtual machines.
+// wellKnownPasswords are what Azure refuses for virtual machines, in lower case.
+var wellKnownPasswords = strings.Fields("abc@123 p@$$w0rd p@ssw0rd p@ssword123 pa$$word pass@word1 password! " +
+	"password1 " +
+	"password22 iloveyou!")
+
+// wellKnownRule refuses what holds a well-known password, in any letter case.
 func wellKnownRule(s kinds) string {
-	lower := strings.ToLower(s.text)
-	for _, known := range []string{
-		"abc@123", "P@$$w0rd", "P@ssw0rd", "P@ssword123", "Pa$$word", "pass@word1", "Password!", "Password1",
-		"Password22",
-		"iloveyou!",
-	} {
-		if strings.Contains(lower, strings.ToLower(known)) {
+	for _, known := range wellKnownPasswords {
+		if strings.Contains(s.folded, known) {
 			return "holds a well-known password"
 		}
 	}
@@ -209,7 +214,7 @@ func wellKnownRule(s kinds) string {
 
 // checkPolicyRule refuses what SQL Server's CHECK_POLICY does.
 func checkPolicyRule(s kinds) string {
-	if slices.Contains([]string{"password", "admin", "administrator", "sa", "sysadmin"}, strings.ToLower(s.text)) {
+	if slices.Contains([]string{"password", "admin", "administrator", "sa", "sysadmin"}, s.folded) {
 		return "is a weak password"
 	}
 	return ""
@@ -286,12 +291,13 @@ func eightWordsRule(s kinds) string {
 	return ""
 }
 
-// vendorRules are what each preset's target demands, written from its documentation and not from the policy.
+// vendorRules are what each preset's target demands, written from its documentation and not from the policy. Where
+// products or tools of the target differ, it is the strictest of each.
 var vendorRules = map[string][]vendorRule{
 	"default": {
-		lengthRule(32, 32), complexityOrThree, onlyRule("-._~"), letterFirstRule, wellKnownRule, checkPolicyRule,
+		lengthRule(32, 32), threeKindsRule, onlyRule("-._~"), letterFirstRule, wellKnownRule, checkPolicyRule,
 	},
-	"azure-sql":         {lengthRule(8, 128), complexityRule, checkPolicyRule, onlyRule("-._~"), letterFirstRule},
+	"azure-sql":         {lengthRule(16, 128), complexityRule, checkPolicyRule, onlyRule("-._~"), letterFirstRule},
 	"azure-postgresql":  {lengthRule(8, 128), complexityRule, onlyRule("-._~"), letterFirstRule},
 	"azure-mysql":       {lengthRule(8, 128), complexityRule, onlyRule("-._~"), letterFirstRule},
 	"azure-vm-windows":  {lengthRule(12, 123), complexityRule, wellKnownRule, onlyRule("-._~"), letterFirstRule},
@@ -308,65 +314,134 @@ var vendorRules = map[string][]vendorRule{
 	"passphrase":        {lengthRule(8*3+7, 8*9+7), eightWordsRule},
 }
 
-// complexityOrThree is what Azure asks for, which default meets with letters and digits alone.
-func complexityOrThree(s kinds) string {
+// threeKindsRule is what Azure asks for, with neither "_" nor "-" counted as special. default meets it with letters and
+// digits alone, and promises a symbol.
+func threeKindsRule(s kinds) string {
 	if s.lower == 0 || s.upper == 0 || s.digit == 0 || s.symbol == 0 {
 		return "lacks one of four kinds of characters"
 	}
 	return asciiRule(s)
 }
 
-// TestPresetsConform holds drawn passwords of each preset against the rules of its target.
-func TestPresetsConform(t *testing.T) {
-	for _, name := range Presets() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			set := compilePreset(t, name)
-			rules := vendorRules[name]
-			if len(rules) < 2 {
-				t.Fatalf("%d rules to hold it against", len(rules))
+// loginRule refuses what any target refuses of an account name, in any letter case: the whole of it, three letters or
+// digits in a row of it (Azure SQL), and its parts of three characters or more (Windows).
+func loginRule(login string) vendorRule {
+	login = strings.ToLower(login)
+	refused := []string{login}
+	notAlphanumeric := func(r rune) bool { return !strings.ContainsRune(ascii.Lowers+ascii.Digits, r) }
+	for _, run := range strings.FieldsFunc(login, notAlphanumeric) {
+		for i := 0; i+3 <= len(run); i++ {
+			refused = append(refused, run[i:i+3])
+		}
+	}
+	for _, part := range strings.FieldsFunc(login, func(r rune) bool { return strings.ContainsRune(",.-_ #\t", r) }) {
+		if len(part) >= 3 {
+			refused = append(refused, part)
+		}
+	}
+	return func(s kinds) string {
+		for _, part := range refused {
+			if strings.Contains(s.folded, part) {
+				return fmt.Sprintf("holds %q of the login", part)
 			}
-			for range presetDraws {
-				value, err := set.Draw()
-				if err != nil {
-					t.Fatal(err)
-				}
-				of := kindsOf(value.Reveal())
-				for _, rule := range rules {
-					if problem := rule(of); problem != "" {
-						t.Fatalf("a password %s", problem) // never the password
-					}
-				}
-			}
-		})
+		}
+		return ""
 	}
 }
 
-// TestPresetsWithLogin: Azure refuses three letters or digits in a row of the account name, in any letter case. Without
-// the rule, about one password in 170 would hold some of this name.
-func TestPresetsWithLogin(t *testing.T) {
-	for _, name := range []string{"default", "azure-sql", "azure-postgresql", "azure-mysql", "azure-vm-windows",
-		"passphrase"} {
-		p, _ := Preset(name)
-		p.Login = "SqlAdmin-01"
-		set, err := Compile(p)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
+// TestPresetsConform holds drawn passwords of each preset against the rules of its target: without a login, and with
+// logins of two characters, with digits and with separators. Without the login's rule, about one password in 170 would
+// hold some of the last one.
+func TestPresetsConform(t *testing.T) {
+	for _, name := range Presets() {
+		if len(vendorRules[name]) < 2 {
+			t.Errorf("%s: %d rules to hold it against", name, len(vendorRules[name]))
 		}
-		for range presetDraws / 20 {
-			value, err := set.Draw()
-			if err != nil {
-				t.Fatal(err)
-			}
-			lower := strings.ToLower(value.Reveal())
-			for _, part := range strings.Fields("sql qla lad adm dmi min") {
-				if strings.Contains(lower, part) {
-					t.Fatalf("%s: a password holds %q of the login", name, part)
+		for _, login := range []string{"", "sa", "jdoe2042", "svc-Payments_web.01"} {
+			t.Run(name+","+login, func(t *testing.T) {
+				t.Parallel()
+				rules := vendorRules[name]
+				if login != "" {
+					rules = append(slices.Clone(rules), loginRule(login))
 				}
+				checkDraws(t, name, login, rules)
+			})
+		}
+	}
+}
+
+// checkDraws draws from a preset with a login, and holds what is drawn against rules.
+func checkDraws(t *testing.T, name, login string, rules []vendorRule) {
+	t.Helper()
+	p, _ := Preset(name)
+	p.Login = login
+	set, err := Compile(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range presetDraws {
+		value, err := set.Draw()
+		if err != nil {
+			t.Fatal(err)
+		}
+		of := kindsOf(value.Reveal())
+		for _, rule := range rules {
+			if problem := rule(of); problem != "" {
+				t.Fatalf("a password %s", problem) // never the password
 			}
 		}
 	}
+}
+
+// Each preset says what it is for, in README's table, in the schema and in the comment of Presets, which this compares
+// with the rest.
+func TestTargets(t *testing.T) {
+	own := strings.Fields("default url-safe connection-string hex-256 pin passphrase") // nobody else's rules
+	var want []string
+	for _, name := range Presets() {
+		target, ok := TargetOf(name)
+		_, err := time.Parse(time.DateOnly, target.Checked)
+		if own := slices.Contains(own, name); !ok || target.Rule == "" || own != (target.Checked == "") ||
+			!own && (err != nil || target.Pages == nil) {
+			t.Errorf("%s: it is not said what it is for, or not where and when that was looked up", name)
+		}
+		want = append(want, wrapped("- "+name+": "+target.String())...)
+	}
+	if _, ok := TargetOf("azure"); ok {
+		t.Error("there is a target of what is no preset")
+	}
+	source, err := os.ReadFile("presets.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(source), "when that was looked up:\n//\n")
+	list, _, _ = strings.Cut(list, "//\n// A preset may demand more")
+	diff := cmp.Diff(strings.Join(want, ""), list)
+	if diff != "" && *update && list != "" {
+		text := strings.Replace(string(source), list, strings.Join(want, ""), 1)
+		if err := os.WriteFile("presets.go", []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if diff != "" {
+		t.Errorf("the comment of Presets says something else; -update writes it (-code +comment):\n%s", diff)
+	}
+}
+
+// wrapped returns an entry of a list as lines of a comment.
+func wrapped(entry string) []string {
+	lines := []string{"//  "}
+	for _, word := range strings.Fields(entry) {
+		last := &lines[len(lines)-1]
+		if len(*last)+1+len(word) > 120 && len(*last) > len("//    ") {
+			lines = append(lines, "//    ")
+			last = &lines[len(lines)-1]
+		}
+		*last += " " + word
+	}
+	for i := range lines {
+		lines[i] += "\n"
+	}
+	return lines
 }
 
 // TestKnownCounts are figures that others published, or got wrong. See the comment of each.

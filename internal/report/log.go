@@ -10,29 +10,48 @@ import (
 
 	"keyvault-passwords/internal/escape"
 	"keyvault-passwords/internal/provision"
+	"keyvault-passwords/internal/refusal"
 )
 
 // maxColumn bounds how far lines are padded for alignment, so that one long name does not push all others aside.
 const maxColumn = 48
 
-// Lines writes one line for a secret, aligned over all of a plan. The zero Lines aligns nothing.
-type Lines struct{ name, vault, policy, entropy int }
+// A Log writes one line for a secret, aligned over all of a plan, and one line for a problem that many share. It is for
+// one goroutine.
+type Log struct {
+	name, vault, policy, entropy int // the widths of columns
 
-// NewLines returns the widths that the steps of a plan need.
-func NewLines(plan *provision.Plan) Lines {
-	var l Lines
+	expected map[secretKey]int           // how many results of a secret are to come
+	ended    map[secretKey][]row         // those that came
+	told     map[refusal.Refusal]*shared // the problems of which a line has been written
+	shared   []*shared                   // the same, in their order
+}
+
+// A shared problem is one that a line has told of, and the steps of further secrets that met it.
+type shared struct {
+	what string
+	more []*provision.Step
+}
+
+// NewLog returns the log of a plan.
+func NewLog(plan *provision.Plan) *Log {
+	l := &Log{
+		expected: map[secretKey]int{}, ended: map[secretKey][]row{}, told: map[refusal.Refusal]*shared{},
+	}
 	vaults := map[string]bool{}
-	for i := range plan.Steps {
-		s := &plan.Steps[i]
+	for _, e := range entries(rows(plan, nil)) {
+		s := e[0].step
 		l.name = widen(l.name, s.Name)
 		l.policy = widen(l.policy, orDash(string(s.Policy)))
 		l.entropy = widen(l.entropy, entropy(s))
-		vaults[s.Vault] = true
-	}
-	if len(vaults) > 1 {
-		for name := range vaults {
-			l.vault = widen(l.vault, name)
+		l.vault = widen(l.vault, e.vaults(", "))
+		for _, r := range e {
+			l.expected[secretOf(s)]++
+			vaults[r.step.Vault] = true
 		}
+	}
+	if len(vaults) <= 1 {
+		l.vault = 0 // the line about signing in names it
 	}
 	return l
 }
@@ -52,40 +71,101 @@ func widen(width int, text string) int {
 	return min(max(width, utf8.RuneCountInString(text)), maxColumn)
 }
 
-// Plan writes the plan, one line a step, and a line for each warning, each with what it needs to be read alone.
+// Plan writes the plan, one line a secret, and a line for each warning, each with what it needs to be read alone. What
+// many are refused for is one line.
 func Plan(w io.Writer, plan *provision.Plan) {
-	l := NewLines(plan)
-	for i := range plan.Steps {
-		s := &plan.Steps[i]
-		_, _ = fmt.Fprintln(w, l.Step(s))
-		for _, warning := range s.Warnings {
-			_, _ = fmt.Fprintln(w, escape.Line(l.start("warning", s)+warning))
+	l := NewLog(plan)
+	all := entries(rows(plan, nil))
+	refused := map[refusal.Refusal][]*provision.Step{}
+	for _, e := range all {
+		if e[0].problem != nil {
+			refused[problemOf(e[0])] = append(refused[problemOf(e[0])], e.steps()...)
+		}
+	}
+	for _, e := range all {
+		steps := refused[problemOf(e[0])]
+		delete(refused, problemOf(e[0])) // the first secret's line is for all
+		switch {
+		case e[0].problem == nil, len(steps) == len(e):
+			_, _ = fmt.Fprintln(w, l.planned(e))
+		case len(steps) > 0:
+			_, _ = fmt.Fprintln(w, escape.Line(pad(e[0].what, actWidth)+whose(steps)+": "+e[0].problem.Seen()))
+		}
+		for _, warning := range e[0].step.Warnings {
+			_, _ = fmt.Fprintln(w, escape.Line(l.start("warning", e)+warning))
 		}
 	}
 }
 
-// Step returns the line of the plan for one step. What to do about a refusal is said with the problem, once for all
-// that share it: see [Problem]. A line reads "create  db  azure-sql@...  209.54 bits  expires 2027-02-20  not there
+func (e entry) steps() (steps []*provision.Step) {
+	for _, r := range e {
+		steps = append(steps, r.step)
+	}
+	return steps
+}
+
+// planned returns the line of the plan for one secret. What to do about a refusal is said with the problem, once for
+// all that share it: see [Problem]. A line reads "create  db  azure-sql@...  209.54 bits  expires 2027-02-20  not there
 // yet".
-func (l Lines) Step(s *provision.Step) string {
-	r := planned(s)
-	text := l.start(r.what, s)
+func (l *Log) planned(e entry) string {
+	r := e[0]
+	text := l.start(r.what, e)
 	if r.problem != nil {
 		return escape.Line(text + r.problem.Seen())
 	}
-	text += pad(orDash(string(s.Policy)), l.policy) + pad(entropy(s), l.entropy)
+	text += pad(orDash(string(r.step.Policy)), l.policy) + pad(entropy(r.step), l.entropy)
 	if !r.state.Expires.IsZero() {
 		text += "expires " + day(r.state.Expires) + "  "
 	}
 	return escape.Line(text + r.why)
 }
 
-// Result returns the line of the log for a step that ended: "created  db  0123...  expires 2027-02-20  0.12 s".
-func (l Lines) Result(result provision.Result) string {
-	r := ended(result)
-	text := l.start(r.what, r.step)
-	if r.state.Version != "" && (r.problem == nil || r.partly) {
-		text += r.state.Version + "  "
+// Ended returns the lines of a secret whose last result this is: "created  db  0123...  expires 2027-02-20  0.12 s". It
+// is empty while others of its vaults are to come, and where only the problem of an earlier secret would be told again:
+// see Rest.
+func (l *Log) Ended(result provision.Result) string {
+	key := secretOf(result.Step)
+	l.ended[key] = append(l.ended[key], ended(result))
+	if l.expected[key]--; l.expected[key] > 0 {
+		return ""
+	}
+	all := entries(l.ended[key])
+	delete(l.ended, key)
+	var lines []string
+	for _, e := range all {
+		problem := problemOf(e[0])
+		known := l.told[problem]
+		switch {
+		case e[0].problem == nil || e[0].partly:
+			lines = append(lines, l.line(e))
+		case known != nil:
+			known.more = append(known.more, e.steps()...)
+		default:
+			l.told[problem] = &shared{what: e[0].what}
+			l.shared = append(l.shared, l.told[problem])
+			lines = append(lines, l.line(e))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Rest returns a line for each problem that met more secrets than the one that Ended told of. It is for the end.
+func (l *Log) Rest() string {
+	var lines []string
+	for _, s := range l.shared {
+		if len(s.more) > 0 {
+			lines = append(lines, escape.Line(pad(s.what, actWidth)+"for the same reason: "+whose(s.more)))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// line returns the line of one entry that has ended.
+func (l *Log) line(e entry) string {
+	r := e[0]
+	text := l.start(r.what, e)
+	if versions := e.versions(); versions != "" && (r.problem == nil || r.partly) {
+		text += versions + "  "
 	}
 	switch {
 	case r.partly:
@@ -98,17 +178,35 @@ func (l Lines) Result(result provision.Result) string {
 		}
 		text += r.why
 	}
-	if result.Elapsed >= 10*time.Millisecond {
-		text += fmt.Sprintf("  (%.2f s)", result.Elapsed.Seconds())
+	var longest time.Duration
+	for _, r := range e {
+		longest = max(longest, r.elapsed)
+	}
+	if longest >= 10*time.Millisecond {
+		text += fmt.Sprintf("  (%.2f s)", longest.Seconds())
 	}
 	return escape.Line(text)
 }
 
+// versions returns the IDs of an entry's versions, in the order of its vaults.
+func (e entry) versions() string {
+	var ids []string
+	for _, r := range e {
+		if r.state.Version != "" {
+			ids = append(ids, r.state.Version)
+		}
+	}
+	return strings.Join(ids, ", ")
+}
+
+// actWidth is the width of the column of what is done.
+const actWidth = len("recovered")
+
 // start returns the columns that each line begins with.
-func (l Lines) start(what string, s *provision.Step) string {
-	text := pad(what, len("recovered")) + pad(s.Name, l.name)
+func (l *Log) start(what string, e entry) string {
+	text := pad(what, actWidth) + pad(e[0].step.Name, l.name)
 	if l.vault > 0 {
-		text += pad(s.Vault, l.vault)
+		text += pad(e.vaults(", "), l.vault)
 	}
 	return text
 }

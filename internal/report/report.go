@@ -14,6 +14,7 @@ import (
 	"cmp"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ type row struct {
 	disabled int
 	problem  *refusal.Refusal // nil: none
 	partly   bool             // there is a problem, and yet the vault holds what it should
+	elapsed  time.Duration    // of a step that ended
 }
 
 // rows returns a row for each result, or for each step of the plan where there are no results: a dry run.
@@ -71,7 +73,8 @@ var done = map[provision.Change]string{
 
 func ended(result provision.Result) row {
 	s := result.Step
-	r := row{step: s, why: s.Reason, state: result.After, disabled: len(result.Disabled)}
+	r := row{step: s, why: s.Reason, state: result.After, disabled: len(result.Disabled),
+		elapsed: result.Elapsed}
 	r.what = done[s.Change]
 	if result.Err != nil {
 		r.problem = new(refusal.Of(result.Err))
@@ -99,6 +102,61 @@ func ended(result provision.Result) row {
 	return r
 }
 
+// An entry is one secret in the vaults where it fares alike: one line of the log, one row of the table. It has one or
+// more rows.
+type entry []row
+
+// entries returns the rows by secret, in their order. Rows of a secret that fare alike, the version aside, are one
+// entry.
+func entries(rows []row) (all []entry) {
+	for i := 0; i < len(rows); {
+		first := len(all)
+		for secret := secretOf(rows[i].step); i < len(rows) && secretOf(rows[i].step) == secret; i++ {
+			at := slices.IndexFunc(all[first:], func(e entry) bool { return alike(e[0], rows[i]) })
+			if at < 0 {
+				all = append(all, entry{rows[i]})
+				continue
+			}
+			all[first+at] = append(all[first+at], rows[i])
+		}
+	}
+	return all
+}
+
+// A secretKey is what tells one declared secret from another: two vaults may each hold one of the same name.
+type secretKey struct {
+	name  string
+	place declaration.Place
+}
+
+func secretOf(s *provision.Step) secretKey { return secretKey{s.Name, s.Place} }
+
+// alike reports whether the same is to be said of two rows of one secret.
+func alike(a, b row) bool {
+	return a.what == b.what && a.why == b.why && a.partly == b.partly && problemOf(a) == problemOf(b) &&
+		a.step.Policy == b.step.Policy && a.step.Bits == b.step.Bits &&
+		slices.Equal(a.step.Warnings, b.step.Warnings) &&
+		day(a.state.Expires) == day(b.state.Expires) && day(a.state.Next) == day(b.state.Next)
+}
+
+// problemOf returns what is wrong, without what is of one request alone; the zero Refusal if nothing is.
+func problemOf(r row) (problem refusal.Refusal) {
+	if r.problem != nil {
+		problem = *r.problem
+		problem.Trace = ""
+	}
+	return problem
+}
+
+// vaults returns the vaults of an entry: "kv-app-eu, kv-app-us".
+func (e entry) vaults(separator string) string {
+	names := make([]string, len(e))
+	for i, r := range e {
+		names[i] = r.step.Vault
+	}
+	return strings.Join(names, separator)
+}
+
 // A Problem is one reason why secrets did not end as declared, with all steps that it concerns: one unreachable vault
 // is one problem, however many secrets it holds.
 type Problem struct {
@@ -117,12 +175,28 @@ func (p Problem) Place() declaration.Place {
 
 // Text returns the problem: the secrets concerned, the first few by name, what was seen and the remedy, which may have
 // several lines. It is not escaped.
-func (p Problem) Text() string {
-	var names []string
-	for _, step := range p.Steps {
-		names = append(names, step.Name+" in "+step.Vault)
+func (p Problem) Text() string { return whose(p.Steps) + ": " + p.Error() }
+
+// whose returns the secrets of some steps and where they are: "db in kv-app", "db in kv-eu and kv-us", "16 secrets in
+// kv-app (db, web, and 14 more)".
+func whose(steps []*provision.Step) string {
+	var names, vaults []string
+	in := map[secretKey][]string{}
+	for _, step := range steps {
+		key := secretOf(step)
+		if in[key] == nil {
+			names = append(names, step.Name)
+		}
+		in[key] = append(in[key], step.Vault)
+		if !slices.Contains(vaults, step.Vault) {
+			vaults = append(vaults, step.Vault)
+		}
 	}
-	return few(names, ", ") + ": " + p.Error()
+	where := " in " + few(vaults, " and ")
+	if len(names) == 1 {
+		return names[0] + where
+	}
+	return fmt.Sprintf("%d secrets%s (%s)", len(names), where, few(names, ", "))
 }
 
 // Problems returns what went wrong, or, where results is nil, what the plan refuses: in the order of the declaration,
@@ -137,8 +211,7 @@ func problems(rows []row) (list []Problem) {
 		if r.problem == nil {
 			continue
 		}
-		key := *r.problem
-		key.Trace = "" // one of each request: the first stands for all
+		key := problemOf(r) // the first request's trace stands for all
 		i, known := at[key]
 		if !known {
 			i = len(list)
@@ -150,24 +223,38 @@ func problems(rows []row) (list []Problem) {
 	return list
 }
 
-// Totals returns how many steps ended how, or, where results is nil, what the plan would do: "4 secrets: 2 created, 1
-// kept, 1 refused; 3 superseded versions disabled". A secret in two vaults counts as two.
+// Totals returns how many secrets ended how, or, where results is nil, what the plan would do: "4 secrets: 2 created, 1
+// kept, 1 refused; 3 superseded versions disabled". A secret in two vaults counts once: as it ended in the vault where
+// most is amiss, or else most was done.
 func Totals(plan *provision.Plan, results []provision.Result) string {
 	return totals(rows(plan, results))
 }
 
-// endings is the order of totals.
-var endings = []string{
-	"to create", "created", "to rotate", "rotated", "to recover", "recovered", "to keep", "kept", "refused", "failed",
-	"stopped",
-}
+// endings is the order of totals; gravest that in which one of them stands for a secret.
+var (
+	endings = []string{
+		"to create", "created", "to rotate", "rotated", "to recover", "recovered", "to keep", "kept", "refused",
+		"failed", "stopped",
+	}
+	gravest = []string{
+		"failed", "stopped", "refused", "to recover", "recovered", "to rotate", "rotated", "to create", "created",
+		"to keep", "kept",
+	}
+)
 
 func totals(rows []row) string {
-	counts, disabled, partly := map[string]int{}, 0, 0
-	for _, r := range rows {
-		counts[r.ending]++
-		disabled += r.disabled
-		if r.partly {
+	counts, disabled, partly, secrets := map[string]int{}, 0, 0, 0
+	vaults := map[string]bool{}
+	for i := 0; i < len(rows); secrets++ {
+		worst, incomplete := len(gravest), false
+		for secret := secretOf(rows[i].step); i < len(rows) && secretOf(rows[i].step) == secret; i++ {
+			worst = min(worst, slices.Index(gravest, rows[i].ending))
+			incomplete = incomplete || rows[i].partly
+			disabled += rows[i].disabled
+			vaults[rows[i].step.Vault] = true
+		}
+		counts[gravest[worst]]++
+		if incomplete {
 			partly++
 		}
 	}
@@ -177,7 +264,11 @@ func totals(rows []row) string {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[ending], ending))
 		}
 	}
-	text := Counted(len(rows), "secret") + ": " + cmp.Or(strings.Join(parts, ", "), "nothing to do")
+	text := Counted(secrets, "secret")
+	if len(vaults) > 1 {
+		text += fmt.Sprintf(" in %d vaults", len(vaults))
+	}
+	text += ": " + cmp.Or(strings.Join(parts, ", "), "nothing to do")
 	if disabled > 0 {
 		text += "; " + Counted(disabled, "superseded version") + " disabled"
 	}

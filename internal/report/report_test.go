@@ -82,7 +82,7 @@ func example() (*provision.Plan, []provision.Result) {
 	steps[4].Refusal = refusal.Refusal{
 		Cause: "made 61d ago, rotate after 60d, but this action did not make the current version", Remedy: remedy,
 	}
-	steps[5].Bits = "77.54 + 128.00"
+	steps[5].Bits, steps[6].Bits = "77.54 + 128.00", "77.54 + 128.00"
 	steps[8].Refusal = again
 	steps[8].Refusal.Cause = "the run was stopped before it was looked up"
 	steps[9].Before.Version, steps[9].Disable = id(5), []string{id(6)}
@@ -122,22 +122,30 @@ func TestPlan(t *testing.T) {
 	golden(t, "plan.txt", b.String()+report.Totals(plan, nil)+"\n")
 }
 
+// logOf returns the log of a run.
+func logOf(plan *provision.Plan, results []provision.Result) (text string) {
+	log := report.NewLog(plan)
+	for _, r := range results {
+		if lines := log.Ended(r); lines != "" {
+			text += lines + "\n"
+		}
+	}
+	if rest := log.Rest(); rest != "" {
+		text += rest + "\n"
+	}
+	return text
+}
+
 func TestLog(t *testing.T) {
 	plan, results := example()
-	lines := report.NewLines(plan)
-	var b strings.Builder
-	for _, r := range results {
-		b.WriteString(lines.Result(r) + "\n")
-	}
-	golden(t, "log.txt", b.String()+report.Totals(plan, results)+"\n")
+	golden(t, "log.txt", logOf(plan, results)+report.Totals(plan, results)+"\n")
 }
 
 // Where all is in one vault the log does not repeat its name.
 func TestLogOfOneVault(t *testing.T) {
 	plan, results := example()
 	plan.Steps = plan.Steps[:4]
-	lines := report.NewLines(plan)
-	if got := lines.Result(results[0]); strings.Contains(got, "kv-app-prod") {
+	if got := logOf(plan, results[:4]); strings.Contains(got, "kv-app-prod") {
 		t.Error(got)
 	}
 }
@@ -149,6 +157,29 @@ func TestSummary(t *testing.T) {
 		Notes: []string{"identity: 0.31 s"},
 	}))
 	golden(t, "dry-run.md", report.Summary(report.Run{Mode: provision.ModeRotate, Plan: plan, Now: today}))
+}
+
+// A check tells each secret in a line, and in a row that has its place.
+func TestCheck(t *testing.T) {
+	declared := []report.Declared{
+		{
+			Name: "sql-admin-password", Place: declaration.Place{File: ".github/passwords.yml", Line: 12, Col: 3},
+			Vaults: []string{"kv-app-prod"}, Policy: "azure-sql", Length: "24", Bits: "138.52",
+			Expires: "after 90d", Rotates: "after 60d, 14d before it expires",
+		},
+		{
+			Name: "signing", Place: declaration.Place{File: ".github/passwords.yml", Line: 20, Col: 3},
+			Vaults: []string{"kv-app-eu", "kv-app-us"}, Policy: "passphrase + hex-256", Length: "20 to 70 + 64",
+			Bits: ">= 77.54 + 256.00", Expires: "never",
+		},
+		{Name: "a|b", Policy: "inline", Length: "8", Bits: "64.00", Expires: "never"},
+	}
+	var b strings.Builder
+	report.Check(&b, declared)
+	golden(t, "check.txt", b.String())
+	warning := declaration.Problem{Place: declared[0].Place}
+	warning.Cause, warning.Remedy = "it expires and nothing renews it", "declare rotate"
+	golden(t, "check.md", report.CheckSummary(declared, declaration.Problems{warning}))
 }
 
 func TestProblems(t *testing.T) {
@@ -174,10 +205,73 @@ func TestOneProblemOfMany(t *testing.T) {
 		plan.Steps = append(plan.Steps, refused)
 	}
 	problems := report.Problems(plan, nil)
-	want := "s0 in kv, s1 in kv, s2 in kv, s3 in kv, s4 in kv, and 4 more: looking it up: there is no host (request " +
-		"ID 0)"
+	want := "9 secrets in kv (s0, s1, s2, s3, s4, and 4 more): looking it up: there is no host (request ID 0)"
 	if len(problems) != 1 || problems[0].Text() != want || len(problems[0].Steps) != 9 {
 		t.Errorf("got %v", problems)
+	}
+}
+
+// What many secrets meet is told once, with how many they are and the first names, in the plan and in the log.
+func TestOneLineForManyRefusals(t *testing.T) {
+	plan := &provision.Plan{}
+	results := make([]provision.Result, 16)
+	for i := range results {
+		refused := step(i, fmt.Sprintf("s%02d", i), "kv", provision.Refuse, "")
+		refused.Refusal = refusal.Refusal{Act: "looking it up", Cause: "there is no host",
+			Trace: fmt.Sprint("request ", i)}
+		plan.Steps = append(plan.Steps, refused)
+	}
+	for i := range results {
+		results[i] = provision.Result{Step: &plan.Steps[i], Err: plan.Steps[i].Refusal}
+	}
+	var b strings.Builder
+	report.Plan(&b, plan)
+	const planned = "refuse     16 secrets in kv (s00, s01, s02, s03, s04, and 11 more): looking it up: there is no " +
+		"host " +
+		"(request 0)\n"
+	const ended = "refused    s00  looking it up: there is no host (request 0)\n" +
+		"refused    for the same reason: 15 secrets in kv (s01, s02, s03, s04, s05, and 10 more)\n"
+	if diff := cmp.Diff(planned+ended, b.String()+logOf(plan, results)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// A secret in two vaults is one line and one row with both, as long as it fares alike in both.
+func TestTwoVaultsAreOneSecret(t *testing.T) {
+	plan := &provision.Plan{Steps: []provision.Step{
+		step(1, "key", "kv-eu", provision.Create, "not there yet"),
+		step(1, "key", "kv-us", provision.Create, "not there yet"),
+	}}
+	results := []provision.Result{
+		{Step: &plan.Steps[0], Changed: true, After: provision.State{Version: id(1)}},
+		{Step: &plan.Steps[1], Changed: true, After: provision.State{Version: id(2)}},
+	}
+	got := logOf(plan, results) + report.Totals(plan, results)
+	want := "created    key  kv-eu, kv-us  " + id(1) + ", " + id(2) + "  not there yet\n1 secret in 2 vaults: 1 created"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	summary := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Results: results, Now: today})
+	row := "| key (passwords.yml:1) | kv-eu<br>kv-us | created: not there yet | `" + id(1) + "`<br>`" + id(2) + "` |"
+	if !strings.Contains(summary, row) {
+		t.Errorf("the summary has another row:\n%s", summary)
+	}
+}
+
+// A name that Mermaid would take for one of its words, or for a date, is no label by itself.
+func TestTimelineOfOddNames(t *testing.T) {
+	plan := &provision.Plan{}
+	for i, name := range []string{"gantt-db", "2026-03-01-db", "Section-x", "db"} {
+		s := step(i+1, name, "kv", provision.Keep, "exists")
+		s.After.Expires = today.Add(40 * day)
+		plan.Steps = append(plan.Steps, s)
+	}
+	got := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Now: today})
+	for _, want := range []string{"\n    secret gantt-db (", "\n    secret 2026-03-01-db (", "\n    secret Section-x (",
+		"\n    db (passwords.yml 4) :active,"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the chart has no %q:\n%s", want, got)
+		}
 	}
 }
 
@@ -187,7 +281,9 @@ func TestAlignmentIsBounded(t *testing.T) {
 		step(1, strings.Repeat("x", 127), "kv", provision.Create, "not there yet"),
 		step(2, "db", "kv", provision.Create, "not there yet"),
 	}}
-	if got := report.NewLines(plan).Step(&plan.Steps[1]); len(got) > 120 {
+	var b strings.Builder
+	report.Plan(&b, plan)
+	if _, got, _ := strings.Cut(b.String(), "\n"); len(got) > 120 {
 		t.Errorf("%d characters: %s", len(got), got)
 	}
 }
@@ -297,12 +393,10 @@ func TestLogOfHostileText(t *testing.T) {
 	plan, results := hostileRun(9)
 	var b strings.Builder
 	report.Plan(&b, plan)
-	lines := report.NewLines(plan)
-	for _, r := range results {
-		b.WriteString(lines.Result(r) + "\n")
-	}
-	if strings.Count(b.String(), "\n") != 27 {
-		t.Errorf("%d lines for 9 steps, 9 warnings, 9 results", strings.Count(b.String(), "\n"))
+	b.WriteString(logOf(plan, results))
+	// in the plan, the 3 that are refused alike are one line
+	if got, want := strings.Count(b.String(), "\n"), 7+9+9; got != want {
+		t.Errorf("%d lines; want %d:\n%.3000s", got, want, b.String())
 	}
 	for line := range strings.Lines(b.String()) {
 		line = strings.TrimSuffix(line, "\n")

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,7 @@ type Run struct {
 	Notes   []string           // further lines, such as what identity and vaults took
 
 	Warnings declaration.Problems // what is declared and probably not meant
+	Help     Help                 // where problems are explained
 }
 
 // Summary returns the job summary in GitHub's Markdown, less than 1 MiB for any number of secrets: what does not fit is
@@ -38,20 +40,27 @@ func Summary(run Run) string {
 	all := rows(run.Plan, run.Results)
 	var b strings.Builder
 	b.WriteString(headline(run, all))
-	b.WriteString(problemTable(problems(all)))
+	b.WriteString(problemTable(problems(all), run.Help))
 	b.WriteString(declaredTable(run.Warnings))
-	b.WriteString(warningTable(all))
+	secrets := entries(all)
+	b.WriteString(warningTable(secrets))
 	tail := timeline(all, run.Now) + notes(run)
-	b.WriteString(secretTable(all, maxSummary-b.Len()-len(tail)))
+	b.WriteString(secretTable(secrets, maxSummary-b.Len()-len(tail)))
 	b.WriteString(tail)
 	return b.String()
 }
 
 // Mistakes returns the summary of a run that did nothing, since its inputs or its declaration have mistakes.
-func Mistakes(lines []string) string {
+func Mistakes(lines []string, help Help) string {
 	t := newTable("Mistakes", maxSummary/2, "what to correct; nothing was contacted")
 	for _, line := range lines {
-		t.add(func() []string { return []string{escape.Cell(line)} })
+		t.add(func() []string {
+			cell := escape.Cell(line)
+			if link := help.Link(line); link != "" {
+				cell += " ([more](" + link + "))"
+			}
+			return []string{cell}
+		})
 	}
 	return "## Passwords in Key Vault\n\n" + t.end()
 }
@@ -100,21 +109,34 @@ func (t *table) end() string {
 	return t.String() + "\n"
 }
 
-func problemTable(list []Problem) string {
+func problemTable(list []Problem, help Help) string {
 	if len(list) == 0 {
 		return ""
 	}
 	t := newTable("Problems", maxProblems, "secret", "what was seen", "what to do")
 	for _, p := range list {
 		t.add(func() []string {
-			var names []string
-			for _, step := range p.Steps {
-				names = append(names, named(step)+" in "+escape.Cell(step.Vault))
+			todo := paragraph(p.Remedy)
+			if link := help.Link(p.Error()); link != "" {
+				todo += " ([more](" + link + "))"
 			}
-			return []string{few(names, "<br>"), escape.Cell(p.Seen()), paragraph(p.Remedy)}
+			return []string{few(namedIn(p.Steps), "<br>"), escape.Cell(p.Seen()), todo}
 		})
 	}
 	return t.end()
+}
+
+// namedIn returns the secrets of some steps, each with its place and its vaults.
+func namedIn(steps []*provision.Step) (names []string) {
+	for i := 0; i < len(steps); {
+		first := steps[i]
+		var vaults []string
+		for ; i < len(steps) && secretOf(steps[i]) == secretOf(first); i++ {
+			vaults = append(vaults, escape.Cell(steps[i].Vault))
+		}
+		names = append(names, named(first)+" in "+strings.Join(vaults, " and "))
+	}
+	return names
 }
 
 // paragraph returns a text of several lines for one cell.
@@ -140,13 +162,15 @@ func declaredTable(list declaration.Problems) string {
 	return t.end()
 }
 
-func warningTable(all []row) string {
+func warningTable(all []entry) string {
 	t := newTable("Warnings", maxWarnings, "secret", "vault", "warning")
 	some := false
-	for _, r := range all {
-		for _, warning := range r.step.Warnings {
+	for _, e := range all {
+		for _, warning := range e[0].step.Warnings {
 			some = true
-			t.add(func() []string { return []string{named(r.step), escape.Cell(r.step.Vault), escape.Cell(warning)} })
+			t.add(func() []string {
+				return []string{named(e[0].step), escape.Cell(e.vaults(", ")), escape.Cell(warning)}
+			})
 		}
 	}
 	if !some {
@@ -160,25 +184,31 @@ func named(s *provision.Step) string {
 	return escape.Cell(s.Name) + " (" + escape.Cell(place(s.Place)) + ")"
 }
 
-func secretTable(all []row, limit int) string {
+func secretTable(all []entry, limit int) string {
 	t := newTable("Secrets", limit, "secret", "vault", "what was done, and why", "version", "policy", "bits", "expires",
 		"next rotation")
-	for _, r := range all {
-		t.add(r.cells)
+	for _, e := range all {
+		t.add(e.cells)
 	}
 	return t.end()
 }
 
 // cells returns the row of the table of secrets.
-func (r row) cells() []string {
-	s, version := r.step, "-"
-	if r.state.Version != "" {
-		version = "`" + escape.Cell(r.state.Version) + "`"
+func (e entry) cells() []string {
+	var vaults, versions []string
+	for _, r := range e {
+		vaults = append(vaults, escape.Cell(r.step.Vault))
+		version := "-"
+		if r.state.Version != "" {
+			version = "`" + escape.Cell(r.state.Version) + "`"
+		}
+		versions = append(versions, version)
 	}
+	r := e[0]
 	return []string{
-		named(s), escape.Cell(s.Vault), r.story(), version,
-		escape.Cell(orDash(s.Policy.Name())), // the fingerprint is in the log
-		escape.Cell(orDash(s.Bits)), day(r.state.Expires), day(r.state.Next),
+		named(r.step), strings.Join(vaults, "<br>"), r.story(), strings.Join(versions, "<br>"),
+		escape.Cell(orDash(r.step.Policy.Name())), // the fingerprint is in the log
+		escape.Cell(orDash(r.step.Bits)), day(r.state.Expires), day(r.state.Next),
 	}
 }
 
@@ -252,10 +282,19 @@ func bar(r row, now time.Time) string {
 	if from.After(to) {
 		from = to
 	}
-	// a line that began with a name like title-x could be a statement
-	label := chartText("at " + place(r.step.Place) + " " + r.step.Name + cut)
+	label := r.step.Name
+	if keyword.MatchString(label) {
+		label = "secret " + label
+	}
+	label = chartText(label + " (" + place(r.step.Place) + ")" + cut)
 	return fmt.Sprintf("%s :%s, %s, %s", label, state, day(from), day(to.Add(24*time.Hour)))
 }
+
+// keyword matches names that Mermaid would not take for a label: its words are recognised wherever a line begins with
+// them, in any letter case, and so is a date:
+// https://github.com/mermaid-js/mermaid/blob/develop/packages/mermaid/src/diagrams/gantt/parser/gantt.jison
+var keyword = regexp.MustCompile(`(?i)^(gantt|topaxis|inclusiveenddates|title|section|acctitle|accdescr|dateformat|` +
+	`axisformat|tickinterval|todaymarker|excludes|includes|weekday|weekend|click|call|href|\d{4}-\d\d-\d\d)`)
 
 // chartText returns text that Mermaid takes for a name: what is its syntax becomes a space.
 func chartText(text string) string {

@@ -56,6 +56,16 @@ func (r *Runner) IDToken(ctx context.Context, audience string) (sensitive.Value,
 	return sensitive.Value{}, explain(err)
 }
 
+// CheckIDToken returns why the job may not request an ID token, as IDToken would; nil if it may. It contacts nothing.
+func (r *Runner) CheckIDToken() error {
+	for _, name := range [...]string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} {
+		if r.getenv(name) == "" {
+			return explain(&githubactions.EnvMissingError{Name: name})
+		}
+	}
+	return nil
+}
+
 // errEmptyToken is an answer of 200 that holds no token.
 var errEmptyToken = errors.New("the answer holds no token")
 

@@ -1,5 +1,5 @@
-// Package runner is GitHub's runner: inputs, outputs, masks, annotations, the job summary and the job's ID token. It
-// is a thin layer over sethvargo/go-githubactions. It avoids that library's fixed heredoc delimiter, its panics on
+// Package runner is GitHub's runner: inputs, outputs, masks, annotations, the job summary, report files and the job's
+// ID token. It is a thin layer over sethvargo/go-githubactions. It avoids that library's fixed heredoc delimiter, its panics on
 // input and output errors, log texts that can issue workflow commands, error texts that hold response bodies, and that
 // it returns an empty ID token without an error.
 //

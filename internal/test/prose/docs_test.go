@@ -16,7 +16,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-var update = flag.Bool("update", false, "write the generated parts of README.md and SECURITY.md")
+var update = flag.Bool("update", false, "write the generated parts of REFERENCE.md and SECURITY.md")
 
 // root is the repository, seen from this folder.
 const root = "../../.."

@@ -194,7 +194,7 @@ var logsFail = []fault{
 }
 
 // planTold stands in the last line before the first set.
-const planTold = "up to the plan took"
+const planTold = "The plan was ready"
 
 // A reader is the other end of a log. It reads until the text from is in what it read, and then no more.
 type reader struct {

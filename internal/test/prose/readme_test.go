@@ -87,8 +87,8 @@ func TestGenerated(t *testing.T) {
 		file, name string
 		generate   func(*testing.T) string
 	}{
-		{"README.md", "declaration reference", func(*testing.T) string { return declaration.Reference() }},
-		{"README.md", "presets", presets},
+		{".github/REFERENCE.md", "declaration reference", func(*testing.T) string { return declaration.Reference() }},
+		{".github/REFERENCE.md", "presets", presets},
 		{".github/SECURITY.md", "faults", faultTable},
 	} {
 		t.Run(part.name, func(t *testing.T) {
@@ -107,10 +107,12 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
-// presets is the table of presets with the entropy of each, computed here and now.
+// presets is the table of presets: the entropy of each, computed here and now, and what it is for.
 func presets(t *testing.T) string {
 	t.Helper()
-	table := "| preset | length | entropy |\n| --- | --- | --- |\n"
+	table := "| preset | length | entropy | what its target asks for | where that is said, and when it was looked up " +
+		"|\n" +
+		"| --- | --- | --- | --- | --- |\n"
 	for _, name := range password.Presets() {
 		policy, ok := password.Preset(name)
 		if !ok {
@@ -120,9 +122,23 @@ func presets(t *testing.T) string {
 		if err != nil {
 			t.Fatalf("preset %s: %v", name, err)
 		}
-		table += fmt.Sprintf("| `%s` | %s | %s |\n", name, lengths(policy, set), set.Entropy())
+		target, _ := password.TargetOf(name)
+		table += fmt.Sprintf("| `%s` | %s | %s | %s | %s |\n", name, lengths(policy, set), set.Entropy(), target.Rule,
+			pages(target))
 	}
 	return table
+}
+
+// pages are links to the pages of a target, and the date.
+func pages(target password.Target) string {
+	var links []string
+	for i, page := range target.Pages {
+		links = append(links, fmt.Sprintf("[%d](%s)", i+1, page))
+	}
+	if target.Checked != "" {
+		links = append(links, target.Checked)
+	}
+	return strings.Join(links, " ")
 }
 
 func lengths(policy password.Policy, set *password.Space) string {
@@ -222,20 +238,21 @@ func TestTables(t *testing.T) {
 	}
 }
 
-// README names every class of characters that there is.
+// The reference names every class of characters that there is.
 func TestClasses(t *testing.T) {
-	_, section, _ := strings.Cut(read(t, "README.md"), "\n## Policies\n")
+	_, section, _ := strings.Cut(read(t, ".github/REFERENCE.md"), "\n## Policies\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	for _, class := range password.Classes() {
 		if !strings.Contains(section, "`"+class+"`") {
-			t.Errorf("README's section on policies lacks the class %s", class)
+			t.Errorf("the reference's section on policies lacks the class %s", class)
 		}
 	}
 }
 
 // What masking costs stands where it is looked for: under the runner's own words, and beside the input.
 func TestMaskingIsTold(t *testing.T) {
-	_, told, _ := strings.Cut(read(t, "README.md"), "\n### `Skip output 'versions' since it may contain secret.`\n")
+	const heading = "\n## `Skip output 'versions' since it may contain secret.`\n"
+	_, told, _ := strings.Cut(read(t, ".github/TROUBLESHOOTING.md"), heading)
 	told, _, _ = strings.Cut(told, "\n## ")
 	var input struct{ Description string }
 	node := actionYML(t).Inputs.Values["mask-outputs"]
@@ -246,7 +263,7 @@ func TestMaskingIsTold(t *testing.T) {
 		text  string
 		words []string
 	}{
-		"README's heading for the runner's words": {told,
+		"the heading for the runner's words": {told,
 			[]string{"mask-outputs: none", "repository", "environment", "organisation", "whatever", "short", "`vars`"}},
 		"the input mask-outputs": {input.Description,
 			[]string{"any secret of the repository", "one or two letters", "`vars`", "a second use"}},
@@ -272,16 +289,23 @@ func TestLinks(t *testing.T) {
 
 func checkLink(t *testing.T, file, text, target string) {
 	t.Helper()
-	switch {
-	case strings.HasPrefix(target, "https://"):
-	case strings.HasPrefix(target, "#"):
-		if !slices.Contains(anchors(text), target[1:]) {
-			t.Errorf("%s: no heading for the link %s", file, target)
-		}
-	default:
-		if _, err := os.Stat(filepath.Join(root, path.Dir(file), target)); err != nil {
+	if strings.HasPrefix(target, "https://") {
+		return
+	}
+	name, heading, _ := strings.Cut(target, "#")
+	if name != "" {
+		name = path.Join(path.Dir(file), name)
+		info, err := os.Stat(filepath.Join(root, name))
+		if err != nil {
 			t.Errorf("%s: the link %s leads nowhere: %v", file, target, err)
+			return
 		}
+		if heading != "" && !info.IsDir() {
+			text = prose(read(t, name))
+		}
+	}
+	if heading != "" && !slices.Contains(anchors(text), heading) {
+		t.Errorf("%s: no heading for the link %s", file, target)
 	}
 }
 

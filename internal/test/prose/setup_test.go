@@ -86,10 +86,17 @@ func TestSetupOptions(t *testing.T) {
 	}
 }
 
-// The Terraform file parses; it declares the variables, locals and resources that it refers to, and uses those that it
-// declares.
+// The Terraform files parse; they declare the variables, locals and resources that they refer to, and use those that they
+// declare.
 func TestTerraform(t *testing.T) {
-	file, problems := hclsyntax.ParseConfig([]byte(read(t, "examples/setup/main.tf")), "main.tf", hcl.InitialPos)
+	for _, path := range files(t, "examples/*/main.tf") {
+		t.Run(path, func(t *testing.T) { checkTerraform(t, path) })
+	}
+}
+
+func checkTerraform(t *testing.T, path string) {
+	t.Helper()
+	file, problems := hclsyntax.ParseConfig([]byte(read(t, path)), path, hcl.InitialPos)
 	if problems.HasErrors() {
 		t.Fatal(problems)
 	}
@@ -99,8 +106,11 @@ func TestTerraform(t *testing.T) {
 	}
 	declared, used := declaredNames(body), map[string]bool{}
 	if err := hclsyntax.VisitAll(body, func(node hclsyntax.Node) hcl.Diagnostics {
-		if expression, ok := node.(*hclsyntax.ScopeTraversalExpr); ok {
-			used[traversed(expression.Traversal)] = true
+		switch node := node.(type) {
+		case *hclsyntax.ScopeTraversalExpr:
+			used[traversed(node.Traversal)] = true
+		case *hclsyntax.ForExpr:
+			declared = append(declared, node.KeyVar, node.ValVar)
 		}
 		return nil
 	}); err.HasErrors() {
@@ -108,12 +118,12 @@ func TestTerraform(t *testing.T) {
 	}
 	for name := range used {
 		if name != "" && !slices.Contains(declared, name) {
-			t.Errorf("main.tf refers to %s, which it does not declare", name)
+			t.Errorf("the file refers to %s, which it does not declare", name)
 		}
 	}
 	for _, name := range declared {
 		if unused := !used[name]; unused && (strings.HasPrefix(name, "var.") || strings.HasPrefix(name, "local.")) {
-			t.Errorf("main.tf declares %s and does not use it", name)
+			t.Errorf("the file declares %s and does not use it", name)
 		}
 	}
 }
@@ -148,7 +158,7 @@ func traversed(path hcl.Traversal) string {
 	}
 	length := 2
 	switch parts[0] {
-	case "each", "string", "bool":
+	case "each", "path", "string", "bool":
 		return ""
 	case "data":
 		length = 3
@@ -156,11 +166,11 @@ func traversed(path hcl.Traversal) string {
 	return strings.Join(parts[:min(length, len(parts))], ".")
 }
 
-// Where BICEP_PARSER=required says that npm and its registry are there, the Bicep file parses: with tree-sitter's
-// grammar, since Microsoft's compiler comes neither from npm nor from the Go module proxy.
+// Where BICEP_PARSER=required says that npm and its registry are there, the Bicep files parse: with tree-sitter's grammar,
+// since Microsoft's compiler comes neither from npm nor from the Go module proxy.
 func TestBicep(t *testing.T) {
 	if os.Getenv("BICEP_PARSER") != "required" {
-		t.Skip("the parser comes from npm: set BICEP_PARSER=required to have the Bicep file parsed")
+		t.Skip("the parser comes from npm: set BICEP_PARSER=required to have the Bicep files parsed")
 	}
 	dir := t.TempDir()
 	write(t, dir, "parse.mjs", parseBicep)
@@ -172,16 +182,22 @@ func TestBicep(t *testing.T) {
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for text, want := range map[string]string{
-		read(t, "examples/setup/main.bicep"):                          "",
-		read(t, "examples/setup/main.bicep") + "\nresource vault {\n": "ERROR",
-	} {
+	problems := func(text string) string {
 		write(t, dir, "main.bicep", text)
 		node := exec.CommandContext(t.Context(), "node", "parse.mjs", "main.bicep")
 		node.Dir = dir
 		out, err := node.CombinedOutput()
-		if got := string(out); err != nil || (want == "") != (got == "") {
-			t.Errorf("parsing: %v\n%s", err, got)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return string(out)
+	}
+	for _, path := range files(t, "examples/*/main.bicep") {
+		if got := problems(read(t, path)); got != "" {
+			t.Errorf("%s does not parse:\n%s", path, got)
+		}
+		if problems(read(t, path)+"\nresource vault {\n") == "" {
+			t.Errorf("%s parses with an error in it", path)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func trust(c func(e *emulator.Emulator) emulator.Credential) func(*emulator.Emul
 	}
 }
 
-// troubles are the headings of README's troubleshooting, and how to have the action say each.
+// troubles are the headings of TROUBLESHOOTING.md, and how to have the action say each.
 var troubles = map[string]trouble{
 	"the job may not request an ID token": {job: map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": "",
 		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""}},
@@ -138,15 +138,11 @@ func plant(e *emulator.Emulator, tags map[string]string) {
 	}
 }
 
-// Every heading of README's troubleshooting is what the action says in that trouble, and it says more than the heading.
+// Every heading of TROUBLESHOOTING.md is what the action says in that trouble, and it says more than the heading.
 func TestTroubleshooting(t *testing.T) {
-	_, section, found := strings.Cut(read(t, "README.md"), "\n## Troubleshooting\n")
-	section, _, ended := strings.Cut(section, "\n## ")
-	if !found || !ended {
-		t.Fatal("README has no troubleshooting")
-	}
+	section := read(t, ".github/TROUBLESHOOTING.md")
 	told := map[string]bool{}
-	for _, heading := range regexp.MustCompile("(?m)^### `(.*)`$").FindAllStringSubmatch(section, -1) {
+	for _, heading := range regexp.MustCompile("(?m)^## `(.*)`$").FindAllStringSubmatch(section, -1) {
 		told[heading[1]] = true
 		if _, ok := troubles[heading[1]]; !ok && !saidByTheRunner[heading[1]] {
 			t.Errorf("no test gets into the trouble %q", heading[1])
@@ -155,11 +151,20 @@ func TestTroubleshooting(t *testing.T) {
 	for heading, trouble := range troubles {
 		t.Run(heading, func(t *testing.T) {
 			if !told[heading] {
-				t.Error("README does not have this heading")
+				t.Error("the text does not have this heading")
 			}
 			synctest.Test(t, func(t *testing.T) {
-				if r := get(t, trouble); r.Status != action.StatusFailed || !strings.Contains(r.Log, heading) {
+				r := get(t, trouble)
+				if r.Status != action.StatusFailed || !strings.Contains(r.Log, heading) {
 					t.Errorf("exit status %d; the log lacks the heading:\n%s", r.Status, r.Log)
+				}
+				const page = "https://github.com/octo-org/keyvault-passwords/blob/v1/.github/TROUBLESHOOTING.md#"
+				link := page + anchors("## `" + heading + "`")[0]
+				if !strings.Contains(r.Log, "More: "+link+"\n") && !strings.Contains(r.Log, "More: "+link+"%0A") {
+					t.Errorf("the log does not link to the heading, as %s:\n%s", link, r.Log)
+				}
+				if !strings.Contains(r.Files["GITHUB_STEP_SUMMARY"], "([more]("+link+"))") {
+					t.Errorf("the summary does not link to the heading:\n%s", r.Files["GITHUB_STEP_SUMMARY"])
 				}
 			})
 		})
@@ -200,6 +205,7 @@ func get(t *testing.T, trouble trouble) run {
 		}
 		j.Input("secrets=")
 	}
+	j.Env["GITHUB_ACTION_REPOSITORY"], j.Env["GITHUB_ACTION_REF"] = "octo-org/keyvault-passwords", "v1"
 	maps.Copy(j.Env, trouble.job)
 	for name, text := range trouble.inputs {
 		j.Input(name + "=" + text)

@@ -85,7 +85,7 @@ func TestTheLogBreaks(t *testing.T) {
 	})
 	status, outputs := j.piped(func(log *os.File) {
 		lines := bufio.NewScanner(log)
-		for lines.Scan() && !strings.Contains(lines.Text(), "up to the plan took") {
+		for lines.Scan() && !strings.Contains(lines.Text(), "The plan was ready") {
 		}
 		_ = log.Close()
 	}, "vault="+emulator.DefaultVault)

@@ -1,0 +1,74 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"keyvault-passwords/internal/declaration"
+	"keyvault-passwords/internal/escape"
+)
+
+// A Declared is one secret of a declaration without mistakes, in words.
+type Declared struct {
+	Name    string
+	Place   declaration.Place // of the name in the declaration
+	Vaults  []string          // none: no vault is known
+	Policy  string            // its name; of several generated parts, "hex-256 + pin"
+	Length  string            // in characters: "24", "24 to 40"
+	Bits    string            // of entropy
+	Expires string            // "never", "after 90d"
+	Rotates string            // "after 60d, 14d before it expires". "": nothing makes it due
+}
+
+// Check writes what is declared, a line a secret: "db  kv-app-prod  azure-sql  24 characters  138.52 bits  expires
+// after 90d  rotates after 60d".
+func Check(w io.Writer, declared []Declared) {
+	rows := make([][]string, len(declared))
+	var widths [5]int
+	for i, d := range declared {
+		rows[i] = []string{
+			d.Name, orDash(strings.Join(d.Vaults, ", ")), d.Policy, d.Length + " characters", d.Bits + " bits",
+		}
+		for column, text := range rows[i] {
+			widths[column] = widen(widths[column], text)
+		}
+	}
+	for i, d := range declared {
+		text := ""
+		for column, cell := range rows[i] {
+			text += pad(cell, widths[column])
+		}
+		_, _ = fmt.Fprintln(w, escape.Line(text+d.lives()))
+	}
+}
+
+// lives is how long a version lives, for the log.
+func (d Declared) lives() string {
+	text := "expires " + d.Expires
+	if d.Expires == "never" {
+		text = "never expires"
+	}
+	if d.Rotates == "" {
+		return text + "  no rotation"
+	}
+	return text + "  rotates " + d.Rotates
+}
+
+// CheckSummary returns the summary of a check, in GitHub's Markdown: a row a secret, and what is declared and probably
+// not meant. Like [Summary] it has less than 1 MiB.
+func CheckSummary(declared []Declared, warnings declaration.Problems) string {
+	text := fmt.Sprintf("## Passwords in Key Vault: the declaration is sound\n\n%s; nothing was contacted.\n\n",
+		Counted(len(declared), "secret")) + declaredTable(warnings)
+	t := newTable("Secrets", maxSummary-len(text), "secret", "vaults", "policy", "length", "bits", "expires", "rotates")
+	for _, d := range declared {
+		t.add(func() []string {
+			return []string{
+				escape.Cell(d.Name) + " (" + escape.Cell(place(d.Place)) + ")",
+				escape.Cell(orDash(strings.Join(d.Vaults, ", "))), escape.Cell(d.Policy), escape.Cell(d.Length),
+				escape.Cell(d.Bits), escape.Cell(d.Expires), escape.Cell(orDash(d.Rotates)),
+			}
+		})
+	}
+	return text + t.end()
+}
