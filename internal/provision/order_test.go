@@ -270,3 +270,221 @@ func login(a arrangement, value string) string {
 	return login
 }
 
+
+// A run that waited for the lock while another one did its work writes nothing: what the other made is kept.
+func TestOvertaken(t *testing.T) {
+	for _, a := range arrangements {
+		r := newRig(t, a)
+		vaults, o := map[string]provision.Vault{"kv": r.kv}, r.options(force)
+		plan := mustPlan(t, []declaration.Secret{r.secret}, vaults, o)
+		first := r.run(t.Context())
+		late := plan.Apply(t.Context(), vaults, o, provision.Observer{})[0]
+		if late.Err != nil || late.Changed || !late.Overtaken || late.After.Version != first.After.Version {
+			t.Errorf("%s: %+v", a, late)
+		}
+		if n := len(r.kv.holds("db")); n != 2 || !r.opens(r.latest()) {
+			t.Errorf("%s: %d versions, the latest opens: %t", a, n, r.opens(r.latest()))
+		}
+	}
+}
+
+// If the other run was killed before the target took its password, the one that waited does not say that all is well.
+func TestOvertakenByAKilledRun(t *testing.T) {
+	for _, a := range arrangements {
+		r := newRig(t, a)
+		vaults, o := map[string]provision.Vault{"kv": r.kv}, r.options(force)
+		plan := mustPlan(t, []declaration.Secret{r.secret}, vaults, o)
+		r.at("vault", "set", 1, true, r.kill)
+		r.run(t.Context())
+		r.revive()
+		late := plan.Apply(t.Context(), vaults, o, provision.Observer{})[0]
+		want := ": another run stored a version meanwhile, which the target does not hold"
+		if a == twoLogins {
+			if late.Err != nil || !late.Overtaken {
+				t.Errorf("%s: %+v", a, late)
+			}
+			continue
+		}
+		if late.Outcome != provision.VaultAhead || late.Err == nil || !strings.HasPrefix(": "+late.Err.Error(), want) {
+			t.Errorf("%s: %+v", a, late)
+		}
+	}
+}
+
+// Somebody who stored a version by hand meanwhile is not overwritten.
+func TestOvertakenBySomebody(t *testing.T) {
+	r := newRig(t, twoLogins)
+	vaults, o := map[string]provision.Vault{"kv": r.kv}, r.options(force)
+	plan := mustPlan(t, []declaration.Secret{r.secret}, vaults, o)
+	r.kv.put("db", theirs(time.Minute))
+	result := plan.Apply(t.Context(), vaults, o, provision.Observer{})[0]
+	if result.Err == nil || result.Outcome != provision.TargetUntouched || len(r.kv.holds("db")) != 2 {
+		t.Errorf("%+v", result)
+	}
+}
+
+// After a stop in any call the order is over within 7 s, with vault and target as close to each other as they can be:
+// what the vault has is finished, and what it has not is undone.
+func TestStopDuringACall(t *testing.T) {
+	for _, a := range arrangements {
+		for _, at := range a.stops() {
+			t.Run(fmt.Sprint(a, at), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { stopDuring(t, a, at) })
+			})
+		}
+	}
+}
+
+func stopDuring(t *testing.T, a arrangement, at stop) {
+	r := newRig(t, a)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var since time.Time
+	// The call goes on for as long as it may: a set that is under way is answered or looked up, which takes 5.5 s; the
+	// others end with their context, which after a set is one that outlives the stop.
+	r.at(at.service, at.call, at.nth, at.call == "set", func() error {
+		since = time.Now()
+		cancel()
+		if at.call == "set" {
+			time.Sleep(5500 * time.Millisecond)
+			return nil
+		}
+		return nil
+	})
+	result := r.run(ctx)
+	if took := time.Since(since); took > 7*time.Second {
+		t.Errorf("over after %s", took)
+	}
+	old, latest := r.opens(r.old), r.opens(r.latest())
+	if !latest || a == twoLogins && !old {
+		t.Errorf("a reader is locked out: old %t, latest %t; %s, %v", old, latest, result.Outcome, result.Err)
+	}
+}
+
+// A target that cannot finish is tried again with the password in memory, and given up in the end; after a stop at
+// once.
+func TestFinishIsTriedAgain(t *testing.T) {
+	for _, test := range []struct {
+		kind  refusal.Kind
+		fails int // the first calls
+		stop  time.Duration
+		calls int
+		most  time.Duration
+		want  provision.Outcome
+	}{
+		{refusal.Unreachable, 4, 0, 5, 16 * time.Second, provision.Applied},
+		{refusal.Unreachable, 99, 0, 18, 2 * time.Minute, provision.VaultAhead},
+		{refusal.Other, 99, 0, 5, 16 * time.Second, provision.VaultAhead},
+		{refusal.Forbidden, 99, 0, 1, 0, provision.VaultAhead},
+		{refusal.Unreachable, 99, 3 * time.Second, 4, 10 * time.Second, provision.VaultAhead},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, oneLogin)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			calls, start := 0, time.Now()
+			r.target.before = func(ctx context.Context, name string) error {
+				if name != "finish" {
+					return nil
+				}
+				if calls == 0 && test.stop > 0 {
+					time.AfterFunc(test.stop, cancel)
+				}
+				if calls++; calls <= test.fails {
+					return refuses(name, test.kind)
+				}
+				return nil
+			}
+			result := r.run(ctx)
+			if result.Outcome != test.want || calls != test.calls || time.Since(start) > test.most {
+				t.Errorf("%+v: %s after %d calls and %s", test, result.Outcome, calls, time.Since(start))
+			}
+			if (result.Err != nil) != (test.want == provision.VaultAhead) || len(r.kv.holds("db")) != 2 {
+				t.Errorf("%+v: %v", test, result.Err)
+			}
+		})
+	}
+}
+
+// A throttled vault does not keep the target locked for ever.
+func TestThrottledVault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, oneLogin)
+		r.kv.before = func(ctx context.Context, name, _ string) error {
+			if name == "set" {
+				<-ctx.Done()
+				return r.kv.refusal(name, "db", refusal.Cancelled)
+			}
+			return nil
+		}
+		start := time.Now()
+		result := r.run(t.Context())
+		want := "setting it: the vault did not take it within 45s, and app at pg-prod is locked until then; run the " +
+			"job again when less is sent to the vault"
+		if result.Err == nil || result.Err.Error() != want || result.Outcome != provision.TargetUntouched {
+			t.Errorf("%+v", result)
+		}
+		if took := time.Since(start); took > time.Minute || !r.opens(r.old) {
+			t.Errorf("after %s; the login opens as before: %t", took, r.opens(r.old))
+		}
+	})
+}
+
+// Where one of several vaults does not take the value, the target holds what the others have, and the run fails.
+func TestTargetOfSeveralVaults(t *testing.T) {
+	for _, a := range arrangements {
+		eu, us, target := newVault("eu", atToday), newVault("us", atToday), newTarget(a)
+		vaults := map[string]provision.Vault{"eu": eu, "us": us}
+		o := provision.Options{Mode: ensure, Targets: map[string]provision.Target{"db": target}}
+		s := applied(t, a, "db", "eu", "us")
+		for _, result := range apply(t, []declaration.Secret{s}, vaults, o) {
+			if result.Err != nil || result.Outcome != provision.Applied {
+				t.Errorf("%s: %+v", a, result)
+			}
+		}
+		if got := strings.Count(strings.Join(target.calls, " "), "finish"); got != 1 {
+			t.Errorf("%s: the target was set %d times", a, got)
+		}
+		refusing(us, "set", refusal.Forbidden)
+		o.Mode = force
+		results := apply(t, []declaration.Secret{s}, vaults, o)
+		if results[0].Err != nil || results[0].Outcome != provision.Applied || results[1].Err == nil {
+			t.Errorf("%s: %+v", a, results)
+		}
+		if !target.opens(a.credentials(current(eu.holds("db")).value)) {
+			t.Errorf("%s: the vault that took it holds what does not open", a)
+		}
+	}
+}
+
+// What is soft-deleted is recovered under the lock, and the other login than the recovered one's gets the password.
+func TestTargetAfterARecovery(t *testing.T) {
+	for _, a := range arrangements {
+		r := newRig(t, a)
+		r.kv.softDelete("db")
+		vaults, o := map[string]provision.Vault{"kv": r.kv}, r.options(ensure)
+		o.RecoverDeleted = true
+		result := apply(t, []declaration.Secret{r.secret}, vaults, o)[0]
+		if result.Err != nil || result.Outcome != provision.Applied || !r.opens(r.latest()) {
+			t.Errorf("%s: %+v", a, result)
+		}
+		if a == twoLogins && (!r.opens(r.old) || result.Step.Login != "app_b") {
+			t.Errorf("sets %s; the old value opens: %t", result.Step.Login, r.opens(r.old))
+		}
+	}
+}
+
+// Superseded versions stay enabled while the target does not hold the new one: readers need them.
+func TestSupersededWithATarget(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		r := newRig(t, oneLogin)
+		r.secret.Superseded = &lifecycle.Superseded{}
+		if fails {
+			r.at("target", "finish", 1, false, func() error { return refuses("finish", refusal.Forbidden) })
+		}
+		result := r.run(t.Context())
+		if old := r.kv.holds("db")[0]; old.Enabled != fails || (len(result.Disabled) == 0) != fails {
+			t.Errorf("the target fails: %t; the old version is enabled: %t", fails, old.Enabled)
+		}
+	}
+}
