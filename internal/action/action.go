@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"time"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/network"
@@ -59,6 +60,7 @@ func (a *Action) Main(ctx context.Context) int {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errTimeout)
 	defer cancel()
 	r.runner.StopWith(ctx)
+	r.access = access.New(ctx, r.waitForAccess, r.runner.Print)
 	if err := r.carryOut(ctx, mistakes); err != nil {
 		r.fail(err)
 		return StatusFailed
@@ -74,6 +76,7 @@ type run struct {
 	start  time.Time
 	client *http.Client
 	runner *runner.Runner
+	access *access.Wait // nil: nothing is waited for
 	inputs
 	cloud   azure.Cloud // of all vaults
 	secrets []declaration.Secret

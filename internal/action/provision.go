@@ -124,6 +124,9 @@ func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledge
 		}
 		failed = true
 	}
+	if took := r.access.Took(); took > 0 {
+		r.notes = append(r.notes, fmt.Sprintf("Access after %s.", took))
+	}
 	summary := report.Summary(report.Run{
 		Mode: r.mode, Plan: plan, Results: results, Now: time.Now(), Elapsed: time.Since(r.start), Notes: r.notes,
 		Warnings: r.warnings, Help: r.help,

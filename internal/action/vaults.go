@@ -100,7 +100,7 @@ func (r *run) clients() (*clients, error) {
 			signIns[p].vaults = append(signIns[p].vaults, v.Name)
 			client, err := keyvault.New(keyvault.Config{
 				Name: v.Name, Domain: r.cloud.VaultDomain, Credential: signIns[p], HTTP: r.client, Note: r.runner.Print,
-				ClientID: p.clientID, Recovers: r.recover,
+				ClientID: p.clientID, Recovers: r.recover, Access: r.access,
 			})
 			if err != nil {
 				return nil, err
@@ -118,8 +118,8 @@ func (r *run) credential(p principal) (*identity.Credential, error) {
 	}
 	return identity.New(identity.Config{
 		Cloud: r.cloud, TenantID: p.tenantID, ClientID: p.clientID, Audience: audience, HTTP: r.client,
-		IDToken: r.runner.IDToken,
-		Advice:  func(c identity.Claims) string { return r.runner.TrustAdvice(runner.Claims(c), p.clientID) },
+		IDToken: r.runner.IDToken, Access: r.access,
+		Advice: func(c identity.Claims) string { return r.runner.TrustAdvice(runner.Claims(c), p.clientID) },
 	})
 }
 

@@ -128,6 +128,18 @@ func (a *aim) look(ctx context.Context, t Target, s *declaration.Secret, group [
 	}
 }
 
+// after returns what is known of the target once a step has ended.
+func (a aim) after(r Result) aim {
+	switch {
+	case a.failure != nil:
+	case r.Outcome == Applied, r.Overtaken && r.Err == nil:
+		a.stale, a.unclear = false, false
+	case r.Outcome == VaultAhead:
+		a.stale = a.stale || r.holds.secret.Logins == nil && (r.Changed || r.Overtaken)
+	}
+	return a
+}
+
 // newestOf returns the newest of the current versions of one secret in its vaults.
 func newestOf(group []holding) (newest lifecycle.Version) {
 	for _, h := range group {

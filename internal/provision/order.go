@@ -279,6 +279,7 @@ func (r *order) confirm(ending context.Context, d *delivery) {
 		d.Err = h.failure.Within("noting that the server holds it")
 		return
 	}
+	h.now = v.Now()
 	tags, id := r.op.tags(h.secret, d.carried), d.After.Version
 	listed := slices.ContainsFunc(h.versions, func(v lifecycle.Version) bool { return v.Operation() == r.op.id })
 	switch {
@@ -286,7 +287,7 @@ func (r *order) confirm(ending context.Context, d *delivery) {
 		tags, id = maps.Clone(h.current.Tags), h.current.ID
 	case listed:
 		d.After, d.Changed, d.OfRun = stateOf(h.secret.Terms, h.current), false, h.madeByRun(r.o)
-		d.Outcome = VaultAhead
+		d.Outcome, d.holds = VaultAhead, h
 		d.Err = refusal.Refusal{
 			Act: "noting that the server holds it",
 			Cause: "another run stored a version meanwhile, and " + d.Step.Target +
@@ -298,7 +299,11 @@ func (r *order) confirm(ending context.Context, d *delivery) {
 	tags[lifecycle.TagApplied] = r.op.id
 	if err := v.Tag(ending, h.secret.Name, id, tags); err != nil {
 		d.Err = explain("noting that the server holds it", err)
+		return
 	}
+	now := d.holds.current
+	now.Tags = tags
+	d.holds = d.holds.with(now)
 }
 
 // giveWay ends an order that another run has overtaken: nothing was written, and what that run made is kept, unless the
@@ -308,7 +313,7 @@ func (r *order) giveWay(ctx context.Context, now []*holding) {
 	for i, d := range r.work {
 		h := now[i]
 		d.obsolete = nil
-		d.After, d.OfRun, d.Overtaken = stateOf(h.secret.Terms, h.current), h.madeByRun(r.o), true
+		d.After, d.OfRun, d.Overtaken, d.holds = stateOf(h.secret.Terms, h.current), h.madeByRun(r.o), true, h
 		if !h.current.Ours() || h.current.Operation() != current.Operation() {
 			r.fail(refusal.Refusal{
 				Cause: "somebody else stored a version while this run waited for the lock", Remedy: "run the job again",

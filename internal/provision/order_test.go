@@ -70,6 +70,12 @@ func (r *rig) run(ctx context.Context) provision.Result {
 	return plan.Apply(ctx, vaults, o, provision.Observer{})[0]
 }
 
+// due reports whether the run told that the secret is due after it.
+func (r *rig) due(result provision.Result) bool {
+	plan := provision.Plan{Steps: []provision.Step{*result.Step}}
+	return plan.Due([]provision.Result{result}, r.options(rotate))[0]
+}
+
 // kill ends the run that is under way.
 func (r *rig) kill() error {
 	r.target.kill()
@@ -187,8 +193,13 @@ func stopped(t *testing.T, a arrangement, at stop, how string) string {
 	if result.Err == nil && !r.target.dead && !latest {
 		t.Error("the run says that all is well, and the target does not hold what the vault holds")
 	}
+	due := r.due(result)
+	told := !r.target.dead && result.Step.Change != provision.Refuse // of what could not be looked at nothing is said
 	r.revive()
 	next := r.run(t.Context())
+	if told && !due && next.Step.Change.Writes() {
+		t.Errorf("not told to be due after the run; the next run: %s", says(*next.Step))
+	}
 	if next.Err != nil || !r.opens(r.latest()) {
 		t.Errorf("the next run does not put it right: %v", next.Err)
 	}
@@ -269,7 +280,6 @@ func login(a arrangement, value string) string {
 	login, _ := a.credentials(value)
 	return login
 }
-
 
 // A run that waited for the lock while another one did its work writes nothing: what the other made is kept.
 func TestOvertaken(t *testing.T) {

@@ -17,6 +17,7 @@
 //   - what a client could notice is there: whole seconds, versions in the order of their IDs, pages of 25, names
 //     without case, deletions and recoveries that take a while to be seen;
 //   - every fault that the services or the network between could show can be scheduled ([Emulator.Fault]);
+//   - what was set up is seen by one server after the other, where a test says so ([Delays]);
 //   - it never tells a value except to the two calls that read one, and keeps nothing on disk but the CA's certificate.
 //
 // What the service's own words and numbers are is said where they stand, with the source. Not known, and so made up in
@@ -30,11 +31,12 @@
 // it ([Options.Hosts], [Emulator.Tunnel]).
 //
 // Files: emulator.go has the world and what it remembers, serve.go the way from a request to an answer, proxy.go the
-// listener, tunnel.go what it passes on, authority.go its CA, fault.go what goes wrong and fault_between.go what goes wrong on the way; github.go and entra.go are these
-// services, with jwt.go for the tokens of both and clouds.go for their hosts. Key Vault is in vault.go (state),
-// vault_routes.go (paths, tokens, lists), vault_operations.go (what changes the state), vault_access.go (permissions),
-// vault_throttle.go (limits), vault_wire.go (JSON and errors) and vault_plant.go (what tests put in and look at). Azure
-// Resource Manager is in manager.go (servers), manager_routes.go (paths, tokens, permissions) and manager_wire.go.
+// listener, tunnel.go what it passes on, authority.go its CA, fault.go what goes wrong, fault_between.go what goes
+// wrong on the way, and visible.go what is seen only later; github.go and entra.go are these services, with jwt.go for
+// the tokens of both and clouds.go for their hosts. Key Vault is in vault.go (state), vault_routes.go (paths, tokens,
+// lists), vault_operations.go (what changes the state), vault_access.go (permissions), vault_throttle.go (limits),
+// vault_wire.go (JSON and errors) and vault_plant.go (what tests put in and look at). Azure Resource Manager is in
+// manager.go (servers), manager_routes.go (paths, tokens, permissions) and manager_wire.go.
 package emulator
 
 import (

@@ -198,7 +198,7 @@ func (s *databaseServer) authorize(operation string, token accessToken) *refusal
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.access[token.client][need] {
+	if s.access[token.client][need].by(0, s.e.Now()) {
 		return nil
 	}
 	return armForbidden("AuthorizationFailed", fmt.Sprintf( // Azure/ARO-RP#66 (2020)
@@ -242,7 +242,7 @@ func (c *call) noSuchServer(token accessToken) *refusal {
 			fmt.Sprintf("The subscription '%s' could not be found.", subscription))
 	case c.operation == "operation":
 		return armNotFound("OperationIdNotFound", "The operation with Id does not exist.")
-	case !c.e.granted[token.client][ReadServer]:
+	case !c.e.granted[token.client][ReadServer].by(0, c.now):
 		return armForbidden("AuthorizationFailed", fmt.Sprintf(
 			"The client '%s' with object id '%s' does not have authorization to perform action '%s/read' over scope "+
 				"'/%s' "+

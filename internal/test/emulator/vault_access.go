@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // The data actions of secrets, as roles grant them.
@@ -18,13 +19,13 @@ const (
 	Delete       = "delete"
 )
 
-// actions is what a principal may do in a vault.
-type actions map[string]bool
+// actions is since when a principal may do what in a vault.
+type actions map[string]sight
 
 func newActions(list ...string) actions {
 	a := actions{}
 	for _, action := range list {
-		a[action] = true
+		a[action] = sight{time.Time{}}
 	}
 	return a
 }
@@ -43,7 +44,9 @@ var requirement = map[string]struct{ action, permission string }{
 
 // Grant lets an application do more in a vault or a server of that name. Client "" is the Emulator's own, name "" is
 // all, also those to come.
-func (e *Emulator) Grant(client, name string, list ...string) { e.access(client, name, true, list) }
+func (e *Emulator) Grant(client, name string, list ...string) {
+	e.access(client, name, e.seenAfter(nil), list)
+}
 
 // Revoke takes from an application what it may do in a vault or a server, with the same meaning of "" as Grant; no list
 // is everything.
@@ -53,38 +56,38 @@ func (e *Emulator) Revoke(client, name string, list ...string) {
 			SetSecret, ReadMetadata, Update, GetSecret, Recover, Delete, ReadServer, WriteServer, ReadOperations,
 		}
 	}
-	e.access(client, name, false, list)
+	e.access(client, name, nil, list)
 }
 
-func (e *Emulator) access(client, name string, allowed bool, list []string) {
+func (e *Emulator) access(client, name string, seen sight, list []string) {
 	client = strings.ToLower(cmp.Or(client, e.options.Client))
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if name == "" {
-		e.granted[client] = e.granted[client].with(list, allowed)
+		e.granted[client] = e.granted[client].with(list, seen)
 	}
 	for _, s := range e.servers {
 		if name == "" || strings.EqualFold(s.options.Name, name) {
 			s.mu.Lock()
-			s.access[client] = s.access[client].with(list, allowed)
+			s.access[client] = s.access[client].with(list, seen)
 			s.mu.Unlock()
 		}
 	}
 	for _, v := range e.vaults {
 		if name == "" || strings.EqualFold(v.options.Name, name) {
 			v.mu.Lock()
-			v.access[client] = v.access[client].with(list, allowed)
+			v.access[client] = v.access[client].with(list, seen)
 			v.mu.Unlock()
 		}
 	}
 }
 
-func (a actions) with(list []string, allowed bool) actions {
+func (a actions) with(list []string, seen sight) actions {
 	if a == nil {
 		a = actions{}
 	}
 	for _, action := range list {
-		a[action] = allowed
+		a[action] = seen
 	}
 	return a
 }
@@ -93,15 +96,17 @@ func (a actions) with(list []string, allowed bool) actions {
 // lock.
 func (c *call) authorize(t accessToken) *refusal {
 	v := c.vault
+	v.turn++ // each request is the next front end's
+	admitted := v.admitted.by(v.turn, c.now)
 	switch {
-	case v.options.PublicAccessDisabled:
+	case v.options.PublicAccessDisabled && !admitted:
 		return c.denial("ForbiddenByConnection", t)
-	case v.options.Firewall:
+	case v.options.Firewall && !admitted:
 		return c.denial("ForbiddenByFirewall", t)
 	}
 	need, known := requirement[c.operation]
 	switch {
-	case !known || v.access[t.client][need.action]:
+	case !known || v.access[t.client][need.action].by(v.turn, c.now):
 		return nil
 	case v.options.AccessPolicy:
 		return c.denial("AccessDenied", t)
