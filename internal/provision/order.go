@@ -29,9 +29,11 @@ const (
 	// setTimeout bounds the vaults' sets, because a lock and a transaction wait for them. This run keeps to the pace of
 	// its vaults: one that is throttled for longer is busy with others.
 	setTimeout = 45 * time.Second
-	// stopGrace is how long an order may go on after a stop, to bring vault and target together or to undo. A set under
-	// way takes up to 5.5 s of it. The runner leaves 7 s, in which the outputs are written too.
-	stopGrace = 6200 * time.Millisecond
+	// stopGrace is how long after a stop Finish and Undo may still begin, to bring vault and target together or to undo.
+	// Each may take 5.5 s from then on. noteGrace is the same for what is noted in the vault at the end. The runner
+	// leaves 7 s, in which the outputs are written too.
+	stopGrace = 1200 * time.Millisecond
+	noteGrace = 6500 * time.Millisecond
 )
 
 // run carries the order out, and leaves in each delivery how it ended. It reports whether anything was started.
@@ -44,9 +46,7 @@ func (r *order) run(ctx context.Context) (started bool) {
 		r.fail(err, "")
 		return false
 	}
-	ending, cancel := outlive(ctx, stopGrace)
-	defer cancel()
-	if overtakers := r.underLock(ctx, ending); overtakers != nil {
+	if overtakers := r.underLock(ctx); overtakers != nil {
 		r.giveWay(ctx, overtakers)
 	}
 	return true
@@ -83,7 +83,7 @@ func (r *order) fail(err error, outcome Outcome) {
 
 // underLock does what is done while the target is locked. If another run has made new versions meanwhile, it returns
 // what the vaults hold now, and has done nothing.
-func (r *order) underLock(ctx, ending context.Context) (overtakers []*holding) {
+func (r *order) underLock(ctx context.Context) (overtakers []*holding) {
 	defer r.target.Unlock()
 	if err := r.target.Lock(ctx, r.step().Login); err != nil {
 		r.fail(explain("locking "+r.at(), err), TargetUntouched)
@@ -100,7 +100,7 @@ func (r *order) underLock(ctx, ending context.Context) (overtakers []*holding) {
 	case err != nil:
 		r.fail(err, TargetUntouched)
 	case overtakers == nil:
-		r.exchange(ctx, ending)
+		r.exchange(ctx)
 	}
 	return overtakers
 }
@@ -149,7 +149,9 @@ func (r *order) recoverDeleted(ctx context.Context) error {
 }
 
 // exchange gives target and vaults the new password, in that order or the other: see [Target].
-func (r *order) exchange(ctx, ending context.Context) {
+func (r *order) exchange(ctx context.Context) {
+	ending, cancel := outlive(ctx, stopGrace)
+	defer cancel()
 	if err := r.target.Prepare(ctx, r.step().Login, r.op.id, r.op.password); err != nil {
 		r.undo(ending, explain("setting "+r.at(), err), TargetUntouched)
 		return
@@ -161,7 +163,7 @@ func (r *order) exchange(ctx, ending context.Context) {
 	stored, inDoubt := r.set(ctx)
 	switch {
 	case stored:
-		r.finish(ending)
+		r.finish(ctx, ending)
 	case inDoubt && r.step().secret.Logins == nil:
 		r.undo(ending, nil, VaultAhead)
 	default:
@@ -208,7 +210,7 @@ func (r *order) undo(ending context.Context, err error, outcome Outcome) {
 }
 
 // finish brings the target to what the vaults hold, and proves it.
-func (r *order) finish(ending context.Context) {
+func (r *order) finish(ctx, ending context.Context) {
 	err := r.persist(ending)
 	for _, d := range r.work {
 		switch {
@@ -224,9 +226,11 @@ func (r *order) finish(ending context.Context) {
 	if err != nil || !r.step().secret.Confirm {
 		return
 	}
+	noting, cancel := outlive(ctx, noteGrace)
+	defer cancel()
 	each(r.work, func(d *delivery) {
 		if d.Changed {
-			r.confirm(ending, d)
+			r.confirm(noting, d)
 		}
 	})
 }
@@ -273,9 +277,9 @@ func patience(kind refusal.Kind) time.Duration {
 
 // confirm notes on the new version that the server holds it. Another run may have stored a version meanwhile: an Azure
 // server cannot be locked, and may then hold either password.
-func (r *order) confirm(ending context.Context, d *delivery) {
+func (r *order) confirm(ctx context.Context, d *delivery) {
 	v, h := r.vaults[d.Step.Vault], &holding{secret: d.Step.secret, vault: d.Step.Vault}
-	if h.look(ending, v); h.failure != nil {
+	if h.look(ctx, v); h.failure != nil {
 		d.Err = h.failure.Within("noting that the server holds it")
 		return
 	}
@@ -297,7 +301,7 @@ func (r *order) confirm(ending context.Context, d *delivery) {
 		return
 	}
 	tags[lifecycle.TagApplied] = r.op.id
-	if err := v.Tag(ending, h.secret.Name, id, tags); err != nil {
+	if err := v.Tag(ctx, h.secret.Name, id, tags); err != nil {
 		d.Err = explain("noting that the server holds it", err)
 		return
 	}

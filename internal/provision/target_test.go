@@ -97,7 +97,7 @@ func (t *target) call(ctx context.Context, name string, do func(), states ...str
 	if err := t.before(ctx, name); err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
+	if half := name == "finish" || name == "undo"; ctx.Err() != nil && !(half && t.arrangement == oneLogin) {
 		return refusal.Refusal{Act: name, Cause: "seen by the target", Kind: refusal.Cancelled}
 	}
 	t.mu.Lock()
