@@ -83,6 +83,9 @@ func New(c Config) (*Client, error) {
 	return client, nil
 }
 
+// Name returns the vault's name.
+func (c *Client) Name() string { return c.config.Name }
+
 // Now returns the time by the vault's clock, as its latest answer had it. Before the first answer, and if the clocks
 // agree to within 2 seconds, it is the machine's.
 func (c *Client) Now() time.Time { return c.transport.now() }
