@@ -257,6 +257,10 @@ func TestServersTellWhoGetsIn(t *testing.T) {
 		if !getsIn("Before1!") || d.LogsIn(id, "other", "Before1!") || d.LogsIn(sql+"nosuch", "boss", "Before1!") {
 			t.Error("the password of before does not open the server, or another login or server")
 		}
+		entra := d.AddServer(emulator.ServerOptions{Name: "entra", EntraOnly: true, Password: "Before1!", Login: "boss"})
+		if d.LogsIn(entra, "boss", "Before1!") {
+			t.Error("a password opens a server that takes none")
+		}
 		d.do(http.MethodPatch, "https://management.azure.com"+id+sqlAPI, tokens[owner],
 			`{"properties":{"administratorLoginPassword":"After12!"},"tags":{}}`)
 		if !getsIn("Before1!") || getsIn("After12!") {
