@@ -15,6 +15,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/identity"
 	"keyvault-passwords/internal/keyvault"
@@ -32,6 +33,7 @@ type bench struct {
 	*keyvault.Client
 	emulator *emulator.Emulator
 	network  *job.Network
+	access   *access.Wait // nil: none
 	notes    []string
 }
 
@@ -79,7 +81,7 @@ func (b *bench) client(t *testing.T, transport http.RoundTripper, vault string) 
 	}
 	kv, err := keyvault.New(keyvault.Config{
 		Name: vault, Domain: "vault.azure.net", Credential: credential, HTTP: client, Note: note,
-		ClientID: emulator.DefaultClient, Recovers: true,
+		ClientID: emulator.DefaultClient, Recovers: true, Access: b.access,
 	})
 	if err != nil {
 		t.Fatal(err)
