@@ -41,6 +41,7 @@ var arrows = map[string]string{
 	"internal/sensitive":                       "",
 	"internal/test/emulator":                   "",
 	"internal/test/job":                        "action network test/emulator",
+	"internal/test/pgserver":                   "test/emulator",
 	"examples/local":                           "test/emulator",
 }
 

@@ -97,7 +97,8 @@ const (
 )
 
 // Versions returns every version of the secret, in the order of their IDs, which says nothing of their age. A secret
-// that does not exist, or is soft-deleted, has none.
+// that does not exist, or is soft-deleted, has none. With an error of kind [refusal.TooMany] it returns those that it
+// has read.
 //
 // It needs the data action Microsoft.KeyVault/vaults/secrets/readMetadata/action. Its error is an [*Error].
 func (c *Client) Versions(ctx context.Context, name string) ([]lifecycle.Version, error) {
@@ -118,6 +119,31 @@ func (c *Client) Versions(ctx context.Context, name string) ([]lifecycle.Version
 		return nil, nil // should the service ever say so, it clearly means that there are none
 	}
 	return versions, err
+}
+
+// Secrets returns every secret of the vault that is not soft-deleted, those that certificates manage too, in the order
+// of the list. While it reads, it calls reached with how many there are so far. With an error it returns those that it
+// has read.
+//
+// It needs the data action Microsoft.KeyVault/vaults/secrets/readMetadata/action. Its error is an [*Error].
+func (c *Client) Secrets(ctx context.Context, reached func(int)) (listed []Listed, err error) {
+	err = c.reading(ctx, actSecrets, "", func() error {
+		pager := c.secrets.NewListSecretPropertiesPager(nil)
+		items := func(page azsecrets.ListSecretPropertiesResponse) []*azsecrets.SecretProperties {
+			reached(len(listed))
+			return page.Value
+		}
+		return each(ctx, pager, secretPagesMax, items, func(item *azsecrets.SecretProperties) (bool, error) {
+			version, err := readProperties(item)
+			if err != nil {
+				return false, err
+			}
+			version.ID = ""
+			listed = append(listed, Listed{Name: item.ID.Name(), Version: version})
+			return true, nil
+		})
+	})
+	return listed, err
 }
 
 // Current returns the tags of the secret's current version as the vault's list of secrets shows them, and whether the
@@ -176,7 +202,10 @@ func (c *Client) listDeleted(ctx context.Context) (map[string]Deleted, error) {
 			if item.ID == nil {
 				return false, errMalformed
 			}
-			deleted[strings.ToLower(item.ID.Name())] = Deleted{Tags: readTags(item.Tags), Managed: deref(item.Managed)}
+			deleted[strings.ToLower(item.ID.Name())] = Deleted{
+				Name: item.ID.Name(), Tags: readTags(item.Tags), Managed: deref(item.Managed),
+				Deleted: readTime(item.DeletedDate), Purge: readTime(item.ScheduledPurgeDate),
+			}
 			return true, nil
 		})
 	})
@@ -194,7 +223,7 @@ func (c *Client) disable(ctx context.Context, name, version string, r retries) e
 	if ctx.Err() != nil {
 		return c.cancelled(actDisable, name)
 	}
-	ctx, cancel := outlive(ctx, sendGrace)
+	ctx, cancel := network.Outlive(ctx, sendGrace)
 	defer cancel()
 	return c.retrying(ctx, r, name, func(ctx context.Context) error {
 		_, err := c.secrets.UpdateSecretProperties(ctx, name, version, azsecrets.UpdateSecretPropertiesParameters{
@@ -292,9 +321,18 @@ func each[P, T any](
 	return nil
 }
 
+// readVersion reads an item of a list of versions.
 func readVersion(item *azsecrets.SecretProperties) (lifecycle.Version, error) {
-	if item.ID == nil || item.Attributes == nil || item.Attributes.Created == nil ||
-		!isVersionID(item.ID.Version()) {
+	version, err := readProperties(item)
+	if err == nil && !isVersionID(item.ID.Version()) {
+		return lifecycle.Version{}, errMalformed
+	}
+	return version, err
+}
+
+// readProperties reads an item of a list of versions or of secrets. The latter has no version ID.
+func readProperties(item *azsecrets.SecretProperties) (lifecycle.Version, error) {
+	if item.ID == nil || item.Attributes == nil || item.Attributes.Created == nil {
 		return lifecycle.Version{}, errMalformed
 	}
 	attributes := item.Attributes

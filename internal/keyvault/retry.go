@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -54,7 +52,7 @@ func (r *retries) again(ctx context.Context, c *Client, err error) bool {
 	switch {
 	case answer.StatusCode == http.StatusTooManyRequests && r.throttled < throttledMax:
 		advice := time.Second << min(r.throttled, 4) // 1, 2, 4, 8, 16 s, as Microsoft advises
-		d := retryAfter(answer.RawResponse, advice)
+		d := network.RetryAfter(answer.RawResponse, advice, throttledPauseMax)
 		r.throttled++
 		c.config.Note(fmt.Sprintf("vault %s is throttled (429): waiting %s", c.config.Name, d.Round(time.Millisecond)))
 		c.transport.pause.extend(d)
@@ -79,8 +77,8 @@ func (c *Client) door(a act) string { return "vault " + c.config.Name + " (" + a
 // machine, minutes ago: by its own codes, or because its name does not resolve. A proxy says that with 502, 503 or 504.
 // Such a request was certainly not applied.
 func isFresh(err error) bool {
-	if lost, ok := errors.AsType[*lostError](err); ok {
-		return lost.noHost || lost.refused >= http.StatusBadGateway && lost.refused <= http.StatusGatewayTimeout
+	if lost, ok := errors.AsType[*network.LostError](err); ok {
+		return lost.NoHost || lost.Refused >= http.StatusBadGateway && lost.Refused <= http.StatusGatewayTimeout
 	}
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok || answer.StatusCode != http.StatusForbidden || !isOwnAnswer(answer) {
@@ -97,28 +95,6 @@ func isFresh(err error) bool {
 func isBusy(answer *azcore.ResponseError) bool {
 	m, _ := meaningOf(innerCode(answer))
 	return m.kind == refusal.BeingDeleted
-}
-
-// retryAfter returns how long a 429 asks to wait, in any of the three spellings that Azure uses, but at least as long
-// as advice and at most throttledPauseMax. A shorter wait, such as 0 or a date by a slow clock, would use up all
-// retries at once. https://github.com/Azure/azure-sdk-for-go/blob/main/sdk/azcore/internal/shared/shared.go
-func retryAfter(response *http.Response, advice time.Duration) time.Duration {
-	if response == nil {
-		return advice
-	}
-	for _, spelling := range []struct {
-		header string
-		unit   time.Duration
-	}{{"retry-after-ms", time.Millisecond}, {"x-ms-retry-after-ms", time.Millisecond}, {"Retry-After", time.Second}} {
-		text := response.Header.Get(spelling.header)
-		if n, err := strconv.ParseInt(text, 10, 32); err == nil && n >= 0 {
-			return min(max(time.Duration(n)*spelling.unit, advice), throttledPauseMax)
-		}
-		if date, err := http.ParseTime(text); err == nil {
-			return min(max(time.Until(date), advice), throttledPauseMax)
-		}
-	}
-	return advice
 }
 
 // retrying makes a request that may be repeated without harm, and repeats it after failures that end by themselves.
@@ -156,7 +132,7 @@ func (c *Client) repeat(ctx context.Context, r retries, request func() error) er
 			return err
 		case r.again(ctx, c, err):
 		case worthATry(err, try) && try < triesMax && took() < triesTimeout &&
-			network.Sleep(ctx.Done(), backoff(try)):
+			network.Sleep(ctx.Done(), network.Backoff(try)):
 			try++
 		default:
 			return err
@@ -212,12 +188,6 @@ func checkPage(response *http.Response) error {
 	return nil
 }
 
-// backoff returns how long to wait after that many tries: 0.8, 2.4, 5.6 s, each times a random factor in [0.8, 1.3).
-func backoff(tries int) time.Duration {
-	base := time.Duration(1<<tries-1) * 800 * time.Millisecond
-	return base*8/10 + rand.N(base/2)
-}
-
 // isTransient reports whether the next try may end in another way: no answer, an answer that cannot be read, 408, 5xx.
 func isTransient(err error) bool {
 	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
@@ -233,7 +203,7 @@ func isTransient(err error) bool {
 	if errors.Is(err, errStopped) || errors.Is(err, errOtherHost) || errors.Is(err, errTooMany) {
 		return false
 	}
-	if lost, ok := errors.AsType[*lostError](err); ok && lost.isPermanent() {
+	if lost, ok := errors.AsType[*network.LostError](err); ok && lost.IsPermanent() {
 		return false
 	}
 	return true
@@ -242,7 +212,7 @@ func isTransient(err error) bool {
 // worthATry reports whether a request that has failed so many times may end in another way the next time. A name that
 // does not resolve is looked up twice: that of a new vault may be minutes old.
 func worthATry(err error, tries int) bool {
-	if lost, ok := errors.AsType[*lostError](err); ok && lost.noHost {
+	if lost, ok := errors.AsType[*network.LostError](err); ok && lost.NoHost {
 		return tries < 2
 	}
 	return isTransient(err)
@@ -250,8 +220,8 @@ func worthATry(err error, tries int) bool {
 
 // neverSent reports whether a request that ended with err cannot have reached the vault.
 func neverSent(err error) bool {
-	lost, ok := errors.AsType[*lostError](err)
-	return ok && !lost.sent
+	lost, ok := errors.AsType[*network.LostError](err)
+	return ok && !lost.Sent
 }
 
 // mayBeApplied reports whether the vault may have done what a request asked for, though the request ended with err. It
@@ -300,13 +270,3 @@ const (
 	sendGrace   = 3500 * time.Millisecond // for the answer to a request that was sent
 	searchGrace = 5500 * time.Millisecond // for a search, if there was no answer
 )
-
-// outlive returns a context that ends a grace after ctx.
-func outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		timer := time.AfterFunc(grace, func() { cancel(context.Cause(ctx)) })
-		context.AfterFunc(longer, func() { timer.Stop() })
-	})
-	return longer, func() { stop(); cancel(context.Canceled) }
-}

@@ -47,7 +47,7 @@ func (c *Client) Set(ctx context.Context, name string, v NewVersion) (Stored, er
 		e.Cause = "the version has no tag " + lifecycle.TagOperation // a mistake of the caller
 		return Stored{}, e
 	}
-	searching, cancel := outlive(ctx, searchGrace)
+	searching, cancel := network.Outlive(ctx, searchGrace)
 	defer cancel()
 	o := setOperation{Client: c, name: name, version: v, retries: retries{act: actSet}}
 	return o.run(ctx, searching)
@@ -92,13 +92,13 @@ func (o *setOperation) run(ctx, searching context.Context) (Stored, error) {
 
 // pause waits before the next send, unless the searches after the last one have taken enough time.
 func (o *setOperation) pause(ctx context.Context, err error, sends int) bool {
-	return !neverSent(err) || network.Sleep(ctx.Done(), backoff(sends-1))
+	return !neverSent(err) || network.Sleep(ctx.Done(), network.Backoff(sends-1))
 }
 
 // send sends the value and returns the ID of the version that Key Vault made. After ctx has ended it sends nothing; an
 // answer to what was sent by then may still take sendGrace.
 func (o *setOperation) send(ctx context.Context) (id string, err error) {
-	answering, cancel := outlive(ctx, sendGrace)
+	answering, cancel := network.Outlive(ctx, sendGrace)
 	defer cancel()
 	answering = withSendStop(answering, ctx.Done())
 	err = catchPanic(func() error {

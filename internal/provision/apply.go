@@ -33,7 +33,7 @@ func (p *Plan) Apply(ctx context.Context, vaults map[string]Vault, o Options, ob
 	for _, group := range p.groups(r.at) {
 		var work []*Step
 		for _, step := range group {
-			if step.Change.writes() || len(step.Disable) > 0 {
+			if step.Change.Writes() || len(step.Disable) > 0 {
 				work = append(work, step)
 				continue
 			}
@@ -88,7 +88,7 @@ func (r *results) end(result Result) {
 
 // untouched returns the result of a step for which nothing is done.
 func (s *Step) untouched() Result {
-	r := Result{Step: s, After: s.Before, OfRun: s.OfRun}
+	r := Result{Step: s, After: s.Before, OfRun: s.OfRun, holds: s.holds}
 	if s.Change == Refuse {
 		r.Err = s.Refusal
 	}
@@ -155,7 +155,7 @@ func newOperation(ctx context.Context, steps []*Step, run string) (op operation,
 	if ctx.Err() != nil {
 		return op, stopped("this secret was started")
 	}
-	if !slices.ContainsFunc(steps, func(s *Step) bool { return s.Change.writes() }) {
+	if !slices.ContainsFunc(steps, func(s *Step) bool { return s.Change.Writes() }) {
 		return op, nil
 	}
 	var id [16]byte
@@ -199,7 +199,7 @@ func (op operation) deliver(ctx context.Context, v Vault, o Options, d *delivery
 		d.carried, _ = h.carried(o)
 		d.obsolete = h.obsolete(Recover, o)
 	}
-	if d.Step.Change.writes() {
+	if d.Step.Change.Writes() {
 		return op.set(ctx, v, d.carried, &d.Result)
 	}
 	return nil
@@ -212,10 +212,11 @@ func recoverDeleted(ctx context.Context, v Vault, o Options, r *Result) (*holdin
 	if err := v.Recover(ctx, h.secret.Name); err != nil {
 		return h, explain("recovering it", err)
 	}
-	if h.look(ctx, v); h.failure != nil {
+	h.look(ctx, v)
+	h.now, r.holds = v.Now(), h
+	if h.failure != nil {
 		return h, *h.failure
 	}
-	h.now = v.Now()
 	r.After = stateOf(h.secret.Terms, h.current)
 	obstacle := h.obstacle(o)
 	if obstacle == nil && h.foreign() && !o.Adopt {
@@ -231,10 +232,11 @@ func recoverDeleted(ctx context.Context, v Vault, o Options, r *Result) (*holdin
 func (op operation) set(ctx context.Context, v Vault, carried map[string]string, r *Result) error {
 	s := r.Step.secret
 	made := s.Made(v.Now())
+	made.Tags = lifecycle.NewTags(s.PolicyTag, s.Tags, carried, op.id, op.run)
 	stored, err := v.Set(ctx, s.Name, keyvault.NewVersion{
 		Value:       op.value,
 		ContentType: s.ContentType,
-		Tags:        lifecycle.NewTags(s.PolicyTag, s.Tags, carried, op.id, op.run),
+		Tags:        made.Tags,
 		Expires:     made.Expires,
 		NotBefore:   made.NotBefore,
 	})
@@ -246,7 +248,7 @@ func (op operation) set(ctx context.Context, v Vault, carried map[string]string,
 		return failure
 	}
 	made.ID = stored.Version
-	r.After = stateOf(s.Terms, made)
+	r.After, r.holds = stateOf(s.Terms, made), r.holds.with(made)
 	r.Changed, r.OfRun, r.Duplicates = true, true, stored.Duplicates
 	return nil
 }
@@ -256,7 +258,8 @@ func (op operation) set(ctx context.Context, v Vault, carried map[string]string,
 func (op operation) lookAgain(ctx context.Context, v Vault, r *Result) {
 	h := holding{secret: r.Step.secret, vault: r.Step.Vault}
 	h.look(ctx, v)
-	r.After, r.Changed, r.OfRun = State{}, false, false
+	h.now = v.Now()
+	r.After, r.holds, r.Changed, r.OfRun = State{}, &h, false, false
 	if h.current.Exists() && h.current.Operation() == op.id {
 		r.After, r.Changed, r.OfRun = stateOf(h.secret.Terms, h.current), true, true
 	}

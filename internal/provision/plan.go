@@ -24,21 +24,21 @@ const (
 //
 // A secret that cannot be looked up, also because ctx is done, becomes a step that refuses. The error is about the call
 // itself: an unknown mode, or a vault of a secret that is not in vaults, which are by their real names.
-func MakePlan(
-	ctx context.Context, secrets []declaration.Secret, vaults map[string]Vault, o Options,
+func MakePlan[L Lists](
+	ctx context.Context, secrets []declaration.Secret, vaults map[string]L, o Options,
 ) (*Plan, error) {
 	if modes := []Mode{ModeEnsure, ModeRotate, ModeForce}; !slices.Contains(modes, o.Mode) {
 		return nil, fmt.Errorf("planning: unknown mode %q; expected one of %q", o.Mode, modes)
 	}
 	for _, s := range secrets {
 		for _, v := range s.Vaults {
-			if vaults[v.Name] == nil {
+			if any(vaults[v.Name]) == nil {
 				return nil, fmt.Errorf("planning: no vault is given for %s", v.Name)
 			}
 		}
 	}
 	plan := &Plan{}
-	holdings := lookUp(ctx, secrets, vaults, o.workers())
+	holdings := lookUp(ctx, secrets, gatedLists(vaults), o.workers())
 	for i := range secrets {
 		group := holdings[:len(secrets[i].Vaults)]
 		holdings = holdings[len(group):]
@@ -267,10 +267,10 @@ func newStep(h *holding, d decision, o Options) Step {
 		Before: stateOf(s.Terms, h.current), After: stateOf(s.Terms, h.current),
 		Foreign: h.current.Exists() && h.foreign(), OfRun: h.madeByRun(o),
 		Versions: len(h.versions), Policy: h.policy(),
-		secret: s, current: h.current,
+		secret: s, current: h.current, holds: h,
 	}
 	versions := step.Versions
-	if d.change.writes() {
+	if d.change.Writes() {
 		versions++
 		step.After = stateOf(s.Terms, s.Made(h.now))
 		step.Policy = s.PolicyTag
@@ -326,7 +326,7 @@ func (h *holding) obsolete(c Change, o Options) []string {
 	switch {
 	case o.Mode == ModeEnsure:
 		return nil
-	case c.writes():
+	case c.Writes():
 		return h.secret.ObsoleteOnceReplaced(h.versions, h.current, h.now)
 	}
 	return h.secret.Obsolete(h.versions, h.current, h.now)

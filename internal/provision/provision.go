@@ -35,9 +35,9 @@ import (
 	"keyvault-passwords/internal/refusal"
 )
 
-// A Vault is what this package needs of one Key Vault. No method returns a value. Calls may be concurrent. After ctx is
-// done, no method starts a request; a Set in flight is finished or looked up.
-type Vault interface {
+// Lists is what a plan needs of one Key Vault: metadata. Calls may be concurrent. After ctx is done, no method starts a
+// request.
+type Lists interface {
 	// Now returns the vault's own time, as its answers give it, so that a runner whose clock is wrong rotates nothing.
 	Now() time.Time
 	// Versions returns every version of a secret, in no order. If the vault has no such secret, and only then, the list
@@ -48,6 +48,12 @@ type Vault interface {
 	Current(ctx context.Context, name string) (map[string]string, bool, error)
 	// Deleted returns the soft-deleted secrets by lower-case name.
 	Deleted(ctx context.Context) (map[string]keyvault.Deleted, error)
+}
+
+// A Vault is what this package needs of one Key Vault. No method returns a value. Calls may be concurrent. After ctx is
+// done, no method starts a request; a Set in flight is finished or looked up.
+type Vault interface {
+	Lists
 	// Set makes a new version, once, whatever happens to the answer.
 	Set(ctx context.Context, name string, v keyvault.NewVersion) (keyvault.Stored, error)
 	// Disable disables one version.
@@ -98,8 +104,8 @@ const (
 	Refuse  Change = "refuse"  // nothing is written, and the run fails
 )
 
-// writes reports whether the change makes a version.
-func (c Change) writes() bool { return c == Create || c == Rotate || c == Recover }
+// Writes reports whether the change makes a version.
+func (c Change) Writes() bool { return c == Create || c == Rotate || c == Recover }
 
 // A Plan is what a run would do: one step per secret and vault, in the order of the declaration.
 type Plan struct{ Steps []Step }
@@ -141,6 +147,7 @@ type Step struct {
 	secret  *declaration.Secret
 	current lifecycle.Version
 	carried map[string]string // the tags of current that a new version keeps
+	holds   *holding          // what the vault holds before the step
 }
 
 // A Result is how a step ended.
@@ -155,4 +162,6 @@ type Result struct {
 	Duplicates []string      // versions that the service made besides After.Version, of the same operation and value
 	Err        error         // a [refusal.Refusal]: why the step did not end as declared. Nil: it did
 	Elapsed    time.Duration // from the step's start. 0: nothing was sent for it
+
+	holds *holding // what the vault holds after the step
 }

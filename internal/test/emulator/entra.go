@@ -409,32 +409,41 @@ func (d *directory) issue(c *call, form url.Values, resource string) answer {
 		lifetime = caeTokenLifetime
 		body["refresh_in"] = int(lifetime.Seconds()) / 2
 	}
-	tenant, client := strings.ToLower(c.path[0]), strings.ToLower(form.Get("client_id"))
-	issuer := "https://sts.windows.net/" + tenant + "/"
-	token := signJWT(entraKeyID, map[string]any{
-		"aud": resource, "iss": issuer, "iat": c.now.Unix(), "nbf": c.now.Unix(), "exp": c.now.Add(lifetime).Unix(),
-		"appid":    client,
-		"appidacr": "2",
-		"idp":      issuer,
-		"oid":      objectID(client),
-		"sub":      objectID(client),
-		"tid":      tenant,
-		"uti":      c.e.ids.guid(), "ver": "1.0",
-	})
-	d.mu.Lock()
-	d.issued[token] = accessToken{
-		tenant:   tenant,
-		client:   client,
-		audience: resource,
-		issuer:   issuer,
-		expires:  c.now.Add(lifetime),
-	}
-	d.mu.Unlock()
-	d.e.addToken(token)
 	body["expires_in"] = int(lifetime.Seconds()) - 1
 	body["ext_expires_in"] = int(lifetime.Seconds()) - 1
-	body["access_token"] = token
+	body["access_token"] = d.mint(accessToken{
+		tenant: strings.ToLower(c.path[0]), client: strings.ToLower(form.Get("client_id")), audience: resource,
+	}, c.now, lifetime)
 	return answer{status: http.StatusOK, body: body}
+}
+
+// mint makes an access token of tenant, client and audience, and remembers it.
+func (d *directory) mint(t accessToken, now time.Time, lifetime time.Duration) string {
+	t.issuer = "https://sts.windows.net/" + t.tenant + "/"
+	t.expires = now.Add(lifetime)
+	token := signJWT(entraKeyID, map[string]any{
+		"aud": t.audience, "iss": t.issuer, "iat": now.Unix(), "nbf": now.Unix(), "exp": t.expires.Unix(),
+		"appid":    t.client,
+		"appidacr": "2",
+		"idp":      t.issuer,
+		"oid":      objectID(t.client),
+		"sub":      objectID(t.client),
+		"tid":      t.tenant,
+		"uti":      d.e.ids.guid(), "ver": "1.0",
+	})
+	d.mu.Lock()
+	d.issued[token] = t
+	d.mu.Unlock()
+	d.e.addToken(token)
+	return token
+}
+
+// Issue returns an access token for a resource, as Entra would issue it to an application; "" is the Options' client.
+func (e *Emulator) Issue(resource, client string) string {
+	return e.directory.mint(accessToken{
+		tenant: strings.ToLower(e.options.Tenant), client: strings.ToLower(cmp.Or(client, e.options.Client)),
+		audience: resource,
+	}, e.Now(), tokenLifetime)
 }
 
 // lookUp returns what was issued as a token.

@@ -27,11 +27,12 @@ const vaultName = "kv-app-prod"
 type workflow struct {
 	runs     int
 	engine   engine
-	program  string // act
-	runner   string // the image in which a job's steps run
-	folder   string // the repository that has the workflow
-	path     string // of the workflow in it
-	options  []string
+	program  string   // act
+	runner   string   // the image in which a job's steps run
+	folder   string   // the repository that has the workflow
+	path     string   // of the workflow in it
+	mounts   string   // further ones of the jobs' containers, as options of the engine
+	options  []string // of act
 	services *emulator.Emulator
 }
 
@@ -100,19 +101,31 @@ func write(t testing.TB, path, text string) {
 // run runs the workflow for an event (push, schedule, workflow_dispatch with inputs NAME=VALUE) and returns act's log.
 func (w *workflow) run(t *testing.T, event string, inputs ...string) string {
 	t.Helper()
+	var options []string
+	for _, input := range inputs {
+		options = append(options, "--input", input)
+	}
+	log, err := w.try(t, event, options...)
+	if err != nil {
+		t.Fatalf("act %s %s: %v\n%s", event, w.path, err, log)
+	}
+	return log
+}
+
+// try runs the workflow for an event, with further options of act's, and returns act's log. An error is that of a job
+// that failed.
+func (w *workflow) try(t *testing.T, event string, options ...string) (string, error) {
+	t.Helper()
 	folder := filepath.Dir(w.services.CAFile())
 	environment := filepath.Join(t.TempDir(), "environment")
 	w.runs++ // each is a workflow run of its own, which act would not say
 	write(t, environment, strings.Join(append(w.services.Environ(), fmt.Sprint("GITHUB_RUN_ID=", w.runs)), "\n"))
-	arguments := append([]string{event, "--workflows", w.path, "--platform", "ubuntu-latest=" + w.runner, "--rm",
+	arguments := slices.Concat([]string{event, "--workflows", w.path, "--platform", "ubuntu-latest=" + w.runner, "--rm",
 		"--pull=false", "--rebuild=false", "--action-offline-mode", "--no-cache-server", "--container-daemon-socket",
 		"-",
-		"--env-file", environment, "--container-options", "-v " + folder + ":" + folder + ":ro",
+		"--env-file", environment, "--container-options", "-v " + folder + ":" + folder + ":ro" + w.mounts,
 		"--var", "AZURE_TENANT_ID=" + emulator.DefaultTenant, "--var", "AZURE_CLIENT_ID=" + emulator.DefaultClient,
-		"--var", "VAULT=" + vaultName}, w.options...)
-	for _, input := range inputs {
-		arguments = append(arguments, "--input", input)
-	}
+		"--var", "VAULT=" + vaultName}, w.options, options)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var log bytes.Buffer
@@ -121,11 +134,13 @@ func (w *workflow) run(t *testing.T, event string, inputs ...string) string {
 	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // act then removes its containers
 	cmd.WaitDelay = 10 * time.Second
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	if failed := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &failed) || ctx.Err() != nil ||
+		!strings.Contains(log.String(), "Job failed")) {
 		t.Fatalf("act %s %s: %v\n%s", event, w.path, err, log.String())
 	}
 	checkSilence(t, w.services, map[string]string{"act's log": log.String()})
-	return log.String()
+	return log.String(), err
 }
 
 // echoed returns what a step of a job printed after a text, once.

@@ -41,6 +41,9 @@ type walk struct {
 	total    float64     // the share that satisfy the rules
 	prefixes [][]float64 // by length and state of the quotas: the share of prefixes
 	suffixes [][]float64 // likewise: the best share of suffixes of that length
+
+	// The same by length, state of the quotas and stop. Nil: these are more than maxClose.
+	closePrefixes, closeSuffixes [][]float64
 }
 
 // A stop is a state of the automaton, with a node for each group of which a run may end there, and each length of that
@@ -60,9 +63,12 @@ const (
 	underflow = 0x1p-900
 )
 
-// maxWalk is how many pairs of nodes, or of lengths, and of states of the quotas a walk has at most: 8 MB for each of
-// five tables.
-const maxWalk = 1 << 20
+// The limits of a walk: how many pairs of nodes, or of lengths, and of states of the quotas it has at most; and of how
+// many lengths, states of the quotas and stops it remembers the shares. That is 8 MB for each of seven tables.
+const (
+	maxWalk  = 1 << 20
+	maxClose = 1 << 20
+)
 
 // newWalk walks through the rules but words. a is the automaton of the patterns and the ends.
 func newWalk(a *automaton.DFA, r *Rules, work *automaton.Budget) (*walk, error) {
@@ -172,6 +178,9 @@ func (w *walk) backward() {
 			}
 		}
 		w.suffixes = append(w.suffixes, highest(current, w.nodes))
+		if w.isClose() {
+			w.closeSuffixes = append(w.closeSuffixes, w.byStop(current, func(a, b float64) float64 { return max(a, b) }))
+		}
 		if left >= w.min {
 			w.total += current[w.stops[0].first[anyGroup]] * math.Pow(w.each, float64(w.max-left))
 		}
@@ -241,6 +250,27 @@ func highest(shares []float64, size int) []float64 {
 	return highest
 }
 
+// isClose reports whether shares are remembered by stop.
+func (w *walk) isClose() bool { return len(w.quotas.Accepts)*len(w.stops)*(w.max+1) <= maxClose }
+
+// byStop returns the shares of a layer by state of the quotas and stop: those of the nodes of a stop are joined.
+func (w *walk) byStop(layer []float64, join func(a, b float64) float64) []float64 {
+	joined := make([]float64, 0, len(w.quotas.Accepts)*len(w.stops))
+	for held := range w.quotas.Accepts {
+		block := layer[held*w.nodes:][:w.nodes]
+		for i := range w.stops {
+			all := 0.0
+			for _, g := range w.stops[i].in {
+				for n := range w.runs(g) {
+					all = join(all, block[int(w.stops[i].first[g])+n])
+				}
+			}
+			joined = append(joined, all)
+		}
+	}
+	return joined
+}
+
 // forward computes the shares of prefixes.
 func (w *walk) forward() {
 	size := w.nodes * len(w.quotas.Accepts)
@@ -268,6 +298,9 @@ func (w *walk) forward() {
 			}
 		}
 		w.prefixes = append(w.prefixes, sums)
+		if w.isClose() {
+			w.closePrefixes = append(w.closePrefixes, w.byStop(current, func(a, b float64) float64 { return a + b }))
+		}
 		current, above = above, current
 	}
 }
@@ -305,7 +338,8 @@ func (w *walk) push(s *stop, block, above []float64, lanes []lane, ending []floa
 	}
 }
 
-// holding returns an upper bound of the share of texts that satisfy the rules and hold one of the words.
+// holding returns an upper bound of the share of texts that satisfy the rules and hold one of the words. It looks
+// closely, which takes longer, if it seems that a word is in many of the texts.
 func (w *walk) holding(words []string, work *automaton.Budget) (float64, error) {
 	spellings, err := spellings(words, w.quotas.Atoms, work)
 	if err != nil {
@@ -315,6 +349,23 @@ func (w *walk) holding(words []string, work *automaton.Budget) (float64, error) 
 	if err := work.Spend(held * (w.max + 1) * (w.max - w.min + 1 + len(spellings))); err != nil {
 		return 0, err
 	}
+	share := w.holdingSpelt(spellings)
+	if share < w.total/many {
+		return share, nil
+	}
+	closely, err := w.holdingClosely(spellings, work)
+	if err != nil {
+		return share, nil // which holds too
+	}
+	return min(share, closely), nil
+}
+
+// many is which part of the texts must hold a word, as it seems, to look closely: as many cost 0.2 bits.
+const many = 8
+
+// holdingSpelt returns the bound of 3.
+func (w *walk) holdingSpelt(spellings []spelling) float64 {
+	held := len(w.quotas.Accepts)
 	endings := w.endings()
 	total := 0.0
 	for _, s := range spellings {
@@ -337,7 +388,7 @@ func (w *walk) holding(words []string, work *automaton.Budget) (float64, error) 
 		}
 		total += share * sum
 	}
-	return total, nil
+	return total
 }
 
 // endings returns, by length of what is before and state of the quotas after it, the best share of suffixes that make a
