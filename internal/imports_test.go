@@ -13,7 +13,7 @@ import (
 var arrows = map[string]string{
 	".":                                        "action",
 	"internal/access":                          "",
-	"internal/action":                          "access audit azure declaration export identity keyvault lifecycle network provision refusal report runner",
+	"internal/action":                          "access arm audit azure declaration export identity keyvault lifecycle network postgres provision refusal report runner",
 	"internal/arm":                             "azure network refusal sensitive",
 	"internal/audit":                           "declaration lifecycle",
 	"internal/azure":                           "refusal",
@@ -35,6 +35,7 @@ var arrows = map[string]string{
 	"internal/password/internal/phrase":        "password/internal/ascii password/internal/automaton password/internal/uniform",
 	"internal/password/internal/quota":         "password/internal/ascii password/internal/automaton",
 	"internal/password/internal/uniform":       "",
+	"internal/postgres":                        "network refusal sensitive",
 	"internal/provision":                       "declaration keyvault lifecycle refusal sensitive",
 	"internal/refusal":                         "",
 	"internal/report":                          "audit declaration escape provision refusal",

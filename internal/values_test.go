@@ -18,6 +18,9 @@ var reads = []string{
 	"internal/identity/claims.go: Inspect",    // the ID token's claims
 	"internal/identity/identity.go: Reveal",   // the ID token, to Entra
 	"internal/keyvault/set.go: Reveal",        // the password, to its vault
+	"internal/postgres/change.go: Derive",     // a SCRAM verifier, computed when it is revealed
+	"internal/postgres/change.go: Reveal",     // the verifier, to the server
+	"internal/postgres/change.go: Reveal",     // the password, into the proof's SCRAM exchange, which does not send it
 	"internal/provision/apply.go: Draw",       // a new password
 }
 
