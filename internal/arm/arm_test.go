@@ -335,6 +335,56 @@ func TestBusyServer(t *testing.T) {
 	})
 }
 
+// A service that stays silent is asked again.
+func TestSilence(t *testing.T) {
+	for _, operation := range []string{"get-server", "update-server", "operation"} {
+		with(t, emulator.ServerOptions{}, func(t *testing.T, b *bench) {
+			b.emulator.Fault(emulator.Fault{
+				Operation: operation, Kind: emulator.Slow, Delay: time.Hour, Phase: emulator.After,
+			})
+			start := time.Now()
+			if err := b.set(t.Context()); err != nil || b.holds() != "new" || time.Since(start) > time.Minute {
+				t.Errorf("%s: %v after %s; the server holds the password %s", operation, err, time.Since(start),
+					b.holds())
+			}
+		})
+	}
+}
+
+// A change that takes long is followed to its end, though every other answer is a failure.
+func TestLongChangeWithFailures(t *testing.T) {
+	with(t, emulator.ServerOptions{Takes: 10 * time.Minute}, func(t *testing.T, b *bench) {
+		b.emulator.Fault(emulator.Fault{
+			Operation: "operation", Kind: emulator.Status, Status: 503, Every: 2, Times: -1,
+		})
+		if err := b.set(t.Context()); err != nil || b.holds() != "new" || b.changes() != 1 {
+			t.Errorf("%v; the server holds the password %s after %d changes", err, b.holds(), b.changes())
+		}
+	})
+}
+
+// An answer that accepts the change, and does not say where to ask how it ends, says nothing.
+func TestAcceptedWithoutPlace(t *testing.T) {
+	with(t, emulator.ServerOptions{Takes: -1}, func(t *testing.T, b *bench) {
+		b.Target = b.target(t, b.id, azure.Public(), placeless{b.network})
+		err := b.set(t.Context())
+		if !isKind(err, refusal.Ambiguous) || !strings.Contains(err.Error(), "the password may have been set") {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// A placeless network makes a 202 of what is done, which says nowhere where to ask further.
+type placeless struct{ http.RoundTripper }
+
+func (p placeless) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := p.RoundTripper.RoundTrip(request)
+	if err == nil && request.Method == http.MethodPatch {
+		response.StatusCode = http.StatusAccepted
+	}
+	return response, err
+}
+
 // A second change that finds the first under way, because its answer was lost, waits for it.
 func TestLostAnswerOfALongChange(t *testing.T) {
 	with(t, emulator.ServerOptions{Takes: 50 * time.Second}, func(t *testing.T, b *bench) {
@@ -366,6 +416,7 @@ func TestRefusals(t *testing.T) {
 		cause  string
 		remedy string
 		sent   bool // the server was asked to change
+		looks  int  // how often it was looked at; 0: once
 	}{
 		"no role to look": {
 			before: deny(emulator.ReadServer, emulator.WriteServer), kind: refusal.Forbidden,
@@ -457,20 +508,25 @@ func TestRefusals(t *testing.T) {
 			cause: "AADSTS", remedy: "",
 		},
 		"tokens that are never taken": {
-			before: answers("get-server", 401, "InvalidAuthenticationToken"),
-			cause:  "accepts neither the access token nor a new one: 401", remedy: "check tenant-id and client-id",
+			before: answers("get-server", 401, "InvalidAuthenticationToken"), looks: 2,
+			cause: "accepts neither the access token nor a new one: 401", remedy: "check tenant-id and client-id",
 		},
 		"throttled for ever": {
 			before: answers("update-server", 429, ""), sent: true,
 			cause: "Resource Manager is still throttled after all retries: 429", remedy: "later",
 		},
 		"unavailable for ever": {
-			before: answers("get-server", 503, "ServiceUnavailable"),
-			cause:  "Azure is temporarily unavailable: 503 ServiceUnavailable", remedy: "azure.status.microsoft",
+			before: answers("get-server", 503, "ServiceUnavailable"), looks: 5,
+			cause: "Azure is temporarily unavailable: 503 ServiceUnavailable", remedy: "azure.status.microsoft",
 		},
 		"an unknown version": {
 			before: answers("get-server", 400, "NoRegisteredProviderFound"),
 			cause:  "does not know such a server", remedy: "cloud",
+		},
+		"a provider that is not registered": {
+			before: answers("update-server", 409, "MissingSubscriptionRegistration"), sent: true,
+			cause:  "the subscription is not registered for such servers: 409",
+			remedy: "az provider register --namespace Microsoft.Sql",
 		},
 		"a code that is not known": {
 			before: answers("update-server", 400, "NeverHeardOf"), sent: true,
@@ -533,6 +589,10 @@ func TestRefusals(t *testing.T) {
 				}
 				if sent := b.emulator.Requests()["update-server"] > 0; sent != x.sent {
 					t.Errorf("the server was asked to change: %t", sent)
+				}
+				// By default the SDK registers providers, which is a request to another path.
+				if r := b.emulator.Requests(); r["other"] != 0 || r["get-server"] > cmp.Or(x.looks, 1) {
+					t.Errorf("%d looks, and %d requests to other places", r["get-server"], r["other"])
 				}
 				if b.emulator.Servers()[0].Changes != 0 {
 					t.Error("the password is another")
@@ -747,8 +807,22 @@ func TestStoppedBefore(t *testing.T) {
 				t.Errorf("%v; want that the run was stopped", err)
 			}
 		}
-		if got := b.emulator.Requests()["get-server"] + b.emulator.Requests()["update-server"]; got != 0 {
-			t.Errorf("%d requests", got)
+		if got := b.emulator.Requests(); len(got) != 0 {
+			t.Errorf("requests %v", got)
+		}
+	})
+}
+
+// What waits for its token when the run is stopped is not sent, though the token comes.
+func TestStoppedBeforeTheToken(t *testing.T) {
+	with(t, emulator.ServerOptions{}, func(t *testing.T, b *bench) {
+		b.emulator.Fault(emulator.Fault{Operation: "token", Kind: emulator.Slow, Delay: 2 * time.Second})
+		ctx, stop := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, stop)
+		_ = b.Prepare(ctx, "", "", sensitive.New([]byte(password))) // it sends nothing
+		err := b.Finish(ctx)
+		if r := b.emulator.Requests(); !isKind(err, refusal.Cancelled) || r["token"] != 1 || r["update-server"] != 0 {
+			t.Errorf("%v after requests %v", err, r)
 		}
 	})
 }

@@ -44,7 +44,7 @@ func (t *Target) Finish(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() != nil || c.isKnown(err) || !c.again(ctx, err) {
+		if ctx.Err() != nil || !c.again(ctx, err) {
 			return c.failed(ctx, err)
 		}
 	}
@@ -62,7 +62,7 @@ func (c *change) once(ctx, following context.Context) error {
 	if ctx.Err() != nil {
 		return errStopped
 	}
-	response, err := c.send(ctx)
+	response, err := c.send(ctx) //nolint:bodyclose // the transport has read and closed it
 	if err != nil {
 		c.inDoubt = c.inDoubt || mayBeApplied(err)
 		return err
@@ -207,17 +207,6 @@ type followError struct{ err error }
 
 func (e *followError) Error() string { return "how the change ended is not known" }
 func (e *followError) Unwrap() error { return e.err }
-
-// isKnown reports whether it is no use to ask for the change again: it was accepted, and the identity may not see its
-// end.
-func (*change) isKnown(err error) bool {
-	follow, ok := errors.AsType[*followError](err)
-	if !ok {
-		return errors.Is(err, errOtherHost)
-	}
-	answer, ok := errors.AsType[*azcore.ResponseError](follow.err)
-	return ok && answer.StatusCode == http.StatusForbidden || errors.Is(err, errOtherHost)
-}
 
 // failed says why the password is not set, or is not known to be.
 func (c *change) failed(ctx context.Context, err error) error {

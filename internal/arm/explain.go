@@ -158,9 +158,9 @@ type meaning struct {
 }
 
 const (
-	passwordsDisabled = "the server takes no passwords, since it is set to Entra authentication alone"
-	assign            = "az role assignment create --assignee {client} --role ROLE --scope"
-	madeBy            = "where ROLE is such a role (examples/setup makes one); " +
+	entraAlone = "the server takes no passwords, since it is set to Entra authentication alone"
+	assign     = "az role assignment create --assignee {client} --role ROLE --scope"
+	madeBy     = "where ROLE is such a role (examples/setup makes one); " +
 		"a new assignment takes effect within 10 minutes"
 	badPassword = "declare the policy {preset}, which has the service's rules, and the administrator's login, " +
 		"which the password must not hold"
@@ -204,7 +204,7 @@ var meanings = map[string]meaning{
 	"InvalidParameterValue": {
 		cause: "the server does not accept the password", remedy: badPassword,
 	},
-	"AadOnlyAuthenticationIsEnabled": {cause: passwordsDisabled, remedy: enablePasswords},
+	"AadOnlyAuthenticationIsEnabled": {cause: entraAlone, remedy: orWithout},
 	"ResourceNotFound":               {kind: refusal.NotFound, cause: "there is no such server", remedy: findServer},
 	"ServerNotFound":                 {kind: refusal.NotFound, cause: "there is no such server", remedy: findServer},
 	"SubscriptionDoesNotHaveServer":  {kind: refusal.NotFound, cause: "there is no such server", remedy: findServer},
@@ -271,11 +271,11 @@ var meanings = map[string]meaning{
 	},
 }
 
-// enablePasswords is followed by a command where a kind has one; seeState is what to do about a server whose state has
-// changed since it was looked at.
+// orWithout is what to do about a server that takes no passwords, and seeState about one whose state has changed since
+// it was looked at.
 const (
-	enablePasswords = "{enable}take apply away from the declaration, because no password opens the server"
-	seeState        = "see its state: {command} show --name {server} --resource-group {group} --query state"
+	orWithout = "{enable}take apply away from the declaration, because no password opens the server"
+	seeState  = "see its state: {command} show --name {server} --resource-group {group} --query state"
 )
 
 // meaningOfStatus returns what a status means where the code is unknown.

@@ -53,7 +53,7 @@ func (t *Target) check(s server, login string) error {
 	e := t.newError(actLook)
 	switch {
 	case p.Administrators.EntraOnly, strings.EqualFold(p.AuthConfig.Password, "Disabled"):
-		e.Cause, e.Remedy = passwordsDisabled, t.expand(enablePasswords)
+		e.Cause, e.Remedy = entraAlone, t.expand(orWithout)
 	case strings.HasSuffix(p.Role, "Replica"): // Replica, AsyncReplica, GeoAsyncReplica
 		e.Cause = "the server is a read replica, and has the passwords of the server that it copies"
 		e.Remedy = "declare the resource ID of that server"

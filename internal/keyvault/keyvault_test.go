@@ -16,6 +16,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"github.com/google/go-cmp/cmp"
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/identity"
 	"keyvault-passwords/internal/keyvault"
@@ -34,6 +35,7 @@ type bench struct {
 	*keyvault.Client
 	emulator *emulator.Emulator
 	network  *job.Network
+	access   *access.Wait // nil: none
 	notes    []string
 }
 
@@ -81,7 +83,7 @@ func (b *bench) client(t *testing.T, transport http.RoundTripper, vault string) 
 	}
 	kv, err := keyvault.New(keyvault.Config{
 		Name: vault, Domain: "vault.azure.net", Credential: credential, HTTP: client, Note: note,
-		ClientID: emulator.DefaultClient, Recovers: true,
+		ClientID: emulator.DefaultClient, Recovers: true, Access: b.access,
 	})
 	if err != nil {
 		t.Fatal(err)
