@@ -13,7 +13,8 @@ import (
 var arrows = map[string]string{
 	".":                                        "action",
 	"internal/access":                          "",
-	"internal/action":                          "access azure declaration identity keyvault lifecycle network provision refusal report runner",
+	"internal/action":                          "access audit azure declaration export identity keyvault lifecycle network provision refusal report runner",
+	"internal/arm":                             "azure network refusal sensitive",
 	"internal/audit":                           "declaration lifecycle",
 	"internal/azure":                           "refusal",
 	"internal/composite":                       "refusal sensitive",
@@ -37,7 +38,7 @@ var arrows = map[string]string{
 	"internal/postgres":                        "network refusal sensitive",
 	"internal/provision":                       "declaration keyvault lifecycle refusal sensitive",
 	"internal/refusal":                         "",
-	"internal/report":                          "declaration escape provision refusal",
+	"internal/report":                          "audit declaration escape provision refusal",
 	"internal/runner":                          "escape network refusal sensitive",
 	"internal/sensitive":                       "",
 	"internal/test/emulator":                   "",

@@ -13,6 +13,7 @@ import (
 // a value, of Inspect and Derive, which hand them to a function, and of a generator's Draw, which makes a new one.
 // Whoever reviews where a password can go reads these lines.
 var reads = []string{
+	"internal/arm/change.go: Reveal",          // the password, to Resource Manager
 	"internal/composite/composite.go: Derive", // a connection string, computed when it is revealed
 	"internal/identity/claims.go: Inspect",    // the ID token's claims
 	"internal/identity/identity.go: Reveal",   // the ID token, to Entra
