@@ -61,6 +61,13 @@ func (e entra) GetToken(_ context.Context, o policy.TokenRequestOptions) (azcore
 	return azcore.AccessToken{Token: azure.Issue(resource, ""), ExpiresOn: time.Now().Add(time.Hour)}, e.err
 }
 
+// fixed is one token.
+type fixed string
+
+func (f fixed) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	return azcore.AccessToken{Token: string(f), ExpiresOn: time.Now().Add(time.Hour)}, nil
+}
+
 // newTarget returns a target at the host of the tests. Whatever is not set in c is as most tests want it.
 func newTarget(c postgres.Config) *postgres.Target {
 	if c.Host == "" {

@@ -144,7 +144,8 @@ func withTargets() (*provision.Plan, []provision.Result) {
 	}
 	results[0].Outcome = provision.Applied
 	results[1].Outcome, results[1].Err = provision.VaultAhead, refusal.Refusal{
-		Act: "setting sqladmin at sql-prod", Cause: "the server is stopped", Remedy: "start it", Kind: refusal.Forbidden,
+		Act: "setting sqladmin at sql-prod", Cause: "the server is stopped", Remedy: "start it",
+		Kind: refusal.Forbidden,
 	}
 	results[3].Outcome, results[3].Changed, results[3].After = provision.TargetUntouched, false, steps[3].Before
 	results[3].Err = refusal.Refusal{Act: "setting it", Cause: "the identity has no role here", Kind: refusal.Forbidden}
