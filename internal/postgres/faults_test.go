@@ -350,7 +350,8 @@ func TestProofFails(t *testing.T) {
 func TestProofWithoutDatabase(t *testing.T) {
 	each(t, func(t *testing.T, s *pgserver.Server, front *pgserver.Front) {
 		administer(t, s, `CREATE DATABASE orders`)
-		administer(t, s, `REVOKE CONNECT ON DATABASE orders FROM PUBLIC; GRANT CONNECT ON DATABASE orders TO "gh-passwords"`)
+		administer(t, s, `REVOKE CONNECT ON DATABASE orders FROM PUBLIC`)
+		administer(t, s, `GRANT CONNECT ON DATABASE orders TO "gh-passwords"`)
 		target := newTarget(postgres.Config{Database: "orders", Logins: []string{"orders_a", "orders_b"}})
 		must(t, target.Lock(t.Context(), "orders_b"))
 		must(t, target.Prepare(t.Context(), "orders_b", operation, value("new")))

@@ -188,7 +188,8 @@ func TestServersOwnTLS(t *testing.T) {
 	pgserver.Each(t, func(t *testing.T, s *pgserver.Server) {
 		front := s.ServeTLS(t, azure, host)
 		token := azure.Issue(pgserver.Audience, "")
-		s.Exec(t, `CREATE ROLE "gh-passwords" LOGIN SUPERUSER IN ROLE tokens PASSWORD '`+token+`'; CREATE ROLE orders_a LOGIN`)
+		s.Exec(t, `CREATE ROLE "gh-passwords" LOGIN SUPERUSER IN ROLE tokens PASSWORD '`+token+`'`)
+		s.Exec(t, `CREATE ROLE orders_a LOGIN`)
 		target := newTarget(postgres.Config{Logins: []string{"orders_a"}, Credential: fixed(token)})
 		must(t, target.Lock(t.Context(), "orders_a"))
 		must(t, target.Prepare(t.Context(), "orders_a", operation, value("new")))
