@@ -28,7 +28,7 @@ func (r *run) provision(ctx context.Context) error {
 	}
 	r.showPlan(plan)
 	r.note(clients.timing(time.Since(r.start)))
-	ledger := newLedger(plan, outputs)
+	ledger := newLedger(plan, outputs, r.options())
 	var results []provision.Result
 	if !r.dryRun {
 		results = r.apply(ctx, plan, clients.vaults, ledger)
@@ -124,9 +124,7 @@ func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledge
 		}
 		failed = true
 	}
-	if took := r.access.Took(); took > 0 {
-		r.notes = append(r.notes, fmt.Sprintf("Access after %s.", took))
-	}
+	r.noteAccess()
 	summary := report.Summary(report.Run{
 		Mode: r.mode, Plan: plan, Results: results, Now: time.Now(), Elapsed: time.Since(r.start), Notes: r.notes,
 		Warnings: r.warnings, Help: r.help,

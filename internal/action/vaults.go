@@ -34,6 +34,10 @@ func (r *run) principalIn(v declaration.Vault) principal {
 func (r *run) checkIdentities() (mistakes []error) {
 	var noTenant, noClient bool
 	in := map[string]principal{} // by vault
+	if r.whole != nil {
+		p := r.principalIn(*r.whole)
+		noTenant, noClient = p.tenantID == "", p.clientID == ""
+	}
 	for _, secret := range r.secrets {
 		for _, v := range secret.Vaults {
 			p := r.principalIn(v)
@@ -73,9 +77,28 @@ func missing(input, variable, what string) error {
 		what)
 }
 
+// vaults returns the vaults of the selected secrets, or the one that is audited without a declaration: each once, in
+// the order of the declaration.
+func (r *run) vaults() (vaults []declaration.Vault) {
+	if r.whole != nil {
+		return []declaration.Vault{*r.whole}
+	}
+	known := map[string]bool{}
+	for _, secret := range r.secrets {
+		for _, v := range secret.Vaults {
+			if !known[v.Name] {
+				known[v.Name] = true
+				vaults = append(vaults, v)
+			}
+		}
+	}
+	return vaults
+}
+
 // clients are the vaults of a run, and the sign-ins that they need.
 type clients struct {
 	vaults  map[string]provision.Vault // by real name
+	lists   []*keyvault.Client         // the same, in the order of the declaration
 	signIns []*signIn
 }
 
@@ -83,30 +106,26 @@ type clients struct {
 func (r *run) clients() (*clients, error) {
 	c := &clients{vaults: map[string]provision.Vault{}}
 	signIns := map[principal]*signIn{}
-	for _, secret := range r.secrets {
-		for _, v := range secret.Vaults {
-			if c.vaults[v.Name] != nil {
-				continue
-			}
-			p := r.principalIn(v)
-			if signIns[p] == nil {
-				credential, err := r.credential(p)
-				if err != nil {
-					return nil, err
-				}
-				signIns[p] = &signIn{Credential: credential, principal: p}
-				c.signIns = append(c.signIns, signIns[p])
-			}
-			signIns[p].vaults = append(signIns[p].vaults, v.Name)
-			client, err := keyvault.New(keyvault.Config{
-				Name: v.Name, Domain: r.cloud.VaultDomain, Credential: signIns[p], HTTP: r.client, Note: r.runner.Print,
-				ClientID: p.clientID, Recovers: r.recover, Access: r.access,
-			})
+	for _, v := range r.vaults() {
+		p := r.principalIn(v)
+		if signIns[p] == nil {
+			credential, err := r.credential(p)
 			if err != nil {
 				return nil, err
 			}
-			c.vaults[v.Name] = client
+			signIns[p] = &signIn{Credential: credential, principal: p}
+			c.signIns = append(c.signIns, signIns[p])
 		}
+		signIns[p].vaults = append(signIns[p].vaults, v.Name)
+		client, err := keyvault.New(keyvault.Config{
+			Name: v.Name, Domain: r.cloud.VaultDomain, Credential: signIns[p], HTTP: r.client, Note: r.runner.Print,
+			ClientID: p.clientID, Recovers: r.recover, Access: r.access,
+		})
+		if err != nil {
+			return nil, err
+		}
+		c.vaults[v.Name] = client
+		c.lists = append(c.lists, client)
 	}
 	return c, nil
 }
