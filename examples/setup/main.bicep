@@ -1,4 +1,5 @@
-// A vault, and an identity that GitHub Actions jobs can assume and that may write secrets to the vault but not read them.
+// A vault, an identity that GitHub Actions jobs can assume and that may write secrets to the vault but not read them, and
+// one more, where asked for, that may see their names and dates and nothing else.
 //
 //   az deployment group create --resource-group RG --template-file main.bicep \
 //     --parameters vaultName=kv-app-prod subjects='["repo:OWNER/REPO:environment:prod"]'
@@ -12,6 +13,10 @@ param vaultName string
 @minLength(1)
 @maxLength(20)
 param subjects string[]
+
+@description('Who may audit: subjects likewise, of jobs that see names and dates. None: no identity for them is made.')
+@maxLength(20)
+param auditSubjects string[] = []
 
 @description('Region of everything made here.')
 param location string = resourceGroup().location
@@ -120,6 +125,53 @@ resource assignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
+// For the mode `audit`: an identity of its own, so that a job that only looks cannot write.
+resource auditor 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = if (!empty(auditSubjects)) {
+  name: '${vaultName}-audit'
+  location: location
+}
+
+@batchSize(1)
+resource auditTrust 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2024-11-30' = [
+  for subject in auditSubjects: {
+    parent: auditor
+    name: 'github-${uniqueString(subject)}'
+    properties: {
+      issuer: issuer
+      subject: subject
+      audiences: [audience]
+    }
+  }
+]
+
+resource reader 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (!empty(auditSubjects)) {
+  name: guid(resourceGroup().id, vaultName, 'secret-metadata-reader')
+  properties: {
+    roleName: 'Key Vault Secret Metadata Reader ${vaultName}'
+    description: 'Reads the metadata of secrets. Cannot read a value and cannot write.'
+    type: 'CustomRole'
+    permissions: [
+      {
+        actions: []
+        notActions: []
+        dataActions: ['Microsoft.KeyVault/vaults/secrets/readMetadata/action']
+        notDataActions: []
+      }
+    ]
+    assignableScopes: [resourceGroup().id]
+  }
+}
+
+resource auditAssignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(auditSubjects)) {
+  name: guid(vault.id, auditor.id, reader.id)
+  scope: vault
+  properties: {
+    roleDefinitionId: reader.id
+    principalId: auditor.properties.principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
 resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
   name: '${vaultName}-logs'
   location: location
@@ -180,6 +232,9 @@ output tenantId string = subscription().tenantId
 
 @description('The input client-id.')
 output clientId string = identity.properties.clientId
+
+@description('The input client-id of audits.')
+output auditClientId string = empty(auditSubjects) ? '' : auditor.properties.clientId
 
 @description('The input vault.')
 output vault string = vault.name

@@ -1,4 +1,5 @@
-# A vault, and an identity that GitHub Actions jobs can assume and that may write secrets to the vault but not read them.
+# A vault, an identity that GitHub Actions jobs can assume and that may write secrets to the vault but not read them, and
+# one more, where asked for, that may see their names and dates and nothing else.
 #
 #   terraform apply -var resource_group=RG -var vault_name=kv-app-prod \
 #     -var 'subjects=["repo:OWNER/REPO:environment:prod"]'
@@ -34,6 +35,17 @@ variable "subjects" {
   validation {
     condition     = length(var.subjects) >= 1 && length(var.subjects) <= 20
     error_message = "An identity takes 1 to 20 federated credentials."
+  }
+}
+
+variable "audit_subjects" {
+  description = "Who may audit: subjects likewise, of jobs that see names and dates. None: no identity for them is made."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = length(var.audit_subjects) <= 20
+    error_message = "An identity takes 20 federated credentials at most."
   }
 }
 
@@ -93,6 +105,7 @@ locals {
     "((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/recover/action'})) OR (@Resource[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '${var.name_prefix}'))",
   ])
 
+  audits = length(var.audit_subjects) > 0 ? 1 : 0
   events = nonsensitive(var.expiry_webhook != "")
 }
 
@@ -151,6 +164,44 @@ resource "azurerm_role_assignment" "writer" {
   condition_version  = var.name_prefix == "" ? null : "2.0"
 }
 
+# For the mode `audit`: an identity of its own, so that a job that only looks cannot write.
+resource "azurerm_user_assigned_identity" "audit" {
+  count               = local.audits
+  name                = "${var.vault_name}-audit"
+  location            = data.azurerm_resource_group.this.location
+  resource_group_name = data.azurerm_resource_group.this.name
+}
+
+resource "azurerm_federated_identity_credential" "audit" {
+  for_each                  = toset(var.audit_subjects)
+  name                      = "github-${substr(sha256(each.key), 0, 8)}"
+  user_assigned_identity_id = azurerm_user_assigned_identity.audit[0].id
+  issuer                    = var.issuer
+  subject                   = each.key
+  audience                  = [var.audience]
+}
+
+resource "azurerm_role_definition" "reader" {
+  count             = local.audits
+  name              = "Key Vault Secret Metadata Reader ${var.vault_name}"
+  description       = "Reads the metadata of secrets. Cannot read a value and cannot write."
+  scope             = data.azurerm_resource_group.this.id
+  assignable_scopes = [data.azurerm_resource_group.this.id]
+
+  permissions {
+    actions      = []
+    data_actions = ["Microsoft.KeyVault/vaults/secrets/readMetadata/action"]
+  }
+}
+
+resource "azurerm_role_assignment" "reader" {
+  count              = local.audits
+  scope              = azurerm_key_vault.this.id
+  role_definition_id = azurerm_role_definition.reader[0].role_definition_resource_id
+  principal_id       = azurerm_user_assigned_identity.audit[0].principal_id
+  principal_type     = "ServicePrincipal"
+}
+
 resource "azurerm_log_analytics_workspace" "logs" {
   name                = "${var.vault_name}-logs"
   location            = data.azurerm_resource_group.this.location
@@ -203,6 +254,11 @@ output "tenant_id" {
 output "client_id" {
   description = "The input client-id."
   value       = azurerm_user_assigned_identity.passwords.client_id
+}
+
+output "audit_client_id" {
+  description = "The input client-id of audits."
+  value       = one(azurerm_user_assigned_identity.audit[*].client_id)
 }
 
 output "vault" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -113,28 +114,32 @@ func sweptPolicies(f int) []Policy {
 // A sweep is what is seen of the policies of a family.
 type sweep struct {
 	refused, empty, exact int
-	costly                int // policies of which a draw costs more than 20 us, at about a nanosecond a step
 	took                  []time.Duration
+	allocated             uint64  // the highest: by one compilation, whether it is freed meanwhile or not
 	tries, cost, gap      float64 // the highest
 }
 
+// What is promised of each policy of the sweep.
+const (
+	sweepCost      = 20_000   // of a draw, in steps of about a nanosecond
+	sweepAllocated = 64 << 20 // bytes
+)
+
 // Policies as people write them are counted: none is refused because it cannot be certified. What is drawn takes no
-// more tries than promised, and the entropy is at most half a bit above what is promised.
+// more tries than promised and 20 us on average, and the entropy is at most half a bit above what is promised.
 func TestSweep(t *testing.T) {
 	var table strings.Builder
-	fmt.Fprintf(&table, "\n%-31s %8s %6s %6s %9s %9s %7s %7s %7s %6s\n", "family", "refused", "empty", "exact",
-		"median",
-		"slowest", "tries", "cost", "costly", "gap")
+	fmt.Fprintf(&table, "\n%-31s %8s %6s %6s %9s %9s %9s %7s %7s %6s\n", "family", "refused", "empty", "exact",
+		"median", "slowest", "allocated", "tries", "cost", "gap")
 	for f, family := range families {
 		var s sweep
 		for i, p := range sweptPolicies(f) {
 			s.compile(t, p, i < *sweepSample)
 		}
 		slices.Sort(s.took)
-		fmt.Fprintf(&table, "%-31s %8d %6d %6d %7.1fms %7.1fms %7.1f %5.1fus %7d %6.2f\n", family.name, s.refused,
-			s.empty,
-			s.exact, milliseconds(s.took[len(s.took)/2]), milliseconds(s.took[len(s.took)-1]), s.tries, s.cost/1000,
-			s.costly, s.gap)
+		fmt.Fprintf(&table, "%-31s %8d %6d %6d %7.1fms %7.1fms %7.1fMB %7.1f %5.1fus %6.2f\n", family.name, s.refused,
+			s.empty, s.exact, milliseconds(s.took[len(s.took)/2]), milliseconds(s.took[len(s.took)-1]),
+			float64(s.allocated)/(1<<20), s.tries, s.cost/1000, s.gap)
 	}
 	t.Log(table.String())
 }
@@ -143,9 +148,15 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 // compile compiles a policy, and draws from it if it is to be looked at closely.
 func (s *sweep) compile(t *testing.T, p Policy, closely bool) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
 	start := time.Now()
 	space, err := Compile(p)
 	s.took = append(s.took, time.Since(start))
+	runtime.ReadMemStats(&after)
+	if s.allocated = max(s.allocated, after.TotalAlloc-before.TotalAlloc); s.allocated > sweepAllocated {
+		t.Errorf("%+v takes %d bytes to compile", p, s.allocated)
+	}
 	if refused, ok := errors.AsType[*Error](err); ok {
 		if !strings.Contains(refused.Problems[0].Cause, "cannot be certified") {
 			s.empty++
@@ -160,8 +171,8 @@ func (s *sweep) compile(t *testing.T, p Policy, closely bool) {
 	if space.exact {
 		s.exact++
 	}
-	if c.Cost > 20_000 {
-		s.costly++
+	if c.Cost > sweepCost {
+		t.Errorf("%+v is drawn in %.0f steps", p, c.Cost)
 	}
 	if closely {
 		s.gap = max(s.gap, entropyGap(t, space))

@@ -8,16 +8,19 @@ func (p *Plan) Due(results []Result, o Options) []bool {
 	due := make([]bool, 0, len(p.Steps))
 	for _, group := range p.groups(map[*Step]int{}) {
 		var holdings []holding
+		a := group[0].aim
 		for i := range group {
-			if h := results[len(due)+i].holds; h != nil {
-				holdings = append(holdings, *h)
+			result := results[len(due)+i]
+			if result.holds != nil {
+				holdings = append(holdings, *result.holds)
+				a = a.after(result)
 			}
 		}
 		if len(holdings) < len(group) {
 			due = append(due, make([]bool, len(group))...) // nothing was looked up
 			continue
 		}
-		for _, d := range decide(group[0].secret, holdings, o) {
+		for _, d := range decide(group[0].secret, holdings, &a, o) {
 			due = append(due, d.change.Writes())
 		}
 	}

@@ -28,7 +28,7 @@ const MaxLength = lexicon.MaxText
 const (
 	maxQuotas     = 50_000  // combinations of how many characters of each charset a string has so far
 	fewQuotas     = 256     // combinations up to which a trellis is quicker than compositions
-	maxTableWords = 3 << 20 // 64-bit words of a table that is kept for drawing: 24 MB
+	maxTableWords = 3 << 20 // 64-bit words of a layer of a trellis: 24 MB
 )
 
 // Rules say which strings are in a language: as few kinds of rules as possible, and none that rules out nothing.

@@ -1,0 +1,6 @@
+package postgres
+
+// FunctionSQL is the SQL that makes the function, for an identity and its logins.
+func FunctionSQL(as string, logins []string) string {
+	return New(Config{As: as, Logins: logins}).function()
+}
