@@ -13,8 +13,8 @@ import (
 	"keyvault-passwords/internal/password/internal/uniform"
 )
 
-// A ranking numbers the strings of a language: it finds the string of each rank from 0 to the size, exclusive. There may
-// be ranks without a string, for which the length is 0.
+// A ranking numbers the strings of a language: it finds the string of each rank from 0 to the size, exclusive. Ranks
+// may have no string; then the length is 0.
 type ranking interface {
 	size() *big.Int
 	unrankSteps() int // about how many steps of a nanosecond unrank takes
