@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -116,7 +117,7 @@ func (m *memory) rotate(t *testing.T, target *postgres.Target, both bool, round 
 
 // Two secrets that share one login keep each other out, whichever way round they name their logins.
 func TestSharedLogin(t *testing.T) {
-	each(t, func(t *testing.T, s *pgserver.Server, _ *pgserver.Front) {
+	each(t, func(t *testing.T, s *pgserver.Server, front *pgserver.Front) {
 		a := two()
 		b := newTarget(postgres.Config{Logins: []string{"orders_b", "orders_a"}})
 		c := one()
@@ -145,6 +146,16 @@ func TestSharedLogin(t *testing.T) {
 		a.Unlock()
 		<-done
 		<-done
+		var waits []string
+		for _, sent := range front.Statements(as) {
+			if strings.HasPrefix(sent, "SET lock_timeout") {
+				waits = append(waits, sent)
+			}
+		}
+		slices.Sort(waits)
+		if waits = slices.Compact(waits); len(waits) != 2 {
+			t.Errorf("two logins are locked in two orders:\n%s", strings.Join(waits, "\n"))
+		}
 	})
 }
 
@@ -206,6 +217,7 @@ func TestOddNames(t *testing.T) {
 	pgserver.Each(t, func(t *testing.T, s *pgserver.Server) {
 		front := s.Serve(t, azure, host, map[string]string{`o'dd "role`: emulator.DefaultClient})
 		s.Exec(t, `CREATE ROLE "o'dd ""role" LOGIN SUPERUSER`)
+		s.Exec(t, `ALTER ROLE "o'dd ""role" SET standard_conforming_strings TO off`)
 		for _, name := range names {
 			target := newTarget(postgres.Config{As: `o'dd "role`, Logins: []string{name}})
 			_, err := target.Look(t.Context(), name)
