@@ -267,6 +267,7 @@ func TestFunction(t *testing.T) {
 				t.Errorf("the identity may do %s", sql)
 			}
 		}
+		s.Exec(t, "GRANT USAGE ON SCHEMA rotate TO PUBLIC")
 		if _, err := s.ExecAs("orders_a", "SELECT rotate.set_verifier('orders_a', NULL, NULL)"); err == nil {
 			t.Error("a login may call the function")
 		}
