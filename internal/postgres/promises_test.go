@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"keyvault-passwords/internal/postgres"
 	"keyvault-passwords/internal/test/emulator"
@@ -290,18 +291,22 @@ func lockPrepareFinish(t testing.TB, target *postgres.Target, login, password st
 }
 
 // BenchmarkTwoLogins is what a secret with two logins costs more than one without: Look as the plan does it, then all
-// that is done at the server.
+// that is done at the server. On a machine that does other work too, the fastest is what it costs.
 func BenchmarkTwoLogins(b *testing.B) {
 	for _, version := range pgserver.Versions {
 		b.Run("PostgreSQL "+version, func(b *testing.B) {
 			setUp(b, pgserver.Get(b, version))
+			fastest := time.Hour
 			for b.Loop() {
+				began := time.Now()
 				target := two()
 				if _, err := target.Look(b.Context(), "orders_b"); err != nil {
 					b.Fatal(err)
 				}
 				must(b, lockPrepareFinish(b, target, "orders_b", "new"))
+				fastest = min(fastest, time.Since(began))
 			}
+			b.ReportMetric(float64(fastest.Microseconds())/1000, "ms-fastest")
 		})
 	}
 }
