@@ -164,6 +164,7 @@ func (t *Target) prove(ctx context.Context) error {
 	for try := 0; ; try++ {
 		err := t.proveOnce(ctx)
 		if err == nil {
+			t.pending.proven = true
 			return nil
 		}
 		if !isPassing(err.Kind) || try == len(pauses) || !network.Sleep(ctx.Done(), pauses[try]) {

@@ -69,6 +69,7 @@ type change struct {
 	before    string // the operation that the login's marker named before
 	password  sensitive.Value
 	committed bool
+	proven    bool // a login has taken it
 }
 
 // Look connects, checks that the password of login can be set, and returns the operation that its marker names; "" if
@@ -139,13 +140,15 @@ func (t *Target) Held(ctx context.Context) error {
 // password. If the connection is lost, it connects again and sees to it that the login has the password, unless another
 // run has set one since.
 func (t *Target) Finish(ctx context.Context) error {
-	if t.pending == nil || t.pending.committed {
+	if t.pending == nil || t.pending.proven {
 		return nil
 	}
 	ctx, cancel := t.outlive(ctx)
 	defer cancel()
-	if err := t.commit(ctx); err != nil {
-		return err
+	if !t.pending.committed {
+		if err := t.commit(ctx); err != nil {
+			return err
+		}
 	}
 	return t.prove(ctx)
 }
