@@ -105,8 +105,8 @@ func (r *order) underLock(ctx context.Context) (overtakers []*holding) {
 	return overtakers
 }
 
-// lookAgain looks at the versions under the lock. If any of them is another than the plan saw, or if the target has come
-// to hold what it did not, it returns what each vault holds.
+// lookAgain looks at the versions under the lock. If any of them is another than the plan saw, or if the target has
+// come to hold what it did not, it returns what each vault holds.
 func (r *order) lookAgain(ctx context.Context) ([]*holding, error) {
 	var now []*holding
 	overtaken := false

@@ -190,7 +190,8 @@ func (w *world) next(at int, before *job.Result) string {
 	n := w.versions()
 	r := w.action(nil)
 	if r.Status != 0 || !w.opens(w.latest()) {
-		w.t.Errorf("step %d: the next run ends with status %d, and what the vault holds then opens: %t\n%s\n%s", at, r.Status,
+		w.t.Errorf("step %d: the next run ends with status %d, and what the vault holds then opens: %t\n%s\n%s", at,
+			r.Status,
 			w.opens(w.latest()), before.Log, r.Log)
 	}
 	if comment := w.comment("orders_a"); !strings.HasPrefix(comment, "the orders' service") {
@@ -215,6 +216,7 @@ func (w *world) next(at int, before *job.Result) string {
 // comment returns the comment of a role.
 func (w *world) comment(role string) string {
 	w.t.Helper()
-	return strings.Join(w.server.Query(w.t, "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = '"+
-		role+"'"), "")
+	return strings.Join(w.server.Query(w.t,
+		"SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = '"+
+			role+"'"), "")
 }

@@ -118,13 +118,15 @@ COMMENT ON ROLE orders_b IS NULL`, w.old, worlds, past))
 	tags := map[string]string{"generated-by": "keyvault-passwords", "policy": "x@1", "operation": past}
 	login := "orders_a"
 	if w.order == twoLogins {
-		login, w.old, tags["login"] = "[orders_a, orders_b], value: \"${login}:${password}\"", "orders_a:"+w.old, "orders_a"
+		login, w.old, tags["login"] = "[orders_a, orders_b], value: "+
+			"\"${login}:${password}\"", "orders_a:"+w.old, "orders_a"
 	}
 	_, err := azure.Put(vault, w.name, emulator.Plant{
 		Value: w.old, Created: time.Now().Add(-40 * 24 * time.Hour), Tags: tags,
 	})
 	if err == nil {
-		err = w.job.Declare(fmt.Sprintf("secrets:\n  %s: {login: %s, rotate: {after: 30d},\n    apply: {postgresql: %s, "+
+		err = w.job.Declare(fmt.Sprintf("secrets:\n  %s: {login: %s, rotate: {after: 30d},\n    apply: {postgresql: "+
+			"%s, "+
 			"as: %s}}\n", w.name, login, host, identity))
 	}
 	if err != nil {
@@ -157,6 +159,14 @@ func (w *world) versions() (n int) {
 		}
 	}
 	return n
+}
+
+// settle waits until the server is done with what a run that has ended sent it.
+func (w *world) settle() {
+	w.t.Helper()
+	for w.server.Query(w.t, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'gh-passwords'")[0] != "0" {
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // opens reports whether a reader with a value can log in.
