@@ -49,23 +49,25 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// An order is one of the two in which a vault and a PostgreSQL server change.
+// An order is one of the three in which a vault and a target change.
 type order string
 
 const (
-	twoLogins order = "two logins"
-	oneLogin  order = "one login"
+	twoLogins   order = "two logins"
+	oneLogin    order = "one login"
+	azureServer order = "an Azure server"
 )
 
-// A world is one secret in the vault, whose password the server takes.
+// A world is one secret in the vault, whose password the target takes.
 type world struct {
 	order
 	t      *testing.T
-	server *pgserver.Server
+	server *pgserver.Server // nil: the target is an Azure server
 	front  *pgserver.Front
 	job    *job.Job
 	name   string // of the secret
 	old    string // the value that the vault held at first
+	id     string // of the Azure server
 }
 
 // past is the operation that the old value is of.
@@ -107,27 +109,49 @@ func (w *world) administer(sql string) {
 	}
 }
 
-// renew makes another secret that is due, and brings the server to what it holds.
+// newAzureWorld returns a world whose target is the administrator of an Azure server.
+func newAzureWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{order: azureServer, t: t, job: job.New(azure, t.TempDir())}
+	azure.Grant(emulator.DefaultClient, vault, emulator.Update)
+	w.job.Input("vault="+vault, "mode=rotate")
+	w.renew()
+	return w
+}
+
+// renew makes another secret that is due, and brings the target to what it holds.
 func (w *world) renew() {
 	w.t.Helper()
 	worlds++
 	w.name, w.old = fmt.Sprint("orders-", worlds), fmt.Sprintf("old-password-%d", worlds)
+	tags := map[string]string{"generated-by": "keyvault-passwords", "policy": "x@1", "operation": past}
+	if w.order == azureServer {
+		tags["applied"] = past
+		w.id = azure.AddServer(emulator.ServerOptions{
+			Name: fmt.Sprint("sql-", worlds), Password: w.old, Takes: 50 * time.Millisecond,
+		})
+		w.declare(fmt.Sprintf("{login: sqladmin, policy: azure-sql, rotate: {after: 30d}, apply: {azure: %s}}", w.id), tags)
+		return
+	}
 	w.administer(fmt.Sprintf(`ALTER ROLE orders_a PASSWORD '%s'; ALTER ROLE orders_b PASSWORD 'older-password-%d';
 COMMENT ON ROLE orders_a IS 'the orders'' service [keyvault-passwords operation=%s]';
 COMMENT ON ROLE orders_b IS NULL`, w.old, worlds, past))
-	tags := map[string]string{"generated-by": "keyvault-passwords", "policy": "x@1", "operation": past}
 	login := "orders_a"
 	if w.order == twoLogins {
 		login, w.old, tags["login"] = "[orders_a, orders_b], value: "+
 			"\"${login}:${password}\"", "orders_a:"+w.old, "orders_a"
 	}
+	w.declare(fmt.Sprintf("{login: %s, rotate: {after: 30d}, apply: {postgresql: %s, as: %s}}", login, host, identity), tags)
+}
+
+// declare declares the secret, and plants its first version.
+func (w *world) declare(secret string, tags map[string]string) {
+	w.t.Helper()
 	_, err := azure.Put(vault, w.name, emulator.Plant{
 		Value: w.old, Created: time.Now().Add(-40 * 24 * time.Hour), Tags: tags,
 	})
 	if err == nil {
-		err = w.job.Declare(fmt.Sprintf("secrets:\n  %s: {login: %s, rotate: {after: 30d},\n    apply: {postgresql: "+
-			"%s, "+
-			"as: %s}}\n", w.name, login, host, identity))
+		err = w.job.Declare("secrets:\n  " + w.name + ": " + secret + "\n")
 	}
 	if err != nil {
 		w.t.Fatal(err)
@@ -172,7 +196,11 @@ func (w *world) settle() {
 // opens reports whether a reader with a value can log in.
 func (w *world) opens(value string) bool {
 	login, password := "orders_a", value
-	if w.order == twoLogins {
+	switch w.order {
+	case azureServer:
+		time.Sleep(60 * time.Millisecond) // a change that was accepted takes that long
+		return azure.LogsIn(w.id, "sqladmin", value)
+	case twoLogins:
 		login, password, _ = strings.Cut(value, ":")
 	}
 	return w.front.LogIn(login, password) == nil
