@@ -306,8 +306,7 @@ func TestOvertakenBetweenVaultAndTarget(t *testing.T) {
 		vaults, o := map[string]provision.Vault{"kv": r.kv}, r.options(rotate)
 		var plan *provision.Plan
 		r.at("target", "finish", 1, false, func() error {
-			other := newTarget(a) // the other run's connection: it sees what is committed
-			other.passwords, other.markers = r.target.passwords, r.target.markers
+			other := r.target.client() // it sees what is committed
 			plan = mustPlan(t, []declaration.Secret{r.secret}, vaults,
 				provision.Options{Mode: rotate, Targets: map[string]provision.Target{"db": other}})
 			return nil
