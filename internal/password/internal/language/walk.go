@@ -260,14 +260,18 @@ func (w *walk) atMost(share float64) *big.Int {
 
 // texts returns share*|alphabet|^max, rounded down.
 func (w *walk) texts(share float64) *big.Int {
-	all := new(big.Int).Exp(big.NewInt(int64(w.alphabet.Count())), big.NewInt(int64(w.max)), nil)
+	return portion(new(big.Int).Exp(big.NewInt(int64(w.alphabet.Count())), big.NewInt(int64(w.max)), nil), share)
+}
+
+// portion returns a share of a number, rounded down. It changes the number.
+func portion(of *big.Int, share float64) *big.Int {
 	if share <= 0 {
 		return new(big.Int)
 	}
 	fraction, exponent := math.Frexp(share)
-	all.Mul(all, big.NewInt(int64(fraction*(1<<53))))
+	of.Mul(of, big.NewInt(int64(fraction*(1<<53))))
 	if exponent -= 53; exponent < 0 {
-		return all.Rsh(all, uint(-exponent))
+		return of.Rsh(of, uint(-exponent))
 	}
-	return all.Lsh(all, uint(exponent))
+	return of.Lsh(of, uint(exponent))
 }
