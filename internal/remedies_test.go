@@ -40,7 +40,7 @@ var names = []struct {
 	{
 		form:   regexp.MustCompile(`\b[Ii]nputs? ([a-z][a-z-]*)`),
 		kinds:  []string{anInput},
-		others: "and are does holds in is of or stands that takes to was were which",
+		others: "and are does holds in is of or stands that takes to type was were which",
 	},
 	{
 		form:   regexp.MustCompile(`\b[Ii]nputs [a-z-]+(?:, [a-z-]+)* and ([a-z][a-z-]*)`),

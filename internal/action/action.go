@@ -78,12 +78,14 @@ type run struct {
 	runner *runner.Runner
 	access *access.Wait // nil: nothing is waited for
 	inputs
-	cloud   azure.Cloud // of all vaults
-	secrets []declaration.Secret
-	notes   []string // for the summary
+	cloud   azure.Cloud          // of all vaults
+	secrets []declaration.Secret // that are selected
+	notes   []string             // for the summary
 
-	warnings declaration.Problems // what is declared and probably not meant
-	help     report.Help          // where messages are explained
+	declared *declaration.Declaration // empty: nothing is declared
+	whole    *declaration.Vault       // the vault that is audited without a declaration; nil: there is one
+	warnings declaration.Problems     // what is declared and probably not meant
+	help     report.Help              // where messages are explained
 }
 
 // errReported is a failure of which everything has been said.
@@ -98,8 +100,13 @@ func (r *run) carryOut(ctx context.Context, mistakes []error) error {
 	if err := r.declare(ctx, mistakes); err != nil {
 		return err
 	}
-	if r.mode == modeCheck {
+	switch {
+	case r.mode == modeCheck:
 		return r.check()
+	case r.only.isEmpty():
+		return r.nothingSelected()
+	case r.mode == modeAudit:
+		return r.audit(ctx)
 	}
 	return r.provision(ctx)
 }
@@ -119,6 +126,13 @@ func (r *run) warnOfBranch() {
 func (r *run) note(text string) {
 	r.notes = append(r.notes, text)
 	r.runner.Print(text)
+}
+
+// noteAccess tells in the summary how long access was waited for.
+func (r *run) noteAccess() {
+	if took := r.access.Took(); took > 0 {
+		r.notes = append(r.notes, fmt.Sprintf("Access after %s.", took))
+	}
 }
 
 // at returns an error annotation on the declaration's file, where there is one.

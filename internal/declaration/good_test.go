@@ -174,7 +174,8 @@ func TestFullDeclaration(t *testing.T) {
 					Database: "postgres", As: "gh-passwords", Part: "password",
 				},
 				Terms: lifecycle.Terms{
-					PolicyTag: got.Secrets[5].PolicyTag, Rotate: lifecycle.Rotate{After: 30 * 24 * time.Hour},
+					PolicyTag: got.Secrets[5].PolicyTag, KeepFor: 24 * time.Hour,
+					Rotate: lifecycle.Rotate{After: 30 * 24 * time.Hour},
 				},
 			},
 			{
@@ -186,7 +187,7 @@ func TestFullDeclaration(t *testing.T) {
 					},
 					Part: "password",
 				},
-				Terms: tag(preset("azure-sql", "sqladmin")),
+				Terms: lifecycle.Terms{PolicyTag: tag(preset("azure-sql", "sqladmin")).PolicyTag, Confirm: true},
 			},
 		},
 	}

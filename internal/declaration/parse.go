@@ -212,6 +212,10 @@ func (s *secretSpec) terms() lifecycle.Terms {
 	if s.superseded.given() {
 		terms.Superseded = &lifecycle.Superseded{DisableAfter: s.superseded.value.disableAfter.value}
 	}
+	if len(s.login.value) == 2 {
+		terms.KeepFor = readersKeep
+	}
+	terms.Confirm = s.apply.given() && s.apply.value.azure.given()
 	return terms
 }
 

@@ -83,6 +83,9 @@ func New(c Config) (*Client, error) {
 	return client, nil
 }
 
+// Name returns the vault's name.
+func (c *Client) Name() string { return c.config.Name }
+
 // Now returns the time by the vault's clock, as its latest answer had it. Before the first answer, and if the clocks
 // agree to within 2 seconds, it is the machine's.
 func (c *Client) Now() time.Time { return c.transport.now() }
@@ -233,6 +236,18 @@ func (c *Client) disable(ctx context.Context, name, version string, r retries) e
 	})
 }
 
+// Tag replaces the tags of one version of the secret. Doing so again is no error. It ends with ctx.
+//
+// It needs the data action Microsoft.KeyVault/vaults/secrets/update/action. Its error is an [*Error].
+func (c *Client) Tag(ctx context.Context, name, version string, tags map[string]string) error {
+	return c.retrying(ctx, retries{act: actTag}, name, func(ctx context.Context) error {
+		_, err := c.secrets.UpdateSecretProperties(ctx, name, version, azsecrets.UpdateSecretPropertiesParameters{
+			Tags: writeTags(tags),
+		}, nil)
+		return err
+	})
+}
+
 // recoverTimeout bounds the wait for a recovery, which has been seen to take up to a minute; doubtTimeout the wait for
 // one that the vault may not have been asked for.
 const (
@@ -361,6 +376,14 @@ func readTags(tags map[string]*string) map[string]string {
 	texts := make(map[string]string, len(tags))
 	for name, value := range tags {
 		texts[name] = deref(value)
+	}
+	return texts
+}
+
+func writeTags(tags map[string]string) map[string]*string {
+	texts := make(map[string]*string, len(tags))
+	for name, value := range tags {
+		texts[name] = to.Ptr(value)
 	}
 	return texts
 }

@@ -55,6 +55,11 @@ var (
 		dataAction: "update/action",
 		permission: "set",
 	}
+	actTag = act{
+		text:       "tagging the new version of secret",
+		dataAction: "update/action",
+		permission: "set",
+	}
 	actRecover = act{
 		text:       "recovering secret",
 		dataAction: "recover/action",

@@ -15,9 +15,12 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
+	"github.com/google/go-cmp/cmp"
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/identity"
 	"keyvault-passwords/internal/keyvault"
+
 	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
@@ -32,6 +35,7 @@ type bench struct {
 	*keyvault.Client
 	emulator *emulator.Emulator
 	network  *job.Network
+	access   *access.Wait // nil: none
 	notes    []string
 }
 
@@ -79,7 +83,7 @@ func (b *bench) client(t *testing.T, transport http.RoundTripper, vault string) 
 	}
 	kv, err := keyvault.New(keyvault.Config{
 		Name: vault, Domain: "vault.azure.net", Credential: credential, HTTP: client, Note: note,
-		ClientID: emulator.DefaultClient, Recovers: true,
+		ClientID: emulator.DefaultClient, Recovers: true, Access: b.access,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -894,6 +898,29 @@ func TestDisable(t *testing.T) {
 		}
 		if b.emulator.Holds()[0].Enabled {
 			t.Error("the version is still enabled")
+		}
+	})
+}
+
+// A version gets other tags, and nothing else of it changes.
+func TestTag(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		id := b.plant(t, "a-secret", map[string]string{"operation": "op1", "owner": "data"})
+		tags := map[string]string{"operation": "op1", "owner": "data", "applied": "op1"}
+		err := b.Tag(t.Context(), "a-secret", id, tags)
+		if !isKind(err, refusal.Forbidden) || !strings.Contains(err.Error(), "update/action") {
+			t.Fatalf("Tag without permission: %v; want the permission named", err)
+		}
+		b.emulator.Grant(emulator.DefaultClient, vaultName, emulator.Update)
+		before := b.emulator.Holds()
+		for range 2 {
+			if err := b.Tag(t.Context(), "a-secret", id, tags); err != nil {
+				t.Errorf("Tag: %v", err)
+			}
+		}
+		before[0].Tags = tags
+		if diff := cmp.Diff(before, b.emulator.Holds()); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
 		}
 	})
 }

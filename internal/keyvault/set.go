@@ -134,11 +134,8 @@ func (o *setOperation) parameters() azsecrets.SetSecretParameters {
 	v := o.version
 	parameters := azsecrets.SetSecretParameters{
 		Value:            to.Ptr(v.Value.Reveal()), // the body of the PUT to the vault
-		Tags:             make(map[string]*string, len(v.Tags)),
+		Tags:             writeTags(v.Tags),
 		SecretAttributes: &azsecrets.SecretAttributes{Enabled: to.Ptr(true)},
-	}
-	for name, value := range v.Tags {
-		parameters.Tags[name] = to.Ptr(value)
 	}
 	if v.ContentType != "" {
 		parameters.ContentType = &v.ContentType

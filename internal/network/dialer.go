@@ -70,7 +70,7 @@ const allProxy = "ALL_PROXY"
 func (d *Dialer) isDirect(address string) bool {
 	host, _, _ := net.SplitHostPort(address)
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	for entry := range strings.FieldsFuncSeq(d.noProxy, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }) {
+	for entry := range strings.FieldsSeq(strings.ReplaceAll(d.noProxy, ",", " ")) {
 		entry = strings.ToLower(strings.Trim(entry, "."))
 		if entry == "*" || entry != "" && (host == entry || strings.HasSuffix(host, "."+entry)) {
 			return true
@@ -165,6 +165,7 @@ func passHTTP(conn net.Conn, user *url.Userinfo, address string) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = response.Body.Close() }() // of a refusal; a connection is no body
 	if response.StatusCode != http.StatusOK {
 		return nil, &ProxyError{Status: response.StatusCode}
 	}

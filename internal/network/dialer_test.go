@@ -133,15 +133,22 @@ func TestDialer(t *testing.T) {
 	}{
 		{name: "direct"},
 		{name: "HTTPS_PROXY is not for databases", env: "HTTPS_PROXY=http://" + refusing},
-		{name: "an HTTP proxy", env: "ALL_PROXY=http://" + plain, host: "db.example", asked: "CONNECT db.example:" + port},
+		{
+			name: "an HTTP proxy", env: "ALL_PROXY=http://" + plain, host: "db.example",
+			asked: "CONNECT db.example:" + port,
+		},
 		{name: "without scheme", env: "ALL_PROXY=" + plain, asked: "CONNECT localhost:" + port},
 		{
 			name: "small letters first", env: "all_proxy=http://" + plain + ";ALL_PROXY=http://" + refusing,
 			asked: "CONNECT localhost:" + port,
 		},
-		{name: "with a password", env: "ALL_PROXY=http://user:pass%20word@" + guarded, asked: "CONNECT localhost:" + port},
 		{
-			name: "with another password", env: "ALL_PROXY=http://user:x@" + guarded, asked: "CONNECT localhost:" + port,
+			name: "with a password", env: "ALL_PROXY=http://user:pass%20word@" + guarded,
+			asked: "CONNECT localhost:" + port,
+		},
+		{
+			name: "with another password", env: "ALL_PROXY=http://user:x@" + guarded, asked: "CONNECT localhost:" +
+				port,
 			want: "the proxy at " + guarded + " answered 407 Proxy Authentication Required",
 		},
 		{
@@ -152,9 +159,18 @@ func TestDialer(t *testing.T) {
 			name: "failed", env: "ALL_PROXY=http://" + failing, asked: "CONNECT localhost:" + port,
 			want: "the proxy at " + failing + " answered 502 Bad Gateway",
 		},
-		{name: "SOCKS, the proxy resolves", env: "ALL_PROXY=socks5h://" + socks, host: "db.example", asked: "db.example " + port},
-		{name: "SOCKS, resolved here", env: "ALL_PROXY=socks5://" + socks, host: "127.0.0.1", asked: "127.0.0.1 " + port},
-		{name: "SOCKS with a password", env: "ALL_PROXY=socks5h://user:pass%20word@" + guardedSOCKS, asked: "localhost " + port},
+		{
+			name: "SOCKS, the proxy resolves", env: "ALL_PROXY=socks5h://" + socks, host: "db.example",
+			asked: "db.example " + port,
+		},
+		{
+			name: "SOCKS, resolved here", env: "ALL_PROXY=socks5://" + socks, host: "127.0.0.1",
+			asked: "127.0.0.1 " + port,
+		},
+		{
+			name: "SOCKS with a password", env: "ALL_PROXY=socks5h://user:pass%20word@" + guardedSOCKS,
+			asked: "localhost " + port,
+		},
 		{
 			name: "SOCKS with another password", env: "ALL_PROXY=socks5h://user:x@" + guardedSOCKS,
 			want: "the proxy at " + guardedSOCKS + ": it does not accept the user name and the password",
@@ -179,7 +195,8 @@ func TestDialer(t *testing.T) {
 		},
 		{
 			name: "an odd proxy", env: "ALL_PROXY=socks4://secret@proxy",
-			want: "the proxy that ALL_PROXY names: expected http://, https://, socks5:// or socks5h://, a host, and a port",
+			want: "the proxy that ALL_PROXY names: expected http://, https://, socks5:// or socks5h://, a host, and " +
+				"a port",
 		},
 		{
 			name: "no proxy there", env: "ALL_PROXY=http://127.0.0.1:1",

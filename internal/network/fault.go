@@ -115,6 +115,13 @@ func IsTransient(err error) bool {
 	return !errors.Is(err, context.Canceled)
 }
 
+// IsNoHost reports whether a name was looked up, here and not by a proxy, and does not exist.
+func IsNoHost(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	_, proxied := errors.AsType[*ProxyError](err)
+	return ok && !proxied && dns.IsNotFound
+}
+
 // IsWaitedOut reports whether a request failed because no name server answered: each was asked twice, for 5 s. Where a
 // refusal is to be told soon, another try would only double the wait.
 func IsWaitedOut(err error) bool {

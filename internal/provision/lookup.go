@@ -59,6 +59,12 @@ func (h *holding) madeByRun(o Options) bool {
 // carried returns which tags a new version keeps of the one it follows, and which do not fit.
 func (h *holding) carried(o Options) (carried map[string]string, left []string) {
 	next := lifecycle.NewTags(h.secret.PolicyTag, h.secret.Tags, nil, "", o.Run)
+	if h.secret.Logins != nil {
+		next[lifecycle.TagLogin] = ""
+	}
+	if h.secret.Confirm {
+		next[lifecycle.TagApplied] = "" // it is added later
+	}
 	return lifecycle.Carry(h.tags(), next)
 }
 

@@ -185,10 +185,21 @@ func named(s *provision.Step) string {
 }
 
 func secretTable(all []entry, limit int) string {
-	t := newTable("Secrets", limit, "secret", "vault", "what was done, and why", "version", "policy", "bits", "expires",
-		"next rotation")
+	columns := []string{"secret", "vault", "what was done, and why", "version", "policy", "bits", "expires",
+		"next rotation"}
+	targets := slices.ContainsFunc(all, func(e entry) bool { return e[0].target != "" })
+	if targets {
+		columns = append(columns, "target")
+	}
+	t := newTable("Secrets", limit, columns...)
 	for _, e := range all {
-		t.add(e.cells)
+		t.add(func() []string {
+			cells := e.cells()
+			if targets {
+				cells = append(cells, escape.Cell(orDash(e[0].target)))
+			}
+			return cells
+		})
 	}
 	return t.end()
 }

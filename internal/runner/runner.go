@@ -1,7 +1,7 @@
 // Package runner is GitHub's runner: inputs, outputs, masks, annotations, the job summary, report files and the job's
-// ID token. It is a thin layer over sethvargo/go-githubactions. It avoids that library's fixed heredoc delimiter, its panics on
-// input and output errors, log texts that can issue workflow commands, error texts that hold response bodies, and that
-// it returns an empty ID token without an error.
+// ID token. It is a thin layer over sethvargo/go-githubactions. It avoids that library's fixed heredoc delimiter, its
+// panics on input and output errors, log texts that can issue workflow commands, error texts that hold response bodies,
+// and that it returns an empty ID token without an error.
 //
 // All output goes to standard output. The runner handles a batch of standard error before one of standard output, so a
 // mask on standard output could come too late for a line on standard error (ProcessInvoker.cs of actions/runner).

@@ -205,31 +205,21 @@ func (s *databaseServer) state() string {
 // Servers.json, with the text of microsoft/TailwindTraders#2 (2019); the others' are not known, and are made up in
 // their likeness.
 func (s *databaseServer) judge(password string) *refusal {
-	code := ""
+	code, why := "PasswordNotComplex", "not complex enough"
 	switch {
 	case len(password) < 8:
-		code = "PasswordTooShort"
+		code, why = "PasswordTooShort", "too short"
 	case len(password) > 128:
-		code = "PasswordTooLong"
-	case classes(password) < 3 || strings.Contains(strings.ToLower(password), strings.ToLower(s.options.Login)):
-		code = "PasswordNotComplex"
-	default:
+		code, why = "PasswordTooLong", "too long"
+	case classes(password) >= 3 && !strings.Contains(strings.ToLower(password), strings.ToLower(s.options.Login)):
 		return nil
 	}
 	if s.options.Kind != SQLServer {
 		return armBad("InvalidParameterValue", "Invalid value given for parameter AdministratorLoginPassword. "+
 			"Specify a valid parameter value.")
 	}
-	return armBad(code, map[string]string{
-		"PasswordTooShort": "Password validation failed. The password does not meet policy requirements because it " +
-			"is " +
-			"too short.",
-		"PasswordTooLong": "Password validation failed. The password does not meet policy requirements because it is " +
-			"too long.",
-		"PasswordNotComplex": "Password validation failed. The password does not meet policy requirements because it " +
-			"is " +
-			"not complex enough.",
-	}[code])
+	return armBad(code, "Password validation failed. The password does not meet policy requirements because it is "+
+		why+".")
 }
 
 func classes(text string) (n int) {

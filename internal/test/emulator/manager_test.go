@@ -23,16 +23,18 @@ const (
 )
 
 const (
-	group   = "/subscriptions/6e7b1a5c-93d2-4f08-8a1b-0c2d4e6f8a90/resourceGroups/rg-example"
-	sql     = group + "/providers/Microsoft.Sql/servers/"
-	flexPg  = group + "/providers/Microsoft.DBforPostgreSQL/flexibleServers/"
-	flexMy  = group + "/providers/Microsoft.DBforMySQL/flexibleServers/"
-	sound   = `{"properties":{"administratorLoginPassword":"Aa1!Aa1!Aa1!"}}`
-	sqlAPI  = "?api-version=2023-08-01"
-	pgAPI   = "?api-version=2024-08-01"
-	myAPI   = "?api-version=2023-12-30"
-	no2nd   = `{"error":{"code":"UpsertLogicalServerRequestAlreadyInProgress","message":"An ongoing logical server request is already in progress, please try your request again later."}}`
-	sqlBody = `{"kind":"v12.0","properties":{"administratorLogin":"sqladmin","version":"12.0","state":"Ready","fullyQualifiedDomainName":"sql.database.windows.net"},"location":"westeurope","id":"` + sql + `sql","name":"sql","type":"Microsoft.Sql/servers"}`
+	group  = "/subscriptions/6e7b1a5c-93d2-4f08-8a1b-0c2d4e6f8a90/resourceGroups/rg-example"
+	sql    = group + "/providers/Microsoft.Sql/servers/"
+	flexPg = group + "/providers/Microsoft.DBforPostgreSQL/flexibleServers/"
+	flexMy = group + "/providers/Microsoft.DBforMySQL/flexibleServers/"
+	sound  = `{"properties":{"administratorLoginPassword":"Aa1!Aa1!Aa1!"}}`
+	sqlAPI = "?api-version=2023-08-01"
+	pgAPI  = "?api-version=2024-08-01"
+	myAPI  = "?api-version=2023-12-30"
+	no2nd  = "" +
+		`{"error":{"code":"UpsertLogicalServerRequestAlreadyInProgress","message":"An ongoing logical server request is already in progress, please try your request again later."}}`
+	sqlBody = "" +
+		`{"kind":"v12.0","properties":{"administratorLogin":"sqladmin","version":"12.0","state":"Ready","fullyQualifiedDomainName":"sql.database.windows.net"},"location":"westeurope","id":"` + sql + `sql","name":"sql","type":"Microsoft.Sql/servers"}`
 	started = `"startTime":"2000-01-01T00:00:00Z"`
 )
 
@@ -65,13 +67,14 @@ var managed = []struct {
 	{name: "another kind's api-version", who: owner, request: "GET " + sql + "sql" + myAPI,
 		status: 400,
 		want:   `{"error":{"code":"NoRegisteredProviderFound","message":"No registered resource provider found for location 'West Europe' and API version '2023-12-30' for type 'Microsoft.Sql/servers'."}}`},
-	{name: "a subscription that is not there", who: owner, request: "GET /subscriptions/" + another + strings.TrimPrefix(sql, "/subscriptions/6e7b1a5c-93d2-4f08-8a1b-0c2d4e6f8a90") + "sql" + sqlAPI,
-		status: 404,
-		want:   `{"error":{"code":"SubscriptionNotFound","message":"The subscription '` + another + `' could not be found."}}`},
+	{name: "a subscription that is not there", who: owner,
+		request: "GET " + strings.Replace(sql, emulator.DefaultSubscription, another, 1) + "sql" + sqlAPI,
+		status:  404,
+		want:    `{"error":{"code":"SubscriptionNotFound","message":"The subscription '` + another + `' could not be found."}}`},
 	{name: "a server that is not there", who: owner, request: "GET " + sql + "nosuch" + sqlAPI,
 		status: 404,
 		want:   `{"error":{"code":"ResourceNotFound","message":"The Resource 'Microsoft.Sql/servers/nosuch' under resource group 'rg-example' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix"}}`},
-	{name: "whoever may see nothing is not told what there is", who: outsider, request: "GET " + sql + "nosuch" + sqlAPI,
+	{name: "whoever may see nothing is told nothing", who: outsider, request: "GET " + sql + "nosuch" + sqlAPI,
 		status: 403, want: denied("read", sql+"nosuch")},
 	{name: "no role", who: outsider, request: "GET " + sql + "sql" + sqlAPI,
 		status: 403, want: denied("read", sql+"sql")},
@@ -110,7 +113,8 @@ var managed = []struct {
 	{name: "with the server as its result", who: owner, request: "GET (result)", status: 200, want: sqlBody},
 	{name: "an operation that is not there", who: owner,
 		request: "GET " + group + "/providers/Microsoft.Sql/locations/westeurope/serverAzureAsyncOperation/nosuch" + sqlAPI,
-		status:  404, want: `{"error":{"code":"OperationIdNotFound","message":"The operation with Id does not exist."}}`},
+		status:  404,
+		want:    `{"error":{"code":"OperationIdNotFound","message":"The operation with Id does not exist."}}`},
 	{name: "a server that is deferred accepts any password", who: owner, request: "PATCH " + sql + "deferred" + sqlAPI,
 		body:   `{"properties":{"administratorLoginPassword":"P2SSWORD"}}`,
 		status: 202, want: `{"operation":"UpsertLogicalServer","startTime":"2000-01-01T00:00:01Z"}`},
@@ -121,7 +125,8 @@ var managed = []struct {
 		status: 400,
 		want:   `{"error":{"code":"PasswordNotComplex","message":"Password validation failed. The password does not meet policy requirements because it is not complex enough."}}`},
 	{name: "a change that takes no time", who: owner, request: "PATCH " + sql + "instant" + sqlAPI, body: sound,
-		status: 200, want: strings.NewReplacer(`sql"`, `instant"`, "sql.database", "instant.database").Replace(sqlBody)},
+		status: 200,
+		want:   strings.NewReplacer(`sql"`, `instant"`, "sql.data", "instant.data").Replace(sqlBody)},
 	{name: "without passwords", who: owner, request: "PATCH " + sql + "entra" + sqlAPI, body: sound,
 		status: 400,
 		want:   `{"error":{"code":"AadOnlyAuthenticationIsEnabled","message":"Azure Active Directory Only Authentication is enabled. Please contact your system administrator."}}`},
@@ -167,8 +172,9 @@ var managed = []struct {
 
 // denied is what a caller without a role is told.
 func denied(action, scope string) string {
-	return `{"error":{"code":"AuthorizationFailed","message":"The client 'CLIENT' with object id 'OBJECT' does not have authorization to perform action 'Microsoft.Sql/servers/` +
-		action + `' over scope '` + scope + `' or the scope is invalid. If access was recently granted, please refresh your credentials."}}`
+	return "" +
+		`{"error":{"code":"AuthorizationFailed","message":"The client 'CLIENT' with object id 'OBJECT' does not have authorization to perform action 'Microsoft.Sql/servers/` + action +
+		`' over scope '` + scope + `' or the scope is invalid. If access was recently granted, please refresh your credentials."}}`
 }
 
 // newManaged is a world of servers, and the tokens of those who ask.
@@ -176,7 +182,8 @@ func newManaged(t *testing.T) (direct, map[string]string) {
 	t.Helper()
 	d := direct{emulator.New(emulator.Options{}), t}
 	for _, o := range []emulator.ServerOptions{
-		{Name: "sql"}, {Name: "deferred", Deferred: true}, {Name: "instant", Takes: -1}, {Name: "entra", EntraOnly: true},
+		{Name: "sql"}, {Name: "deferred", Deferred: true}, {Name: "instant", Takes: -1},
+		{Name: "entra", EntraOnly: true},
 		{Name: "locked", Locked: true}, {Name: "policy", Policy: "No changes"}, {Name: "disabled", State: "Disabled"},
 		{Name: "pg", Kind: emulator.PostgreSQLServer, Login: "pgadmin"},
 		{Name: "pg-entra", Kind: emulator.PostgreSQLServer, EntraOnly: true},
@@ -231,7 +238,8 @@ func TestManager(t *testing.T) {
 			}
 			v := d.do(method, url, tokens[x.who], x.body)
 			if v.status == http.StatusAccepted && method == http.MethodPatch {
-				places["(operation)"], places["(result)"] = v.header.Get("Azure-AsyncOperation"), v.header.Get("Location")
+				places["(operation)"] = v.header.Get("Azure-AsyncOperation")
+				places["(result)"] = v.header.Get("Location")
 			}
 			if v.status != x.status {
 				t.Errorf("%s: %s answers %d, want %d", x.name, x.request, v.status, x.status)
@@ -256,6 +264,11 @@ func TestServersTellWhoGetsIn(t *testing.T) {
 		getsIn := func(password string) bool { return d.LogsIn(id, "Boss", password) }
 		if !getsIn("Before1!") || d.LogsIn(id, "other", "Before1!") || d.LogsIn(sql+"nosuch", "boss", "Before1!") {
 			t.Error("the password of before does not open the server, or another login or server")
+		}
+		closed := d.AddServer(emulator.ServerOptions{Name: "entra", EntraOnly: true, Password: "Before1!",
+			Login: "boss"})
+		if d.LogsIn(closed, "boss", "Before1!") {
+			t.Error("a password opens a server that takes none")
 		}
 		d.do(http.MethodPatch, "https://management.azure.com"+id+sqlAPI, tokens[owner],
 			`{"properties":{"administratorLoginPassword":"After12!"},"tags":{}}`)

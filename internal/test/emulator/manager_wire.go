@@ -33,9 +33,7 @@ func readServerRequest(body []byte) (r serverRequest) {
 		delete(all, "properties")
 	}
 	r.valid = true
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		r.names = append(r.names, name)
-	}
+	r.names = slices.Sorted(maps.Keys(all))
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
 		r.names = append(r.names, "properties."+name)
 	}

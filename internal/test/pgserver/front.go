@@ -169,6 +169,13 @@ func (f *Front) CutAll() {
 	}
 }
 
+// Identify makes a role one that logs in with an access token of an application.
+func (f *Front) Identify(role, client string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.roles[role] = client
+}
+
 // Watch has look called at each point of each connection, before it goes on; where look returns false, the connection
 // is cut, on both sides. While look waits, the peers do: look may be called by several connections at once.
 func (f *Front) Watch(look func(Event) bool) {
