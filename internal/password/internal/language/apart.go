@@ -54,8 +54,8 @@ func (r *Rules) withCharsets(work *automaton.Budget) (*big.Int, error) {
 	if satisfying, err := few.walked(work); err == nil {
 		return satisfying, nil
 	}
-	if c, err := newCompositions(r, work); err == nil {
-		return c.total, nil
+	if c, err := r.compositions(work); err == nil {
+		return c.Size(), nil
 	}
 	return r.withEachCharset(), nil
 }
