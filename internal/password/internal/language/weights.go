@@ -127,7 +127,8 @@ func (w *weights) keep(all []float64, left, unit int) weightLayer {
 // Size returns the number of ranks, which must not be changed.
 func (w *weights) Size() *big.Int { return w.total }
 
-// UnrankSteps returns about how many steps Unrank takes: for each character, unranking looks at groups until it finds the right one.
+// UnrankSteps returns about how many steps Unrank takes: for each character, unranking looks at groups until it finds
+// the right one.
 func (w *weights) UnrankSteps() int {
 	looks, chars := 0, 0
 	for n, i := range w.order {
