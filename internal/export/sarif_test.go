@@ -128,12 +128,12 @@ func TestSARIFResults(t *testing.T) {
 
 // A finding is the same alert wherever its line moves and however its name is spelt, and another secret's is another.
 func TestSARIFFingerprint(t *testing.T) {
-	print := func(change func(f *audit.Finding)) string {
+	of := func(change func(f *audit.Finding)) string {
 		r := sample(300)
 		change(&r.Findings[0])
 		return read(t, written(t, export.SARIF, r)).Results[0].PartialFingerprints["primaryLocationLineHash"]
 	}
-	same := print(func(*audit.Finding) {})
+	same := of(func(*audit.Finding) {})
 	for name, tc := range map[string]struct {
 		change func(f *audit.Finding)
 		same   bool
@@ -145,7 +145,7 @@ func TestSARIFFingerprint(t *testing.T) {
 		"its vault": {func(f *audit.Finding) { f.Vault += "x" }, false},
 		"its rule":  {func(f *audit.Finding) { f.Rule = audit.Managed }, false},
 	} {
-		if got := print(tc.change); (got == same) != tc.same {
+		if got := of(tc.change); (got == same) != tc.same {
 			t.Errorf("%s: fingerprint %s and before %s; the same: want %t", name, got, same, tc.same)
 		}
 	}
