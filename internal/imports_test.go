@@ -12,7 +12,9 @@ import (
 // diagram: a package that is missing here fails the test, and so does an arrow that is not in the code.
 var arrows = map[string]string{
 	".":                                        "action",
-	"internal/action":                          "azure declaration identity keyvault lifecycle network provision refusal report runner",
+	"internal/access":                          "",
+	"internal/action":                          "access arm audit azure declaration export identity keyvault lifecycle network postgres provision refusal report runner",
+	"internal/arm":                             "azure network refusal sensitive",
 	"internal/audit":                           "declaration lifecycle",
 	"internal/azure":                           "refusal",
 	"internal/composite":                       "refusal sensitive",
@@ -20,8 +22,8 @@ var arrows = map[string]string{
 	"internal/declaration/internal/strict":     "refusal",
 	"internal/escape":                          "",
 	"internal/export":                          "audit declaration lifecycle refusal",
-	"internal/identity":                        "azure network refusal sensitive",
-	"internal/keyvault":                        "lifecycle network refusal sensitive",
+	"internal/identity":                        "access azure network refusal sensitive",
+	"internal/keyvault":                        "access lifecycle network refusal sensitive",
 	"internal/lifecycle":                       "",
 	"internal/network":                         "",
 	"internal/password":                        "password/internal/ascii password/internal/automaton password/internal/language password/internal/lexicon password/internal/passwordrules password/internal/phrase password/internal/uniform refusal sensitive",
@@ -33,13 +35,15 @@ var arrows = map[string]string{
 	"internal/password/internal/phrase":        "password/internal/ascii password/internal/automaton password/internal/uniform",
 	"internal/password/internal/quota":         "password/internal/ascii password/internal/automaton",
 	"internal/password/internal/uniform":       "",
+	"internal/postgres":                        "network refusal sensitive",
 	"internal/provision":                       "declaration keyvault lifecycle refusal sensitive",
 	"internal/refusal":                         "",
-	"internal/report":                          "declaration escape provision refusal",
+	"internal/report":                          "audit declaration escape provision refusal",
 	"internal/runner":                          "escape network refusal sensitive",
 	"internal/sensitive":                       "",
 	"internal/test/emulator":                   "",
 	"internal/test/job":                        "action network test/emulator",
+	"internal/test/pgserver":                   "test/emulator",
 	"examples/local":                           "test/emulator",
 }
 

@@ -13,10 +13,14 @@ import (
 // a value, of Inspect and Derive, which hand them to a function, and of a generator's Draw, which makes a new one.
 // Whoever reviews where a password can go reads these lines.
 var reads = []string{
+	"internal/arm/change.go: Reveal",          // the password, to Resource Manager
 	"internal/composite/composite.go: Derive", // a connection string, computed when it is revealed
 	"internal/identity/claims.go: Inspect",    // the ID token's claims
 	"internal/identity/identity.go: Reveal",   // the ID token, to Entra
 	"internal/keyvault/set.go: Reveal",        // the password, to its vault
+	"internal/postgres/change.go: Derive",     // a SCRAM verifier, computed when it is revealed
+	"internal/postgres/change.go: Reveal",     // the verifier, to the server
+	"internal/postgres/change.go: Reveal",     // the password, into the proof's SCRAM exchange, which does not send it
 	"internal/provision/apply.go: Draw",       // a new password
 }
 

@@ -1,4 +1,5 @@
-# A vault, and an identity that GitHub Actions jobs can assume and that may write secrets to the vault but not read them.
+# A vault, an identity that GitHub Actions jobs can assume and that may write secrets to the vault but not read them, and
+# one more, where asked for, that may see their names and dates and nothing else.
 #
 #   terraform apply -var resource_group=RG -var vault_name=kv-app-prod \
 #     -var 'subjects=["repo:OWNER/REPO:environment:prod"]'
@@ -37,6 +38,17 @@ variable "subjects" {
   }
 }
 
+variable "audit_subjects" {
+  description = "Who may audit: subjects likewise, of jobs that see names and dates. None: no identity for them is made."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = length(var.audit_subjects) <= 20
+    error_message = "An identity takes 20 federated credentials at most."
+  }
+}
+
 variable "issuer" {
   description = "Issuer of the tokens. Another one on GHE.com, on GitHub Enterprise Server, or with an enterprise slug."
   type        = string
@@ -67,6 +79,12 @@ variable "recover_deleted" {
   default     = false
 }
 
+variable "servers" {
+  description = "Database servers in the resource group whose administrator's password the action sets (the key `azure` of `apply`): their resource IDs. The identity can then take them over: see README.md."
+  type        = list(string)
+  default     = []
+}
+
 variable "expiry_webhook" {
   description = "Where given, an HTTPS address that Event Grid tells of secrets that expire within 30 days or have expired."
   type        = string
@@ -81,7 +99,8 @@ locals {
       "Microsoft.KeyVault/vaults/secrets/setSecret/action",
       "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
     ],
-    var.disable_superseded ? ["Microsoft.KeyVault/vaults/secrets/update/action"] : [],
+    # To note that a server has a version's password is to update the version.
+    var.disable_superseded || length(var.servers) > 0 ? ["Microsoft.KeyVault/vaults/secrets/update/action"] : [],
     var.recover_deleted ? ["Microsoft.KeyVault/vaults/secrets/recover/action"] : [],
   )
 
@@ -93,6 +112,7 @@ locals {
     "((!(ActionMatches{'Microsoft.KeyVault/vaults/secrets/recover/action'})) OR (@Resource[Microsoft.KeyVault/vaults/secrets:name] StringStartsWith '${var.name_prefix}'))",
   ])
 
+  audits = length(var.audit_subjects) > 0 ? 1 : 0
   events = nonsensitive(var.expiry_webhook != "")
 }
 
@@ -151,6 +171,97 @@ resource "azurerm_role_assignment" "writer" {
   condition_version  = var.name_prefix == "" ? null : "2.0"
 }
 
+# For the mode `audit`: an identity of its own, so that a job that only looks cannot write.
+resource "azurerm_user_assigned_identity" "audit" {
+  count               = local.audits
+  name                = "${var.vault_name}-audit"
+  location            = data.azurerm_resource_group.this.location
+  resource_group_name = data.azurerm_resource_group.this.name
+}
+
+resource "azurerm_federated_identity_credential" "audit" {
+  for_each                  = toset(var.audit_subjects)
+  name                      = "github-${substr(sha256(each.key), 0, 8)}"
+  user_assigned_identity_id = azurerm_user_assigned_identity.audit[0].id
+  issuer                    = var.issuer
+  subject                   = each.key
+  audience                  = [var.audience]
+}
+
+resource "azurerm_role_definition" "reader" {
+  count             = local.audits
+  name              = "Key Vault Secret Metadata Reader ${var.vault_name}"
+  description       = "Reads the metadata of secrets. Cannot read a value and cannot write."
+  scope             = data.azurerm_resource_group.this.id
+  assignable_scopes = [data.azurerm_resource_group.this.id]
+
+  permissions {
+    actions      = []
+    data_actions = ["Microsoft.KeyVault/vaults/secrets/readMetadata/action"]
+  }
+}
+
+resource "azurerm_role_assignment" "reader" {
+  count              = local.audits
+  scope              = azurerm_key_vault.this.id
+  role_definition_id = azurerm_role_definition.reader[0].role_definition_resource_id
+  principal_id       = azurerm_user_assigned_identity.audit[0].principal_id
+  principal_type     = "ServicePrincipal"
+}
+
+# Who may write a server may do with it whatever its owner may. Azure has no action for the password alone.
+resource "azurerm_role_definition" "setter" {
+  count             = length(var.servers) > 0 ? 1 : 0
+  name              = "Database Password Setter ${var.vault_name}"
+  description       = "Changes database servers: their administrator's password and everything else."
+  scope             = data.azurerm_resource_group.this.id
+  assignable_scopes = [data.azurerm_resource_group.this.id]
+
+  permissions {
+    actions = [
+      "Microsoft.Sql/servers/read",
+      "Microsoft.Sql/servers/write",
+      "Microsoft.DBforPostgreSQL/flexibleServers/read",
+      "Microsoft.DBforPostgreSQL/flexibleServers/write",
+      "Microsoft.DBforMySQL/flexibleServers/read",
+      "Microsoft.DBforMySQL/flexibleServers/write",
+    ]
+  }
+}
+
+resource "azurerm_role_assignment" "setter" {
+  for_each           = toset(var.servers)
+  scope              = each.key
+  role_definition_id = azurerm_role_definition.setter[0].role_definition_resource_id
+  principal_id       = azurerm_user_assigned_identity.passwords.principal_id
+  principal_type     = "ServicePrincipal"
+}
+
+# How a change ends is asked for beside the server, at the resource group.
+resource "azurerm_role_definition" "follower" {
+  count             = length(var.servers) > 0 ? 1 : 0
+  name              = "Database Operation Reader ${var.vault_name}"
+  description       = "Sees how changes of database servers end."
+  scope             = data.azurerm_resource_group.this.id
+  assignable_scopes = [data.azurerm_resource_group.this.id]
+
+  permissions {
+    actions = [
+      "Microsoft.Sql/locations/*/read",
+      "Microsoft.DBforPostgreSQL/locations/*/read",
+      "Microsoft.DBforMySQL/locations/*/read",
+    ]
+  }
+}
+
+resource "azurerm_role_assignment" "follower" {
+  count              = length(var.servers) > 0 ? 1 : 0
+  scope              = data.azurerm_resource_group.this.id
+  role_definition_id = azurerm_role_definition.follower[0].role_definition_resource_id
+  principal_id       = azurerm_user_assigned_identity.passwords.principal_id
+  principal_type     = "ServicePrincipal"
+}
+
 resource "azurerm_log_analytics_workspace" "logs" {
   name                = "${var.vault_name}-logs"
   location            = data.azurerm_resource_group.this.location
@@ -203,6 +314,11 @@ output "tenant_id" {
 output "client_id" {
   description = "The input client-id."
   value       = azurerm_user_assigned_identity.passwords.client_id
+}
+
+output "audit_client_id" {
+  description = "The input client-id of audits."
+  value       = one(azurerm_user_assigned_identity.audit[*].client_id)
 }
 
 output "vault" {

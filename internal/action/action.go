@@ -18,9 +18,11 @@ import (
 	"net/http"
 	"time"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/network"
+	"keyvault-passwords/internal/report"
 	"keyvault-passwords/internal/runner"
 )
 
@@ -51,11 +53,14 @@ func (a *Action) Main(ctx context.Context) int {
 	network.NameRoots(r.client, a.Getenv("SSL_CERT_FILE"))
 	defer r.client.CloseIdleConnections()
 	r.runner = runner.New(a.Getenv, a.Stdout, r.client)
+	r.help = report.NewHelp(cmp.Or(a.Getenv("GITHUB_SERVER_URL"), "https://github.com"),
+		a.Getenv("GITHUB_ACTION_REPOSITORY"), a.Getenv("GITHUB_ACTION_REF"))
 	in, mistakes := readInputs(r.runner)
 	r.inputs = in
 	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errTimeout)
 	defer cancel()
 	r.runner.StopWith(ctx)
+	r.access = access.New(ctx, r.waitForAccess, r.runner.Print)
 	if err := r.carryOut(ctx, mistakes); err != nil {
 		r.fail(err)
 		return StatusFailed
@@ -71,12 +76,16 @@ type run struct {
 	start  time.Time
 	client *http.Client
 	runner *runner.Runner
+	access *access.Wait // nil: nothing is waited for
 	inputs
-	cloud   azure.Cloud // of all vaults
-	secrets []declaration.Secret
-	notes   []string // for the summary
+	cloud   azure.Cloud          // of all vaults
+	secrets []declaration.Secret // that are selected
+	notes   []string             // for the summary
 
-	warnings declaration.Problems // what is declared and probably not meant
+	declared *declaration.Declaration // empty: nothing is declared
+	whole    *declaration.Vault       // the vault that is audited without a declaration; nil: there is one
+	warnings declaration.Problems     // what is declared and probably not meant
+	help     report.Help              // where messages are explained
 }
 
 // errReported is a failure of which everything has been said.
@@ -91,8 +100,13 @@ func (r *run) carryOut(ctx context.Context, mistakes []error) error {
 	if err := r.declare(ctx, mistakes); err != nil {
 		return err
 	}
-	if r.mode == modeCheck {
+	switch {
+	case r.mode == modeCheck:
 		return r.check()
+	case r.only.isEmpty():
+		return r.nothingSelected()
+	case r.mode == modeAudit:
+		return r.audit(ctx)
 	}
 	return r.provision(ctx)
 }
@@ -114,6 +128,13 @@ func (r *run) note(text string) {
 	r.runner.Print(text)
 }
 
+// noteAccess tells in the summary how long access was waited for.
+func (r *run) noteAccess() {
+	if took := r.access.Took(); took > 0 {
+		r.notes = append(r.notes, fmt.Sprintf("Access after %s.", took))
+	}
+}
+
 // at returns an error annotation on the declaration's file, where there is one.
 func (r *run) at(place declaration.Place, text string) runner.Annotation {
 	a := runner.Annotation{Level: runner.LevelError, Text: text}
@@ -126,6 +147,9 @@ func (r *run) at(place declaration.Place, text string) runner.Annotation {
 // annotate shows the first ten as annotations, and prints what is left.
 func (r *run) annotate(all []runner.Annotation) {
 	for i, a := range all {
+		if link := r.help.Link(a.Text); link != "" && a.Level == runner.LevelError {
+			a.Text += "\nMore: " + link
+		}
 		left := len(all) - runner.MaxAnnotations
 		switch {
 		case i < runner.MaxAnnotations-1 || left <= 0:
@@ -142,6 +166,6 @@ func (r *run) annotate(all []runner.Annotation) {
 // fail says why nothing was tried.
 func (r *run) fail(err error) {
 	if !errors.Is(err, errReported) {
-		r.runner.Annotate(runner.Annotation{Level: runner.LevelError, Text: cmp.Or(err.Error(), "the run failed")})
+		r.annotate([]runner.Annotation{{Level: runner.LevelError, Text: cmp.Or(err.Error(), "the run failed")}})
 	}
 }

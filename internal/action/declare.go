@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"path/filepath"
-	"strings"
 
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/provision"
@@ -32,11 +30,17 @@ func (r *run) declare(ctx context.Context, mistakes []error) error {
 	if r.mode != modeCheck {
 		mistakes = append(mistakes, r.checkPermission()...)
 	}
-	if read.declaration != nil {
+	switch {
+	case read.declaration != nil:
 		mistakes = append(mistakes, r.choose(read.declaration)...)
+	case r.mode == modeAudit && r.source.isNone() && r.source.Vault != nil:
+		mistakes = append(mistakes, r.chooseWhole(*r.source.Vault)...)
 	}
+	mistakes = append(mistakes, r.checkReports()...)
 	if len(mistakes)+len(read.problems) == 0 {
-		r.warnings = read.declaration.Warnings
+		if r.declared != nil {
+			r.warnings = r.declared.Warnings
+		}
 		r.showWarnings()
 		return nil
 	}
@@ -131,7 +135,7 @@ func (r *run) endEmpty(mistakes []error, problems declaration.Problems) error {
 		lines = append(lines, p.Error())
 	}
 	r.runner.Print(fmt.Sprintf("%s; nothing was contacted", report.Counted(len(lines), "error")))
-	if err := r.runner.Summarize(report.Mistakes(lines)); err != nil {
+	if err := r.runner.Summarize(report.Mistakes(lines, r.help)); err != nil {
 		r.runner.Annotate(runner.Annotation{Level: runner.LevelWarning, Text: err.Error()})
 	}
 	if err := r.writeNoOutputs(); err != nil {
@@ -146,44 +150,15 @@ func (r *run) writeNoOutputs() error {
 	if err != nil {
 		return err
 	}
-	return newLedger(&provision.Plan{}, outputs).close()
+	return newLedger(&provision.Plan{}, outputs, r.options()).close()
 }
 
-// choose takes the secrets that the input `only` names, and checks that each has an identity.
+// choose takes the secrets that the input only names, and checks that each has an identity.
 func (r *run) choose(declared *declaration.Declaration) (mistakes []error) {
+	r.declared = declared
 	r.cloud = declared.Cloud
-	r.secrets = declared.Secrets
-	if len(r.only) > 0 {
-		r.secrets, mistakes = selected(declared.Secrets, r.only)
-	}
+	r.secrets, mistakes = r.only.of(declared.Secrets)
 	return append(mistakes, r.checkIdentities()...)
-}
-
-// selected returns the secrets that one of patterns matches, letter case aside, and an error for each that matches
-// none.
-func selected(secrets []declaration.Secret, patterns []string) (chosen []declaration.Secret, mistakes []error) {
-	hit := make([]bool, len(secrets))
-	for _, pattern := range patterns {
-		matched := false
-		for i, s := range secrets {
-			// Patterns are checked with the inputs, so that an error cannot happen here.
-			if ok, _ := path.Match(strings.ToLower(pattern), strings.ToLower(s.Name)); ok {
-				hit[i], matched = true, true
-			}
-		}
-		if !matched {
-			mistakes = append(mistakes,
-				fmt.Errorf("input %s: %q matches none of the %d declared secrets; expected one of their names, or a "+
-					"glob",
-					inputOnly, pattern, len(secrets)))
-		}
-	}
-	for i, s := range secrets {
-		if hit[i] {
-			chosen = append(chosen, s)
-		}
-	}
-	return chosen, mistakes
 }
 
 // showMistakes prints every mistake. The first ten are annotations, which is all that the runner shows; the tenth says

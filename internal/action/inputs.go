@@ -2,7 +2,6 @@ package action
 
 import (
 	"fmt"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +30,8 @@ const (
 	inputConcurrency    = "concurrency"
 	inputTimeout        = "timeout"
 	inputWaitForAccess  = "wait-for-access"
+	inputReport         = "report"
+	inputFailOn         = "fail-on"
 )
 
 // The names of the outputs, likewise.
@@ -40,6 +41,7 @@ const (
 	outputChanged  = "changed"
 	outputName     = "name"
 	outputVersion  = "version"
+	outputDue      = "due"
 )
 
 // InputNames returns the inputs in the order of the documentation, for the tests that hold action.yml and the README
@@ -48,12 +50,12 @@ func InputNames() []string {
 	return []string{inputTenantID, inputClientID, inputVault, inputCloud, inputAudience, inputFile, inputSecrets,
 		inputMode,
 		inputDryRun, inputOnly, inputMaskOutputs, inputAdopt, inputRecoverDeleted, inputConcurrency, inputTimeout,
-		inputWaitForAccess}
+		inputReport, inputFailOn, inputWaitForAccess}
 }
 
 // OutputNames returns the outputs in the order of the documentation.
 func OutputNames() []string {
-	return []string{outputNames, outputVersions, outputChanged, outputName, outputVersion}
+	return []string{outputNames, outputVersions, outputChanged, outputName, outputVersion, outputDue}
 }
 
 // A masking is which outputs are masked in the rest of the job's log.
@@ -72,12 +74,14 @@ type inputs struct {
 	source             source
 	mode               provision.Mode
 	dryRun             bool
-	only               []string
+	only               selection
 	masking            masking
 	adopt, recover     bool
 	concurrency        int
 	timeout            time.Duration
 	waitForAccess      time.Duration // 0: nothing is waited for
+	reports            []string      // paths in the workspace
+	failOn             threshold
 }
 
 const concurrencyMax = 64
@@ -97,14 +101,16 @@ func readInputs(r *runner.Runner) (in inputs, problems []error) {
 	cloud := c.cloud()
 	in.audience = r.Input(inputAudience)
 	in.mode = provision.Mode(c.oneOf(inputMode, string(provision.ModeEnsure), string(provision.ModeRotate),
-		string(provision.ModeForce), string(modeCheck)))
+		string(provision.ModeForce), string(modeCheck), string(modeAudit)))
 	in.masking = masking(c.oneOf(inputMaskOutputs, string(maskAll), string(maskVersions), string(maskNone)))
 	in.dryRun, in.adopt, in.recover = c.boolean(inputDryRun), c.boolean(inputAdopt), c.boolean(inputRecoverDeleted)
 	in.concurrency = c.concurrency()
 	in.timeout = c.timeout()
 	in.waitForAccess = c.waitForAccess(in.timeout)
 	in.only = c.only()
-	in.source = c.source(cloud)
+	in.failOn = threshold(c.oneOf(inputFailOn, string(failOnError), string(failOnWarning), string(failOnNever)))
+	in.reports = c.reports(in.mode)
+	in.source = c.source(cloud, in.mode == modeAudit)
 	in.source.NoVaultNeeded = in.mode == modeCheck
 	return in, c.problems
 }
@@ -228,30 +234,17 @@ func (c *checker) waitForAccess(timeout time.Duration) time.Duration {
 	return 0
 }
 
-func (c *checker) only() []string {
-	var patterns []string
-	for line := range strings.Lines(c.runner.Input(inputOnly)) {
-		pattern := strings.TrimSpace(line)
-		if pattern == "" {
-			continue
-		}
-		if _, err := path.Match(pattern, ""); err != nil {
-			c.problem(inputOnly, "%q is not a glob; expected a name, or a pattern of *, ? and [a-z]", pattern)
-			continue
-		}
-		patterns = append(patterns, pattern)
-	}
-	return patterns
-}
-
-// source reads where the declaration is, its text if it is inline, and the inputs that apply to it.
-func (c *checker) source(cloud *azure.Cloud) (s source) {
+// source reads where the declaration is, its text if it is inline, and the inputs that apply to it. An audit needs
+// none: then it is of a whole vault.
+func (c *checker) source(cloud *azure.Cloud, auditing bool) (s source) {
 	file, inline := c.runner.Input(inputFile), c.runner.Input(inputSecrets)
 	s.Cloud = cloud
 	s.Vault, s.VaultRefused = c.vault(cloud)
 	switch {
 	case file != "" && inline != "":
 		c.problem(inputFile, "both file and secrets are given; expected one of the two")
+	case file == "" && inline == "" && auditing:
+		c.noDeclaration(s.Source)
 	case file == "" && inline == "":
 		c.problem(inputFile,
 			"neither file nor secrets is given; expected one of the two, such as file: .github/passwords.yml")

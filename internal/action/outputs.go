@@ -21,20 +21,24 @@ type ledger struct {
 	mu      sync.Mutex
 	keys    []string // of the steps, in their order: NAME, or VAULT/NAME where the steps are in several vaults
 	steps   map[*provision.Step]int
-	version []string // the current version of each; "" if none or not known
-	exists  []bool   // the vault holds the secret, whichever version is current
-	changed []bool   // that version was made by this workflow run, whichever attempt
+	version []string           // the current version of each; "" if none or not known
+	exists  []bool             // the vault holds the secret, whichever version is current
+	changed []bool             // that version was made by this workflow run, whichever attempt
+	due     func() []bool      // mode rotate would give it a new version now
+	results []provision.Result // as far as steps have ended; the others are as planned
 	file    *runner.Outputs
 	timer   *time.Timer // of the next rewrite; nil if nothing has changed since the last one
 }
 
-// newLedger returns the ledger of a plan: what is there before anything is written.
-func newLedger(plan *provision.Plan, file *runner.Outputs) *ledger {
+// newLedger returns the ledger of a plan: what is there before anything is written. What is due is told by the options.
+func newLedger(plan *provision.Plan, file *runner.Outputs, o provision.Options) *ledger {
 	n := len(plan.Steps)
 	l := &ledger{
 		keys: keysOf(plan), steps: make(map[*provision.Step]int, n),
 		version: make([]string, n), exists: make([]bool, n), changed: make([]bool, n), file: file,
+		results: plan.Untouched(),
 	}
+	l.due = func() []bool { return plan.Due(l.results, o) }
 	for i := range plan.Steps {
 		l.steps[&plan.Steps[i]] = i
 		l.version[i], l.changed[i] = plan.Steps[i].Before.Version, plan.Steps[i].OfRun
@@ -63,7 +67,7 @@ func (l *ledger) record(result provision.Result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := l.steps[result.Step]
-	l.version[i], l.changed[i] = result.After.Version, result.OfRun
+	l.version[i], l.changed[i], l.results[i] = result.After.Version, result.OfRun, result
 	l.exists[i] = l.exists[i] || l.version[i] != ""
 	if l.timer == nil {
 		l.timer = time.AfterFunc(flushEvery, l.flush)
@@ -123,7 +127,13 @@ func (l *ledger) outputs() []runner.Output {
 	if len(l.keys) == 1 && len(versions) == 1 {
 		outputs = append(outputs, runner.Output{Name: outputVersion, Value: l.version[0]})
 	}
-	return outputs
+	due := []string{}
+	for i, is := range l.due() {
+		if is {
+			due = append(due, l.keys[i])
+		}
+	}
+	return append(outputs, runner.Output{Name: outputDue, Value: encode(due)})
 }
 
 func encode(list []string) string {

@@ -50,16 +50,17 @@ func TestOutputsOfALedger(t *testing.T) {
 		want []string
 	}{
 		{"one secret in one vault", planOf("x@kv"),
-			[]string{`names=["x"]`, `versions={"x":"` + a + `"}`, `changed=[]`, `name=x`, `version=` + a}},
+			[]string{`names=["x"]`, `versions={"x":"` + a + `"}`, `changed=[]`, `name=x`, `version=` + a, `due=[]`}},
 		{"two secrets in one vault", planOf("x@kv", "y@kv"),
-			[]string{`names=["x","y"]`, `versions={"x":"` + a + `","y":"` + b + `"}`, `changed=[]`}},
+			[]string{`names=["x","y"]`, `versions={"x":"` + a + `","y":"` + b + `"}`, `changed=[]`, `due=[]`}},
 		{"one secret in two vaults", planOf("x@k1", "x@k2"),
-			[]string{`names=["k1/x","k2/x"]`, `versions={"k1/x":"` + a + `","k2/x":"` + b + `"}`, `changed=[]`}},
-		{"nothing", planOf(), []string{`names=[]`, `versions={}`, `changed=[]`}},
+			[]string{`names=["k1/x","k2/x"]`, `versions={"k1/x":"` + a + `","k2/x":"` + b + `"}`, `changed=[]`,
+				`due=[]`}},
+		{"nothing", planOf(), []string{`names=[]`, `versions={}`, `changed=[]`, `due=[]`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var got []string
-			for _, output := range newLedger(tc.plan, nil).outputs() {
+			for _, output := range newLedger(tc.plan, nil, provision.Options{}).outputs() {
 				got = append(got, output.Name+"="+output.Value)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
@@ -72,7 +73,7 @@ func TestOutputsOfALedger(t *testing.T) {
 func TestMasksOfALedger(t *testing.T) {
 	plan := planOf("x-secret@kv", "y-secret@kv")
 	plan.Steps[1].Before.Version = ""
-	l, a := newLedger(plan, nil), strings.Repeat("a", 32)
+	l, a := newLedger(plan, nil, provision.Options{}), strings.Repeat("a", 32)
 	for masking, want := range map[masking][]string{maskAll: {"x-secret", a, "y-secret"}, maskVersions: {a},
 		maskNone: nil} {
 		if diff := cmp.Diff(want, l.masks(plan, masking)); diff != "" {
@@ -96,7 +97,7 @@ func TestOutputsThatCannotBeWrittenAreLogged(t *testing.T) {
 	for i := range plan.Steps {
 		plan.Steps[i].Before.Version = fmt.Sprintf("%032x", i)
 	}
-	l := newLedger(plan, outputs)
+	l := newLedger(plan, outputs, provision.Options{})
 	stored := strings.Repeat("5", 32)
 	results := []provision.Result{{Step: &plan.Steps[0], After: provision.State{Version: stored}, Changed: true,
 		OfRun: true}}

@@ -34,6 +34,10 @@ func (r *run) principalIn(v declaration.Vault) principal {
 func (r *run) checkIdentities() (mistakes []error) {
 	var noTenant, noClient bool
 	in := map[string]principal{} // by vault
+	if r.whole != nil {
+		p := r.principalIn(*r.whole)
+		noTenant, noClient = p.tenantID == "", p.clientID == ""
+	}
 	for _, secret := range r.secrets {
 		for _, v := range secret.Vaults {
 			p := r.principalIn(v)
@@ -45,6 +49,11 @@ func (r *run) checkIdentities() (mistakes []error) {
 						secret.Place, v.Name))
 			}
 			in[v.Name] = p
+		}
+		if secret.Apply != nil {
+			p := r.principalAt(secret.Apply)
+			noTenant = noTenant || p.tenantID == ""
+			noClient = noClient || p.clientID == ""
 		}
 	}
 	if r.mode == modeCheck {
@@ -73,9 +82,28 @@ func missing(input, variable, what string) error {
 		what)
 }
 
+// vaults returns the vaults of the selected secrets, or the one that is audited without a declaration: each once, in
+// the order of the declaration.
+func (r *run) vaults() (vaults []declaration.Vault) {
+	if r.whole != nil {
+		return []declaration.Vault{*r.whole}
+	}
+	known := map[string]bool{}
+	for _, secret := range r.secrets {
+		for _, v := range secret.Vaults {
+			if !known[v.Name] {
+				known[v.Name] = true
+				vaults = append(vaults, v)
+			}
+		}
+	}
+	return vaults
+}
+
 // clients are the vaults of a run, and the sign-ins that they need.
 type clients struct {
 	vaults  map[string]provision.Vault // by real name
+	lists   []*keyvault.Client         // the same, in the order of the declaration
 	signIns []*signIn
 }
 
@@ -83,32 +111,37 @@ type clients struct {
 func (r *run) clients() (*clients, error) {
 	c := &clients{vaults: map[string]provision.Vault{}}
 	signIns := map[principal]*signIn{}
-	for _, secret := range r.secrets {
-		for _, v := range secret.Vaults {
-			if c.vaults[v.Name] != nil {
-				continue
-			}
-			p := r.principalIn(v)
-			if signIns[p] == nil {
-				credential, err := r.credential(p)
-				if err != nil {
-					return nil, err
-				}
-				signIns[p] = &signIn{Credential: credential, principal: p}
-				c.signIns = append(c.signIns, signIns[p])
-			}
-			signIns[p].vaults = append(signIns[p].vaults, v.Name)
-			client, err := keyvault.New(keyvault.Config{
-				Name: v.Name, Domain: r.cloud.VaultDomain, Credential: signIns[p], HTTP: r.client, Note: r.runner.Print,
-				ClientID: p.clientID, Recovers: r.recover,
-			})
+	for _, v := range r.vaults() {
+		p := r.principalIn(v)
+		if signIns[p] == nil {
+			signIn, err := r.signIn(p, "vaults")
 			if err != nil {
 				return nil, err
 			}
-			c.vaults[v.Name] = client
+			signIns[p] = signIn
+			c.signIns = append(c.signIns, signIn)
 		}
+		signIns[p].where = append(signIns[p].where, v.Name)
+		client, err := keyvault.New(keyvault.Config{
+			Name: v.Name, Domain: r.cloud.VaultDomain, Credential: signIns[p], HTTP: r.client, Note: r.runner.Print,
+			ClientID: p.clientID, Recovers: r.recover, Access: r.access,
+		})
+		if err != nil {
+			return nil, err
+		}
+		c.vaults[v.Name] = client
+		c.lists = append(c.lists, client)
 	}
 	return c, nil
+}
+
+// signIn returns a sign-in as p, for vaults or for servers. It contacts nobody.
+func (r *run) signIn(p principal, kind string) (*signIn, error) {
+	credential, err := r.credential(p)
+	if err != nil {
+		return nil, err
+	}
+	return &signIn{Credential: credential, principal: p, kind: kind}, nil
 }
 
 func (r *run) credential(p principal) (*identity.Credential, error) {
@@ -118,20 +151,21 @@ func (r *run) credential(p principal) (*identity.Credential, error) {
 	}
 	return identity.New(identity.Config{
 		Cloud: r.cloud, TenantID: p.tenantID, ClientID: p.clientID, Audience: audience, HTTP: r.client,
-		IDToken: r.runner.IDToken,
-		Advice:  func(c identity.Claims) string { return r.runner.TrustAdvice(runner.Claims(c), p.clientID) },
+		IDToken: r.runner.IDToken, Access: r.access,
+		Advice: func(c identity.Claims) string { return r.runner.TrustAdvice(runner.Claims(c), p.clientID) },
 	})
 }
 
-// A signIn is a credential that notes how long its first token took, and for which vaults it is.
+// A signIn is a credential that notes how long its first token took, and for which vaults or servers it is.
 type signIn struct {
 	*identity.Credential
 	principal
-	vaults []string
-	once   sync.Once
-	asked  bool
-	took   time.Duration
-	err    error
+	where []string // by name
+	kind  string   // of them: "vaults", "servers"
+	once  sync.Once
+	asked bool
+	took  time.Duration
+	err   error
 }
 
 // GetToken implements [azcore.TokenCredential].
@@ -142,13 +176,13 @@ func (s *signIn) GetToken(ctx context.Context, options policy.TokenRequestOption
 	return token, err
 }
 
-// timing says who signed in where, and what the start of the run took.
-func (c *clients) timing(sinceStart time.Duration) string {
+// timing says who signed in where, and what the start of the run took, until something was done.
+func (c *clients) timing(done string, sinceStart time.Duration) string {
 	var text strings.Builder
 	for _, s := range c.signIns {
-		where := strings.Join(s.vaults, ", ")
-		if len(s.vaults) > 3 {
-			where = fmt.Sprintf("%d vaults", len(s.vaults))
+		where := strings.Join(s.where, ", ")
+		if len(s.where) > 3 {
+			where = fmt.Sprintf("%d %s", len(s.where), s.kind)
 		}
 		switch {
 		case s.err != nil:
@@ -162,5 +196,5 @@ func (c *clients) timing(sinceStart time.Duration) string {
 	if text.Len() == 0 {
 		text.WriteString("No sign-in was needed. ")
 	}
-	return text.String() + fmt.Sprintf("The plan was ready after %.2f s.", sinceStart.Seconds())
+	return text.String() + fmt.Sprintf("%s after %.2f s.", done, sinceStart.Seconds())
 }

@@ -157,6 +157,14 @@ var rules = [...]Rule{
 // Rules returns every rule, in the order of the reference.
 func Rules() []Rule { return slices.Clone(rules[:]) }
 
+// RuleOf returns the rule of an ID; the zero Rule if there is none.
+func RuleOf(id string) Rule {
+	if i := rank(id); i >= 0 {
+		return rules[i]
+	}
+	return Rule{}
+}
+
 // rank returns the place of a rule in that order.
 func rank(id string) int {
 	return slices.IndexFunc(rules[:], func(r Rule) bool { return r.ID == id })

@@ -65,10 +65,13 @@ func TestParseServerRefuses(t *testing.T) {
 		serverGroup + "Microsoft.Sql/servers/" + strings.Repeat("x", 64):         "accepts no server name",
 		serverGroup + "Microsoft.Sql/servers/s/databases/d": "of a part of the server " +
 			serverGroup + "Microsoft.Sql/servers/s",
-		serverGroup + "Microsoft.Sql/servers/s/":                               "of a part of the server",
-		serverGroup + "Microsoft.Sql/managedInstances/s":                       `of a "Microsoft.Sql/managedInstances"`,
-		serverGroup + "Microsoft.DBforPostgreSQL/servers/s":                    `of a "Microsoft.DBforPostgreSQL/servers"`,
-		serverGroup + "Microsoft.Compute/virtualMachines/s":                    `of a "Microsoft.Compute/virtualMachines"`,
+		serverGroup + "Microsoft.Sql/servers/s/":         "of a part of the server",
+		serverGroup + "Microsoft.Sql/managedInstances/s": `of a "Microsoft.Sql/managedInstances"`,
+
+		groupOf("Microsoft.DBforPostgreSQL/servers"): "" +
+			`of a "Microsoft.DBforPostgreSQL/servers"`,
+		groupOf("Microsoft.Compute/virtualMachines"): "" +
+			`of a "Microsoft.Compute/virtualMachines"`,
 		"/subscriptions/S/resourceGroups/rg/providers/Microsoft.Sql/servers/s": `the subscription "S" is not a GUID`,
 		group + "/providers/Microsoft.Sql/servers/s":                           `accepts no resource group ""`,
 		group + "r./providers/Microsoft.Sql/servers/s":                         `accepts no resource group "r."`,
@@ -89,6 +92,9 @@ func TestParseServerRefuses(t *testing.T) {
 		}
 	}
 }
+
+// groupOf returns the ID of a resource of a type.
+func groupOf(kind string) string { return serverGroup + kind + "/s" }
 
 // Each cloud has its own Resource Manager: no two share a host, and none has one of another's domain.
 func TestManagers(t *testing.T) {

@@ -41,7 +41,9 @@ type Secret struct {
 	Vaults      []Vault             // one or more, no vault twice; none only with Source.NoVaultNeeded
 	Parts       []Part              // the generated parts, one or more, in the order of the file
 	Value       *composite.Template // makes the value of the parts. Nil: the only part is the value
-	Login       string              // the account that the value is for; "" if none. Value may refer to it
+	Login       string              // the account that the value is for; "" if none, or two. Value may refer to it
+	Logins      []string            // two accounts: the value is for one of them, which changes. Nil: not two
+	Apply       *Apply              // where the password is set too. Nil: nowhere
 	ContentType string              // "" if none
 	Tags        map[string]string   // the user's own
 

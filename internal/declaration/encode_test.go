@@ -64,6 +64,12 @@ func encodeAudit(a Audit) string {
 
 func encodeSecret(s Secret) string {
 	pairs := []string{optional("login", s.Login), optional("content-type", s.ContentType)}
+	if len(s.Logins) == 2 {
+		pairs = append(pairs, pair("login", "["+quote(s.Logins[0])+","+quote(s.Logins[1])+"]"))
+	}
+	if a := s.Apply; a != nil {
+		pairs = append(pairs, pair("apply", encodeApply(a)))
+	}
 	var parts []string
 	for _, p := range s.Parts {
 		use := quote(p.Policy)
@@ -104,6 +110,18 @@ func encodeSecret(s Secret) string {
 			names = append(names, quote(v.Alias))
 		}
 		pairs = append(pairs, pair("vaults", "["+strings.Join(names, ",")+"]"))
+	}
+	return mappingOf(pairs...)
+}
+
+func encodeApply(a *Apply) string {
+	pairs := []string{optional("database", a.Database), optional("as", a.As), optional("current-login", a.CurrentLogin),
+		optional("tenant-id", a.TenantID), optional("client-id", a.ClientID)}
+	if a.Host != nil {
+		pairs = append(pairs, pair("postgresql", quote(a.Host.Host)))
+	}
+	if a.Server != nil {
+		pairs = append(pairs, pair("azure", quote(a.Server.ID())))
 	}
 	return mappingOf(pairs...)
 }

@@ -62,7 +62,7 @@ func badTopics(t testing.TB) []badTopic {
 	t.Helper()
 	var topics []badTopic
 	seen := map[string]bool{}
-	for _, topic := range fixtures(t, "bad", ".txtar", 14) {
+	for _, topic := range fixtures(t, "bad", ".txtar", 15) {
 		path := filepath.Join("testdata", "bad", topic+".txtar")
 		archive := txtar.Parse(readFile(t, path))
 		var cases []badCase
@@ -82,7 +82,7 @@ func badTopics(t testing.TB) []badTopic {
 // badCases returns the cases of all topics.
 func badCases(t testing.TB) (cases []badCase) {
 	t.Helper()
-	const least = 184
+	const least = 215
 	for _, topic := range badTopics(t) {
 		cases = append(cases, topic.cases...)
 	}

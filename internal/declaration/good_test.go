@@ -91,7 +91,8 @@ func TestGoodDeclarations(t *testing.T) {
 				t.Errorf("%s: %s is incomplete", path, s.Name)
 			}
 			for _, part := range s.Parts {
-				if part.Name == "" || part.Policy == "" || part.Space == nil || part.rules.Login != s.Login {
+				if part.Name == "" || part.Policy == "" || part.Space == nil ||
+					part.rules.Login != strings.Join(append(s.Logins, s.Login)[:max(1, len(s.Logins))], "\n") {
 					t.Errorf("%s: part %s of %s is incomplete", path, part.Name, s.Name)
 				}
 			}
@@ -160,6 +161,33 @@ func TestFullDeclaration(t *testing.T) {
 				Name: "signing", Vaults: []Vault{{Name: "kv-app-eu", Alias: "eu"}, {Name: "kv-app-us", Alias: "us"}},
 				Parts: []Part{key, salt}, Value: parseTemplate(t, `{"key":"${key|json}","salt":"${salt|json}"}`),
 				Terms: got.Secrets[4].Terms,
+			},
+			{
+				Name: "orders-login", Vaults: standard, Logins: []string{"orders_a", "orders_b"},
+				Parts: []Part{preset("azure-postgresql", "orders_a\norders_b")},
+				Value: parseTemplate(t, "postgres://${login}:${password|url}@pg-prod.postgres.database.azure.com/"+
+					"orders?sslmode=verify-full"),
+				Apply: &Apply{
+					Host: &azure.Database{
+						Host: "pg-prod.postgres.database.azure.com", Name: "pg-prod", Cloud: azure.Public(),
+					},
+					Database: "postgres", As: "gh-passwords", Part: "password",
+				},
+				Terms: lifecycle.Terms{
+					PolicyTag: got.Secrets[5].PolicyTag, KeepFor: 24 * time.Hour,
+					Rotate: lifecycle.Rotate{After: 30 * 24 * time.Hour},
+				},
+			},
+			{
+				Name: "sql-admin", Vaults: standard, Parts: []Part{preset("azure-sql", "sqladmin")}, Login: "sqladmin",
+				Apply: &Apply{
+					Server: &azure.Server{
+						Subscription: "00000000-0000-0000-0000-000000000001", ResourceGroup: "rg",
+						Kind: azure.SQLServer, Name: "sql-prod",
+					},
+					Part: "password",
+				},
+				Terms: lifecycle.Terms{PolicyTag: tag(preset("azure-sql", "sqladmin")).PolicyTag, Confirm: true},
 			},
 		},
 	}
@@ -345,4 +373,28 @@ func TestExampleNamesTheSchema(t *testing.T) {
 		t.Errorf("the first line of %s is not %q", example, want)
 	}
 	readFile(t, filepath.Dir(example), schema)
+}
+
+// Which of two logins comes first changes nothing: neither the policy's tag nor what the policy forbids.
+func TestTheOrderOfLogins(t *testing.T) {
+	read := func(logins string) Secret {
+		text := `{vault: kv-app, secrets: {a: {login: ` + logins + `, value: "${login}:${password}",
+  apply: {postgresql: pg-prod.postgres.database.azure.com, as: gh}}}}`
+		declaration, err := Parse(Source{File: "f.yml", Text: []byte(text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return declaration.Secrets[0]
+	}
+	one, other, third := read("[app_a, web_b]"), read("[web_b, app_a]"), read("[app_a, web_c]")
+	if one.PolicyTag != other.PolicyTag || one.PolicyTag == third.PolicyTag {
+		t.Errorf("tags %s and %s, with another login %s", one.PolicyTag, other.PolicyTag, third.PolicyTag)
+	}
+	if one.Parts[0].Space.Fingerprint() != other.Parts[0].Space.Fingerprint() {
+		t.Error("the policy depends on the order")
+	}
+	alone, err := password.Compile(withLogin(one.Parts[0].rules, "app_a"))
+	if err != nil || alone.Fingerprint() == one.Parts[0].Space.Fingerprint() {
+		t.Errorf("the second login forbids nothing (%v)", err)
+	}
 }

@@ -67,10 +67,11 @@ var secretFields = []field[secretSpec]{
 		read: func(r *reader, n *strict.Node, s *secretSpec) { s.policy = r.readPolicyUse(n, "policy") },
 	},
 	{
-		name: "login", takes: "text", schema: "text",
+		name: "login", takes: "text, or list of two", schema: "logins",
 		doc: "The account that the password is for. No generated part contains it, or three consecutive letters and " +
-			"digits of it, case ignored.",
-		read: func(r *reader, n *strict.Node, s *secretSpec) { s.login = r.locateText(n, "login", maxText) },
+			"digits of it, case ignored. With `apply`, a list of two: the one that is not in use gets the new " +
+			"password.",
+		read: func(r *reader, n *strict.Node, s *secretSpec) { s.readLogin(r, n) },
 	},
 	{
 		name: "generate", takes: "mapping of names to policies", schema: "generate",
@@ -122,6 +123,56 @@ var secretFields = []field[secretSpec]{
 		doc: "The vaults that store the secret, by their names under `vaults`: the same value in each. " +
 			"Default: the default vault.",
 		read: func(r *reader, n *strict.Node, s *secretSpec) { s.readVaults(r, n) },
+	},
+	{
+		name: "apply", takes: "mapping", schema: "apply",
+		doc: "Where the password is set too, in the run that stores it. It is the only generated part, or the one " +
+			"named `password`. Requires `login`.",
+		read: func(r *reader, n *strict.Node, s *secretSpec) { s.readApply(r, n) },
+	},
+}
+
+var applyFields = []field[applySpec]{
+	{
+		name: "postgresql", takes: "text", schema: "database-host", notWith: []string{"azure"},
+		doc: "The host of an Azure Database for PostgreSQL flexible server. It gets a SCRAM verifier of the " +
+			"password, " +
+			"and never the password.",
+		read: func(r *reader, n *strict.Node, a *applySpec) { a.postgresql = r.readHost(n) },
+	},
+	{
+		name: "database", takes: "text", schema: "role", notWith: []string{"azure"},
+		doc:  "The database to connect to. Default: the one named postgres.",
+		read: func(r *reader, n *strict.Node, a *applySpec) { a.database = r.readRole(n, "database") },
+	},
+	{
+		name: "as", takes: "text", schema: "role", notWith: []string{"azure"},
+		doc:  "The role that the action's identity has in that server. Requires `postgresql`, which requires it.",
+		read: func(r *reader, n *strict.Node, a *applySpec) { a.as = r.readRole(n, "as") },
+	},
+	{
+		name: "azure", takes: "text", schema: "server-id",
+		doc: "The resource ID of an Azure SQL server, or of a PostgreSQL or MySQL flexible server. The password of " +
+			"its " +
+			"administrator is set.",
+		read: func(r *reader, n *strict.Node, a *applySpec) { a.azure = r.readServer(n) },
+	},
+	{
+		name: "current-login", takes: "text", schema: "role", notWith: []string{"azure"},
+		doc: "Which of two logins the current version is for, where no tag says so, as in a secret that was made " +
+			"before " +
+			"`apply` was declared.",
+		read: func(r *reader, n *strict.Node, a *applySpec) { a.currentLogin = r.readRole(n, "current-login") },
+	},
+	{
+		name: "tenant-id", takes: "text", schema: "guid",
+		doc:  "The Entra tenant of the identity for this target, a GUID. Default: the run's.",
+		read: func(r *reader, n *strict.Node, a *applySpec) { a.tenant = r.readGUID(n, "tenant-id") },
+	},
+	{
+		name: "client-id", takes: "text", schema: "guid",
+		doc:  "The app registration or user-assigned identity for this target, a GUID. Default: the run's.",
+		read: func(r *reader, n *strict.Node, a *applySpec) { a.client = r.readGUID(n, "client-id") },
 	},
 }
 

@@ -27,6 +27,7 @@ func homes() []home {
 		{keys: namesOf(charsetFields), inside: "a character set", spelt: "characters: [{%s: ...}]"},
 		{keys: namesOf(rotateFields), inside: "rotate", spelt: "rotate: {%s: ...}"},
 		{keys: namesOf(supersededFields), inside: "superseded", spelt: "superseded: {%s: ...}"},
+		{keys: namesOf(applyFields), inside: "apply", spelt: "apply: {%s: ...}"},
 		{keys: namesOf(passphraseFields), inside: "passphrase", spelt: "passphrase: {%s: ...}"},
 		{keys: namesOf(auditFields), inside: "audit", spelt: "audit: {%s: ...}"},
 	}

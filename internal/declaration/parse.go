@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"keyvault-passwords/internal/declaration/internal/strict"
@@ -140,6 +141,7 @@ type resolver struct {
 	compiled     map[policyKey]compiled
 	fingerprints map[*password.Space]string
 	characters   map[*password.Space]composite.Characters
+	applied      map[string]string // the secrets that set each login at each target
 	warnings     strict.Problems
 }
 
@@ -151,6 +153,7 @@ func (r *reader) resolve(s spec, source Source) *Declaration {
 		places:   map[string]Place{},
 		compiled: map[policyKey]compiled{}, fingerprints: map[*password.Space]string{},
 		characters: map[*password.Space]composite.Characters{},
+		applied:    map[string]string{},
 	}
 	maps.Copy(res.named, s.policies)
 	res.policyNames = slices.Concat(slices.Sorted(maps.Keys(s.policies)), password.Presets())
@@ -179,9 +182,13 @@ func (r *reader) resolve(s spec, source Source) *Declaration {
 func (r *resolver) secret(s *secretSpec) Secret {
 	secret := Secret{
 		Name: s.name, Place: s.place, Vaults: r.vaultsOf(s), Parts: r.parts(s), Value: s.value.value,
-		Login:       s.login.value,
+		Login:       s.loginAlone(),
 		ContentType: s.contentType, Tags: s.tags, Terms: s.terms(),
 	}
+	if len(s.login.value) == 2 {
+		secret.Logins = s.login.value
+	}
+	secret.Apply = r.applyOf(s, secret)
 	r.checkLifecycle(s)
 	r.warnOfLifecycle(s)
 	r.checkTemplate(s, secret)
@@ -205,13 +212,17 @@ func (s *secretSpec) terms() lifecycle.Terms {
 	if s.superseded.given() {
 		terms.Superseded = &lifecycle.Superseded{DisableAfter: s.superseded.value.disableAfter.value}
 	}
+	if len(s.login.value) == 2 {
+		terms.KeepFor = readersKeep
+	}
+	terms.Confirm = s.apply.given() && s.apply.value.azure.given()
 	return terms
 }
 
 // parts compiles what is generated for a secret.
 func (r *resolver) parts(s *secretSpec) []Part {
 	if !s.generate.given() {
-		return []Part{r.part("password", s.policy, s)}
+		return []Part{r.part(partPassword, s.policy, s)}
 	}
 	var parts []Part
 	for _, p := range s.generate.value {
@@ -226,7 +237,7 @@ func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part
 	case draft != nil && draft.sound:
 		return Part{
 			Name: name, Policy: inline, Space: r.compileInline(draft, s),
-			rules: withLogin(draft.policy, s.login.value),
+			rules: withLogin(draft.policy, s.loginsTogether()),
 		}
 	case use.given() && use.value.name == "":
 		return Part{Name: name} // refused while it was read
@@ -244,8 +255,24 @@ func (r *resolver) part(name string, use located[policyUse], s *secretSpec) Part
 	}
 	return Part{
 		Name: name, Policy: policy, Space: r.compileNamed(draft, at, s),
-		rules: withLogin(draft.policy, s.login.value),
+		rules: withLogin(draft.policy, s.loginsTogether()),
 	}
+}
+
+// partPassword is the name of the one part of a secret that does not name its parts, and of the password among several.
+const partPassword = "password"
+
+// loginAlone returns the login of a secret that has one; "" if it has none, or two.
+func (s *secretSpec) loginAlone() string {
+	if len(s.login.value) == 1 {
+		return s.login.value[0]
+	}
+	return ""
+}
+
+// loginsTogether returns the logins of a secret as a policy takes them. Their order does not matter.
+func (s *secretSpec) loginsTogether() string {
+	return strings.Join(slices.Sorted(slices.Values(s.login.value)), "\n")
 }
 
 // presets returns the presets as if they were under policies.
@@ -268,13 +295,13 @@ func (r *resolver) compileInline(draft *policyDraft, s *secretSpec) *password.Sp
 	if s.login.given() {
 		draft.places["login"] = s.login.place
 	}
-	return r.compileDraft(draft, s.login.value)
+	return r.compileDraft(draft, s.loginsTogether())
 }
 
 // compileNamed compiles a policy that is referred to by name, with the secret's login. The policy alone was accepted,
 // so a problem is placed at the login, or at the name.
 func (r *resolver) compileNamed(draft *policyDraft, at Place, s *secretSpec) *password.Space {
-	set, err := r.compile(draft, s.login.value)
+	set, err := r.compile(draft, s.loginsTogether())
 	if err != nil {
 		if s.login.given() {
 			at = s.login.place
@@ -306,7 +333,10 @@ func (r *resolver) checkSize(s *secretSpec, secret Secret) {
 	}
 	size, at := longest[secret.Parts[0].Name], s.place
 	if s.value.given() {
-		size, at = secret.Value.MaxLen(func(name string) int { return longest[name] }, secret.Login), s.value.place
+		at = s.value.place
+		for _, login := range append([]string{secret.Login}, secret.Logins...) {
+			size = max(size, secret.Value.MaxLen(func(name string) int { return longest[name] }, login))
+		}
 	}
 	if size > maxValue {
 		r.Refuse(at, fmt.Sprintf("the value may have %d bytes", size), valueRemedy())
@@ -448,6 +478,9 @@ func (r *resolver) policyTag(s Secret) lifecycle.PolicyTag {
 	write := func(text string) { _, _ = io.WriteString(hash, strconv.Quote(text)) }
 	write(s.Value.Text())
 	write(s.Login)
+	for _, login := range slices.Sorted(slices.Values(s.Logins)) {
+		write(login)
+	}
 	for _, part := range s.Parts {
 		write(part.Name)
 		write(r.fingerprints[part.Space])

@@ -28,6 +28,7 @@ func Grammar() []Mapping {
 		{"A secret, under `secrets`", keysOf(secretFields)},
 		{"`rotate` of a secret", keysOf(rotateFields)},
 		{"`superseded` of a secret", keysOf(supersededFields)},
+		{"`apply` of a secret", keysOf(applyFields)},
 		{"A policy, under `policies`, `policy` or `generate`", keysOf(policyFields)},
 		{"A set of `characters`", keysOf(charsetFields)},
 		{"`length` as a mapping", keysOf(lengthFields)},

@@ -92,7 +92,9 @@ func definitions() object {
 		"generate":   withOne(mapOf("part-name", "policy-use")),
 		"secret":     mapping(secretFields, secretRules()),
 		"superseded": mapping(supersededFields, required("disable-after")),
-		"rotate":     mapping(rotateFields, anyOf(required("after"), required("before-expiry"), onPolicyChange())),
+		"apply": mapping(applyFields, object{"allOf": append(exclusions(applyFields),
+			anyOf(required("azure"), required("postgresql", "as")))}),
+		"rotate": mapping(rotateFields, anyOf(required("after"), required("before-expiry"), onPolicyChange())),
 		"secrets": withOne(object{
 			"type":                 "object",
 			"propertyNames":        object{"pattern": keyVaultNamePattern},
@@ -145,6 +147,12 @@ func textDefinitions() object {
 		"part-name":     object{"allOf": []object{name}, "not": object{"const": composite.Login}},
 		"guid":          object{"type": "string", "pattern": azure.IDPattern},
 		"vault-address": vaultAddress(),
+		"logins": anyOf(ref("text"), object{
+			"type": "array", "minItems": 2, "maxItems": 2, "uniqueItems": true, "items": ref("text"),
+		}),
+		"role":          text(maxRole),
+		"database-host": object{"type": "string", "pattern": azure.DatabaseHostPattern()},
+		"server-id":     object{"type": "string", "pattern": azure.ServerIDPattern()},
 		"vault-names":   object{"type": "array", "minItems": 1, "uniqueItems": true, "items": ref("name")},
 		"tags": object{
 			"type": "object", "maxProperties": lifecycle.MaxUserTags, "propertyNames": tagName(text(maxTag)),
@@ -217,6 +225,9 @@ func onPolicyChange() object {
 	return rule
 }
 
+// loginReference is a pattern for templates that refer to the login.
+const loginReference = `(^|[^$])(\$\$)*\$\{login[|}]`
+
 // secretRules says which keys of a secret require one another, or exclude each other.
 func secretRules() object {
 	requires := func(when object, key string) object {
@@ -226,11 +237,21 @@ func secretRules() object {
 		return object{"required": []string{key}, "properties": object{key: schema}}
 	}
 	rotating := object{"type": "object", "required": []string{"before-expiry"}}
-	withLogin := object{"type": "string", "pattern": `(^|[^$])(\$\$)*\$\{login[|}]`}
+	two := object{"type": "array"}
+	ofTwo := object{
+		"required": []string{"apply", "value"},
+		"properties": object{"apply": object{"required": []string{"postgresql"}},
+			"value": object{"pattern": loginReference}},
+	}
+	current := object{"type": "object", "required": []string{"current-login"}}
+	withLogin := object{"type": "string", "pattern": loginReference}
 	return object{"allOf": append(exclusions(secretFields),
 		requires(within("generate", object{"minProperties": 2}), "value"),
 		requires(within("rotate", rotating), "expires"),
 		requires(within("value", withLogin), "login"),
+		requires(within("apply", object{"type": "object"}), "login"),
+		object{"if": within("login", two), "then": ofTwo},
+		object{"if": within("apply", current), "then": object{"properties": object{"login": two}}},
 	)}
 }
 

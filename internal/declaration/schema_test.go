@@ -100,6 +100,8 @@ var beyondSchema = []string{
 	"value-folded", "value-misspelt-part", "value-part-unused", "value-plain-lines", "value-too-long", "vault-clouds",
 	"vault-none",
 	"yaml-merge", "yaml-tag",
+	"apply-as-login", "apply-login-long", "apply-host-cloud", "apply-azure-characters", "apply-azure-length",
+	"apply-parts", "apply-current-other", "apply-twice", "login-two-after", "login-two-disable", "login-two-expiry",
 }
 
 // The schema refuses each bad declaration, except those beyond it.

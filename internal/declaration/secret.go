@@ -20,7 +20,8 @@ type secretSpec struct {
 	name        string
 	place       Place
 	policy      located[policyUse]
-	login       located[string]
+	login       located[[]string] // one or two
+	apply       located[*applySpec]
 	generate    located[[]partSpec]
 	value       located[*composite.Template]
 	template    *strict.Node // of the value, even if it was refused; nil if it is no text

@@ -96,13 +96,19 @@ func (r *resolver) readDefault(n *strict.Node, input *azure.Vault) {
 
 // oneCloud notes a vault that is in another cloud than the input or the vaults before it.
 func (r *resolver) oneCloud(vault azure.Vault, at Place) {
+	r.oneCloudOf("vault "+vault.Name, vault.Cloud, at, "expected all vaults of a run in one cloud")
+}
+
+// oneCloudOf notes what is in another cloud than the input or what was declared before it. cloud is nil if it is not
+// known.
+func (r *resolver) oneCloudOf(what string, cloud *azure.Cloud, at Place, remedy string) {
 	switch {
-	case vault.Cloud == nil:
+	case cloud == nil:
 	case r.cloud == nil:
-		r.cloud = vault.Cloud
-	case r.cloud.Name != vault.Cloud.Name:
-		cause := fmt.Sprintf("vault %s is in %s, and the run is in %s", vault.Name, vault.Cloud.Name, r.cloud.Name)
-		r.Refuse(at, cause, "expected all vaults of a run in one cloud")
+		r.cloud = cloud
+	case r.cloud.Name != cloud.Name:
+		cause := fmt.Sprintf("%s is in %s, and the run is in %s", what, cloud.Name, r.cloud.Name)
+		r.Refuse(at, cause, remedy)
 	}
 }
 

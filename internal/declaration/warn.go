@@ -2,6 +2,7 @@ package declaration
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"keyvault-passwords/internal/composite"
@@ -26,7 +27,7 @@ const readersKeep = 24 * time.Hour
 func (r *resolver) warnOfLifecycle(s *secretSpec) {
 	expires, after, before := s.expires, s.rotate.value.after, s.rotate.value.beforeExpiry
 	disable := s.superseded.value.disableAfter
-	if disable.given() && disable.value < readersKeep {
+	if disable.given() && disable.value < readersKeep && len(s.login.value) < 2 {
 		r.warn(disable.place, fmt.Sprintf("disable-after %s: App Service and Functions keep a value for up to 24h, "+
 			"and fail with one that is disabled before", disable.text()),
 			"expected 24h or more, unless no such app reads it")
@@ -51,10 +52,15 @@ func (r *resolver) warnOfSurroundings(s *secretSpec, secret Secret) {
 	for _, part := range secret.Parts {
 		parts[part.Name] = part
 	}
-	misfits := secret.Value.Misfits(func(name string) (composite.Characters, bool) {
+	characters := func(name string) (composite.Characters, bool) {
 		part, ok := parts[name]
 		return r.charactersOf(part), ok
-	}, secret.Login)
+	}
+	misfits := secret.Value.Misfits(characters, secret.Login)
+	if len(secret.Logins) == 2 {
+		misfits = eitherMisfits(secret.Value.Misfits(characters, secret.Logins[0]),
+			secret.Value.Misfits(characters, secret.Logins[1]))
+	}
 	var offsets []int
 	for _, misfit := range misfits {
 		offsets = append(offsets, misfit.Offset)
@@ -62,6 +68,13 @@ func (r *resolver) warnOfSurroundings(s *secretSpec, secret Secret) {
 	for i, place := range r.PlacesIn(s.template, offsets) {
 		r.warn(place, misfits[i].Cause, misfits[i].Remedy)
 	}
+}
+
+// eitherMisfits returns what does not fit with one of two logins, by offset, each reference once.
+func eitherMisfits(first, second []composite.Problem) []composite.Problem {
+	all := slices.Concat(first, second)
+	slices.SortStableFunc(all, func(a, b composite.Problem) int { return a.Offset - b.Offset })
+	return slices.CompactFunc(all, func(a, b composite.Problem) bool { return a.Offset == b.Offset })
 }
 
 // charactersOf returns the characters of a part. A policy has them once for all secrets.

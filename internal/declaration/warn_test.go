@@ -5,6 +5,10 @@ import (
 	"testing"
 )
 
+// sqlServer is the resource ID of a server, up to its name.
+const sqlServer = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers/" +
+	"Microsoft.Sql/servers/"
+
 // warned are declarations with the warnings that they cause, one a line.
 var warned = []struct{ name, text, want string }{
 	{
@@ -51,6 +55,31 @@ secrets:
   a: {policy: passphrase, value: "https://a:${password}@host/"}
   b: {value: '{"p": "${password}"}'}
   c: {policy: azure-sql, value: "https://a:${password|url}@host/"}`, "",
+	},
+	{
+		"a policy that Azure may refuse", `
+secrets:
+  a:
+    login: sqladmin
+    policy: {length: 12, characters: [{from: lower, min: 1}, {from: upper, min: 1}, {from: digit}]}
+    apply: {azure: ` + sqlServer + `a}
+  b:
+    login: sqladmin
+    policy: {length: 12, characters: [{from: lower}, {from: upper}, {from: digit}], sets: 3}
+    apply: {azure: ` + sqlServer + `b}
+  c: {login: sqladmin, policy: {passphrase: {words: 6, digit: true}}, apply: {azure: ` + sqlServer + `c}}`,
+		"f.yml:6:13: the policy allows passwords that Azure refuses of an administrator; expected 8 to 128 " +
+			"characters of " +
+			"three of lower, upper, digit, symbol, as azure-sql, azure-postgresql and azure-mysql have them",
+	},
+	{
+		"two logins, of which one does not fit", `
+secrets:
+  a:
+    login: [app_a, "app:b"]
+    value: "postgres://${login}:${password}@host/db"
+    apply: {postgresql: pg-prod.postgres.database.azure.com, as: gh}`,
+		`f.yml:6:26: ${login} stands in the user info of a URL, and the login has ":"; write ${login|url}`,
 	},
 	{"at once", "\nsecrets: {a: {superseded: {disable-after: 0h}}}", disabled("0h")},
 	{"half a day", "\nsecrets: {a: {superseded: {disable-after: 12h}}}", disabled("12h")},

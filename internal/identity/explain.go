@@ -21,6 +21,8 @@ type Error struct {
 	Status    int   // Entra's HTTP status; 0 if it did not answer
 	Transient bool  // the next try may succeed
 	Err       error // the cause, if it is an error of ours; may be nil
+
+	fresh bool // a credential or an application that was made minutes ago is refused so
 }
 
 // newError returns the refusal of a sign-in.
@@ -38,11 +40,13 @@ type cause struct {
 	text      string
 	remedy    string
 	transient bool
+	fresh     bool
 }
 
 // causeOf returns what a code means: see https://learn.microsoft.com/entra/identity-platform/reference-error-codes and
 // https://github.com/Azure/azure-sdk-for-go/blob/main/sdk/azidentity/TROUBLESHOOTING.md. Codes of the 70021 family are
 // transient: a new federated credential takes minutes to propagate, and Entra overlooks even an old one now and then.
+// Those that are fresh are waited out where the run waits for access.
 func (c *Credential) causeOf(code int) (found cause, known bool) {
 	switch code {
 	case 70021:
@@ -50,18 +54,21 @@ func (c *Credential) causeOf(code int) (found cause, known bool) {
 			text:      "no federated credential matches the job's ID token",
 			remedy:    c.doubted(),
 			transient: true,
+			fresh:     true,
 		}, true
 	case 70025:
 		return cause{
 			text:      "the application has no federated credential",
 			remedy:    c.doubted(),
 			transient: true,
+			fresh:     true,
 		}, true
 	case 700211:
 		return cause{
 			text:      "no federated credential matches the issuer of the job's ID token",
 			remedy:    c.doubted(),
 			transient: true,
+			fresh:     true,
 		}, true
 	case 700212:
 		return cause{
@@ -74,6 +81,7 @@ func (c *Credential) causeOf(code int) (found cause, known bool) {
 			text:      "no federated credential matches the subject of the job's ID token",
 			remedy:    c.doubted(),
 			transient: true,
+			fresh:     true,
 		}, true
 	case 7002138:
 		return cause{
@@ -113,7 +121,7 @@ func (c *Credential) denied(code int) (found cause, known bool) {
 	)
 	switch code {
 	case 700016:
-		return cause{text: "the tenant has no such application", remedy: c.checkIDs()}, true
+		return cause{text: "the tenant has no such application", remedy: c.checkIDs(), fresh: true}, true
 	case 90002, 900023, 50059, 50128:
 		return cause{text: "there is no such tenant", remedy: c.checkIDs()}, true
 	case 900382, 900439, 900432:
@@ -233,6 +241,10 @@ func (c *Credential) explain(status int, body []byte) *Error {
 	if known, ok := c.causeOf(e.Code); ok {
 		e.Cause, e.Remedy = known.text, known.remedy
 		e.Transient = known.transient && status < http.StatusInternalServerError // the SDK has retried those
+		e.fresh = known.fresh
+		if e.fresh && c.config.Access == nil {
+			e.Remedy += "; set wait-for-access: 10m to wait for what was made minutes ago"
+		}
 	}
 	e.Cause += fmt.Sprintf(": AADSTS%d", e.Code)
 	if azure.IsID(answer.Correlation) {

@@ -25,12 +25,13 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/sensitive"
 )
 
-// Config says who the job is to be, and where. Every field but Advice is required.
+// Config says who the job is to be, and where. Every field but Advice and Access is required.
 type Config struct {
 	Cloud    azure.Cloud
 	TenantID string // a GUID: see azure.CheckID
@@ -39,6 +40,7 @@ type Config struct {
 	IDToken  func(ctx context.Context, audience string) (sensitive.Value, error)
 	Advice   func(presented Claims) string // how to make Entra trust these claims; may have several lines
 	HTTP     *http.Client
+	Access   *access.Wait // for what was set up minutes ago; nil: for nothing
 }
 
 // A Credential is an [azcore.TokenCredential] that is safe for concurrent use. Concurrent callers share one request to
@@ -186,8 +188,41 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 	if c.refusal != nil && time.Since(c.refusedAt) < refusalLifetime {
 		return azcore.AccessToken{}, c.refusal
 	}
-	outer := ctx
-	ctx, cancel := network.WithTimeout(ctx, tokenTimeout)
+	for waiting := false; ; waiting = true {
+		token, failure := c.tryForToken(ctx, options, waiting)
+		if failure == nil {
+			c.config.Access.Passed(c.door())
+			return token, nil
+		}
+		expected := failure.fresh || waiting && failure.Transient
+		if expected && c.config.Access.Out(ctx.Done(), access.Refusal{
+			Door: c.door(), Seen: failure.Cause, Every: accessPause,
+		}) {
+			continue
+		}
+		if ctx.Err() != nil {
+			return azcore.AccessToken{}, stopped(ctx)
+		}
+		if failure.fresh {
+			failure.Cause += c.config.Access.Ended()
+		}
+		c.refusal, c.refusedAt = failure, time.Now()
+		return azcore.AccessToken{}, failure
+	}
+}
+
+// accessPause is the least time between two token requests while access is waited for.
+const accessPause = 10 * time.Second
+
+// door is what a sign-in waits before.
+func (c *Credential) door() string { return "Entra, as client ID " + c.config.ClientID }
+
+// tryForToken makes token requests until one succeeds, or fails in a way that lasts or for too long. Where access is
+// waited for, it makes one: the waits between the next ones are longer.
+func (c *Credential) tryForToken(
+	outer context.Context, options policy.TokenRequestOptions, waiting bool,
+) (azcore.AccessToken, *Error) {
+	ctx, cancel := network.WithTimeout(outer, tokenTimeout)
 	defer cancel()
 	for try := 0; ; try++ {
 		c.last = attempt{}
@@ -196,10 +231,8 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 			return token, nil
 		}
 		failure := c.refused(outer, err)
-		if !failure.Transient || try == len(tokenPauses) || !network.Sleep(ctx.Done(), tokenPauses[try]) {
-			if outer.Err() == nil {
-				c.refusal, c.refusedAt = failure, time.Now()
-			}
+		waitedOut := waiting || failure.fresh && c.config.Access.Patient()
+		if !failure.Transient || waitedOut || try == len(tokenPauses) || !network.Sleep(ctx.Done(), tokenPauses[try]) {
 			return azcore.AccessToken{}, failure
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/identity"
 	"keyvault-passwords/internal/network"
@@ -21,6 +22,13 @@ import (
 
 // with runs f in a bubble with a credential of an emulator's job.
 func with(t *testing.T, o emulator.Options, f func(t *testing.T, e *emulator.Emulator, c *identity.Credential)) {
+	t.Helper()
+	waiting(t, o, 0, func(t *testing.T, e *emulator.Emulator, c *identity.Credential, _ *[]string) { f(t, e, c) })
+}
+
+// waiting is with, for a run that waits so long for access and tells of it in lines.
+func waiting(t *testing.T, o emulator.Options, total time.Duration,
+	f func(t *testing.T, e *emulator.Emulator, c *identity.Credential, lines *[]string)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		e := emulator.New(o)
@@ -33,8 +41,10 @@ func with(t *testing.T, o emulator.Options, f func(t *testing.T, e *emulator.Emu
 			job[name] = value
 		}
 		r := runner.New(func(name string) string { return job[name] }, t.Output(), client)
+		var lines []string
 		c, err := identity.New(identity.Config{
-			Cloud: azure.Public(), TenantID: emulator.DefaultTenant, ClientID: emulator.DefaultClient,
+			Access: access.New(t.Context(), total, func(line string) { lines = append(lines, line) }),
+			Cloud:  azure.Public(), TenantID: emulator.DefaultTenant, ClientID: emulator.DefaultClient,
 			Audience: azure.Public().Audience, HTTP: client, IDToken: r.IDToken,
 			Advice: func(c identity.Claims) string {
 				return fmt.Sprintf("advice for %s, %s, %s", c.Issuer, c.Subject, c.Audience)
@@ -43,7 +53,7 @@ func with(t *testing.T, o emulator.Options, f func(t *testing.T, e *emulator.Emu
 		if err != nil {
 			t.Fatal(err)
 		}
-		f(t, e, c)
+		f(t, e, c, &lines)
 	})
 }
 

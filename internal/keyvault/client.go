@@ -22,6 +22,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
@@ -42,6 +43,7 @@ type Config struct {
 	Note       func(text string) // is called with what the log should say, such as why the client waits
 	ClientID   string            // of the identity, for the commands of remedies
 	Recovers   bool              // Recover may be called: remedies add what it needs
+	Access     *access.Wait      // for what was set up minutes ago; nil: for nothing
 }
 
 // A Client is one vault. It is safe for concurrent use. Its first request costs an extra round trip, and so does every
@@ -81,6 +83,9 @@ func New(c Config) (*Client, error) {
 	return client, nil
 }
 
+// Name returns the vault's name.
+func (c *Client) Name() string { return c.config.Name }
+
 // Now returns the time by the vault's clock, as its latest answer had it. Before the first answer, and if the clocks
 // agree to within 2 seconds, it is the machine's.
 func (c *Client) Now() time.Time { return c.transport.now() }
@@ -95,7 +100,8 @@ const (
 )
 
 // Versions returns every version of the secret, in the order of their IDs, which says nothing of their age. A secret
-// that does not exist, or is soft-deleted, has none.
+// that does not exist, or is soft-deleted, has none. With an error of kind [refusal.TooMany] it returns those that it
+// has read.
 //
 // It needs the data action Microsoft.KeyVault/vaults/secrets/readMetadata/action. Its error is an [*Error].
 func (c *Client) Versions(ctx context.Context, name string) ([]lifecycle.Version, error) {
@@ -116,6 +122,31 @@ func (c *Client) Versions(ctx context.Context, name string) ([]lifecycle.Version
 		return nil, nil // should the service ever say so, it clearly means that there are none
 	}
 	return versions, err
+}
+
+// Secrets returns every secret of the vault that is not soft-deleted, those that certificates manage too, in the order
+// of the list. While it reads, it calls reached with how many there are so far. With an error it returns those that it
+// has read.
+//
+// It needs the data action Microsoft.KeyVault/vaults/secrets/readMetadata/action. Its error is an [*Error].
+func (c *Client) Secrets(ctx context.Context, reached func(int)) (listed []Listed, err error) {
+	err = c.reading(ctx, actSecrets, "", func() error {
+		pager := c.secrets.NewListSecretPropertiesPager(nil)
+		items := func(page azsecrets.ListSecretPropertiesResponse) []*azsecrets.SecretProperties {
+			reached(len(listed))
+			return page.Value
+		}
+		return each(ctx, pager, secretPagesMax, items, func(item *azsecrets.SecretProperties) (bool, error) {
+			version, err := readProperties(item)
+			if err != nil {
+				return false, err
+			}
+			version.ID = ""
+			listed = append(listed, Listed{Name: item.ID.Name(), Version: version})
+			return true, nil
+		})
+	})
+	return listed, err
 }
 
 // Current returns the tags of the secret's current version as the vault's list of secrets shows them, and whether the
@@ -174,7 +205,10 @@ func (c *Client) listDeleted(ctx context.Context) (map[string]Deleted, error) {
 			if item.ID == nil {
 				return false, errMalformed
 			}
-			deleted[strings.ToLower(item.ID.Name())] = Deleted{Tags: readTags(item.Tags), Managed: deref(item.Managed)}
+			deleted[strings.ToLower(item.ID.Name())] = Deleted{
+				Name: item.ID.Name(), Tags: readTags(item.Tags), Managed: deref(item.Managed),
+				Deleted: readTime(item.DeletedDate), Purge: readTime(item.ScheduledPurgeDate),
+			}
 			return true, nil
 		})
 	})
@@ -185,14 +219,30 @@ func (c *Client) listDeleted(ctx context.Context) (map[string]Deleted, error) {
 //
 // It needs the data action Microsoft.KeyVault/vaults/secrets/update/action. Its error is an [*Error].
 func (c *Client) Disable(ctx context.Context, name, version string) error {
+	return c.disable(ctx, name, version, retries{act: actDisable})
+}
+
+func (c *Client) disable(ctx context.Context, name, version string, r retries) error {
 	if ctx.Err() != nil {
 		return c.cancelled(actDisable, name)
 	}
-	ctx, cancel := outlive(ctx, sendGrace)
+	ctx, cancel := network.Outlive(ctx, sendGrace)
 	defer cancel()
-	return c.retrying(ctx, actDisable, name, func(ctx context.Context) error {
+	return c.retrying(ctx, r, name, func(ctx context.Context) error {
 		_, err := c.secrets.UpdateSecretProperties(ctx, name, version, azsecrets.UpdateSecretPropertiesParameters{
 			SecretAttributes: &azsecrets.SecretAttributes{Enabled: to.Ptr(false)},
+		}, nil)
+		return err
+	})
+}
+
+// Tag replaces the tags of one version of the secret. Doing so again is no error. It ends with ctx.
+//
+// It needs the data action Microsoft.KeyVault/vaults/secrets/update/action. Its error is an [*Error].
+func (c *Client) Tag(ctx context.Context, name, version string, tags map[string]string) error {
+	return c.retrying(ctx, retries{act: actTag}, name, func(ctx context.Context) error {
+		_, err := c.secrets.UpdateSecretProperties(ctx, name, version, azsecrets.UpdateSecretPropertiesParameters{
+			Tags: writeTags(tags),
 		}, nil)
 		return err
 	})
@@ -210,7 +260,7 @@ const (
 // It needs the data actions Microsoft.KeyVault/vaults/secrets/recover/action and .../readMetadata/action. Its error is
 // an [*Error].
 func (c *Client) Recover(ctx context.Context, name string) error {
-	err := c.retrying(ctx, actRecover, name, func(ctx context.Context) error {
+	err := c.retrying(ctx, retries{act: actRecover}, name, func(ctx context.Context) error {
 		_, err := c.secrets.RecoverDeletedSecret(ctx, name, nil)
 		return err
 	})
@@ -286,9 +336,18 @@ func each[P, T any](
 	return nil
 }
 
+// readVersion reads an item of a list of versions.
 func readVersion(item *azsecrets.SecretProperties) (lifecycle.Version, error) {
-	if item.ID == nil || item.Attributes == nil || item.Attributes.Created == nil ||
-		!isVersionID(item.ID.Version()) {
+	version, err := readProperties(item)
+	if err == nil && !isVersionID(item.ID.Version()) {
+		return lifecycle.Version{}, errMalformed
+	}
+	return version, err
+}
+
+// readProperties reads an item of a list of versions or of secrets. The latter has no version ID.
+func readProperties(item *azsecrets.SecretProperties) (lifecycle.Version, error) {
+	if item.ID == nil || item.Attributes == nil || item.Attributes.Created == nil {
 		return lifecycle.Version{}, errMalformed
 	}
 	attributes := item.Attributes
@@ -317,6 +376,14 @@ func readTags(tags map[string]*string) map[string]string {
 	texts := make(map[string]string, len(tags))
 	for name, value := range tags {
 		texts[name] = deref(value)
+	}
+	return texts
+}
+
+func writeTags(tags map[string]string) map[string]*string {
+	texts := make(map[string]*string, len(tags))
+	for name, value := range tags {
+		texts[name] = to.Ptr(value)
 	}
 	return texts
 }

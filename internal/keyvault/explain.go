@@ -35,6 +35,11 @@ var (
 		dataAction: "readMetadata/action",
 		permission: "list",
 	}
+	actSecrets = act{
+		text:       "listing the secrets",
+		dataAction: "readMetadata/action",
+		permission: "list",
+	}
 	actCurrent = act{
 		text:       "looking up the current version of secret",
 		dataAction: "readMetadata/action",
@@ -47,6 +52,11 @@ var (
 	}
 	actDisable = act{
 		text:       "disabling a superseded version of secret",
+		dataAction: "update/action",
+		permission: "set",
+	}
+	actTag = act{
+		text:       "tagging the new version of secret",
 		dataAction: "update/action",
 		permission: "set",
 	}
@@ -108,7 +118,7 @@ func (c *Client) explain(a act, name string, err error) *Error {
 	var already *Error
 	var identity *identityError
 	var answer *azcore.ResponseError
-	var lost *lostError
+	var lost *network.LostError
 	var strange *strangeError
 	switch {
 	case errors.As(err, &already):
@@ -127,14 +137,24 @@ func (c *Client) explain(a act, name string, err error) *Error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errStopped):
 		return c.cancelled(a, name)
 	case errors.Is(err, errTooMany):
+		e.Kind = refusal.TooMany
 		e.Cause, e.Remedy = err.Error(), "purge soft-deleted secrets that are not needed"
-		if a == actVersions {
+		switch a {
+		case actSecrets:
+			e.Remedy = "spread the secrets over several vaults"
+		case actVersions:
 			e.Remedy = "declare another name: Key Vault has no call that deletes one version"
 		}
 	case errors.Is(err, errTooLarge):
 		e.Cause, e.Remedy = err.Error(), c.checkPath()
 	default: // malformed answers: the SDK's errors quote them
 		e.Cause, e.Remedy = "the answer is not what Key Vault documents", c.checkPath()
+	}
+	if isFresh(err) {
+		e.Cause += c.config.Access.Ended()
+		if c.config.Access == nil {
+			e.Remedy += "; set wait-for-access: 10m to wait for what was made or changed minutes ago"
+		}
 	}
 	return e
 }
@@ -144,28 +164,28 @@ func (c *Client) checkPath() string {
 	return "check the proxy and the DNS between the runner and " + c.transport.host
 }
 
-func (c *Client) explainLost(e *Error, lost *lostError) {
+func (c *Client) explainLost(e *Error, lost *network.LostError) {
 	e.Kind = refusal.Unreachable
 	switch {
-	case lost.noHost:
+	case lost.NoHost:
 		e.Cause = fmt.Sprintf("there is no host %s", c.transport.host)
 		e.Remedy = "check the vault's name and cloud; " +
 			"a vault behind a private endpoint resolves only inside its network"
-	case lost.proxied:
+	case lost.Proxied:
 		e.Cause = fmt.Sprintf("the proxy to %s cannot be reached: %s", c.transport.host, lost)
 		e.Remedy = "check HTTPS_PROXY, and NO_PROXY if the vault needs no proxy"
-	case lost.refused != 0:
+	case lost.Refused != 0:
 		e.Cause = fmt.Sprintf("the proxy refused to connect to %s (%s)", c.transport.host, lost)
 		e.Remedy = "check the vault's name and cloud, and the proxy's rules"
 		switch {
-		case lost.refused == http.StatusProxyAuthRequired:
-			e.Remedy = network.Remedy(lost.err)
-		case network.IsTransientStatus(lost.refused):
+		case lost.Refused == http.StatusProxyAuthRequired:
+			e.Remedy = network.Remedy(lost.Err)
+		case network.IsTransientStatus(lost.Refused):
 			e.Remedy = "run the job again; if it fails again, " + e.Remedy
 		}
-	case lost.untrusted:
+	case lost.Untrusted:
 		e.Cause = fmt.Sprintf("what answers at %s is not trusted: %s", c.transport.host, lost)
-		e.Remedy = network.Remedy(lost.err)
+		e.Remedy = network.Remedy(lost.Err)
 	default:
 		e.Cause = fmt.Sprintf("no answer from %s: %s", c.transport.host, lost)
 		e.Remedy = "run the job again; " +

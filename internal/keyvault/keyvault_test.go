@@ -15,9 +15,12 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
+	"github.com/google/go-cmp/cmp"
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/identity"
 	"keyvault-passwords/internal/keyvault"
+
 	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
@@ -32,6 +35,7 @@ type bench struct {
 	*keyvault.Client
 	emulator *emulator.Emulator
 	network  *job.Network
+	access   *access.Wait // nil: none
 	notes    []string
 }
 
@@ -79,7 +83,7 @@ func (b *bench) client(t *testing.T, transport http.RoundTripper, vault string) 
 	}
 	kv, err := keyvault.New(keyvault.Config{
 		Name: vault, Domain: "vault.azure.net", Credential: credential, HTTP: client, Note: note,
-		ClientID: emulator.DefaultClient, Recovers: true,
+		ClientID: emulator.DefaultClient, Recovers: true, Access: b.access,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -789,6 +793,67 @@ func TestListsAreWhole(t *testing.T) {
 	})
 }
 
+// The list of secrets has every one with its current version's attributes, whoever manages it, and the list of
+// soft-deleted ones has dates.
+func TestSecretsAreListed(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		expires := b.emulator.Now().Add(time.Hour).Truncate(time.Second)
+		for i := range 60 {
+			name := fmt.Sprintf("Secret-%d", i)
+			b.plant(t, name, map[string]string{"old": "yes"})
+			if _, err := b.emulator.Put(vaultName, name, emulator.Plant{
+				Expires: expires, Managed: i == 7, Disabled: i == 8, Tags: map[string]string{"n": fmt.Sprint(i)},
+				ContentType: "text", Created: b.emulator.Now().Add(time.Second),
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.plant(t, "Gone", nil)
+		if err := b.emulator.Remove(vaultName, "gone"); err != nil {
+			t.Fatal(err)
+		}
+		b.emulator.Fault(emulator.Fault{Operation: "list", Kind: emulator.ShortPage, Nth: 2})
+		last := 0
+		listed, err := b.Secrets(t.Context(), func(reached int) { last = reached })
+		if err != nil || len(listed) != 60 || last == 0 || last > 60 {
+			t.Fatalf("Secrets: %d, %v, reached %d; want 60", len(listed), err, last)
+		}
+		for _, s := range listed {
+			v, n := s.Version, strings.TrimPrefix(s.Name, "Secret-")
+			if v.Tags["n"] != n || v.ID != "" || !v.Expires.Equal(expires) || v.Managed != (n == "7") ||
+				v.Enabled != (n != "8") || v.ContentType != "text" || v.Created.IsZero() {
+				t.Errorf("%s: %+v", s.Name, v)
+			}
+		}
+		deleted, err := b.Deleted(t.Context())
+		d := deleted["gone"]
+		if err != nil || d.Name != "Gone" || d.Deleted.IsZero() || d.Purge.Sub(d.Deleted) != 90*24*time.Hour {
+			t.Errorf("Deleted: %+v, %v", d, err)
+		}
+	})
+}
+
+// Of a list that ends early, what was read is returned with the error; and more versions than are read are told as
+// that.
+func TestListsThatEndEarly(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		for i := range 60 {
+			b.plant(t, fmt.Sprintf("secret-%d", i), nil)
+			b.plant(t, "secret-0", nil)
+		}
+		b.emulator.Fault(emulator.Fault{Operation: "list", Kind: emulator.ForeignLink, Nth: 2})
+		listed, err := b.Secrets(t.Context(), func(int) {})
+		if err == nil || len(listed) != 50 {
+			t.Errorf("Secrets: %d, %v; want the 50 of two pages and an error", len(listed), err)
+		}
+		b.emulator.Fault(emulator.Fault{Operation: "versions", Kind: emulator.Endless, Times: -1})
+		versions, err := b.Versions(t.Context(), "secret-0")
+		if !isKind(err, refusal.TooMany) || len(versions) != 10_000 {
+			t.Errorf("Versions: %d, %v; want as many as are read and kind TooMany", len(versions), err)
+		}
+	})
+}
+
 // A soft-deleted secret is listed once, recovered and waited for; then it can be set.
 func TestRecover(t *testing.T) {
 	withOptions(t, emulator.Options{Settle: 7 * time.Second}, vaultName, func(t *testing.T, b *bench) {
@@ -833,6 +898,29 @@ func TestDisable(t *testing.T) {
 		}
 		if b.emulator.Holds()[0].Enabled {
 			t.Error("the version is still enabled")
+		}
+	})
+}
+
+// A version gets other tags, and nothing else of it changes.
+func TestTag(t *testing.T) {
+	with(t, func(t *testing.T, b *bench) {
+		id := b.plant(t, "a-secret", map[string]string{"operation": "op1", "owner": "data"})
+		tags := map[string]string{"operation": "op1", "owner": "data", "applied": "op1"}
+		err := b.Tag(t.Context(), "a-secret", id, tags)
+		if !isKind(err, refusal.Forbidden) || !strings.Contains(err.Error(), "update/action") {
+			t.Fatalf("Tag without permission: %v; want the permission named", err)
+		}
+		b.emulator.Grant(emulator.DefaultClient, vaultName, emulator.Update)
+		before := b.emulator.Holds()
+		for range 2 {
+			if err := b.Tag(t.Context(), "a-secret", id, tags); err != nil {
+				t.Errorf("Tag: %v", err)
+			}
+		}
+		before[0].Tags = tags
+		if diff := cmp.Diff(before, b.emulator.Holds()); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
 		}
 	})
 }

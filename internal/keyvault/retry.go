@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
@@ -33,12 +32,22 @@ const (
 
 // retries counts what one call has waited for.
 type retries struct {
+	act             act
+	impatient       bool // access is not waited for
 	throttled, busy int
 	renewed         bool
 }
 
 // again reports whether a request that was certainly not applied may be sent again. It waits first, as long as needed.
 func (r *retries) again(ctx context.Context, c *Client, err error) bool {
+	if isFresh(err) && !r.impatient && c.config.Access.Out(ctx.Done(), access.Refusal{
+		Door: c.door(r.act), Seen: c.explain(r.act, "", err).Cause, Every: accessPause,
+	}) {
+		// On a connection that is kept, the vault's name would not be looked up again, which leads elsewhere once a
+		// private endpoint is known, and the same front end would be asked as before.
+		c.config.HTTP.CloseIdleConnections()
+		return true
+	}
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok {
 		return false
@@ -46,7 +55,7 @@ func (r *retries) again(ctx context.Context, c *Client, err error) bool {
 	switch {
 	case answer.StatusCode == http.StatusTooManyRequests && r.throttled < throttledMax:
 		advice := time.Second << min(r.throttled, 4) // 1, 2, 4, 8, 16 s, as Microsoft advises
-		d := retryAfter(answer.RawResponse, advice)
+		d := network.RetryAfter(answer.RawResponse, advice, throttledPauseMax)
 		r.throttled++
 		c.config.Note(fmt.Sprintf("vault %s is throttled (429): waiting %s", c.config.Name, d.Round(time.Millisecond)))
 		c.transport.pause.extend(d)
@@ -61,37 +70,39 @@ func (r *retries) again(ctx context.Context, c *Client, err error) bool {
 	return false
 }
 
+// accessPause is the least time between two requests for the same permission, while access is waited for.
+const accessPause = 5 * time.Second
+
+// door is what an act waits before: the vault, for what its permission allows.
+func (c *Client) door(a act) string { return "vault " + c.config.Name + " (" + a.dataAction + ")" }
+
+// isFresh reports whether a request was refused as by a vault that was made, or opened to this identity or this
+// machine, minutes ago: by its own codes, or because its name does not resolve. A proxy says that with 502, 503 or 504.
+// Such a request was certainly not applied.
+func isFresh(err error) bool {
+	if lost, ok := errors.AsType[*network.LostError](err); ok {
+		return lost.NoHost || lost.Refused >= http.StatusBadGateway && lost.Refused <= http.StatusGatewayTimeout
+	}
+	answer, ok := errors.AsType[*azcore.ResponseError](err)
+	if !ok || answer.StatusCode != http.StatusForbidden || !isOwnAnswer(answer) {
+		return false
+	}
+	switch innerCode(answer) {
+	case "ForbiddenByRbac", "AccessDenied", "ForbiddenByFirewall", "ForbiddenByConnection":
+		return true
+	}
+	return false
+}
+
 // isBusy reports whether a secret of the name is being deleted or recovered, which ends by itself.
 func isBusy(answer *azcore.ResponseError) bool {
 	m, _ := meaningOf(innerCode(answer))
 	return m.kind == refusal.BeingDeleted
 }
 
-// retryAfter returns how long a 429 asks to wait, in any of the three spellings that Azure uses, but at least as long
-// as advice and at most throttledPauseMax. A shorter wait, such as 0 or a date by a slow clock, would use up all
-// retries at once. https://github.com/Azure/azure-sdk-for-go/blob/main/sdk/azcore/internal/shared/shared.go
-func retryAfter(response *http.Response, advice time.Duration) time.Duration {
-	if response == nil {
-		return advice
-	}
-	for _, spelling := range []struct {
-		header string
-		unit   time.Duration
-	}{{"retry-after-ms", time.Millisecond}, {"x-ms-retry-after-ms", time.Millisecond}, {"Retry-After", time.Second}} {
-		text := response.Header.Get(spelling.header)
-		if n, err := strconv.ParseInt(text, 10, 32); err == nil && n >= 0 {
-			return min(max(time.Duration(n)*spelling.unit, advice), throttledPauseMax)
-		}
-		if date, err := http.ParseTime(text); err == nil {
-			return min(max(time.Until(date), advice), throttledPauseMax)
-		}
-	}
-	return advice
-}
-
 // retrying makes a request that may be repeated without harm, and repeats it after failures that end by themselves.
-func (c *Client) retrying(ctx context.Context, act act, name string, request func(context.Context) error) error {
-	return c.ended(ctx, act, name, c.repeat(ctx, func() error { return request(ctx) }))
+func (c *Client) retrying(ctx context.Context, r retries, name string, request func(context.Context) error) error {
+	return c.ended(ctx, r.act, name, c.repeat(ctx, r, func() error { return request(ctx) }))
 }
 
 // reading reads a list. The pages are requested again one by one, see pageRetry: a failure is the list's.
@@ -111,17 +122,20 @@ func (c *Client) ended(ctx context.Context, act act, name string, err error) err
 }
 
 // repeat makes a request until it succeeds, or fails in a way that lasts or for too long, and returns how it ended.
-func (c *Client) repeat(ctx context.Context, request func() error) error {
-	var r retries
-	start := time.Now()
+func (c *Client) repeat(ctx context.Context, r retries, request func() error) error {
+	start, waited := time.Now(), c.config.Access.Waited()
+	took := func() time.Duration { return time.Since(start) - (c.config.Access.Waited() - waited) }
 	for try := 1; ; {
 		err := catchPanic(request)
 		switch {
-		case err == nil || ctx.Err() != nil:
+		case err == nil:
+			c.config.Access.Passed(c.door(r.act))
+			return nil
+		case ctx.Err() != nil:
 			return err
 		case r.again(ctx, c, err):
-		case worthATry(err, try) && try < triesMax && time.Since(start) < triesTimeout &&
-			network.Sleep(ctx.Done(), backoff(try)):
+		case worthATry(err, try) && try < triesMax && took() < triesTimeout &&
+			network.Sleep(ctx.Done(), network.Backoff(try)):
 			try++
 		default:
 			return err
@@ -130,7 +144,8 @@ func (c *Client) repeat(ctx context.Context, request func() error) error {
 }
 
 // A pageRetry repeats the request for one page of a list: a failure at page 17 costs that page, and each page may have
-// as many tries as a list of one. It is a policy of the SDK because the SDK's pagers cannot be resumed.
+// as many tries as a list of one. All lists need the same permission. It is a policy of the SDK because the SDK's
+// pagers cannot be resumed.
 type pageRetry struct{ *Client }
 
 // Do implements [policy.Policy].
@@ -143,7 +158,7 @@ func (p pageRetry) Do(request *policy.Request) (response *http.Response, err err
 	raw := request.Raw()
 	raw.URL.Host = strings.TrimSuffix(raw.URL.Host, ":443")
 	raw.Host = raw.URL.Host
-	err = p.repeat(request.Raw().Context(), func() error {
+	err = p.repeat(request.Raw().Context(), retries{act: actVersions}, func() error {
 		response, err = request.Next() //nolint:bodyclose // the caller is the SDK, which reads and closes it
 		switch {
 		case err != nil:
@@ -176,12 +191,6 @@ func checkPage(response *http.Response) error {
 	return nil
 }
 
-// backoff returns how long to wait after that many tries: 0.8, 2.4, 5.6 s, each times a random factor in [0.8, 1.3).
-func backoff(tries int) time.Duration {
-	base := time.Duration(1<<tries-1) * 800 * time.Millisecond
-	return base*8/10 + rand.N(base/2)
-}
-
 // isTransient reports whether the next try may end in another way: no answer, an answer that cannot be read, 408, 5xx.
 func isTransient(err error) bool {
 	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
@@ -197,7 +206,7 @@ func isTransient(err error) bool {
 	if errors.Is(err, errStopped) || errors.Is(err, errOtherHost) || errors.Is(err, errTooMany) {
 		return false
 	}
-	if lost, ok := errors.AsType[*lostError](err); ok && lost.isPermanent() {
+	if lost, ok := errors.AsType[*network.LostError](err); ok && lost.IsPermanent() {
 		return false
 	}
 	return true
@@ -206,7 +215,7 @@ func isTransient(err error) bool {
 // worthATry reports whether a request that has failed so many times may end in another way the next time. A name that
 // does not resolve is looked up twice: that of a new vault may be minutes old.
 func worthATry(err error, tries int) bool {
-	if lost, ok := errors.AsType[*lostError](err); ok && lost.noHost {
+	if lost, ok := errors.AsType[*network.LostError](err); ok && lost.NoHost {
 		return tries < 2
 	}
 	return isTransient(err)
@@ -214,8 +223,8 @@ func worthATry(err error, tries int) bool {
 
 // neverSent reports whether a request that ended with err cannot have reached the vault.
 func neverSent(err error) bool {
-	lost, ok := errors.AsType[*lostError](err)
-	return ok && !lost.sent
+	lost, ok := errors.AsType[*network.LostError](err)
+	return ok && !lost.Sent
 }
 
 // mayBeApplied reports whether the vault may have done what a request asked for, though the request ended with err. It
@@ -264,13 +273,3 @@ const (
 	sendGrace   = 3500 * time.Millisecond // for the answer to a request that was sent
 	searchGrace = 5500 * time.Millisecond // for a search, if there was no answer
 )
-
-// outlive returns a context that ends a grace after ctx.
-func outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		timer := time.AfterFunc(grace, func() { cancel(context.Cause(ctx)) })
-		context.AfterFunc(longer, func() { timer.Stop() })
-	})
-	return longer, func() { stop(); cancel(context.Canceled) }
-}

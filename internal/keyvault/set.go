@@ -47,9 +47,9 @@ func (c *Client) Set(ctx context.Context, name string, v NewVersion) (Stored, er
 		e.Cause = "the version has no tag " + lifecycle.TagOperation // a mistake of the caller
 		return Stored{}, e
 	}
-	searching, cancel := outlive(ctx, searchGrace)
+	searching, cancel := network.Outlive(ctx, searchGrace)
 	defer cancel()
-	o := setOperation{Client: c, name: name, version: v}
+	o := setOperation{Client: c, name: name, version: v, retries: retries{act: actSet}}
 	return o.run(ctx, searching)
 }
 
@@ -70,6 +70,7 @@ func (o *setOperation) run(ctx, searching context.Context) (Stored, error) {
 	for sends := 1; ; {
 		id, err := o.send(ctx)
 		if err == nil {
+			o.config.Access.Passed(o.door(actSet))
 			return o.confirmed(ctx, searching, id)
 		}
 		again := o.retries.again(ctx, o.Client, err)
@@ -91,13 +92,13 @@ func (o *setOperation) run(ctx, searching context.Context) (Stored, error) {
 
 // pause waits before the next send, unless the searches after the last one have taken enough time.
 func (o *setOperation) pause(ctx context.Context, err error, sends int) bool {
-	return !neverSent(err) || network.Sleep(ctx.Done(), backoff(sends-1))
+	return !neverSent(err) || network.Sleep(ctx.Done(), network.Backoff(sends-1))
 }
 
 // send sends the value and returns the ID of the version that Key Vault made. After ctx has ended it sends nothing; an
 // answer to what was sent by then may still take sendGrace.
 func (o *setOperation) send(ctx context.Context) (id string, err error) {
-	answering, cancel := outlive(ctx, sendGrace)
+	answering, cancel := network.Outlive(ctx, sendGrace)
 	defer cancel()
 	answering = withSendStop(answering, ctx.Done())
 	err = catchPanic(func() error {
@@ -133,11 +134,8 @@ func (o *setOperation) parameters() azsecrets.SetSecretParameters {
 	v := o.version
 	parameters := azsecrets.SetSecretParameters{
 		Value:            to.Ptr(v.Value.Reveal()), // the body of the PUT to the vault
-		Tags:             make(map[string]*string, len(v.Tags)),
+		Tags:             writeTags(v.Tags),
 		SecretAttributes: &azsecrets.SecretAttributes{Enabled: to.Ptr(true)},
-	}
-	for name, value := range v.Tags {
-		parameters.Tags[name] = to.Ptr(value)
 	}
 	if v.ContentType != "" {
 		parameters.ContentType = &v.ContentType
@@ -227,7 +225,8 @@ func (o *setOperation) found(ctx context.Context, versions []lifecycle.Version) 
 		if duplicate.Created.Equal(versions[0].Created) {
 			continue
 		}
-		if err := o.Disable(ctx, o.name, duplicate.ID); err != nil {
+		// An identity may lack the permission for good, and nothing depends on it.
+		if err := o.disable(ctx, o.name, duplicate.ID, retries{act: actDisable, impatient: true}); err != nil {
 			o.config.Note(fmt.Sprintf("vault %s: secret %s has a duplicate version %s with the same value; "+
 				"it could not be disabled", o.config.Name, o.name, duplicate.ID))
 		}
@@ -251,7 +250,8 @@ func (o *setOperation) failed(ctx context.Context, err, searchErr error) error {
 // the run was stopped then, that is why the operation failed.
 func waitedInVain(err error) bool {
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
-	return neverSent(err) || errors.Is(err, errStopped) || ok && answer.StatusCode == http.StatusTooManyRequests
+	return neverSent(err) || isFresh(err) || errors.Is(err, errStopped) || ok &&
+		answer.StatusCode == http.StatusTooManyRequests
 }
 
 func (o *setOperation) ambiguous(e *Error, searchErr error) error {

@@ -3,12 +3,10 @@ package keyvault
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -96,7 +94,7 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	defer cancel()
 	response, err := t.client.Do(request.WithContext(ctx))
 	if err != nil {
-		return nil, transportError(err)
+		return nil, network.Lost(err)
 	}
 	if response.Header.Get("x-ms-request-id") != "" { // else a proxy answered, and its clock is not the vault's
 		t.readClock(response.Header)
@@ -159,7 +157,7 @@ func readAll(body io.ReadCloser) ([]byte, error) {
 	defer func() { _ = body.Close() }() // its error would say nothing about the content, which was read
 	content, err := io.ReadAll(io.LimitReader(body, bodyMax+1))
 	if err != nil {
-		return nil, transportError(err)
+		return nil, network.Lost(err)
 	}
 	if len(content) > bodyMax {
 		return nil, errTooLarge
@@ -183,44 +181,3 @@ func (t *transport) readClock(header http.Header) {
 
 // now returns the time by the vault's clock.
 func (t *transport) now() time.Time { return time.Now().Add(time.Duration(t.offset.Load())) }
-
-// A lostError is a request without a whole answer. Its text never holds the URL.
-type lostError struct {
-	err       error
-	sent      bool // the request may have reached the vault
-	noHost    bool // the name does not resolve, most often because of a typo
-	proxied   bool // it is the proxy that could not be reached
-	untrusted bool // the machine does not trust the certificate of what answered
-	refused   int  // the status with which a proxy refused to connect; 0: it did not
-}
-
-// isPermanent reports whether the next try would end in the same way.
-func (e *lostError) isPermanent() bool {
-	return e.noHost || e.untrusted || e.refused != 0 && !network.IsTransientStatus(e.refused)
-}
-
-func (e *lostError) Error() string { return network.Describe(e.err) }
-func (e *lostError) Unwrap() error { return e.err }
-
-// transportError takes the URL off an error of net/http, and notes whether the request may have been sent.
-func transportError(err error) error {
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err
-	}
-	lost := &lostError{err: err, sent: true}
-	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		lost.sent, lost.noHost = false, dns.IsNotFound
-	}
-	if dial, ok := errors.AsType[*net.OpError](err); ok && (dial.Op == "dial" || dial.Op == "proxyconnect") {
-		lost.sent = false
-		lost.proxied = dial.Op == "proxyconnect"
-		lost.noHost = lost.noHost && !lost.proxied
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		lost.sent, lost.untrusted = false, true
-	}
-	if proxy, ok := errors.AsType[*network.ProxyError](err); ok {
-		lost.sent, lost.refused = false, proxy.Status
-	}
-	return lost
-}

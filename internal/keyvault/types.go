@@ -3,6 +3,7 @@ package keyvault
 import (
 	"time"
 
+	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/refusal"
 	"keyvault-passwords/internal/sensitive"
 )
@@ -24,8 +25,17 @@ type Stored struct {
 
 // Deleted is what Key Vault shows of a soft-deleted secret, without its value.
 type Deleted struct {
+	Name    string            // as it is spelt in the vault
 	Tags    map[string]string // of its current version
 	Managed bool              // the secret is managed by a Key Vault certificate
+	Deleted time.Time         // zero: not told
+	Purge   time.Time         // when it is purged. Zero: not told
+}
+
+// Listed is a secret as the vault's list of secrets shows it: its current version, without that version's ID.
+type Listed struct {
+	Name    string // as it is spelt in the vault
+	Version lifecycle.Version
 }
 
 // An Error is a refusal of the vault. It holds no value, no token, no body of an answer, and no query of a URL.

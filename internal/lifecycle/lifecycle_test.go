@@ -99,6 +99,12 @@ func TestDue(t *testing.T) {
 	after60d := lifecycle.Terms{Rotate: lifecycle.Rotate{After: 60 * day}}
 	before14d := lifecycle.Terms{Expires: 90 * day, Rotate: lifecycle.Rotate{BeforeExpiry: 14 * day}}
 	onChange := lifecycle.Terms{PolicyTag: "default@2", Rotate: lifecycle.Rotate{OnPolicyChange: true}}
+	keeping, confirming := onChange, lifecycle.Terms{Confirm: true}
+	keeping.KeepFor = day
+	tagged := func(v lifecycle.Version, name, text string) lifecycle.Version {
+		v.Tags[name] = text
+		return v
+	}
 	for _, tc := range []struct {
 		name    string
 		terms   lifecycle.Terms
@@ -134,6 +140,16 @@ func TestDue(t *testing.T) {
 			"expiry: expires in 20m, rotate 14d before", now.Add(20*time.Minute - 14*day)},
 		{"another policy", onChange, made("a", day), false, "policy: policy changed: default@1 -> default@2",
 			time.Time{}},
+		{"another policy, and readers may hold the version before", keeping, made("a", day-1), false, "", time.Time{}},
+		{"another policy, and no reader holds the version before", keeping, made("a", day), false,
+			"policy: policy changed: default@1 -> default@2", time.Time{}},
+		{"not confirmed", confirming, made("a", day), false,
+			"unapplied: the target does not hold this version", time.Time{}},
+		{"confirmed", confirming, tagged(made("a", day), "applied", made("a", day).Operation()), false, "",
+			time.Time{}},
+		{"another operation is confirmed", confirming, tagged(made("a", day), "applied", "z"), false,
+			"unapplied: the target does not hold this version", time.Time{}},
+		{"theirs, which nothing confirms", confirming, theirs("a", day), false, "", time.Time{}},
 		{"theirs", onChange, theirs("a", day), false, "", time.Time{}},
 		{"theirs, adopted", onChange, theirs("a", day), true, "policy: adopted, its policy is unknown: -> default@2",
 			time.Time{}},

@@ -13,6 +13,11 @@ type Terms struct {
 	NotBefore  time.Duration // likewise. 0: none
 	Rotate     Rotate
 	Superseded *Superseded // nil: older versions stay as they are
+
+	// KeepFor is how long a version stays whatever becomes of its policy. With two logins a reader may hold the version
+	// before it for so long, and a new one would change that reader's login. 0: no time.
+	KeepFor time.Duration
+	Confirm bool // a server must confirm that it holds the value of each new version, by the tag applied
 }
 
 // Rotate says when a secret is due, in mode rotate. The zero value: never by itself.
@@ -30,8 +35,10 @@ type Superseded struct {
 // A Trigger is why an existing secret gets a new version. The zero Trigger: it does not.
 type Trigger string
 
-// The triggers. Due returns the first three.
+// The triggers. Due returns the first four; a target that says what it holds is the other reason for the first.
 const (
+	TriggerUnapplied Trigger = "unapplied" // the target does not hold the current version
+
 	TriggerAge      Trigger = "age"      // the current version is as old as rotate.after
 	TriggerExpiry   Trigger = "expiry"   // it expires within rotate.before-expiry
 	TriggerPolicy   Trigger = "policy"   // it was made to another policy, and rotate.on-policy-change is set
@@ -44,6 +51,9 @@ const (
 // The policy of a version that this action did not make is unknown. With adopt it counts as another policy, since the
 // declaration is to hold from then on; without adopt it does not count.
 func (t Terms) Due(current Version, now time.Time, adopt bool) (Trigger, string) {
+	if t.Unconfirmed(current) {
+		return TriggerUnapplied, Unapplied
+	}
 	if reason := t.dueByExpiry(current, now); reason != "" {
 		return TriggerExpiry, reason
 	}
@@ -52,7 +62,7 @@ func (t Terms) Due(current Version, now time.Time, adopt bool) (Trigger, string)
 		return TriggerAge, fmt.Sprintf("made %s ago, rotate after %s", unit.count(age), unit.count(t.Rotate.After))
 	}
 	switch made := current.Policy(); {
-	case !t.Rotate.OnPolicyChange:
+	case !t.Rotate.OnPolicyChange, now.Sub(current.Created) < t.KeepFor:
 	case t.Drifts(current):
 		if made == "" {
 			made = "none"
@@ -63,6 +73,12 @@ func (t Terms) Due(current Version, now time.Time, adopt bool) (Trigger, string)
 	}
 	return "", ""
 }
+
+// Unapplied is the reason in words of [TriggerUnapplied].
+const Unapplied = "the target does not hold this version"
+
+// Unconfirmed reports whether a server was to confirm a version that this action made, and did not.
+func (t Terms) Unconfirmed(v Version) bool { return t.Confirm && v.Ours() && !v.Confirmed() }
 
 // Drifts reports whether a version that this action made was made to another policy than the declared one. Of any other
 // version nothing is known.

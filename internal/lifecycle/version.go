@@ -37,6 +37,12 @@ func (v Version) Operation() string { return v.Tags[TagOperation] }
 // Policy returns the policy that v was made to, as its tag says; "" if it has no such tag.
 func (v Version) Policy() PolicyTag { return PolicyTag(v.Tags[TagPolicy]) }
 
+// Login returns which of two logins the value of v opens, as its tag says; "" if it has no such tag.
+func (v Version) Login() string { return v.Tags[TagLogin] }
+
+// Confirmed reports whether an Azure server confirmed that it holds the value of v.
+func (v Version) Confirmed() bool { return v.Operation() != "" && v.Tags[TagApplied] == v.Operation() }
+
 // Newest returns the versions of the latest second that has any, in any state, by ID: none, one, or several that Key
 // Vault's whole-second timestamps cannot order. The current version is among them: it is the newest one, as it is for
 // Key Vault and for a reader who names no version, also where it is disabled.

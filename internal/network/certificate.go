@@ -104,11 +104,14 @@ func remedyOfCertificate(err error, untrusted *tls.CertificateVerificationError)
 }
 
 func remedyOfProxy(err *ProxyError) string {
-	const check = "check HTTPS_PROXY and NO_PROXY"
+	check := "check " + err.variable() + " and NO_PROXY"
+	_, socks := errors.AsType[socksError](err.Err)
 	switch {
-	case err.Status == http.StatusProxyAuthRequired:
-		return "set HTTPS_PROXY with the user name and the password that the proxy asks for"
-	case err.Status == 0:
+	case errors.Is(err.Err, errProxyURL):
+		return "set " + err.variable() + " to a proxy, or unset it"
+	case err.Status == http.StatusProxyAuthRequired, errors.Is(err.Err, socksNoMethod):
+		return "set " + err.variable() + " with the user name and the password that the proxy asks for"
+	case err.Status == 0 && !socks:
 		return check + "; inside the container, localhost is the container and not the runner"
 	case IsTransientStatus(err.Status):
 		return "run the job again; if it fails again, " + check + ", and the proxy"
@@ -134,12 +137,23 @@ type rooted struct {
 // RoundTrip implements [http.RoundTripper].
 func (t rooted) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := t.RoundTripper.RoundTrip(request)
-	if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err); ok && isRoot(untrusted) {
-		if why := checkRoots(t.file); why != "" {
-			return nil, &rootsError{file: t.file, why: why, err: err}
-		}
+	if err != nil {
+		return nil, explainRoots(err, t.file)
 	}
-	return response, err
+	return response, nil
+}
+
+// explainRoots returns err, or, if it is that the issuer of a certificate is not known and file has no root, an error
+// that says so. If file is "", there is none.
+func explainRoots(err error, file string) error {
+	untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	if !ok || !isRoot(untrusted) || file == "" {
+		return err
+	}
+	if why := checkRoots(file); why != "" {
+		return &rootsError{file: file, why: why, err: err}
+	}
+	return err
 }
 
 // CloseIdleConnections closes the connections of the transport below.

@@ -1,5 +1,5 @@
 // Package network is the way to GitHub, Entra and the vaults: the one HTTP client, the wait before another try, and
-// why a request got no answer.
+// why a request got no answer. It is the way to databases too: a [Dialer].
 //
 // [Describe] says that in words of its own. The errors of net/http quote the URL and what the peer sent, which may be
 // a token or a value that the peer echoes: their texts are never printed.
@@ -37,6 +37,21 @@ var known = [...]struct {
 // Describe returns why a request failed. It uses no part of err's text. Of a certificate it shows dates, and names of
 // a safe form.
 func Describe(err error) string {
+	if text := describe(err); text != "" {
+		return text
+	}
+	return "the answer was not HTTP"
+}
+
+// DescribeConnection returns why a connection failed, as [Describe] does for a request.
+func DescribeConnection(err error) string {
+	if text := describe(err); text != "" {
+		return text
+	}
+	return "the connection failed"
+}
+
+func describe(err error) string {
 	if proxy, ok := errors.AsType[*ProxyError](err); ok {
 		return proxy.Error()
 	}
@@ -60,7 +75,13 @@ func Describe(err error) string {
 	if alert, ok := errors.AsType[tls.AlertError](err); ok {
 		return "TLS failed (" + alert.Error() + ")"
 	}
-	return "the answer was not HTTP"
+	if refused, ok := errors.AsType[socksError](err); ok {
+		return refused.Error()
+	}
+	if errors.Is(err, errProxyURL) {
+		return errProxyURL.Error()
+	}
+	return ""
 }
 
 // describeDNS tells a name that does not exist from one that cannot be resolved for the moment.
@@ -92,6 +113,13 @@ func IsTransient(err error) bool {
 		return false // what answers does not speak TLS
 	}
 	return !errors.Is(err, context.Canceled)
+}
+
+// IsNoHost reports whether a name was looked up, here and not by a proxy, and does not exist.
+func IsNoHost(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	_, proxied := errors.AsType[*ProxyError](err)
+	return ok && !proxied && dns.IsNotFound
 }
 
 // IsWaitedOut reports whether a request failed because no name server answered: each was asked twice, for 5 s. Where a

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,16 +15,20 @@ import (
 
 // A ProxyError is a failure of the proxy in front. Nothing was sent beyond the proxy.
 type ProxyError struct {
-	Proxy  string // HOST:PORT; "" if HTTPS_PROXY is so odd that a part of it may be a credential
-	Status int    // what it answered CONNECT with; 0: it did not answer
-	Err    error  // why it did not; nil if it did
+	Proxy    string // HOST:PORT; "" if the variable is so odd that a part of it may be a credential
+	Variable string // that names it; "" is HTTPS_PROXY
+	Status   int    // what it answered CONNECT with; 0: it did not answer
+	Err      error  // why it did not; nil if it did
 }
+
+// variable returns the name of the environment variable that names the proxy.
+func (e *ProxyError) variable() string { return cmp.Or(e.Variable, "HTTPS_PROXY") }
 
 // Error returns what the proxy did. It uses no part of another error's text.
 func (e *ProxyError) Error() string {
 	proxy := "the proxy at " + e.Proxy
 	if e.Proxy == "" {
-		proxy = "the proxy that HTTPS_PROXY names"
+		proxy = "the proxy that " + e.variable() + " names"
 	}
 	if e.Status != 0 {
 		return fmt.Sprintf("%s answered %d %s", proxy, e.Status, http.StatusText(e.Status))
@@ -70,7 +75,7 @@ func chooseProxy(request *http.Request) (*url.URL, error) {
 // checkProxy notes that the proxy has connected, or refuses what it answered.
 func checkProxy(ctx context.Context, proxy *url.URL, _ *http.Request, response *http.Response) error {
 	if response.StatusCode != http.StatusOK {
-		return &ProxyError{Proxy: address(proxy), Status: response.StatusCode}
+		return &ProxyError{Proxy: hostPort(proxy), Status: response.StatusCode}
 	}
 	pathOf(ctx).pass()
 	return nil
@@ -96,7 +101,7 @@ func (t proxied) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if !p.passed || isProxyConnect(err) {
-		return nil, &ProxyError{Proxy: address(p.proxy), Err: err}
+		return nil, &ProxyError{Proxy: hostPort(p.proxy), Err: err}
 	}
 	return nil, err
 }
@@ -107,9 +112,9 @@ func isProxyConnect(err error) bool {
 	return ok && (op.Op == "proxyconnect" || op.Op == "socks connect")
 }
 
-// address returns HOST:PORT of a proxy, without its credentials. A password that has a slash, a question mark or a
+// hostPort returns HOST:PORT of a proxy, without its credentials. A password that has a slash, a question mark or a
 // number sign in it, unescaped, ends the host for package url: of such a URL nothing is shown.
-func address(proxy *url.URL) string {
+func hostPort(proxy *url.URL) string {
 	if strings.Trim(proxy.Path, "/") != "" || proxy.RawQuery != "" || proxy.ForceQuery || proxy.Fragment != "" {
 		return ""
 	}

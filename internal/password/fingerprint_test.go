@@ -332,6 +332,7 @@ func TestLoginParts(t *testing.T) {
 		{"aaaa", "aaa"},
 		{"zoë", ""},
 		{"zoë123", "123"},
+		{"App_a\napp_b\nxy", "app xy"},
 	}
 	for _, test := range tests {
 		if got := strings.Join(loginParts(test.login), " "); got != test.want {

@@ -200,10 +200,17 @@ func reversed(text string) string {
 }
 
 // loginParts returns what a password must not hold of a login, in lower case: each three letters or digits in a row of
-// it; or, if there are none, the whole login. A login that is not ASCII has no whole: no password holds it.
+// it; or, if there are none, the whole login. A login that is not ASCII has no whole: no password holds it. Of several
+// logins, on lines of their own, it returns the parts of each.
 func loginParts(login string) []string {
-	login = strings.ToLower(login)
 	var parts []string
+	for one := range strings.SplitSeq(strings.ToLower(login), "\n") {
+		parts = append(parts, partsOfLogin(one)...)
+	}
+	return sortedDistinct(parts)
+}
+
+func partsOfLogin(login string) (parts []string) {
 	for end := 3; end <= len(login); end++ {
 		if part := login[end-3 : end]; ascii.HoldsAll(ascii.Lowers+ascii.Digits, part) {
 			parts = append(parts, part)
@@ -212,7 +219,7 @@ func loginParts(login string) []string {
 	if len(parts) == 0 && login != "" && isASCII(login) {
 		parts = []string{login}
 	}
-	return sortedDistinct(parts)
+	return parts
 }
 
 // isASCII reports whether text is printable ASCII.

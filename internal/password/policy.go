@@ -23,7 +23,9 @@ type Policy struct {
 
 	Passphrase *Passphrase // passphrase: words in place of characters. Most other rules must then be absent
 	Rules      string      // rules: an Apple passwordrules string. The rules that say the same must then be absent
-	Login      string      // login: neither it nor 3 consecutive letters or digits of it appear, case ignored
+	// login: neither it nor 3 consecutive letters or digits of it appear, case ignored. Several stand on lines of their
+	// own
+	Login string
 }
 
 // Length is the number of characters, both ends included.

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -33,7 +34,7 @@ func (p *Plan) Apply(ctx context.Context, vaults map[string]Vault, o Options, ob
 	for _, group := range p.groups(r.at) {
 		var work []*Step
 		for _, step := range group {
-			if step.Change.writes() || len(step.Disable) > 0 {
+			if step.Change.Writes() || len(step.Disable) > 0 {
 				work = append(work, step)
 				continue
 			}
@@ -88,7 +89,7 @@ func (r *results) end(result Result) {
 
 // untouched returns the result of a step for which nothing is done.
 func (s *Step) untouched() Result {
-	r := Result{Step: s, After: s.Before, OfRun: s.OfRun}
+	r := Result{Step: s, After: s.Before, OfRun: s.OfRun, holds: s.holds}
 	if s.Change == Refuse {
 		r.Err = s.Refusal
 	}
@@ -103,15 +104,13 @@ func carryOut(ctx context.Context, steps []*Step, vaults map[string]Vault, o Opt
 	for i, step := range steps {
 		work[i] = &delivery{Result: step.untouched(), carried: step.carried, obsolete: step.Disable}
 	}
-	op, err := newOperation(ctx, steps, o.Run)
-	each(work, func(d *delivery) {
-		if d.Err = err; err == nil {
-			d.Err = op.deliver(ctx, vaults[d.Step.Vault], o, d)
-		}
-		if d.Changed {
-			all.stored(d.Result)
-		}
-	})
+	started := false
+	if step := steps[0]; step.Change.Writes() && step.Target != "" {
+		r := &order{target: o.Targets[step.Name], work: work, vaults: vaults, o: o, stored: all.stored}
+		started = r.run(ctx)
+	} else {
+		started = deliverAll(ctx, work, vaults, o, all.stored)
+	}
 	lacking := slices.IndexFunc(work, func(d *delivery) bool { return d.Err != nil })
 	each(work, func(d *delivery) {
 		switch {
@@ -120,11 +119,31 @@ func carryOut(ctx context.Context, steps []*Step, vaults map[string]Vault, o Opt
 		case d.Err == nil && len(d.obsolete) > 0:
 			d.Lacking = work[lacking].Step.Vault
 		}
-		if err == nil {
+		if started {
 			d.Elapsed = time.Since(start)
 		}
 		all.end(d.Result)
 	})
+}
+
+// deliverAll brings a new value to each vault where one is set. It reports whether anything was started.
+func deliverAll(
+	ctx context.Context, work []*delivery, vaults map[string]Vault, o Options, stored func(Result),
+) (started bool) {
+	var steps []*Step
+	for _, d := range work {
+		steps = append(steps, d.Step)
+	}
+	op, err := newOperation(ctx, steps, o.Run)
+	each(work, func(d *delivery) {
+		if d.Err = err; err == nil {
+			d.Err = op.deliver(ctx, vaults[d.Step.Vault], o, d)
+		}
+		if d.Changed {
+			stored(d.Result)
+		}
+	})
+	return err == nil
 }
 
 // A delivery is a step that is carried out.
@@ -145,9 +164,11 @@ func each(work []*delivery, f func(*delivery)) {
 
 // An operation is the one value of a secret, on its way to the secret's vaults. The zero operation has none.
 type operation struct {
-	id    string
-	run   string
-	value sensitive.Value
+	id       string
+	run      string
+	login    string // which of two logins the value is for; "" if the secret has not two
+	value    sensitive.Value
+	password sensitive.Value // the part of the value that is set at the secret's target
 }
 
 // newOperation generates what the steps of one secret set, if any of them sets something.
@@ -155,34 +176,41 @@ func newOperation(ctx context.Context, steps []*Step, run string) (op operation,
 	if ctx.Err() != nil {
 		return op, stopped("this secret was started")
 	}
-	if !slices.ContainsFunc(steps, func(s *Step) bool { return s.Change.writes() }) {
+	if !slices.ContainsFunc(steps, func(s *Step) bool { return s.Change.Writes() }) {
 		return op, nil
 	}
 	var id [16]byte
 	if _, err := rand.Read(id[:]); err != nil {
 		return op, explain("drawing an operation ID", err)
 	}
-	value, err := generate(steps[0].secret)
-	if err != nil {
-		return op, explain("generating", err)
+	op = operation{id: hex.EncodeToString(id[:]), run: run}
+	if steps[0].secret.Logins != nil {
+		op.login = steps[0].Login
 	}
-	return operation{id: hex.EncodeToString(id[:]), run: run, value: value}, nil
+	if op.value, op.password, err = generate(steps[0].secret, op.login); err != nil {
+		return operation{}, explain("generating", err)
+	}
+	return op, nil
 }
 
-// generate draws every part of a secret and makes its value of them.
-func generate(s *declaration.Secret) (sensitive.Value, error) {
+// generate draws every part of a secret and makes its value of them. login is which of two logins it is for. With a
+// target, password is the part that is set there.
+func generate(s *declaration.Secret, login string) (value, password sensitive.Value, err error) {
 	parts := make(map[string]sensitive.Value, len(s.Parts))
 	for _, part := range s.Parts {
 		value, err := part.Space.Draw()
 		if err != nil {
-			return sensitive.Value{}, fmt.Errorf("part %s: %w", part.Name, err)
+			return sensitive.Value{}, sensitive.Value{}, fmt.Errorf("part %s: %w", part.Name, err)
 		}
 		parts[part.Name] = value
 	}
-	if s.Value == nil {
-		return parts[s.Parts[0].Name], nil
+	if s.Apply != nil {
+		password = parts[s.Apply.Part]
 	}
-	return s.Value.Render(parts, s.Login), nil
+	if s.Value == nil {
+		return parts[s.Parts[0].Name], password, nil
+	}
+	return s.Value.Render(parts, cmp.Or(login, s.Login)), password, nil
 }
 
 // deliver brings the value to one vault: it recovers the secret first where that is planned. It leaves in d what the
@@ -199,7 +227,7 @@ func (op operation) deliver(ctx context.Context, v Vault, o Options, d *delivery
 		d.carried, _ = h.carried(o)
 		d.obsolete = h.obsolete(Recover, o)
 	}
-	if d.Step.Change.writes() {
+	if d.Step.Change.Writes() {
 		return op.set(ctx, v, d.carried, &d.Result)
 	}
 	return nil
@@ -212,10 +240,11 @@ func recoverDeleted(ctx context.Context, v Vault, o Options, r *Result) (*holdin
 	if err := v.Recover(ctx, h.secret.Name); err != nil {
 		return h, explain("recovering it", err)
 	}
-	if h.look(ctx, v); h.failure != nil {
+	h.look(ctx, v)
+	h.now, r.holds = v.Now(), h
+	if h.failure != nil {
 		return h, *h.failure
 	}
-	h.now = v.Now()
 	r.After = stateOf(h.secret.Terms, h.current)
 	obstacle := h.obstacle(o)
 	if obstacle == nil && h.foreign() && !o.Adopt {
@@ -231,10 +260,11 @@ func recoverDeleted(ctx context.Context, v Vault, o Options, r *Result) (*holdin
 func (op operation) set(ctx context.Context, v Vault, carried map[string]string, r *Result) error {
 	s := r.Step.secret
 	made := s.Made(v.Now())
+	made.Tags = op.tags(s, carried)
 	stored, err := v.Set(ctx, s.Name, keyvault.NewVersion{
 		Value:       op.value,
 		ContentType: s.ContentType,
-		Tags:        lifecycle.NewTags(s.PolicyTag, s.Tags, carried, op.id, op.run),
+		Tags:        made.Tags,
 		Expires:     made.Expires,
 		NotBefore:   made.NotBefore,
 	})
@@ -246,9 +276,18 @@ func (op operation) set(ctx context.Context, v Vault, carried map[string]string,
 		return failure
 	}
 	made.ID = stored.Version
-	r.After = stateOf(s.Terms, made)
+	r.After, r.holds = stateOf(s.Terms, made), r.holds.with(made)
 	r.Changed, r.OfRun, r.Duplicates = true, true, stored.Duplicates
 	return nil
+}
+
+// tags returns the tags of the new version, with those that it carries over.
+func (op operation) tags(s *declaration.Secret, carried map[string]string) map[string]string {
+	tags := lifecycle.NewTags(s.PolicyTag, s.Tags, carried, op.id, op.run)
+	if op.login != "" {
+		tags[lifecycle.TagLogin] = op.login
+	}
+	return tags
 }
 
 // lookAgain corrects what r says that the vault holds after a set whose end is not known. If the set's version is not
@@ -256,7 +295,8 @@ func (op operation) set(ctx context.Context, v Vault, carried map[string]string,
 func (op operation) lookAgain(ctx context.Context, v Vault, r *Result) {
 	h := holding{secret: r.Step.secret, vault: r.Step.Vault}
 	h.look(ctx, v)
-	r.After, r.Changed, r.OfRun = State{}, false, false
+	h.now = v.Now()
+	r.After, r.holds, r.Changed, r.OfRun = State{}, &h, false, false
 	if h.current.Exists() && h.current.Operation() == op.id {
 		r.After, r.Changed, r.OfRun = stateOf(h.secret.Terms, h.current), true, true
 	}

@@ -30,9 +30,33 @@ func gated(vaults map[string]Vault) map[string]Vault {
 }
 
 // Versions implements [Vault].
-func (g *gate) Versions(ctx context.Context, name string) (versions []lifecycle.Version, err error) {
-	err = g.lookUps.pass(ctx, func() error {
-		versions, err = g.Vault.Versions(ctx, name)
+func (g *gate) Versions(ctx context.Context, name string) ([]lifecycle.Version, error) {
+	return g.lookUps.versions(ctx, g.Vault, name)
+}
+
+// A listsGate is a gate for who reads metadata alone.
+type listsGate struct {
+	Lists
+	lookUps door
+}
+
+// gatedLists returns the vaults' lists, each behind a gate of its own.
+func gatedLists[L Lists](vaults map[string]L) map[string]Lists {
+	all := make(map[string]Lists, len(vaults))
+	for name, v := range vaults {
+		all[name] = &listsGate{Lists: v}
+	}
+	return all
+}
+
+// Versions implements [Lists].
+func (g *listsGate) Versions(ctx context.Context, name string) ([]lifecycle.Version, error) {
+	return g.lookUps.versions(ctx, g.Lists, name)
+}
+
+func (d *door) versions(ctx context.Context, of Lists, name string) (versions []lifecycle.Version, err error) {
+	err = d.pass(ctx, func() error {
+		versions, err = of.Versions(ctx, name)
 		return err
 	})
 	return versions, err

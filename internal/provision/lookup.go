@@ -25,6 +25,13 @@ type holding struct {
 	failure  *refusal.Refusal  // the look-up failed: nothing else is known
 }
 
+// with returns what the vault holds once it has stored a version.
+func (h *holding) with(made lifecycle.Version) *holding {
+	return &holding{
+		secret: h.secret, vault: h.vault, now: h.now, versions: append(slices.Clone(h.versions), made), current: made,
+	}
+}
+
 // missing reports whether the vault said that there is no version.
 func (h *holding) missing() bool { return h.failure == nil && len(h.versions) == 0 }
 
@@ -52,6 +59,12 @@ func (h *holding) madeByRun(o Options) bool {
 // carried returns which tags a new version keeps of the one it follows, and which do not fit.
 func (h *holding) carried(o Options) (carried map[string]string, left []string) {
 	next := lifecycle.NewTags(h.secret.PolicyTag, h.secret.Tags, nil, "", o.Run)
+	if h.secret.Logins != nil {
+		next[lifecycle.TagLogin] = ""
+	}
+	if h.secret.Confirm {
+		next[lifecycle.TagApplied] = "" // it is added later
+	}
 	return lifecycle.Carry(h.tags(), next)
 }
 
@@ -73,10 +86,9 @@ func (h *holding) foreign() bool {
 // lookUp looks every secret up in each of its vaults, in the order of the declaration, the vaults of a secret together.
 // The first request to a vault goes alone: a client that has no token yet would otherwise be challenged once for each.
 // If the vault refuses every secret alike, the others share that refusal.
-func lookUp(ctx context.Context, secrets []declaration.Secret, vaults map[string]Vault, workers int) []holding {
+func lookUp(ctx context.Context, secrets []declaration.Secret, vaults map[string]Lists, workers int) []holding {
 	holdings := unlooked(secrets)
 	first := map[string]bool{}
-	vaults = gated(vaults)
 	var warmUp, rest []job
 	for i := range holdings {
 		h := &holdings[i]
@@ -107,7 +119,7 @@ func unlooked(secrets []declaration.Secret) (holdings []holding) {
 }
 
 // look asks for the versions, and settles which is the current one.
-func (h *holding) look(ctx context.Context, v Vault) {
+func (h *holding) look(ctx context.Context, v Lists) {
 	if ctx.Err() != nil {
 		h.failure = new(stopped("it was looked up"))
 		return
@@ -126,7 +138,7 @@ func (h *holding) look(ctx context.Context, v Vault) {
 }
 
 // lookUpDeleted asks each vault that lacks a secret for the soft-deleted ones, once.
-func lookUpDeleted(ctx context.Context, holdings []holding, vaults map[string]Vault, workers int) {
+func lookUpDeleted(ctx context.Context, holdings []holding, vaults map[string]Lists, workers int) {
 	missing := map[string][]*holding{}
 	for i := range holdings {
 		if h := &holdings[i]; h.missing() {
@@ -142,7 +154,7 @@ func lookUpDeleted(ctx context.Context, holdings []holding, vaults map[string]Va
 
 // matchDeleted settles for the missing secrets of one vault whether they are soft-deleted. If the vault does not say,
 // none of them is known to be missing.
-func matchDeleted(ctx context.Context, v Vault, missing []*holding) {
+func matchDeleted(ctx context.Context, v Lists, missing []*holding) {
 	deleted, err := v.Deleted(ctx)
 	for _, h := range missing {
 		if err != nil {
@@ -158,7 +170,7 @@ func matchDeleted(ctx context.Context, v Vault, missing []*holding) {
 // currentOf returns the current version: the newest one, and of several of one second the one whose tags the vault's
 // own list shows. It returns the zero Version if there is none, and an error if the vault cannot tell.
 func currentOf(
-	ctx context.Context, v Vault, name string, versions []lifecycle.Version,
+	ctx context.Context, v Lists, name string, versions []lifecycle.Version,
 ) (current lifecycle.Version, err error) {
 	newest := lifecycle.Newest(versions)
 	if len(newest) == 0 {

@@ -24,26 +24,27 @@ const (
 //
 // A secret that cannot be looked up, also because ctx is done, becomes a step that refuses. The error is about the call
 // itself: an unknown mode, or a vault of a secret that is not in vaults, which are by their real names.
-func MakePlan(
-	ctx context.Context, secrets []declaration.Secret, vaults map[string]Vault, o Options,
+func MakePlan[L Lists](
+	ctx context.Context, secrets []declaration.Secret, vaults map[string]L, o Options,
 ) (*Plan, error) {
 	if modes := []Mode{ModeEnsure, ModeRotate, ModeForce}; !slices.Contains(modes, o.Mode) {
 		return nil, fmt.Errorf("planning: unknown mode %q; expected one of %q", o.Mode, modes)
 	}
 	for _, s := range secrets {
 		for _, v := range s.Vaults {
-			if vaults[v.Name] == nil {
+			if any(vaults[v.Name]) == nil {
 				return nil, fmt.Errorf("planning: no vault is given for %s", v.Name)
 			}
 		}
 	}
 	plan := &Plan{}
-	holdings := lookUp(ctx, secrets, vaults, o.workers())
+	holdings := lookUp(ctx, secrets, gatedLists(vaults), o.workers())
+	aims := aimsOf(ctx, secrets, holdings, o)
 	for i := range secrets {
 		group := holdings[:len(secrets[i].Vaults)]
 		holdings = holdings[len(group):]
-		for j, d := range decide(&secrets[i], group, o) {
-			plan.Steps = append(plan.Steps, newStep(&group[j], d, o))
+		for j, d := range decide(&secrets[i], group, &aims[i], o) {
+			plan.Steps = append(plan.Steps, newStep(&group[j], d, &aims[i], o))
 		}
 	}
 	return plan, nil
@@ -60,18 +61,24 @@ type decision struct {
 func refuse(r refusal.Refusal) decision { return decision{change: Refuse, refusal: r} }
 
 // decide judges one secret as a whole: what becomes of it in each of its vaults, in their order.
-func decide(s *declaration.Secret, group []holding, o Options) []decision {
+func decide(s *declaration.Secret, group []holding, a *aim, o Options) []decision {
 	obstacles := make([]*refusal.Refusal, len(group))
 	var writable []*holding
 	for i := range group {
 		h := &group[i]
 		if obstacles[i] = h.obstacle(o); obstacles[i] == nil {
+			obstacles[i] = a.failure
+		}
+		if obstacles[i] == nil {
 			writable = append(writable, h)
 		}
 	}
-	need := needOf(s, writable, o)
+	need := needOf(s, writable, a, o)
 	if need.write {
 		holdBack(obstacles, group, need, o)
+	}
+	if a.unclear {
+		a.refuseUnclear(obstacles, group, need)
 	}
 	decisions := make([]decision, len(group))
 	for i := range group {
@@ -81,10 +88,8 @@ func decide(s *declaration.Secret, group []holding, o Options) []decision {
 			decisions[i] = refuse(*obstacles[i])
 		case need.write:
 			decisions[i] = h.write(need)
-		case need.diverged:
-			decisions[i] = refuse(refusal.Refusal{
-				Cause: need.reason, Remedy: "run with mode: rotate, which gives all its vaults one new value",
-			})
+		case need.remedy != "":
+			decisions[i] = refuse(refusal.Refusal{Cause: need.reason, Remedy: need.remedy})
 		default:
 			decisions[i] = h.keep(o)
 		}
@@ -127,15 +132,16 @@ const adoptRemedy = "to replace it, set the input adopt: true; otherwise declare
 
 // A need is whether a secret gets a new version, in all of its vaults, and why.
 type need struct {
-	write    bool
-	trigger  lifecycle.Trigger
-	reason   string
-	diverged bool // the vaults differ and the mode does not write
+	write   bool
+	trigger lifecycle.Trigger
+	reason  string
+	remedy  string // the mode does not write what needs it: what to do then. "": it does, or there is no need
 }
 
 // needOf judges a secret by the vaults in which it can be written.
-func needOf(s *declaration.Secret, writable []*holding, o Options) need {
+func needOf(s *declaration.Secret, writable []*holding, a *aim, o Options) need {
 	exists := func(h *holding) bool { return h.current.Exists() }
+	stale := func(h *holding) bool { return a.stale || s.Unconfirmed(h.current) }
 	switch difference := differ(writable); {
 	case len(writable) == 0:
 		return need{}
@@ -144,9 +150,13 @@ func needOf(s *declaration.Secret, writable []*holding, o Options) need {
 	case !slices.ContainsFunc(writable, exists):
 		return need{write: true, reason: "not there yet"}
 	case difference != "" && o.Mode == ModeEnsure:
-		return need{diverged: true, reason: difference}
+		return need{reason: difference, remedy: "run with mode: rotate, which gives all its vaults one new value"}
 	case difference != "":
 		return need{write: true, trigger: lifecycle.TriggerDiverged, reason: difference}
+	case slices.ContainsFunc(writable, stale) && o.Mode == ModeEnsure:
+		return need{reason: lifecycle.Unapplied, remedy: staleRemedy}
+	case slices.ContainsFunc(writable, stale):
+		return need{write: true, trigger: lifecycle.TriggerUnapplied, reason: lifecycle.Unapplied}
 	case o.Mode == ModeEnsure:
 		return need{}
 	}
@@ -156,6 +166,27 @@ func needOf(s *declaration.Secret, writable []*holding, o Options) need {
 		}
 	}
 	return need{}
+}
+
+const staleRemedy = "run with mode: rotate, which sets a new password in both"
+
+// refuseUnclear refuses a secret of which it is not known which login is in use, if that matters: it is to be written,
+// or this action made the current version, which would be told to be applied.
+func (a *aim) refuseUnclear(obstacles []*refusal.Refusal, group []holding, n need) {
+	ours := slices.ContainsFunc(group, func(h holding) bool { return h.current.Ours() })
+	if !n.write && !ours {
+		return
+	}
+	for i := range group {
+		if obstacles[i] == nil {
+			logins := group[i].secret.Logins
+			obstacles[i] = &refusal.Refusal{
+				Cause: "no tag says which of its two logins the current version is for",
+				Remedy: fmt.Sprintf("add current-login to its apply, with the login that readers use: %s or %s",
+					logins[0], logins[1]),
+			}
+		}
+	}
 }
 
 // differ returns how the vaults of one secret differ, "" if they do not.
@@ -259,19 +290,20 @@ func (h *holding) keep(o Options) decision {
 }
 
 // newStep returns the step of a decision: what follows from it for dates, tags, superseded versions, and the warnings.
-func newStep(h *holding, d decision, o Options) Step {
+func newStep(h *holding, d decision, a *aim, o Options) Step {
 	s := h.secret
 	step := Step{
 		Name: s.Name, Place: s.Place, Vault: h.vault,
 		Change: d.change, Trigger: d.trigger, Reason: d.reason, Refusal: d.refusal,
 		Before: stateOf(s.Terms, h.current), After: stateOf(s.Terms, h.current),
 		Foreign: h.current.Exists() && h.foreign(), OfRun: h.madeByRun(o),
-		Versions: len(h.versions), Policy: h.policy(),
-		secret: s, current: h.current,
+		Versions: len(h.versions), Policy: h.policy(), Target: a.target, Login: a.inUse,
+		secret: s, current: h.current, holds: h, aim: *a,
 	}
 	versions := step.Versions
-	if d.change.writes() {
+	if d.change.Writes() {
 		versions++
+		step.Login = a.login
 		step.After = stateOf(s.Terms, s.Made(h.now))
 		step.Policy = s.PolicyTag
 		var left []string
@@ -286,6 +318,9 @@ func newStep(h *holding, d decision, o Options) Step {
 	if d.change != Refuse {
 		step.Disable = h.obsolete(d.change, o)
 		step.warnOfDates(h.now)
+	}
+	if step.Target != "" && step.Change == Keep && step.Foreign {
+		step.warn("this action did not make the current version, so whether %s holds it is not known", step.Target)
 	}
 	if versions >= manyVersions {
 		step.warn("%d of %d versions: Key Vault backs up no more and cannot delete single versions; plan for a new "+
@@ -326,7 +361,7 @@ func (h *holding) obsolete(c Change, o Options) []string {
 	switch {
 	case o.Mode == ModeEnsure:
 		return nil
-	case c.writes():
+	case c.Writes():
 		return h.secret.ObsoleteOnceReplaced(h.versions, h.current, h.now)
 	}
 	return h.secret.Obsolete(h.versions, h.current, h.now)

@@ -547,7 +547,7 @@ func TestPlanAfterAStop(t *testing.T) {
 
 func TestMistakesOfTheCaller(t *testing.T) {
 	kv := newVault("kv", atToday)
-	if _, err := provision.MakePlan(t.Context(), nil, nil, provision.Options{}); err == nil {
+	if _, err := provision.MakePlan(t.Context(), nil, map[string]provision.Vault{}, provision.Options{}); err == nil {
 		t.Error("no mode: no error")
 	}
 	_, err := provision.MakePlan(t.Context(), []declaration.Secret{secret("a", "other")},

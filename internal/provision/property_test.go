@@ -205,7 +205,10 @@ func TestProperties(t *testing.T) {
 			s.now = s.now.Add(time.Minute)
 		}
 		past := s.past()
+		before := s.plan(t, o)
+		s.checkDue(t, before, before.Untouched(), o)
 		results := s.run(t, o)
+		s.checkDue(t, before, results, o)
 		s.checkWrites(t, past, results, o)
 		s.checkEnd(t, results)
 		if o.Mode == force {
@@ -213,6 +216,18 @@ func TestProperties(t *testing.T) {
 		}
 		s.checkSettled(t, results, o)
 	})
+}
+
+// checkDue holds what is told to be due against a plan of mode rotate: it is what that plan writes, before a run and
+// after it.
+func (s *scene) checkDue(t *rapid.T, plan *provision.Plan, results []provision.Result, o provision.Options) {
+	due := plan.Due(results, o)
+	o.Mode = rotate
+	for i, step := range s.plan(t, o).Steps {
+		if due[i] != step.Change.Writes() {
+			t.Fatalf("%s in %s: told to be due: %t; planned: %s", step.Name, step.Vault, due[i], says(step))
+		}
+	}
 }
 
 // checkSettled plans once more, right after a run without faults: for each secret that ended as declared in all of its

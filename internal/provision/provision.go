@@ -18,6 +18,9 @@
 //     operation, or, if one of them must be refused before anything is written, to none.
 //   - A version is disabled only where the declaration asks for it, in modes rotate and force, and never the current
 //     one nor one that this action did not make.
+//   - A secret with a target is set there in the same act, in an order that leaves the login in use as it is until the
+//     vault has the new password, or ties the two changes to each other as closely as the target allows: see [Target].
+//     What the target does not prove to hold is an error, whatever the vault holds.
 //   - After a stop no secret is started. Each step, started or not, has its [Result].
 //
 // What it cannot do: Key Vault has no compare-and-set, so two runs at once may both set a secret; a workflow keeps them
@@ -35,9 +38,9 @@ import (
 	"keyvault-passwords/internal/refusal"
 )
 
-// A Vault is what this package needs of one Key Vault. No method returns a value. Calls may be concurrent. After ctx is
-// done, no method starts a request; a Set in flight is finished or looked up.
-type Vault interface {
+// Lists is what a plan needs of one Key Vault: metadata. Calls may be concurrent. After ctx is done, no method starts a
+// request.
+type Lists interface {
 	// Now returns the vault's own time, as its answers give it, so that a runner whose clock is wrong rotates nothing.
 	Now() time.Time
 	// Versions returns every version of a secret, in no order. If the vault has no such secret, and only then, the list
@@ -48,10 +51,18 @@ type Vault interface {
 	Current(ctx context.Context, name string) (map[string]string, bool, error)
 	// Deleted returns the soft-deleted secrets by lower-case name.
 	Deleted(ctx context.Context) (map[string]keyvault.Deleted, error)
+}
+
+// A Vault is what this package needs of one Key Vault. No method returns a value. Calls may be concurrent. After ctx is
+// done, no method starts a request; a Set in flight is finished or looked up.
+type Vault interface {
+	Lists
 	// Set makes a new version, once, whatever happens to the answer.
 	Set(ctx context.Context, name string, v keyvault.NewVersion) (keyvault.Stored, error)
 	// Disable disables one version.
 	Disable(ctx context.Context, name, version string) error
+	// Tag replaces the tags of one version.
+	Tag(ctx context.Context, name, version string, tags map[string]string) error
 	// Recover recovers a soft-deleted secret, and returns once it is there.
 	Recover(ctx context.Context, name string) error
 }
@@ -73,6 +84,10 @@ type Options struct {
 	RecoverDeleted bool   // may recover a soft-deleted secret, then set it
 	Concurrency    int    // secrets in flight at once, over all vaults. Less than 1: DefaultConcurrency
 	Run            string // the run tag of new versions, OWNER/REPO/RUN_ID/ATTEMPT. "": no such tag
+
+	// Targets has the target of each secret that has one, by the secret's name as declared. A plan that does not look
+	// at one judges by what the vaults hold.
+	Targets map[string]Target
 }
 
 // DefaultConcurrency is how many secrets are in flight at once where nothing says otherwise.
@@ -98,8 +113,8 @@ const (
 	Refuse  Change = "refuse"  // nothing is written, and the run fails
 )
 
-// writes reports whether the change makes a version.
-func (c Change) writes() bool { return c == Create || c == Rotate || c == Recover }
+// Writes reports whether the change makes a version.
+func (c Change) Writes() bool { return c == Create || c == Rotate || c == Recover }
 
 // A Plan is what a run would do: one step per secret and vault, in the order of the declaration.
 type Plan struct{ Steps []Step }
@@ -132,6 +147,9 @@ type Step struct {
 	Foreign bool  // this action did not make the current version
 	OfRun   bool  // an earlier attempt of this workflow run made it
 
+	Target string // the name of the secret's target. "": it has none
+	Login  string // whose password is set there; where nothing is written, the login in use. "": not known
+
 	Disable  []string            // superseded versions to disable; after the set where there is one
 	Versions int                 // how many there are before the step, disabled ones included
 	Policy   lifecycle.PolicyTag // of the value that the step ends with. "": not known
@@ -141,7 +159,19 @@ type Step struct {
 	secret  *declaration.Secret
 	current lifecycle.Version
 	carried map[string]string // the tags of current that a new version keeps
+	holds   *holding          // what the vault holds before the step
+	aim     aim               // what is known of the target before the step
 }
+
+// An Outcome is what became of a target.
+type Outcome string
+
+// The outcomes. The zero Outcome: the secret has no target, or nothing was to be set there.
+const (
+	Applied         Outcome = "applied"          // it took the password that the vault holds, and proved it
+	VaultAhead      Outcome = "vault ahead"      // the vault holds a password that the target does not, or may do so
+	TargetUntouched Outcome = "target untouched" // the login in use has the password that it had
+)
 
 // A Result is how a step ended.
 type Result struct {
@@ -152,7 +182,11 @@ type Result struct {
 	Disabled []string // versions that the step disabled
 	// a vault of the secret that lacks the value, so that superseded versions stay enabled here
 	Lacking    string
+	Outcome    Outcome       // what became of the secret's target
+	Overtaken  bool          // another run made After.Version meanwhile, so that nothing was written
 	Duplicates []string      // versions that the service made besides After.Version, of the same operation and value
 	Err        error         // a [refusal.Refusal]: why the step did not end as declared. Nil: it did
 	Elapsed    time.Duration // from the step's start. 0: nothing was sent for it
+
+	holds *holding // what the vault holds after the step
 }

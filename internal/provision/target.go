@@ -8,7 +8,9 @@ import (
 
 // A Target is where the password of one secret opens something: a database's logins, a server's administrator. It is
 // set there in the run that stores it. Calls come from one goroutine at a time, in the order Look (any number of
-// times), then Lock, Prepare, Held, Finish or Undo, Unlock.
+// times), then Lock, Prepare, Held, Finish or Undo, Unlock; after that Look may come again. Unlock comes after every
+// Lock, also one that failed. Each call ends soon after its context; Finish and Undo may take up to 5.5 s more for what
+// must not stay half done.
 //
 // The three orders in which vault and target change are one sequence, and differ only in what Prepare and Finish do:
 //
@@ -30,7 +32,8 @@ type Target interface {
 	Prepare(ctx context.Context, login, operation string, password sensitive.Value) error
 	// Held returns an error if the lock, or what Prepare did, is lost. It is asked just before the vault's set.
 	Held(ctx context.Context) error
-	// Finish does what comes after the vault has the password, and proves that the target takes it.
+	// Finish does what comes after the vault has the password, and proves that the target takes it. After an error it
+	// may be called again, and does or repeats what is left to do with the same password.
 	Finish(ctx context.Context) error
 	// Undo takes back what Prepare did, as far as that can be, since the vault did not take the password.
 	Undo(ctx context.Context) error

@@ -29,6 +29,8 @@ type vault struct {
 
 	// before is called, without the lock, before each operation is carried out. An error is the operation's answer.
 	before func(ctx context.Context, operation, name string) error
+	// after is called likewise once a version was set or tagged, or versions were listed.
+	after func(ctx context.Context, operation, name string) error
 	// broken is told of what no caller may do.
 	broken func(format string, args ...any)
 }
@@ -44,6 +46,7 @@ func newVault(name string, clock func() time.Time) *vault {
 		name: name, clock: clock,
 		secrets: map[string][]held{}, deleted: map[string][]held{}, calls: map[string]int{},
 		before: func(context.Context, string, string) error { return nil },
+		after:  func(context.Context, string, string) error { return nil },
 		broken: func(format string, args ...any) { panic(fmt.Sprintf(format, args...)) },
 	}
 }
@@ -122,6 +125,9 @@ func (v *vault) Versions(ctx context.Context, name string) ([]lifecycle.Version,
 		return nil, err
 	}
 	defer unlock()
+	if err := v.after(ctx, "versions", name); err != nil {
+		return nil, err
+	}
 	var versions []lifecycle.Version
 	for _, h := range v.secrets[strings.ToLower(name)] {
 		h.Tags = maps.Clone(h.Tags)
@@ -184,7 +190,7 @@ func (v *vault) Set(ctx context.Context, name string, n keyvault.NewVersion) (ke
 		Created: v.clock(), Expires: n.Expires, NotBefore: n.NotBefore, Enabled: true, ContentType: n.ContentType,
 		Tags: maps.Clone(n.Tags),
 	}, n.Value.Reveal())
-	return keyvault.Stored{Version: made.ID}, nil
+	return keyvault.Stored{Version: made.ID}, v.after(ctx, "set", name)
 }
 
 func (v *vault) Disable(ctx context.Context, name, version string) error {
@@ -207,6 +213,29 @@ func (v *vault) Disable(ctx context.Context, name, version string) error {
 	}
 	versions[i].Enabled = false
 	return nil
+}
+
+func (v *vault) Tag(ctx context.Context, name, version string, tags map[string]string) error {
+	unlock, err := v.call(ctx, "tag", name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	versions := v.secrets[strings.ToLower(name)]
+	i := slices.IndexFunc(versions, func(h held) bool { return h.ID == version })
+	if i < 0 {
+		return v.refusal("tagging", name, refusal.NotFound)
+	}
+	for tag, text := range versions[i].Tags {
+		if tags[tag] != text {
+			v.broken("%s: the tag %s is lost", name, tag)
+		}
+	}
+	if len(tags) > 15 {
+		v.broken("%s: %d tags", name, len(tags))
+	}
+	versions[i].Tags = maps.Clone(tags)
+	return v.after(ctx, "tag", name)
 }
 
 func (v *vault) Recover(ctx context.Context, name string) error {

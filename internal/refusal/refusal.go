@@ -23,6 +23,7 @@ const (
 	Unreachable       // no answer: DNS, TCP, TLS, a proxy
 	Identity          // no access token
 	ReadOnly          // the service takes no writes for now
+	TooMany           // a list is longer than this action reads
 )
 
 // A Refusal is why something was not done. Cause is required.

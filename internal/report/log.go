@@ -19,7 +19,7 @@ const maxColumn = 48
 // A Log writes one line for a secret, aligned over all of a plan, and one line for a problem that many share. It is for
 // one goroutine.
 type Log struct {
-	name, vault, policy, entropy int // the widths of columns
+	name, vault, policy, entropy, target int // the widths of columns; 0: there is none
 
 	expected map[secretKey]int           // how many results of a secret are to come
 	ended    map[secretKey][]row         // those that came
@@ -45,6 +45,7 @@ func NewLog(plan *provision.Plan) *Log {
 		l.policy = widen(l.policy, orDash(string(s.Policy)))
 		l.entropy = widen(l.entropy, entropy(s))
 		l.vault = widen(l.vault, e.vaults(", "))
+		l.target = widen(l.target, e[0].target)
 		for _, r := range e {
 			l.expected[secretOf(s)]++
 			vaults[r.step.Vault] = true
@@ -113,7 +114,7 @@ func (l *Log) planned(e entry) string {
 	if r.problem != nil {
 		return escape.Line(text + r.problem.Seen())
 	}
-	text += pad(orDash(string(r.step.Policy)), l.policy) + pad(entropy(r.step), l.entropy)
+	text += pad(orDash(string(r.step.Policy)), l.policy) + pad(entropy(r.step), l.entropy) + pad(r.target, l.target)
 	if !r.state.Expires.IsZero() {
 		text += "expires " + day(r.state.Expires) + "  "
 	}
@@ -165,11 +166,13 @@ func (l *Log) line(e entry) string {
 	r := e[0]
 	text := l.start(r.what, e)
 	if versions := e.versions(); versions != "" && (r.problem == nil || r.partly) {
-		text += versions + "  "
+		text += versions + "  " + pad(r.target, l.target)
 	}
 	switch {
 	case r.partly:
 		text += "but " + r.problem.Seen()
+	case r.problem != nil && r.outcome != "":
+		text += r.target + "  " + r.problem.Seen()
 	case r.problem != nil:
 		text += r.problem.Seen()
 	default:

@@ -29,7 +29,9 @@ type row struct {
 	what     string // "create", "created"
 	ending   string // for totals: "to create", "created"
 	why      string
-	state    provision.State // before the step, with the dates it would have after; or as it ended
+	target   string            // what is set where: "sets app_b at pg-prod", "app_b at pg-prod: applied". "": no target
+	outcome  provision.Outcome // of a step that ended: what became of the target
+	state    provision.State   // before the step, with the dates it would have after; or as it ended
 	disabled int
 	problem  *refusal.Refusal // nil: none
 	partly   bool             // there is a problem, and yet the vault holds what it should
@@ -55,6 +57,9 @@ func planned(s *provision.Step) row {
 	r := row{step: s, what: string(s.Change), why: s.Reason, state: s.After}
 	r.state.Version = s.Before.Version
 	r.ending = "to " + r.what
+	if r.target = targetOf(s); s.Change.Writes() && r.target != "" {
+		r.target = "sets " + r.target
+	}
 	switch {
 	case s.Change == provision.Refuse:
 		r.ending = done[s.Change]
@@ -63,6 +68,14 @@ func planned(s *provision.Step) row {
 		r.why += "; disable " + Counted(len(s.Disable), "superseded version")
 	}
 	return r
+}
+
+// targetOf returns a step's login and target: "app_b at pg-prod"; "" if it has none.
+func targetOf(s *provision.Step) string {
+	if s.Target == "" || s.Login == "" {
+		return s.Target
+	}
+	return s.Login + " at " + s.Target
 }
 
 // done is what has become of a change that ended well.
@@ -74,8 +87,13 @@ var done = map[provision.Change]string{
 func ended(result provision.Result) row {
 	s := result.Step
 	r := row{step: s, why: s.Reason, state: result.After, disabled: len(result.Disabled),
-		elapsed: result.Elapsed}
-	r.what = done[s.Change]
+		elapsed: result.Elapsed, target: targetOf(s), outcome: result.Outcome}
+	if r.what = done[s.Change]; result.Overtaken {
+		r.what, r.why = done[provision.Keep], "another run has just made this version"
+	}
+	if r.outcome != "" {
+		r.target += ": " + string(r.outcome)
+	}
 	if result.Err != nil {
 		r.problem = new(refusal.Of(result.Err))
 	}
@@ -133,7 +151,8 @@ func secretOf(s *provision.Step) secretKey { return secretKey{s.Name, s.Place} }
 
 // alike reports whether the same is to be said of two rows of one secret.
 func alike(a, b row) bool {
-	return a.what == b.what && a.why == b.why && a.partly == b.partly && problemOf(a) == problemOf(b) &&
+	return a.what == b.what && a.why == b.why && a.target == b.target && a.partly == b.partly &&
+		problemOf(a) == problemOf(b) &&
 		a.step.Policy == b.step.Policy && a.step.Bits == b.step.Bits &&
 		slices.Equal(a.step.Warnings, b.step.Warnings) &&
 		day(a.state.Expires) == day(b.state.Expires) && day(a.state.Next) == day(b.state.Next)
@@ -244,9 +263,11 @@ var (
 
 func totals(rows []row) string {
 	counts, disabled, partly, secrets := map[string]int{}, 0, 0, 0
+	outcomes := map[provision.Outcome]int{}
 	vaults := map[string]bool{}
 	for i := 0; i < len(rows); secrets++ {
 		worst, incomplete := len(gravest), false
+		outcomes[worstOutcome(rows[i:])]++
 		for secret := secretOf(rows[i].step); i < len(rows) && secretOf(rows[i].step) == secret; i++ {
 			worst = min(worst, slices.Index(gravest, rows[i].ending))
 			incomplete = incomplete || rows[i].partly
@@ -272,10 +293,40 @@ func totals(rows []row) string {
 	if disabled > 0 {
 		text += "; " + Counted(disabled, "superseded version") + " disabled"
 	}
+	parts = nil
+	for _, outcome := range worstOutcomes {
+		if outcomes[outcome] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", outcomes[outcome], outcome))
+		}
+	}
+	if parts != nil {
+		text += "; targets: " + strings.Join(parts, ", ")
+	}
 	if partly > 0 {
 		text += fmt.Sprintf("; %d of them incomplete", partly)
 	}
 	return text
+}
+
+// worstOutcomes are the outcomes of targets, the gravest first.
+var worstOutcomes = []provision.Outcome{provision.VaultAhead, provision.TargetUntouched, provision.Applied}
+
+// worstOutcome returns what became of the target of the secret that some rows begin with; "" if it has none, or if
+// nothing was to be set there.
+func worstOutcome(rows []row) provision.Outcome {
+	worst := len(worstOutcomes)
+	for _, r := range rows {
+		if secretOf(r.step) != secretOf(rows[0].step) {
+			break
+		}
+		if at := slices.Index(worstOutcomes, r.outcome); at >= 0 {
+			worst = min(worst, at)
+		}
+	}
+	if worst == len(worstOutcomes) {
+		return ""
+	}
+	return worstOutcomes[worst]
 }
 
 // Counted returns "1 secret", "2 secrets".

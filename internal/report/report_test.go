@@ -115,6 +115,61 @@ func example() (*provision.Plan, []provision.Result) {
 	return &provision.Plan{Steps: steps}, results
 }
 
+// withTargets returns a plan of secrets with targets, and how it ended.
+func withTargets() (*provision.Plan, []provision.Result) {
+	steps := []provision.Step{
+		step(12, "orders-login", "kv-app-prod", provision.Rotate, "made 31d ago, rotate after 30d"),
+		step(18, "sql-admin", "kv-app-prod", provision.Rotate, "the target does not hold this version"),
+		step(22, "web-login", "kv-app-prod", provision.Keep, "made 3d ago, not due before 2026-05-01 12:00Z"),
+		step(28, "mail-login", "kv-app-prod", provision.Rotate, "forced"),
+		step(34, "late-login", "kv-app-prod", provision.Rotate, "forced"),
+		step(40, "lost-login", "kv-app-prod", provision.Refuse, ""),
+		step(46, "plain", "kv-app-prod", provision.Create, "not there yet"),
+	}
+	for i, at := range []string{"orders_b at pg-prod", "sqladmin at sql-prod", "web_a at pg-prod", "mail at pg-prod",
+		"late_b at pg-prod", " at pg-prod", " at "} {
+		steps[i].Login, steps[i].Target, _ = strings.Cut(at, " at ")
+		steps[i].Before.Version = id(i)
+		steps[i].After = steps[i].Before
+	}
+	steps[5].Refusal = refusal.Refusal{
+		Act: "looking at pg-prod", Cause: "there is no role lost_b", Remedy: "create it",
+	}
+	results := make([]provision.Result, len(steps))
+	for i := range steps {
+		results[i] = provision.Result{Step: &steps[i], After: steps[i].Before}
+		if steps[i].Change.Writes() {
+			results[i].Changed, results[i].After.Version = true, id(i+20)
+		}
+	}
+	results[0].Outcome = provision.Applied
+	results[1].Outcome, results[1].Err = provision.VaultAhead, refusal.Refusal{
+		Act: "setting sqladmin at sql-prod", Cause: "the server is stopped", Remedy: "start it",
+		Kind: refusal.Forbidden,
+	}
+	results[3].Outcome, results[3].Changed, results[3].After = provision.TargetUntouched, false, steps[3].Before
+	results[3].Err = refusal.Refusal{Act: "setting it", Cause: "the identity has no role here", Kind: refusal.Forbidden}
+	results[4].Overtaken, results[4].Changed, results[4].After = true, false, provision.State{Version: id(99)}
+	results[5].Err = steps[5].Refusal
+	return &provision.Plan{Steps: steps}, results
+}
+
+// Secrets with targets are told with login and target, and what became of it; one without has no more to say.
+func TestTargets(t *testing.T) {
+	plan, results := withTargets()
+	var b strings.Builder
+	report.Plan(&b, plan)
+	b.WriteString(report.Totals(plan, nil) + "\n\n")
+	log := report.NewLog(plan)
+	for _, r := range results {
+		b.WriteString(log.Ended(r) + "\n")
+	}
+	b.WriteString(report.Totals(plan, results) + "\n\n")
+	b.WriteString(report.Summary(report.Run{Mode: provision.ModeRotate, Plan: plan, Results: results, Now: today}))
+	golden(t, "targets.txt", b.String())
+	checkTables(t, b.String())
+}
+
 func TestPlan(t *testing.T) {
 	plan, _ := example()
 	var b strings.Builder
@@ -170,7 +225,7 @@ func TestCheck(t *testing.T) {
 		{
 			Name: "signing", Place: declaration.Place{File: ".github/passwords.yml", Line: 20, Col: 3},
 			Vaults: []string{"kv-app-eu", "kv-app-us"}, Policy: "passphrase + hex-256", Length: "20 to 70 + 64",
-			Bits: ">= 77.54 + 256.00", Expires: "never",
+			Bits: ">= 77.54 + 256.00", Expires: "never", Rotates: "after 30d", Target: "pg-prod",
 		},
 		{Name: "a|b", Policy: "inline", Length: "8", Bits: "64.00", Expires: "never"},
 	}

@@ -31,6 +31,7 @@ type Run struct {
 	Notes   []string           // further lines, such as what identity and vaults took
 
 	Warnings declaration.Problems // what is declared and probably not meant
+	Help     Help                 // where problems are explained
 }
 
 // Summary returns the job summary in GitHub's Markdown, less than 1 MiB for any number of secrets: what does not fit is
@@ -39,7 +40,7 @@ func Summary(run Run) string {
 	all := rows(run.Plan, run.Results)
 	var b strings.Builder
 	b.WriteString(headline(run, all))
-	b.WriteString(problemTable(problems(all)))
+	b.WriteString(problemTable(problems(all), run.Help))
 	b.WriteString(declaredTable(run.Warnings))
 	secrets := entries(all)
 	b.WriteString(warningTable(secrets))
@@ -50,10 +51,16 @@ func Summary(run Run) string {
 }
 
 // Mistakes returns the summary of a run that did nothing, since its inputs or its declaration have mistakes.
-func Mistakes(lines []string) string {
+func Mistakes(lines []string, help Help) string {
 	t := newTable("Mistakes", maxSummary/2, "what to correct; nothing was contacted")
 	for _, line := range lines {
-		t.add(func() []string { return []string{escape.Cell(line)} })
+		t.add(func() []string {
+			cell := escape.Cell(line)
+			if link := help.Link(line); link != "" {
+				cell += " ([more](" + link + "))"
+			}
+			return []string{cell}
+		})
 	}
 	return "## Passwords in Key Vault\n\n" + t.end()
 }
@@ -102,14 +109,18 @@ func (t *table) end() string {
 	return t.String() + "\n"
 }
 
-func problemTable(list []Problem) string {
+func problemTable(list []Problem, help Help) string {
 	if len(list) == 0 {
 		return ""
 	}
 	t := newTable("Problems", maxProblems, "secret", "what was seen", "what to do")
 	for _, p := range list {
 		t.add(func() []string {
-			return []string{few(namedIn(p.Steps), "<br>"), escape.Cell(p.Seen()), paragraph(p.Remedy)}
+			todo := paragraph(p.Remedy)
+			if link := help.Link(p.Error()); link != "" {
+				todo += " ([more](" + link + "))"
+			}
+			return []string{few(namedIn(p.Steps), "<br>"), escape.Cell(p.Seen()), todo}
 		})
 	}
 	return t.end()
@@ -174,10 +185,21 @@ func named(s *provision.Step) string {
 }
 
 func secretTable(all []entry, limit int) string {
-	t := newTable("Secrets", limit, "secret", "vault", "what was done, and why", "version", "policy", "bits", "expires",
-		"next rotation")
+	columns := []string{"secret", "vault", "what was done, and why", "version", "policy", "bits", "expires",
+		"next rotation"}
+	targets := slices.ContainsFunc(all, func(e entry) bool { return e[0].target != "" })
+	if targets {
+		columns = append(columns, "target")
+	}
+	t := newTable("Secrets", limit, columns...)
 	for _, e := range all {
-		t.add(e.cells)
+		t.add(func() []string {
+			cells := e.cells()
+			if targets {
+				cells = append(cells, escape.Cell(orDash(e[0].target)))
+			}
+			return cells
+		})
 	}
 	return t.end()
 }

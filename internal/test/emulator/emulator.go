@@ -1,7 +1,7 @@
-// Package emulator is a double of the three services that the action talks to: GitHub's OIDC endpoint, Microsoft
-// Entra's token service, and Azure Key Vault's secrets data plane. It answers as they do: status, headers, bodies,
-// limits and refusals. A client cannot tell it from them, needs no setting for it, and cannot be kinder to it than to
-// them.
+// Package emulator is a double of the services that the action talks to: GitHub's OIDC endpoint, Microsoft Entra's
+// token service, Azure Key Vault's secrets data plane, and Azure Resource Manager, as far as it sets the passwords of
+// database servers' administrators. It answers as they do: status, headers, bodies, limits and refusals. A client
+// cannot tell it from them, needs no setting for it, and cannot be kinder to it than to them.
 //
 // [Start] listens on loopback as a CONNECT proxy that ends TLS for the true host names, so the program under test is
 // the one that users run, with the two variables that any user behind a corporate proxy has ([Emulator.Environ]):
@@ -17,22 +17,26 @@
 //   - what a client could notice is there: whole seconds, versions in the order of their IDs, pages of 25, names
 //     without case, deletions and recoveries that take a while to be seen;
 //   - every fault that the services or the network between could show can be scheduled ([Emulator.Fault]);
+//   - what was set up is seen by one server after the other, where a test says so ([Delays]);
 //   - it never tells a value except to the two calls that read one, and keeps nothing on disk but the CA's certificate.
 //
 // What the service's own words and numbers are is said where they stand, with the source. Not known, and so made up in
 // its likeness, are: the texts about a value, content type, tag or time that is refused, about a managed secret, an
 // unknown path, a wrong list parameter or a name under recovery; the inner code of an Azure Policy's denial; GitHub's
-// error bodies; what counts against the limits besides what was done. A client must not depend on them.
+// error bodies; what counts against the limits besides what was done; what flexible servers say of a password that they
+// refuse. A client must not depend on them.
 //
 // What it is not: keys, certificates, several regions, Entra's other grants, or those operations on secrets that this
 // project's client never asks for: backup, restore, purge, and reading one deleted secret. Other services stand beside
 // it ([Options.Hosts], [Emulator.Tunnel]).
 //
 // Files: emulator.go has the world and what it remembers, serve.go the way from a request to an answer, proxy.go the
-// listener, tunnel.go what it passes on, authority.go its CA, fault.go what goes wrong and fault_between.go what goes wrong on the way; github.go and entra.go are these
-// services, with jwt.go for the tokens of both and clouds.go for their hosts. Key Vault is in vault.go (state),
-// vault_routes.go (paths, tokens, lists), vault_operations.go (what changes the state), vault_access.go (permissions),
-// vault_throttle.go (limits), vault_wire.go (JSON and errors) and vault_plant.go (what tests put in and look at).
+// listener, tunnel.go what it passes on, authority.go its CA, fault.go what goes wrong, fault_between.go what goes
+// wrong on the way, and visible.go what is seen only later; github.go and entra.go are these services, with jwt.go for
+// the tokens of both and clouds.go for their hosts. Key Vault is in vault.go (state), vault_routes.go (paths, tokens,
+// lists), vault_operations.go (what changes the state), vault_access.go (permissions), vault_throttle.go (limits),
+// vault_wire.go (JSON and errors) and vault_plant.go (what tests put in and look at). Azure Resource Manager is in
+// manager.go (servers), manager_routes.go (paths, tokens, permissions) and manager_wire.go.
 package emulator
 
 import (
@@ -101,8 +105,10 @@ type Emulator struct {
 
 	mu      sync.Mutex // guards what follows
 	vaults  map[string]*vault
-	granted map[string]actions // client to what it may do in vaults that are still to be added
-	counts  map[string]int     // by operation
+	servers map[string]*databaseServer // by resource ID in lower case
+	changes map[string]*change         // by the ID of the operation
+	granted map[string]actions         // client to what it may do in vaults and servers that are still to be added
+	counts  map[string]int             // by operation
 	hosts   map[string]int
 	values  []string
 	tokens  []string
@@ -123,7 +129,11 @@ func New(o Options) *Emulator {
 		options: o,
 		ids:     newIdentifiers(o.Seed),
 		vaults:  map[string]*vault{},
-		granted: map[string]actions{strings.ToLower(o.Client): newActions(SetSecret, ReadMetadata)},
+		granted: map[string]actions{strings.ToLower(o.Client): newActions(
+			SetSecret, ReadMetadata, ReadServer, WriteServer, ReadOperations,
+		)},
+		servers: map[string]*databaseServer{},
+		changes: map[string]*change{},
 		counts:  map[string]int{},
 		hosts:   map[string]int{},
 	}
@@ -150,8 +160,9 @@ func (e *Emulator) Advance(d time.Duration) { e.offset.Add(int64(d)) }
 
 // Requests returns how many requests of each operation arrived, refused ones included. The operations are: oidc,
 // github-discovery, github-keys; instance-discovery, tenant-discovery, entra-keys, token; challenge (any request to a
-// vault without token), set, get, versions, list, update, delete, list-deleted, recover; other (a path that no service
-// knows) and unknown-host. Each connection that a client asked for counts as connect.
+// vault without token), set, get, versions, list, update, delete, list-deleted, recover; get-server, update-server,
+// operation; other (a path that no service knows) and unknown-host. Each connection that a client asked for counts as
+// connect.
 func (e *Emulator) Requests() map[string]int {
 	e.mu.Lock()
 	defer e.mu.Unlock()

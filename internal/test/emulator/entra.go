@@ -19,6 +19,8 @@ type Credential struct {
 	Issuer         string // "" is the Emulator's own
 	Subject        string // "" is the subject of the Emulator's own job
 	Audience       string // "" is the one of the cloud that is asked
+	// each of Entra's servers knows of it only so long after Trust, and of an application made with it
+	Seen Delays
 }
 
 // directory is Entra: which tenants there are, which applications in them, whom these trust, and what was issued.
@@ -26,8 +28,20 @@ type directory struct {
 	e *Emulator
 
 	mu      sync.Mutex
-	tenants map[string]map[string][]Credential // tenant, client, both in lower case
+	tenants map[string]map[string]*application // tenant, client, both in lower case
+	turn    int                                // of Entra's servers
 	issued  map[string]accessToken
+}
+
+// An application is what the servers of Entra know of one, each since its own time.
+type application struct {
+	seen    sight
+	trusted []trusted
+}
+
+type trusted struct {
+	Credential
+	seen sight
 }
 
 // An accessToken is what the directory remembers of a token; the token itself is opaque to who shows it.
@@ -46,7 +60,7 @@ const (
 )
 
 func newDirectory(e *Emulator) *directory {
-	d := &directory{e: e, tenants: map[string]map[string][]Credential{}, issued: map[string]accessToken{}}
+	d := &directory{e: e, tenants: map[string]map[string]*application{}, issued: map[string]accessToken{}}
 	d.trust(Credential{})
 	return d
 }
@@ -61,7 +75,9 @@ func (e *Emulator) Distrust(client string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	client = strings.ToLower(cmp.Or(client, e.options.Client))
-	d.tenants[strings.ToLower(e.options.Tenant)][client] = nil
+	if known := d.tenants[strings.ToLower(e.options.Tenant)][client]; known != nil {
+		known.trusted = nil
+	}
 }
 
 // addTenant makes a tenant in which there is no application.
@@ -91,15 +107,18 @@ func (d *directory) trust(c Credential) {
 	c.Subject = cmp.Or(c.Subject, d.e.Subject())
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	tenant := d.tenant(c.Tenant)
-	tenant[c.Client] = append(tenant[c.Client], c)
+	tenant, seen := d.tenant(c.Tenant), d.e.seenAfter(c.Seen)
+	if tenant[c.Client] == nil {
+		tenant[c.Client] = &application{seen: seen}
+	}
+	tenant[c.Client].trusted = append(tenant[c.Client].trusted, trusted{c, seen})
 }
 
 // tenant returns a tenant's applications, made if need be; the caller holds the lock.
-func (d *directory) tenant(id string) map[string][]Credential {
+func (d *directory) tenant(id string) map[string]*application {
 	id = strings.ToLower(id)
 	if d.tenants[id] == nil {
-		d.tenants[id] = map[string][]Credential{}
+		d.tenants[id] = map[string]*application{}
 	}
 	return d.tenants[id]
 }
@@ -191,8 +210,12 @@ func (d *directory) application(c *call, tenant, client string) ([]Credential, *
 				"may happen "+
 				"if there are no active subscriptions for the tenant.", tenant))
 	}
-	credentials, found := applications[strings.ToLower(client)]
-	if client != "" && !found {
+	if client == "" {
+		return nil, nil
+	}
+	d.turn++ // each request is the next server's
+	known := applications[strings.ToLower(client)]
+	if known == nil || !known.seen.by(d.turn, c.now) {
 		return refuse("unauthorized_client", 700016,
 			fmt.Sprintf("Application with identifier '%s' was not found in the "+
 				"directory '%s'. This can happen if the application has not been installed by the administrator of "+
@@ -200,7 +223,13 @@ func (d *directory) application(c *call, tenant, client string) ([]Credential, *
 				"consented to by any user in the tenant. You may have sent your authentication request to the wrong "+
 				"tenant.", client, tenant))
 	}
-	return slices.Clone(credentials), nil
+	var credentials []Credential
+	for _, t := range known.trusted {
+		if t.seen.by(d.turn, c.now) {
+			credentials = append(credentials, t.Credential)
+		}
+	}
+	return credentials, nil
 }
 
 // serveToken is POST /{tenant}/oauth2/v2.0/token with a federated client assertion.
@@ -358,7 +387,7 @@ func federationMessage(number int, claims githubClaims) string {
 func (c *call) checkScope(scope string, in *cloud) (string, *answer) {
 	for _, s := range strings.Fields(scope) {
 		if resource, found := strings.CutSuffix(s, "/.default"); found {
-			if resource != "https://"+in.domain && resource != in.database {
+			if !in.issuesFor(resource) {
 				a := c.entraRefusal(http.StatusBadRequest, "invalid_resource", 500011, fmt.Sprintf(
 					"The resource principal named %s was not found in the tenant named %s.", resource, c.path[0]))
 				return "", &a
@@ -380,32 +409,41 @@ func (d *directory) issue(c *call, form url.Values, resource string) answer {
 		lifetime = caeTokenLifetime
 		body["refresh_in"] = int(lifetime.Seconds()) / 2
 	}
-	tenant, client := strings.ToLower(c.path[0]), strings.ToLower(form.Get("client_id"))
-	issuer := "https://sts.windows.net/" + tenant + "/"
-	token := signJWT(entraKeyID, map[string]any{
-		"aud": resource, "iss": issuer, "iat": c.now.Unix(), "nbf": c.now.Unix(), "exp": c.now.Add(lifetime).Unix(),
-		"appid":    client,
-		"appidacr": "2",
-		"idp":      issuer,
-		"oid":      objectID(client),
-		"sub":      objectID(client),
-		"tid":      tenant,
-		"uti":      c.e.ids.guid(), "ver": "1.0",
-	})
-	d.mu.Lock()
-	d.issued[token] = accessToken{
-		tenant:   tenant,
-		client:   client,
-		audience: resource,
-		issuer:   issuer,
-		expires:  c.now.Add(lifetime),
-	}
-	d.mu.Unlock()
-	d.e.addToken(token)
 	body["expires_in"] = int(lifetime.Seconds()) - 1
 	body["ext_expires_in"] = int(lifetime.Seconds()) - 1
-	body["access_token"] = token
+	body["access_token"] = d.mint(accessToken{
+		tenant: strings.ToLower(c.path[0]), client: strings.ToLower(form.Get("client_id")), audience: resource,
+	}, c.now, lifetime)
 	return answer{status: http.StatusOK, body: body}
+}
+
+// mint makes an access token of tenant, client and audience, and remembers it.
+func (d *directory) mint(t accessToken, now time.Time, lifetime time.Duration) string {
+	t.issuer = "https://sts.windows.net/" + t.tenant + "/"
+	t.expires = now.Add(lifetime)
+	token := signJWT(entraKeyID, map[string]any{
+		"aud": t.audience, "iss": t.issuer, "iat": now.Unix(), "nbf": now.Unix(), "exp": t.expires.Unix(),
+		"appid":    t.client,
+		"appidacr": "2",
+		"idp":      t.issuer,
+		"oid":      objectID(t.client),
+		"sub":      objectID(t.client),
+		"tid":      t.tenant,
+		"uti":      d.e.ids.guid(), "ver": "1.0",
+	})
+	d.mu.Lock()
+	d.issued[token] = t
+	d.mu.Unlock()
+	d.e.addToken(token)
+	return token
+}
+
+// Issue returns an access token for a resource, as Entra would issue it to an application; "" is the Options' client.
+func (e *Emulator) Issue(resource, client string) string {
+	return e.directory.mint(accessToken{
+		tenant: strings.ToLower(e.options.Tenant), client: strings.ToLower(cmp.Or(client, e.options.Client)),
+		audience: resource,
+	}, e.Now(), tokenLifetime)
 }
 
 // lookUp returns what was issued as a token.

@@ -126,7 +126,7 @@ func TestEntraRefuses(t *testing.T) {
 		{name: "no application", trust: &own, change: map[string]string{"client_id": ""}, status: 400,
 			oauth: "invalid_request", code: 900144},
 		{name: "another resource", trust: &own,
-			change: map[string]string{"scope": "https://management.azure.com/.default"}, status: 400,
+			change: map[string]string{"scope": "https://graph.microsoft.com/.default"}, status: 400,
 			oauth: "invalid_resource", code: 500011},
 		{name: "no resource", trust: &own, change: map[string]string{"scope": "openid"}, status: 400,
 			oauth: "invalid_scope", code: 1002012},

@@ -31,12 +31,13 @@ const (
 	Redirect     Kind = "redirect"     // Status (0 is 307) to Host
 	Late         Kind = "late"         // a set answers Status (0 is 503) and is committed Delay later
 	Endless      Kind = "endless"      // every page of a list has a next one
-	ForeignLink  Kind = "foreign-link" // a list's next page is on Host
+	ForeignLink  Kind = "foreign-link" // a list's next page, or a change's operation, is on Host
 	ShortPage    Kind = "short-page"   // a list's page has one item, and a next one where there is more
 	Injection    Kind = "injection"    // answers Status (0 is 400) with a text that is workflow commands
 	Skew         Kind = "skew"         // the service's clock is off by Delay for this request
 	Unseen       Kind = "unseen"       // a deletion, recovery or new version is seen only Delay later
 	StaleToken   Kind = "stale-token"  // every access token so far is refused from now on
+	Failed       Kind = "failed"       // a change of a server is accepted, and ends as failed with Code, and not done
 	// Between is an answer that is not the service's: Status (0 is 403) and Body of something on the way to it, with
 	// none of the service's headers. In phase After the service has done the request.
 	Between Kind = "between"
@@ -170,9 +171,10 @@ func (f *faults) due(c *call) *Fault {
 var restricted = map[Kind][]string{
 	Late:        {"set"},
 	Endless:     {"versions", "list", "list-deleted"},
-	ForeignLink: {"versions", "list", "list-deleted"},
+	ForeignLink: {"versions", "list", "list-deleted", "update-server"},
 	ShortPage:   {"versions", "list", "list-deleted"},
 	Unseen:      {"set", "delete", "recover"},
+	Failed:      {"update-server"},
 	EmptyValue:  {"oidc", "token"},
 	ReadOnly:    {"set", "update", "delete", "recover"},
 	NoHost:      {opConnect},
@@ -190,7 +192,7 @@ func (f *Fault) fits(c *call) bool {
 	if operations := restricted[f.Kind]; operations != nil && !slices.Contains(operations, c.operation) {
 		return false
 	}
-	if c.vault == nil && (f.Kind == BadChallenge || f.Kind == StaleToken) {
+	if c.vault == nil && (f.Kind == BadChallenge || f.Kind == StaleToken && !c.isManager()) {
 		return false
 	}
 	if c.operation == opConnect && (f.Operation != opConnect || !slices.Contains(onTheWay, f.Kind)) {
@@ -251,6 +253,8 @@ func (f *Fault) prepare(c *call) {
 		c.unseen = f.Delay
 	case StaleToken:
 		c.e.revokeTokens()
+	case Failed:
+		c.failing = armBad(cmp.Or(f.Code, "InternalServerError"), cmp.Or(f.Message, "The operation has failed."))
 	}
 }
 
@@ -322,6 +326,9 @@ func (f *Fault) size() int    { return cmp.Or(f.Size, 16<<20) }
 
 // refusal words an error as the service that was asked would.
 func (f *Fault) refusal(c *call, status int, message string) answer {
+	if c.isManager() {
+		return f.managerRefusal(c, cmp.Or(f.Status, status), message)
+	}
 	if c.vault == nil && !strings.HasSuffix(c.host, githubDomain) {
 		return f.entraRefusal(c, status, message)
 	}
@@ -339,6 +346,20 @@ func (f *Fault) refusal(c *call, status int, message string) answer {
 	}
 	code := cmp.Or(f.Code, defaultCode(status))
 	return (&refusal{status: status, code: code, inner: f.Inner, message: message}).answer()
+}
+
+// managerRefusal is one of Resource Manager's. A 429 is as
+// https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling has it.
+func (f *Fault) managerRefusal(c *call, status int, message string) answer {
+	code := cmp.Or(f.Code, defaultCode(status))
+	if status == http.StatusTooManyRequests {
+		code = cmp.Or(f.Code, "TooManyRequests")
+	}
+	message = cmp.Or(message, http.StatusText(status)+".")
+	if status == http.StatusUnauthorized {
+		return c.refuseManagerToken(cmp.Or(f.Code, "ExpiredAuthenticationToken"), message).answer()
+	}
+	return (&refusal{status: status, code: code, message: message}).answer()
 }
 
 // entraRefusal is one with an AADSTS number, in the words that belong to it and the assertion presented.
@@ -391,6 +412,9 @@ func entraCode(status int) string {
 
 // challenge is a 401 that a client must survive: one that says nothing of use, or one for a token it trusts.
 func (f *Fault) challenge(c *call) answer {
+	if c.isManager() {
+		return f.managerRefusal(c, http.StatusUnauthorized, f.Message)
+	}
 	if f.Kind == StaleToken {
 		return c.refuseToken(cmp.Or(f.Message, tokenExpired))
 	}

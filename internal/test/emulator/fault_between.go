@@ -83,7 +83,7 @@ func (e *Emulator) Connect(ctx context.Context, host string) error {
 		return io.ErrUnexpectedEOF
 	case f.Kind == NoName:
 		return &net.DNSError{Err: "server misbehaving", Name: host, IsTemporary: true}
-	case f.Kind == NoHost, !e.Knows(host):
+	case f.Kind == NoHost, !e.Knows(host), c.vault != nil && !c.vault.resolves(c.now):
 		return &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	}
 	return nil

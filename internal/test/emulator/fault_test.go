@@ -42,6 +42,17 @@ func (h *harness) login() string {
 	return token
 }
 
+// managerToken gets an access token for Resource Manager.
+func (h *harness) managerToken() string {
+	h.t.Helper()
+	assertion, err := idToken(h.t.Context(), h.Emulator, h.client, "api://AzureADTokenExchange")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return h.do(http.MethodPost, tokenURL, "", tokenForm(emulator.DefaultClient, assertion,
+		map[string]string{"scope": "https://management.azure.com/.default"})).member(h.t, "access_token")
+}
+
 const (
 	tokenURL = "https://login.microsoftonline.com/" + emulator.DefaultTenant + "/oauth2/v2.0/token"
 	appURL   = "https://kv-example.vault.azure.net/secrets/app?api-version=7.4"
@@ -101,6 +112,22 @@ var kinds = map[emulator.Kind]struct {
 			h.expect("429 with its code", v.status == 429 && strings.Contains(v.body, `"code":"Throttled"`))
 			h.expect("Retry-After", v.header.Get("Retry-After") == "7")
 			h.expect("nothing stored", len(h.Holds()) == 0)
+		},
+	},
+	emulator.Failed: {
+		emulator.Fault{Operation: "update-server", Code: "OperationTimedOut"},
+		func(h *harness) {
+			id := h.AddServer(emulator.ServerOptions{Name: "sql"})
+			before := h.Servers()[0].Password
+			v := h.do(http.MethodPatch, "https://management.azure.com"+id+"?api-version=2023-08-01", h.managerToken(),
+				`{"properties":{"administratorLoginPassword":"Aa1!Aa1!Aa1!"}}`)
+			h.expect("202", v.status == 202)
+			h.Advance(time.Second)
+			ended := h.do(http.MethodGet, v.header.Get("Azure-AsyncOperation"), h.managerToken(), "")
+			h.expect("an operation that has failed", ended.status == 200 &&
+				strings.Contains(ended.body, `"status":"Failed"`) &&
+				strings.Contains(ended.body, `"code":"OperationTimedOut"`))
+			h.expect("the password of before", h.Servers()[0].Password == before && h.Servers()[0].Changes == 0)
 		},
 	},
 	emulator.Cut: {

@@ -210,7 +210,7 @@ func (t *tunnels) Addr() net.Addr { return t.address }
 func (e *Emulator) hostNames() []string {
 	names := append(slices.Sorted(maps.Keys(e.options.Hosts)), "*"+githubDomain)
 	for _, c := range clouds {
-		names = append(append(names, c.aliases...), "*."+c.domain)
+		names = append(append(names, c.aliases...), "*."+c.domain, c.manager)
 	}
 	return names
 }

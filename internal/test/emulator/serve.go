@@ -34,10 +34,16 @@ type call struct {
 	bad    bool   // the body of a set is not one
 	role   string // the assignment that allowed the operation
 
+	// What a request to Resource Manager has besides.
+	target  *databaseServer
+	change  *change       // that is asked for
+	updated serverRequest // the body of an update
+
 	// What a fault changes in how the service works.
-	late   time.Duration // commit so much later
-	unseen time.Duration // show the change so much later; 0 as the service does
-	paging paging
+	late    time.Duration // commit so much later
+	unseen  time.Duration // show the change so much later; 0 as the service does
+	failing *refusal      // the change is accepted and ends so
+	paging  paging
 }
 
 // An answer is what goes back. A body that is not a []byte is sent as JSON.
@@ -80,6 +86,9 @@ func (e *Emulator) route(c *call) handler {
 	if strings.HasSuffix(c.host, githubDomain) {
 		return routeGitHub(c)
 	}
+	if cloudOfManager(c.host) != nil {
+		return routeManager(c)
+	}
 	if c.vault = e.vault(c.host); c.vault != nil {
 		return routeVault(c)
 	}
@@ -91,13 +100,19 @@ func (e *Emulator) route(c *call) handler {
 // not resolve.
 func (e *Emulator) Knows(host string) bool {
 	host = hostOf(host)
-	return e.options.Hosts[host] != nil || cloudOfAuthority(host) != nil || strings.HasSuffix(host, githubDomain) ||
-		e.vault(host) != nil || e.isTunnelled(host)
+	return e.options.Hosts[host] != nil || cloudOfAuthority(host) != nil || cloudOfManager(host) != nil ||
+		strings.HasSuffix(host, githubDomain) || e.vault(host) != nil || e.isTunnelled(host)
 }
 
 // note remembers what must not leak, before anything can go wrong with the request: a value is one whether or not it
 // came to the right place, with a token, in a request that will be done.
 func (c *call) note() {
+	if c.operation == "update-server" {
+		c.updated = readServerRequest(c.body)
+		if c.updated.password != nil {
+			c.e.addValue(*c.updated.password)
+		}
+	}
 	if c.request.Method != http.MethodPut {
 		return
 	}
@@ -118,6 +133,8 @@ func (c *call) serviceHeaders(h http.Header) {
 	switch {
 	case c.vault != nil:
 		c.vaultHeaders(h)
+	case c.isManager():
+		c.managerHeaders(h)
 	case strings.HasSuffix(c.host, githubDomain):
 		h.Set("Strict-Transport-Security", "max-age=2592000")
 	default:

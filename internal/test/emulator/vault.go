@@ -40,6 +40,7 @@ type VaultOptions struct {
 	ReadOnly             bool   // the region has failed over: lists and reads work, writes do not
 	RequireExpiry        bool   // Azure Policy denies a secret without exp
 	RequireContentType   bool   // Azure Policy denies a secret without content type
+	Resolves             Delays // the vault's name resolves only so long after AddVault
 }
 
 // A vault is one vault's state. Everything in it but the options is guarded by the lock.
@@ -47,9 +48,13 @@ type vault struct {
 	e       *Emulator
 	options VaultOptions
 	cloud   *cloud
+	name    sight // when it resolves
 
 	mu       sync.Mutex
 	access   map[string]actions // by client
+	admitted sight              // the client's address is let in though there is a firewall
+	turn     int                // of the front ends
+	lookups  int                // of the vault's name
 	secrets  map[string]*secret // by name in lower case
 	pending  []lateCommit
 	deleted  bool // some secret may be
@@ -101,7 +106,7 @@ func (e *Emulator) AddVault(o VaultOptions) {
 	o.Name = strings.ToLower(o.Name)
 	e.addTenant(o.Tenant)
 	v := &vault{
-		e: e, options: o, cloud: cmp.Or(cloudOfDomain(o.Domain), &clouds[0]),
+		e: e, options: o, cloud: cmp.Or(cloudOfDomain(o.Domain), &clouds[0]), name: e.seenAfter(o.Resolves),
 		access: map[string]actions{}, secrets: map[string]*secret{},
 		creates: window{limit: e.options.Creates}, requests: window{limit: e.options.Transactions},
 	}

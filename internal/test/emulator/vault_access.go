@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // The data actions of secrets, as roles grant them.
@@ -18,13 +19,13 @@ const (
 	Delete       = "delete"
 )
 
-// actions is what a principal may do in a vault.
-type actions map[string]bool
+// actions is since when a principal may do what in a vault.
+type actions map[string]sight
 
 func newActions(list ...string) actions {
 	a := actions{}
 	for _, action := range list {
-		a[action] = true
+		a[action] = sight{time.Time{}}
 	}
 	return a
 }
@@ -41,40 +42,52 @@ var requirement = map[string]struct{ action, permission string }{
 	"recover":      {Recover, "recover"},
 }
 
-// Grant lets an application do more in a vault. Client "" is the Emulator's own, vault "" is all, also those to come.
-func (e *Emulator) Grant(client, vault string, list ...string) { e.access(client, vault, true, list) }
-
-// Revoke takes from an application what it may do in a vault, with the same meaning of "" as Grant; no list is
-// everything.
-func (e *Emulator) Revoke(client, vault string, list ...string) {
-	if len(list) == 0 {
-		list = []string{SetSecret, ReadMetadata, Update, GetSecret, Recover, Delete}
-	}
-	e.access(client, vault, false, list)
+// Grant lets an application do more in a vault or a server of that name. Client "" is the Emulator's own, name "" is
+// all, also those to come.
+func (e *Emulator) Grant(client, name string, list ...string) {
+	e.access(client, name, e.seenAfter(nil), list)
 }
 
-func (e *Emulator) access(client, name string, allowed bool, list []string) {
+// Revoke takes from an application what it may do in a vault or a server, with the same meaning of "" as Grant; no list
+// is everything.
+func (e *Emulator) Revoke(client, name string, list ...string) {
+	if len(list) == 0 {
+		list = []string{
+			SetSecret, ReadMetadata, Update, GetSecret, Recover, Delete, ReadServer, WriteServer, ReadOperations,
+		}
+	}
+	e.access(client, name, nil, list)
+}
+
+func (e *Emulator) access(client, name string, seen sight, list []string) {
 	client = strings.ToLower(cmp.Or(client, e.options.Client))
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if name == "" {
-		e.granted[client] = e.granted[client].with(list, allowed)
+		e.granted[client] = e.granted[client].with(list, seen)
+	}
+	for _, s := range e.servers {
+		if name == "" || strings.EqualFold(s.options.Name, name) {
+			s.mu.Lock()
+			s.access[client] = s.access[client].with(list, seen)
+			s.mu.Unlock()
+		}
 	}
 	for _, v := range e.vaults {
 		if name == "" || strings.EqualFold(v.options.Name, name) {
 			v.mu.Lock()
-			v.access[client] = v.access[client].with(list, allowed)
+			v.access[client] = v.access[client].with(list, seen)
 			v.mu.Unlock()
 		}
 	}
 }
 
-func (a actions) with(list []string, allowed bool) actions {
+func (a actions) with(list []string, seen sight) actions {
 	if a == nil {
 		a = actions{}
 	}
 	for _, action := range list {
-		a[action] = allowed
+		a[action] = seen
 	}
 	return a
 }
@@ -83,15 +96,17 @@ func (a actions) with(list []string, allowed bool) actions {
 // lock.
 func (c *call) authorize(t accessToken) *refusal {
 	v := c.vault
+	v.turn++ // each request is the next front end's
+	admitted := v.admitted.by(v.turn, c.now)
 	switch {
-	case v.options.PublicAccessDisabled:
+	case v.options.PublicAccessDisabled && !admitted:
 		return c.denial("ForbiddenByConnection", t)
-	case v.options.Firewall:
+	case v.options.Firewall && !admitted:
 		return c.denial("ForbiddenByFirewall", t)
 	}
 	need, known := requirement[c.operation]
 	switch {
-	case !known || v.access[t.client][need.action]:
+	case !known || v.access[t.client][need.action].by(v.turn, c.now):
 		return nil
 	case v.options.AccessPolicy:
 		return c.denial("AccessDenied", t)

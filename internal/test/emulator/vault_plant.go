@@ -106,7 +106,8 @@ type Held struct {
 	Deleted     bool // the secret is soft-deleted
 	ContentType string
 	Tags        map[string]string
-	Commit      int // counts the vault's versions in the order in which they came to be
+	Digest      string // the Digest of the value
+	Commit      int    // counts the vault's versions in the order in which they came to be
 }
 
 // Holds returns every version in every vault, deleted ones included, by vault, name and commit.
@@ -146,6 +147,7 @@ func (v *vault) holds(now time.Time) []Held {
 				Deleted:     !s.deleted.IsZero(),
 				ContentType: *cmp.Or(ver.contentType, new(string)),
 				Tags:        maps.Clone(ver.tags),
+				Digest:      Digest(ver.value),
 				Commit:      ver.sequence,
 			})
 		}

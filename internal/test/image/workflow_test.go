@@ -27,11 +27,13 @@ const vaultName = "kv-app-prod"
 type workflow struct {
 	runs     int
 	engine   engine
-	program  string // act
-	runner   string // the image in which a job's steps run
-	folder   string // the repository that has the workflow
-	path     string // of the workflow in it
-	options  []string
+	program  string   // act
+	runner   string   // the image in which a job's steps run
+	folder   string   // the repository that has the workflow
+	path     string   // of the workflow in it
+	mounts   string   // further ones of the jobs' containers, as options of the engine
+	options  []string // of act
+	fork     bool     // the event is a fork's: there is neither a token nor a variable
 	services *emulator.Emulator
 }
 
@@ -100,19 +102,39 @@ func write(t testing.TB, path, text string) {
 // run runs the workflow for an event (push, schedule, workflow_dispatch with inputs NAME=VALUE) and returns act's log.
 func (w *workflow) run(t *testing.T, event string, inputs ...string) string {
 	t.Helper()
+	var options []string
+	for _, input := range inputs {
+		options = append(options, "--input", input)
+	}
+	log, err := w.try(t, event, options...)
+	if err != nil {
+		t.Fatalf("act %s %s: %v\n%s", event, w.path, err, log)
+	}
+	return log
+}
+
+// try runs the workflow for an event, with further options of act's, and returns act's log. An error is that of a job
+// that failed.
+func (w *workflow) try(t *testing.T, event string, options ...string) (string, error) {
+	t.Helper()
 	folder := filepath.Dir(w.services.CAFile())
 	environment := filepath.Join(t.TempDir(), "environment")
 	w.runs++ // each is a workflow run of its own, which act would not say
-	write(t, environment, strings.Join(append(w.services.Environ(), fmt.Sprint("GITHUB_RUN_ID=", w.runs)), "\n"))
-	arguments := append([]string{event, "--workflows", w.path, "--platform", "ubuntu-latest=" + w.runner, "--rm",
+	variables := []string{fmt.Sprint("GITHUB_RUN_ID=", w.runs)}
+	if !w.fork {
+		variables = append(variables, w.services.Environ()...)
+	}
+	write(t, environment, strings.Join(variables, "\n"))
+	given := []string{"--var", "AZURE_TENANT_ID=" + emulator.DefaultTenant,
+		"--var", "AZURE_CLIENT_ID=" + emulator.DefaultClient, "--var", "VAULT=" + vaultName}
+	if w.fork {
+		given = nil
+	}
+	arguments := slices.Concat([]string{event, "--workflows", w.path, "--platform", "ubuntu-latest=" + w.runner, "--rm",
 		"--pull=false", "--rebuild=false", "--action-offline-mode", "--no-cache-server", "--container-daemon-socket",
 		"-",
-		"--env-file", environment, "--container-options", "-v " + folder + ":" + folder + ":ro",
-		"--var", "AZURE_TENANT_ID=" + emulator.DefaultTenant, "--var", "AZURE_CLIENT_ID=" + emulator.DefaultClient,
-		"--var", "VAULT=" + vaultName}, w.options...)
-	for _, input := range inputs {
-		arguments = append(arguments, "--input", input)
-	}
+		"--env-file", environment, "--container-options", "-v " + folder + ":" + folder + ":ro" + w.mounts}, given, w.options,
+		options)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var log bytes.Buffer
@@ -121,11 +143,15 @@ func (w *workflow) run(t *testing.T, event string, inputs ...string) string {
 	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // act then removes its containers
 	cmd.WaitDelay = 10 * time.Second
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	if failed := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &failed) || ctx.Err() != nil ||
+		!strings.Contains(log.String(), "Job failed")) {
 		t.Fatalf("act %s %s: %v\n%s", event, w.path, err, log.String())
 	}
-	checkSilence(t, w.services, map[string]string{"act's log": log.String()})
-	return log.String()
+	if !w.fork { // else nothing was sent that could leak
+		checkSilence(t, w.services, map[string]string{"act's log": log.String()})
+	}
+	return log.String(), err
 }
 
 // echoed returns what a step of a job printed after a text, once.
@@ -162,11 +188,46 @@ func decode[T any](t testing.TB, text string) (value T) {
 // jobs counts the jobs that act says succeeded.
 func jobs(log string) int { return strings.Count(log, "Job succeeded") }
 
-// A new environment gets its passwords; a later step and, since nothing is masked, another job receive the outputs.
-// Run again, the workflow changes nothing.
+// azure stands in for Azure/login, which the first job of a bootstrap uses: it puts an `az` into the path that tells of
+// an identity. Nothing in a container of act's can make the environment itself, so the test does.
+func azure(t *testing.T, w *workflow) {
+	t.Helper()
+	const action = `name: login
+description: A stand-in
+inputs: {tenant-id: {description: x}, client-id: {description: x}, subscription-id: {description: x}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: |
+        mkdir -p "$RUNNER_TEMP/az"
+        printf '#!/bin/sh\necho "az $*" >&2\necho CLIENT\n' > "$RUNNER_TEMP/az/az"
+        chmod +x "$RUNNER_TEMP/az/az"
+        echo "$RUNNER_TEMP/az" >> "$GITHUB_PATH"
+`
+	folder := t.TempDir()
+	write(t, filepath.Join(folder, "action.yml"), strings.Replace(action, "CLIENT", emulator.DefaultClient, 1))
+	pinned := regexp.MustCompile(`Azure/login@[0-9a-f]{40}`).FindString(read(t, "examples/bootstrap/workflow.yml"))
+	w.options = append(w.options, "--local-repository", pinned+"="+folder, "--var", "RESOURCE_GROUP=rg-app")
+}
+
+// A new environment gets its passwords, though the role is seen only after the action was refused for want of it; a
+// later step and, since nothing is masked, another job receive the outputs. Run again, the workflow changes nothing.
 func TestWorkflowBootstrap(t *testing.T) {
 	w := newWorkflow(t, "bootstrap")
+	azure(t, w)
+	w.services.Revoke("", "")
+	go func() {
+		for w.services.Requests()["versions"] == 0 && t.Context().Err() == nil {
+			time.Sleep(100 * time.Millisecond)
+		}
+		w.services.Grant("", vaultName, emulator.SetSecret, emulator.ReadMetadata)
+	}()
 	log := w.run(t, "push")
+	if !strings.Contains(log, "waiting for access, up to 10m0s: vault "+vaultName) ||
+		!strings.Contains(log, "| access after 5s: vault "+vaultName) {
+		t.Errorf("the action did not wait for the role:\n%s", log)
+	}
 	first := stored(w.services)
 	if len(first) < 2 {
 		t.Fatalf("the vault holds %d secrets\n%s", len(first), log)
@@ -177,6 +238,10 @@ func TestWorkflowBootstrap(t *testing.T) {
 			t.Errorf("job %s got %q, the vault holds %q", place[0], got, first)
 		}
 	}
+	if !strings.Contains(log, `az deployment group create --resource-group rg-app --template-file `+
+		`examples/setup/main.bicep --parameters vaultName=`+vaultName+` subjects=["repo:`) {
+		t.Errorf("az is called in another way:\n%s", log)
+	}
 	log = w.run(t, "workflow_dispatch")
 	if got := changed(first, stored(w.services)); len(got) != 0 {
 		t.Errorf("a second run made new versions of %q\n%s", got, log)
@@ -186,6 +251,37 @@ func TestWorkflowBootstrap(t *testing.T) {
 	}
 	if got := w.services.Requests()["get"]; got != 0 {
 		t.Errorf("values were asked for %d times", got)
+	}
+}
+
+// A pull request from a fork has no token and no variables: its declaration is checked, and nobody is contacted. A
+// mistake fails the job and stands on its line.
+func TestWorkflowPullRequest(t *testing.T) {
+	w := newWorkflow(t, "pull-request")
+	w.fork = true
+	log := w.run(t, "pull_request")
+	for _, want := range []string{
+		"sql-admin-password  kv-app-prod  azure-sql  32 characters", "2 secrets: the declaration is sound",
+	} {
+		if !strings.Contains(log, want) {
+			t.Errorf("%q is not in the log:\n%s", want, log)
+		}
+	}
+	broken := newConsumer(t, "pull-request", map[string]string{
+		"examples/pull-request/passwords.yml": "vault: kv-app-prod\nsecrets:\n  a-secret: azure-sq\n",
+	})
+	write(t, filepath.Join(broken.folder, broken.path), strings.ReplaceAll(
+		read(t, "examples/pull-request/workflow.yml"), "uses: ./ ", "uses: OWNER/keyvault-passwords@v1 "))
+	broken.fork = true
+	log, err := broken.try(t, "pull_request")
+	if err == nil || !strings.Contains(log, "file=examples/pull-request/passwords.yml,line=3") &&
+		!strings.Contains(log, "examples/pull-request/passwords.yml:3:") {
+		t.Errorf("act: %v; want a failure with the line of the mistake:\n%s", err, log)
+	}
+	for _, w := range []*workflow{w, broken} {
+		if got := w.services.Requests(); len(got) != 0 {
+			t.Errorf("requests: %v", got)
+		}
 	}
 }
 

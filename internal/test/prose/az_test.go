@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,10 +20,10 @@ import (
 // of a role.
 type subscription struct {
 	Vaults      map[string]vaultSettings
-	Identities  map[string]string // their tags
-	Credentials map[string]credential
+	Identities  map[string]string     // their tags
+	Credentials map[string]credential // by the name; those of audits by "audit/" and the name
 	Roles       map[string]roleDefinition
-	Assignments map[string]string // a role's ID to the condition of its assignment at the vault
+	Assignments map[string]string // the ID of a role, and where if not at the vault, to the condition of its assignment
 	Workspaces  map[string]string // their retention in days
 	Diagnostics map[string]string // the categories
 	Topics      map[string]string
@@ -51,6 +52,12 @@ const (
 	anIssuer = "https://token.actions.githubusercontent.com"
 	aSubject = "repo:OWNER/REPO:environment:prod"
 	roleName = "Key Vault Secret Writer (write-only) " + theVault
+	// auditSubject and auditRoleName are those of audits, where they are asked for.
+	auditSubject  = "repo:OWNER/REPO:environment:audit"
+	auditRoleName = "Key Vault Secret Metadata Reader " + theVault
+	// setterRoleName and followerRoleName are those for database servers, where they are asked for.
+	setterRoleName   = "Database Password Setter " + theVault
+	followerRoleName = "Database Operation Reader " + theVault
 )
 
 // withVault returns a subscription that has a vault with roles, a firewall, and nothing else.
@@ -132,7 +139,7 @@ func (s *subscription) call(arguments []string) (string, int) {
 		return s.show(kind, o)
 	}
 	if kind, ok := strings.CutSuffix(command, " list"); ok {
-		return s.list(kind, o["--query"]), 0
+		return s.list(kind, o), 0
 	}
 	return s.put(command, o), 0
 }
@@ -162,34 +169,45 @@ func (s *subscription) show(kind string, o options) (string, int) {
 		}
 		return "", 0 // null, which is how a vault with access policies may look
 	}
-	return map[string]string{
+	field := map[string]string{
 		"location": "westeurope", "principalId": "PRINCIPAL", "clientId": "CLIENT", "tenantId": "TENANT", "": "{}",
-	}[o["--query"]], 0
+	}[o["--query"]]
+	if name == theVault+"-audit" {
+		field = "AUDIT-" + field
+	}
+	return field, 0
 }
 
 // list returns what a query gives, one line each.
-func (s *subscription) list(kind, query string) string {
+func (s *subscription) list(kind string, o options) string {
 	var lines []string
+	role := s.Roles[o["--name"]]
+	// The assignment of a role is to the identity that the role is for, and to no other.
+	query := strings.ReplaceAll(o["--query"], "'"+strings.Replace(o["--role"], "ROLE-ID", "PRINCIPAL", 1)+"'",
+		"PRINCIPAL")
 	switch kind + " " + query {
 	case "identity federated-credential [].[name, issuer, subject, join(',', audiences)]":
-		for _, name := range slices.Sorted(maps.Keys(s.Credentials)) {
-			c := s.Credentials[name]
+		for _, key := range slices.Sorted(maps.Keys(s.Credentials)) {
+			c, name := s.Credentials[key], path.Base(key)
+			if credentialKey(o["--identity-name"], name) != key {
+				continue
+			}
 			lines = append(lines, strings.Join([]string{name, c.Issuer, c.Subject, c.Audience}, "\t"))
 		}
 	case "role definition [0].id":
-		if has(s.Roles, roleName) {
-			lines = append(lines, "ROLE-ID")
+		if role.Name != "" {
+			lines = append(lines, roleID(role.Name))
 		}
 	case "role definition [0].permissions[].dataActions[]":
-		lines = s.Roles[roleName].DataActions
+		lines = role.DataActions
 	case "role definition [0].assignableScopes[]":
-		lines = s.Roles[roleName].AssignableScopes
-	case "role assignment [?principalId=='PRINCIPAL'] | [0].id":
-		if has(s.Assignments, "ROLE-ID") {
-			lines = append(lines, "ASSIGNMENT-ID")
+		lines = role.AssignableScopes
+	case "role assignment [?principalId==PRINCIPAL] | [0].id":
+		if has(s.Assignments, o["--role"]) {
+			lines = append(lines, strings.Replace(o["--role"], "ROLE", "ASSIGNMENT", 1))
 		}
-	case "role assignment [?principalId=='PRINCIPAL'] | [0].condition || ''":
-		lines = append(lines, s.Assignments["ROLE-ID"])
+	case "role assignment [?principalId==PRINCIPAL] | [0].condition || ''":
+		lines = append(lines, s.Assignments[o["--role"]])
 	case "monitor diagnostic-settings (value || @)[?name=='audit'].name":
 		if has(s.Diagnostics, "audit") {
 			lines = append(lines, "audit")
@@ -211,26 +229,28 @@ func (s *subscription) put(command string, o options) string {
 		vault.Roles = o["--enable-rbac-authorization"] == "true"
 		s.Vaults[name] = vault
 	case "identity federated-credential delete":
-		delete(s.Credentials, name)
+		delete(s.Credentials, credentialKey(o["--identity-name"], name))
 	case "role assignment delete":
-		if o["--ids"] == "ASSIGNMENT-ID" {
-			delete(s.Assignments, "ROLE-ID")
-		}
+		delete(s.Assignments, strings.Replace(o["--ids"], "ASSIGNMENT", "ROLE", 1))
 	case "identity create":
 		set(&s.Identities, name, "")
 	case "identity federated-credential create":
-		set(&s.Credentials, name, credential{Issuer: o["--issuer"], Subject: o["--subject"],
-			Audience: o["--audiences"]})
+		set(&s.Credentials, credentialKey(o["--identity-name"], name),
+			credential{Issuer: o["--issuer"], Subject: o["--subject"], Audience: o["--audiences"]})
 	case "role definition create", "role definition update":
 		var role roleDefinition
 		if err := json.Unmarshal([]byte(o["--role-definition"]), &role); err != nil {
 			panic(err)
 		}
 		set(&s.Roles, role.Name, role)
-		return "ROLE-ID"
+		return roleID(role.Name)
 	case "role assignment create":
-		if !has(s.Assignments, o["--role"]) { // it leaves one that is there as it is
-			set(&s.Assignments, o["--role"], o["--condition"])
+		key := o["--role"]
+		if o["--scope"] != groupID+"/keyvault/"+theVault {
+			key += " at " + o["--scope"]
+		}
+		if !has(s.Assignments, key) { // it leaves one that is there as it is
+			set(&s.Assignments, key, o["--condition"])
 		}
 	case "monitor log-analytics workspace create":
 		set(&s.Workspaces, o["--workspace-name"], o["--retention-time"])
@@ -242,6 +262,25 @@ func (s *subscription) put(command string, o options) string {
 		set(&s.Events, name, o["--endpoint"])
 	}
 	return ""
+}
+
+func credentialKey(identity, name string) string {
+	if identity == theVault+"-audit" {
+		return "audit/" + name
+	}
+	return name
+}
+
+func roleID(name string) string {
+	switch name {
+	case auditRoleName:
+		return "AUDIT-ROLE-ID"
+	case setterRoleName:
+		return "SETTER-ROLE-ID"
+	case followerRoleName:
+		return "FOLLOWER-ROLE-ID"
+	}
+	return "ROLE-ID"
 }
 
 func has[V any](things map[string]V, name string) bool {

@@ -235,8 +235,11 @@ func TestPermissions(t *testing.T) {
 						t.Errorf("job %s: the checkout keeps its token", name)
 					}
 					us := step.Uses == "./" || step.Uses == ourselves
-					if token := job.Permissions.Values["id-token"]; us && token.Value != "write" {
+					signsIn := us && step.With["mode"] != "check"
+					if token := job.Permissions.Values["id-token"]; signsIn && token.Value != "write" {
 						t.Errorf("job %s uses the action without id-token: write", name)
+					} else if us && !signsIn && token.Value != "" {
+						t.Errorf("job %s has a token for a check, which needs none", name)
 					}
 				}
 			}

@@ -331,6 +331,10 @@ func TestLogicAppIsDeployed(t *testing.T) {
 		t.Errorf("the definition has %d parameters, the triggers %v, %d actions; expected one trigger and one action",
 			len(app.Parameters), app.Triggers, len(app.Actions))
 	}
+	if text := read(t, "examples/near-expiry/workflow.yml"); !strings.Contains(text,
+		"\n    types: [secret-near-expiry]\n") {
+		t.Error("the workflow does not wait for the type of event that TestLogicApp sees dispatched")
+	}
 	for file, texts := range map[string][]string{
 		"examples/near-expiry/main.bicep": {"loadJsonContent('logic-app.json')",
 			"listCallbackUrl('${app.id}/triggers/event'",

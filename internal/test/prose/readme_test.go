@@ -251,7 +251,8 @@ func TestClasses(t *testing.T) {
 
 // What masking costs stands where it is looked for: under the runner's own words, and beside the input.
 func TestMaskingIsTold(t *testing.T) {
-	_, told, _ := strings.Cut(read(t, ".github/TROUBLESHOOTING.md"), "\n## `Skip output 'versions' since it may contain secret.`\n")
+	const heading = "\n## `Skip output 'versions' since it may contain secret.`\n"
+	_, told, _ := strings.Cut(read(t, ".github/TROUBLESHOOTING.md"), heading)
 	told, _, _ = strings.Cut(told, "\n## ")
 	var input struct{ Description string }
 	node := actionYML(t).Inputs.Values["mask-outputs"]

@@ -2,6 +2,7 @@ package prose_test
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,12 +33,17 @@ func TestSetupsAgree(t *testing.T) {
 		"ServicePrincipal",
 		"Key Vault Secret Writer (write-only) $",
 		"Sets secrets and reads their metadata. Cannot read a value.",
+		"Key Vault Secret Metadata Reader $",
+		"Reads the metadata of secrets. Cannot read a value and cannot write.",
 		"audit",
 		"PerGB2018",
 		"Microsoft.KeyVault.vaults",
 		"Microsoft.KeyVault.SecretNearExpiry",
 		"Microsoft.KeyVault.SecretExpired",
-	}, writeOnly...)
+		"Database Password Setter $",
+		"Database Operation Reader $",
+		"Sees how changes of database servers end.",
+	}, slices.Concat(writeOnly, setterActions, followerActions)...)
 	same = append(same, strings.SplitAfter(prefixed(""), "StringStartsWith '")[:3]...)
 	for i := range same {
 		same[i] = strings.TrimPrefix(same[i], "')) AND ")
@@ -69,6 +75,7 @@ func TestSetupOptions(t *testing.T) {
 	if !found {
 		t.Fatal("examples/setup/README.md has no options")
 	}
+	options, _, _ = strings.Cut(options, "\n## ")
 	name := regexp.MustCompile("`([A-Za-z_]+)`")
 	for _, row := range rows(t, options) {
 		for i, declared := range []func(name string) bool{
@@ -86,8 +93,8 @@ func TestSetupOptions(t *testing.T) {
 	}
 }
 
-// The Terraform files parse; they declare the variables, locals and resources that they refer to, and use those that they
-// declare.
+// The Terraform files parse; they declare the variables, locals and resources that they refer to, and use those that
+// they declare.
 func TestTerraform(t *testing.T) {
 	for _, path := range files(t, "examples/*/main.tf") {
 		t.Run(path, func(t *testing.T) { checkTerraform(t, path) })
@@ -166,22 +173,11 @@ func traversed(path hcl.Traversal) string {
 	return strings.Join(parts[:min(length, len(parts))], ".")
 }
 
-// Where BICEP_PARSER=required says that npm and its registry are there, the Bicep files parse: with tree-sitter's grammar,
-// since Microsoft's compiler comes neither from npm nor from the Go module proxy.
+// The Bicep files parse: with tree-sitter's grammar, since Microsoft's compiler comes neither from npm nor from the Go
+// module proxy.
 func TestBicep(t *testing.T) {
-	if os.Getenv("BICEP_PARSER") != "required" {
-		t.Skip("the parser comes from npm: set BICEP_PARSER=required to have the Bicep files parsed")
-	}
-	dir := t.TempDir()
+	dir := parsers(t, map[string]string{"tree-sitter-bicep": "1.1.0", "web-tree-sitter": "0.27.1"})
 	write(t, dir, "parse.mjs", parseBicep)
-	write(t, dir, "package.json",
-		`{"private": true, "dependencies": {"tree-sitter-bicep": "1.1.0", "web-tree-sitter": "0.27.1"}}`)
-	install := exec.CommandContext(t.Context(), "npm", "install", "--ignore-scripts", "--no-audit", "--no-fund",
-		"--prefer-offline")
-	install.Dir = dir
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	problems := func(text string) string {
 		write(t, dir, "main.bicep", text)
 		node := exec.CommandContext(t.Context(), "node", "parse.mjs", "main.bicep")
@@ -200,6 +196,28 @@ func TestBicep(t *testing.T) {
 			t.Errorf("%s parses with an error in it", path)
 		}
 	}
+}
+
+// parsers installs packages of npm into a folder. It needs PARSERS=required, which says that npm and its registry are
+// there.
+func parsers(t *testing.T, versions map[string]string) (dir string) {
+	t.Helper()
+	if os.Getenv("PARSERS") != "required" {
+		t.Skip("the parsers come from npm: set PARSERS=required to have this parsed")
+	}
+	dir = t.TempDir()
+	manifest, err := json.Marshal(map[string]any{"private": true, "dependencies": versions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "package.json", string(manifest))
+	install := exec.CommandContext(t.Context(), "npm", "install", "--ignore-scripts", "--no-audit", "--no-fund",
+		"--prefer-offline")
+	install.Dir = dir
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return dir
 }
 
 // The Bicep file makes a vault only where there is none: to deploy one that exists would replace its network rules and
@@ -353,6 +371,76 @@ func allOptions() []string {
 		"Microsoft.KeyVault/vaults/secrets/recover/action")
 }
 
+// The roles for database servers are these, and they are assigned at the servers and at the resource group: nowhere
+// else may the identity change a server.
+func TestSetupScriptServers(t *testing.T) {
+	const (
+		sql   = groupID + "/providers/Microsoft.Sql/servers/sql-prod"
+		mysql = groupID + "/providers/Microsoft.DBforMySQL/flexibleServers/my-prod"
+	)
+	servers := "SERVERS=" + sql + "\n" + strings.Replace(mysql, "resourceGroups", "resourcegroups", 1) + "\n"
+	after := setup(t, withVault(), servers, "DISABLE_SUPERSEDED=false")
+	if diff := cmp.Diff(append(slices.Clone(writeOnly), "Microsoft.KeyVault/vaults/secrets/update/action"),
+		after.Roles[roleName].DataActions); diff != "" {
+		t.Errorf("the role at the vault (-want +got):\n%s", diff)
+	}
+	for name, actions := range map[string][]string{setterRoleName: setterActions, followerRoleName: followerActions} {
+		want := roleDefinition{
+			Name: name, Actions: actions, NotActions: []string{}, DataActions: []string{},
+			AssignableScopes: []string{groupID},
+		}
+		if diff := cmp.Diff(want, after.Roles[name]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	want := map[string]string{
+		"ROLE-ID": "", "SETTER-ROLE-ID at " + sql: "", "FOLLOWER-ROLE-ID at " + groupID: "",
+		"SETTER-ROLE-ID at " + strings.Replace(mysql, "resourceGroups", "resourcegroups", 1): "",
+	}
+	if diff := cmp.Diff(want, after.Assignments); diff != "" {
+		t.Errorf("the assignments (-want +got):\n%s", diff)
+	}
+	after.Calls = nil
+	again := setup(t, after, servers)
+	again.Calls = nil
+	if diff := cmp.Diff(after, again); diff != "" {
+		t.Errorf("run again, the script changes (-before +after):\n%s", diff)
+	}
+}
+
+// The actions of the roles for database servers.
+var (
+	setterActions = []string{
+		"Microsoft.Sql/servers/read", "Microsoft.Sql/servers/write",
+		"Microsoft.DBforPostgreSQL/flexibleServers/read", "Microsoft.DBforPostgreSQL/flexibleServers/write",
+		"Microsoft.DBforMySQL/flexibleServers/read", "Microsoft.DBforMySQL/flexibleServers/write",
+	}
+	followerActions = []string{
+		"Microsoft.Sql/locations/*/read", "Microsoft.DBforPostgreSQL/locations/*/read",
+		"Microsoft.DBforMySQL/locations/*/read",
+	}
+)
+
+// What is no database server of the resource group ends the script before anything is made.
+func TestSetupScriptRefusesServers(t *testing.T) {
+	for _, server := range []string{
+		"sql-prod", groupID, groupID + "/providers/Microsoft.Sql/servers/", "/",
+		groupID + "/providers/Microsoft.Sql/servers/sql-prod/databases/app",
+		groupID + "/providers/Microsoft.Compute/virtualMachines/vm",
+		"/subscriptions/S/resourceGroups/rgs/providers/Microsoft.Sql/servers/sql-prod",
+		"/subscriptions/S/resourceGroups/xy/providers/Microsoft.Sql/servers/sql-prod",
+	} {
+		after, out, err := runSetup(t, new(subscription),
+			"SERVERS="+groupID+"/providers/Microsoft.Sql/servers/sql-prod\n"+server)
+		if err == nil || !strings.Contains(out, server+" is not the resource ID of a database server in "+groupID) {
+			t.Errorf("%q: %v\n%s", server, err, out)
+		}
+		if after.Calls = nil; cmp.Diff(new(subscription), after) != "" {
+			t.Errorf("%q: something was made", server)
+		}
+	}
+}
+
 // Run again, whatever the options, the script takes nothing away: neither what an earlier run made nor what somebody
 // changed since. With the same options it changes nothing at all.
 func TestSetupScriptAgain(t *testing.T) {
@@ -406,6 +494,70 @@ func TestSetupScriptAdds(t *testing.T) {
 	} {
 		if strings.Count(out, said) != 1 {
 			t.Errorf("the script does not say %q once:\n%s", said, out)
+		}
+	}
+}
+
+// An audit's identity is one of its own, with one data action at the vault and no condition, and trusts its own
+// subjects alone. Made with the other or added later, and run again, it changes nothing of the other; left out, it is
+// kept.
+func TestSetupScriptAudit(t *testing.T) {
+	plain := setup(t, withVault(), "NAME_PREFIX=app-", "DISABLE_SUPERSEDED=true")
+	audited := plain.clone(t)
+	audited.Identities[theVault+"-audit"] = ""
+	audited.Credentials["audit/"+credentialName(auditSubject)] = credential{Issuer: anIssuer, Subject: auditSubject,
+		Audience: "api://AzureADTokenExchange"}
+	audited.Roles[auditRoleName] = roleDefinition{
+		Name:             auditRoleName,
+		Actions:          []string{},
+		NotActions:       []string{},
+		DataActions:      []string{"Microsoft.KeyVault/vaults/secrets/readMetadata/action"},
+		AssignableScopes: []string{groupID},
+	}
+	audited.Assignments["AUDIT-ROLE-ID"] = ""
+	for name, test := range map[string]struct {
+		before *subscription
+		audits string
+		want   *subscription
+	}{
+		"made at once":    {withVault(), auditSubject, audited},
+		"added":           {plain, auditSubject, audited},
+		"run again":       {audited, auditSubject, audited},
+		"no longer asked": {audited, "", audited},
+		"not asked":       {plain, "", plain},
+	} {
+		t.Run(name, func(t *testing.T) {
+			after, out, err := runSetup(t, test.before, "NAME_PREFIX=app-", "DISABLE_SUPERSEDED=true",
+				"AUDIT_SUBJECTS="+test.audits)
+			if err != nil || strings.Contains(out, "\nAZURE_AUDIT_CLIENT_ID=AUDIT-CLIENT\n") != (test.audits != "") {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			assigned := made(after.Calls, "role assignment create")
+			if last := assigned[len(assigned)-1]; test.audits != "" &&
+				(last["--assignee-object-id"] != "AUDIT-PRINCIPAL" || last["--role"] != "AUDIT-ROLE-ID" ||
+					last["--scope"] != groupID+"/keyvault/"+theVault) {
+				t.Errorf("the role of audits is assigned as %v", last)
+			}
+			want := test.want.clone(t)
+			after.Calls, want.Calls = nil, nil
+			if diff := cmp.Diff(want, after); diff != "" {
+				t.Errorf("the subscription (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What audits are granted is one data action, in the three files.
+func TestAuditRole(t *testing.T) {
+	for file, block := range map[string]string{
+		"examples/setup/main.bicep": `(?s)resource reader 'Microsoft.Authorization/roleDefinitions.*?\n}\n`,
+		"examples/setup/main.tf":    `(?s)resource "azurerm_role_definition" "reader".*?\n}\n`,
+		"examples/setup/setup.sh":   `(?s)  grant "\$VAULT-audit".*?\nfi\n`,
+	} {
+		role := regexp.MustCompile(block).FindString(read(t, file))
+		granted := regexp.MustCompile(`Microsoft\.KeyVault/[\w/*]+`).FindAllString(role, -1)
+		if !slices.Equal(granted, writeOnly[1:]) {
+			t.Errorf("%s grants audits %q", file, granted)
 		}
 	}
 }

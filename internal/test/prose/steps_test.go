@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -131,6 +132,44 @@ func TestFleetList(t *testing.T) {
 	write(t, dir, ".github/fleet.json", "["+strings.Repeat(`{"vault":"kv-a"},`, 256)+`{"vault":"kv-a"}]`)
 	if out, err := bash(t, list, dir, "GITHUB_OUTPUT="+output); err == nil || !strings.Contains(out, "257 vaults") {
 		t.Errorf("a list of 257 vaults was taken: %s", out)
+	}
+}
+
+// A bootstrap waits for what it made a moment ago, within the timeouts of the step and of the job, and does not sleep.
+func TestBootstrapWaits(t *testing.T) {
+	const file = "examples/bootstrap/workflow.yml"
+	var workflow struct {
+		Jobs map[string]struct {
+			Minutes int `yaml:"timeout-minutes"`
+			Steps   []struct {
+				ID   string
+				With map[string]string
+			}
+		}
+	}
+	parse(t, read(t, file), &workflow)
+	duration := func(text string) time.Duration {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	found := false
+	for _, job := range workflow.Jobs {
+		for _, step := range job.Steps {
+			if step.ID != "passwords" {
+				continue
+			}
+			found = true
+			wait, timeout := duration(step.With["wait-for-access"]), duration(step.With["timeout"])
+			if wait < 10*time.Minute || wait >= timeout || timeout >= time.Duration(job.Minutes)*time.Minute {
+				t.Errorf("the step waits %s of %s, in a job of %d minutes", wait, timeout, job.Minutes)
+			}
+		}
+	}
+	if !found || strings.Contains(read(t, file), "sleep") {
+		t.Error("the workflow has no step that waits, or sleeps")
 	}
 }
 

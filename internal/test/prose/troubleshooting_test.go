@@ -154,8 +154,17 @@ func TestTroubleshooting(t *testing.T) {
 				t.Error("the text does not have this heading")
 			}
 			synctest.Test(t, func(t *testing.T) {
-				if r := get(t, trouble); r.Status != action.StatusFailed || !strings.Contains(r.Log, heading) {
+				r := get(t, trouble)
+				if r.Status != action.StatusFailed || !strings.Contains(r.Log, heading) {
 					t.Errorf("exit status %d; the log lacks the heading:\n%s", r.Status, r.Log)
+				}
+				const page = "https://github.com/octo-org/keyvault-passwords/blob/v1/.github/TROUBLESHOOTING.md#"
+				link := page + anchors("## `" + heading + "`")[0]
+				if !strings.Contains(r.Log, "More: "+link+"\n") && !strings.Contains(r.Log, "More: "+link+"%0A") {
+					t.Errorf("the log does not link to the heading, as %s:\n%s", link, r.Log)
+				}
+				if !strings.Contains(r.Files["GITHUB_STEP_SUMMARY"], "([more]("+link+"))") {
+					t.Errorf("the summary does not link to the heading:\n%s", r.Files["GITHUB_STEP_SUMMARY"])
 				}
 			})
 		})
@@ -196,6 +205,7 @@ func get(t *testing.T, trouble trouble) run {
 		}
 		j.Input("secrets=")
 	}
+	j.Env["GITHUB_ACTION_REPOSITORY"], j.Env["GITHUB_ACTION_REF"] = "octo-org/keyvault-passwords", "v1"
 	maps.Copy(j.Env, trouble.job)
 	for name, text := range trouble.inputs {
 		j.Input(name + "=" + text)

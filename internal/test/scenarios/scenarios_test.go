@@ -63,6 +63,12 @@ func TestScenarios(t *testing.T) {
 			"revoke": func(ts *testscript.TestScript, _ bool, args []string) {
 				the(ts).emulator.Revoke(emulator.DefaultClient, args[0], args[1:]...)
 			},
+			"grantlater": func(ts *testscript.TestScript, _ bool, args []string) {
+				the(ts).emulator.GrantLater(delays(ts, args[0]), "", args[1], args[2:]...)
+			},
+			"admit": func(ts *testscript.TestScript, _ bool, args []string) {
+				the(ts).emulator.Admit(delays(ts, args[0]), args[1])
+			},
 			"distrust": func(ts *testscript.TestScript, _ bool,
 				_ []string) {
 				the(ts).emulator.Distrust(emulator.DefaultClient)
@@ -220,6 +226,16 @@ func addVault(ts *testscript.TestScript, _ bool, args []string) {
 	var o emulator.VaultOptions
 	ts.Check(decoder.Decode(&o))
 	the(ts).emulator.AddVault(o)
+}
+
+// delays reads how long after it was made something is seen by each server: 1s,3s.
+func delays(ts *testscript.TestScript, list string) (all emulator.Delays) {
+	for text := range strings.SplitSeq(list, ",") {
+		d, err := time.ParseDuration(text)
+		ts.Check(err)
+		all = append(all, d)
+	}
+	return all
 }
 
 // trust adds a federated credential: trust JSON, of emulator.Credential.

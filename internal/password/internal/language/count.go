@@ -13,7 +13,8 @@ import (
 	"keyvault-passwords/internal/password/internal/uniform"
 )
 
-// A ranking numbers the strings of a language: it finds the string of each rank from 0 to the size, exclusive.
+// A ranking numbers the strings of a language: it finds the string of each rank from 0 to the size, exclusive. Ranks
+// may have no string; then the length is 0.
 type ranking interface {
 	size() *big.Int
 	unrankSteps() int // about how many steps of a nanosecond unrank takes
@@ -67,12 +68,25 @@ const (
 // Count counts the strings that satisfy the rules and finds a way to draw one. The only error is *[Uncertified]. A size
 // of 0 is exact; there is nothing to draw then.
 //
-// What is exact may take all of the work. Bounds may take as much, and so may what is only drawn from.
+// What is exact may take all of the work. Bounds may take as much, and so may what is only drawn from, and what counts
+// each kind of rules apart.
 func Count(r *Rules, work *automaton.Budget) (*Counted, error) {
 	if !r.hasEnds() {
 		return &Counted{Size: new(big.Int), Exact: true}, nil
 	}
-	bounds := &automaton.Budget{Steps: 2 * work.Steps}
+	bounds, apart := &automaton.Budget{Steps: 2 * work.Steps}, &automaton.Budget{Steps: work.Steps}
+	c, err := r.countTogether(work, bounds)
+	if err == nil {
+		return c, nil
+	}
+	if c, apartErr := r.countApart(apart); apartErr == nil {
+		return c, nil
+	}
+	return nil, err
+}
+
+// countTogether counts all rules together, or at least all of them but words.
+func (r *Rules) countTogether(work, bounds *automaton.Budget) (*Counted, error) {
 	if len(r.Dictionary) > 0 && !r.Distinct {
 		// What holds none of so many words is not counted exactly. So nothing else need be, unless no word fits.
 		c, err := r.countBound(bounds)
@@ -92,11 +106,11 @@ func Count(r *Rules, work *automaton.Budget) (*Counted, error) {
 			return c, nil
 		}
 		return nil, err
-	case b.ranking.size().Sign() == 0:
+	case b.size.Sign() == 0:
 		// A language without strings has none without words either.
-		return &Counted{Size: b.ranking.size(), Exact: true}, nil
+		return &Counted{Size: b.size, Exact: true}, nil
 	}
-	c := &Counted{Size: b.ranking.size(), Exact: true}
+	c := &Counted{Size: b.size, Exact: true}
 	var words *lexicon.Lexicon
 	if len(b.words)+len(r.Dictionary) > 0 {
 		if words, err = r.lexicon(b.words, bounds); err == nil {
@@ -152,14 +166,14 @@ func (r *Rules) subtract(c *Counted, b *base, words *lexicon.Lexicon, work *auto
 		return err
 	}
 	c.Exact = holding.Sign() == 0 // no string holds any of the words
-	c.Size = holding.Sub(b.ranking.size(), holding)
+	c.Size = holding.Sub(b.size, holding)
 	return nil
 }
 
 // holdingByCompositions returns an upper bound of how many strings hold a word, whatever the patterns and runs say.
 func (r *Rules) holdingByCompositions(b *base, words *lexicon.Lexicon, work *automaton.Budget) (*big.Int, error) {
-	c, ok := b.ranking.(*compositions)
-	if !ok {
+	c := b.compositions
+	if c == nil {
 		var err error
 		if c, err = newCompositions(r, work); err != nil {
 			return nil, err
@@ -188,6 +202,11 @@ func (r *Rules) countBound(work *automaton.Budget) (*Counted, error) {
 		return nil, errNoWords
 	}
 	c := &Counted{Size: w.atLeast(w.total*(1-slack) - holding*(1+slack))}
+	if holding > w.total/many {
+		if apart, err := r.sizeApart(words, work); err == nil && apart.Cmp(c.Size) > 0 {
+			c.Size = apart
+		}
+	}
 	if c.Size.Sign() == 0 {
 		return nil, automaton.ErrTooLarge
 	}
@@ -245,22 +264,24 @@ func (r *Rules) chooseCandidates(c *Counted, b *base, words *lexicon.Lexicon, wo
 	if c.Tries <= 2 {
 		return nil
 	}
-	if b != nil && b.kept {
-		c.proposeRanking(r, b.ranking, &checker{lexicon: words})
-	}
+	neighbours := func(r *Rules) { r.Words = nil }
 	for _, larger := range []struct {
 		rank  func(work *automaton.Budget) (ranking, error)
 		check *checker
 	}{
 		{
-			rank:  func(work *automaton.Budget) (ranking, error) { return newCompositions(r, work) },
+			rank: func(work *automaton.Budget) (ranking, error) {
+				if b != nil && b.compositions != nil {
+					return b.compositions, nil
+				}
+				return newCompositions(r, work)
+			},
 			check: all.withoutCharacters(),
 		},
-		{
-			rank: r.trellisOf(func(r *Rules) { r.MaxRun, r.Charsets, r.AtLeast = 0, nil, 0 }), check: all,
-		},
-		{rank: r.trellisOf(func(r *Rules) { r.MaxRun = 0 }), check: all.withoutCharacters()},
-		{rank: r.trellisOf(func(*Rules) {}), check: all.withoutCharacters()},
+		{rank: r.weightsOf(neighbours), check: all.withoutCharacters()},
+		{rank: r.weightsOf(neighbours, func(r *Rules) { r.MaxRun = 0 }), check: all.withoutCharacters()},
+		{rank: r.weightsOf(neighbours, func(r *Rules) { r.Charsets, r.AtLeast = nil, 0 }), check: all},
+		{rank: r.weightsOf(), check: all.withoutCharacters()},
 	} {
 		if c.Cost <= cheapDraw {
 			break
@@ -293,20 +314,20 @@ func (r *Rules) wholeChecker(b *base, words *lexicon.Lexicon, work *automaton.Bu
 	return c, nil
 }
 
-// trellisOf returns what makes a trellis of the rules but words, once these are relaxed further.
-func (r *Rules) trellisOf(relax func(r *Rules)) func(work *automaton.Budget) (ranking, error) {
+// weightsOf returns what makes weights of the rules, once these are relaxed.
+func (r *Rules) weightsOf(relax ...func(r *Rules)) func(work *automaton.Budget) (ranking, error) {
 	return func(work *automaton.Budget) (ranking, error) {
 		relaxed := *r
-		relaxed.Words = nil
-		relax(&relaxed)
-		b, err := relaxed.countTrellis(work)
-		switch {
-		case err != nil:
-			return nil, err
-		case !b.kept:
-			return nil, automaton.ErrTooLarge
+		for _, f := range relax {
+			f(&relaxed)
 		}
-		return b.ranking, nil
+		withoutRuns := relaxed
+		withoutRuns.MaxRun = 0 // the weights see to runs
+		a, err := withoutRuns.product(work)
+		if err != nil {
+			return nil, err
+		}
+		return newWeights(a, &relaxed, maxWeight, work)
 	}
 }
 
@@ -340,11 +361,11 @@ func (c *Counted) proposeRanking(r *Rules, candidates ranking, check *checker) {
 
 // A base is what was counted exactly: the strings that satisfy all rules but some words.
 type base struct {
-	strategy  string
-	ranking   ranking
-	kept      bool           // the ranking can be drawn from
-	automaton *automaton.DFA // nil: none was needed
-	words     []string       // those that are still to be taken out
+	strategy     string
+	size         *big.Int
+	compositions *compositions  // nil: it was counted in another way
+	automaton    *automaton.DFA // nil: none was needed
+	words        []string       // those that are still to be taken out
 }
 
 // A strategy counts the rules exactly, all of them or all but the words.
@@ -436,7 +457,7 @@ func (r *Rules) countCompositions(work *automaton.Budget) (*base, error) {
 			Parts:  []Part{{Kind: OfCharsets}},
 		}
 	}
-	return &base{ranking: c, kept: true, words: r.Words}, nil
+	return &base{size: c.total, compositions: c, words: r.Words}, nil
 }
 
 // combinations returns an upper bound of the combinations of counts that quotas tell apart, or unlimited if it is above
@@ -472,7 +493,7 @@ func (r *Rules) countTrellis(work *automaton.Budget) (*base, error) {
 	if err != nil {
 		return nil, r.tooLarge("the rules together have too many states to be counted")
 	}
-	return &base{ranking: t, kept: t.layers != nil, automaton: a}, nil
+	return &base{size: t.total, automaton: a}, nil
 }
 
 // A factor is the automaton of one rule, and why rules are refused for which it is too large.

@@ -30,10 +30,10 @@ func (c *Counted) Try(dst []byte, from *uniform.Source) (length int, ok bool, er
 	} else {
 		length, err = c.drawRank(dst, from)
 	}
-	return length, err == nil && c.checker.accepts(dst[:length]), err
+	return length, err == nil && length > 0 && c.checker.accepts(dst[:length]), err
 }
 
-// drawRank writes the string of a random rank to dst, and returns its length.
+// drawRank writes the string of a random rank to dst, and returns its length. 0: the rank has none.
 func (c *Counted) drawRank(dst []byte, from *uniform.Source) (length int, err error) {
 	var store [maxLimbs]uint64
 	rank := uniform.Nat(store[:len(c.ranks)])
@@ -43,7 +43,7 @@ func (c *Counted) drawRank(dst []byte, from *uniform.Source) (length int, err er
 	switch r := c.ranking.(type) { // a call of the interface would let the rank escape to the heap
 	case *compositions:
 		length = r.unrank(dst, rank)
-	case *trellis:
+	case *weights:
 		length = r.unrank(dst, rank)
 	}
 	return length, nil

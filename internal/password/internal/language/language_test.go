@@ -157,7 +157,11 @@ var samplePatterns = []string{
 }
 
 // testRankings checks that every ranking of the rules that can be made finds each of the wanted strings at one rank.
-func testRankings(t rapid.TB, s sample, want map[string]bool) {
+func testRankings(t rapid.TB, s sample, strings map[string]bool) {
+	want := make(map[string]int)
+	for text := range strings {
+		want[text] = 1
+	}
 	rankings := map[string]ranking{}
 	r := &s.Rules
 	if !r.looksAtNeighbours() && len(r.Words) == 0 {
@@ -165,31 +169,45 @@ func testRankings(t rapid.TB, s sample, want map[string]bool) {
 		if err != nil {
 			t.Fatalf("counting compositions of %+v: %v", s, err)
 		}
-		rankings["compositions"] = b.ranking
+		rankings["compositions"] = b.compositions
+		if b.size.Cmp(big.NewInt(int64(len(want)))) != 0 {
+			t.Fatalf("the compositions of %+v count %v strings, want %d", s, b.size, len(want))
+		}
 	}
 	b, err := r.countTrellis(budget())
 	if err != nil {
 		t.Fatalf("counting a trellis of %+v: %v", s, err)
 	}
-	rankings["trellis"] = b.ranking
-	for name, ranking := range rankings {
-		if got := ranking.size(); got.Cmp(big.NewInt(int64(len(want)))) != 0 {
-			t.Fatalf("the %s of %+v counts %v strings, want %d", name, s, got, len(want))
+	if b.size.Cmp(big.NewInt(int64(len(want)))) != 0 {
+		t.Fatalf("the trellis of %+v counts %v strings, want %d", s, b.size, len(want))
+	}
+	withoutRuns := *r
+	withoutRuns.MaxRun = 0
+	a, err := withoutRuns.product(budget())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, highest := range map[string]float64{"weights": maxWeight, "rounded weights": 8} {
+		if rankings[name], err = newWeights(a, r, highest, budget()); err != nil {
+			t.Fatalf("the %s of %+v: %v", name, s, err)
 		}
+	}
+	for name, ranking := range rankings {
 		if diff := cmp.Diff(want, unranked(ranking)); diff != "" {
-			t.Fatalf("the ranks of the %s of %+v (-want +got):\n%s", name, s, diff)
+			t.Fatalf("how many ranks strings of the %s of %+v have (-want +got):\n%s", name, s, diff)
 		}
 	}
 }
 
-// unranked returns the strings of all ranks.
-func unranked(ranking ranking) map[string]bool {
+// unranked returns how many of all ranks each string has.
+func unranked(ranking ranking) map[string]int {
 	size := ranking.size()
-	all := make(map[string]bool)
+	all := make(map[string]int)
 	for n := range size.Int64() {
 		var dst [MaxLength]byte
-		length := ranking.unrank(dst[:], uniform.NatOf(big.NewInt(n), uniform.LimbsFor(size)))
-		all[string(dst[:length])] = true
+		if length := ranking.unrank(dst[:], uniform.NatOf(big.NewInt(n), uniform.LimbsFor(size))); length > 0 {
+			all[string(dst[:length])]++
+		}
 	}
 	return all
 }
@@ -265,29 +283,39 @@ func testAgreement(t *rapid.T, r *Rules) {
 	if err != nil {
 		t.Skip("the quotas are too many for a trellis")
 	}
-	if c.size().Cmp(b.ranking.size()) != 0 {
-		t.Fatalf("%+v counts %v compositions and %v ways through the trellis", r, c.size(), b.ranking.size())
+	if c.size().Cmp(b.size) != 0 {
+		t.Fatalf("%+v counts %v compositions and %v ways through the trellis", r, c.size(), b.size)
 	}
 	if c.size().Sign() == 0 {
 		return
+	}
+	w, err := r.weightsOf()(budget())
+	if err != nil {
+		t.Fatalf("weighing %+v: %v", r, err)
 	}
 	checker := newChecker(r, b.automaton, nil)
 	last := new(big.Int).Sub(c.size(), big.NewInt(1))
 	middle := new(big.Int).Rsh(last, 1)
 	for _, rank := range []*big.Int{new(big.Int), middle, last} {
-		for name, ranking := range map[string]ranking{"compositions": c, "trellis": b.ranking} {
+		for name, ranking := range map[string]ranking{"compositions": c, "weights": w} {
 			dst := make([]byte, r.Max)
-			length := ranking.unrank(dst, uniform.NatOf(rank, uniform.LimbsFor(c.size())))
+			length := ranking.unrank(dst, uniform.NatOf(rank, uniform.LimbsFor(ranking.size())))
+			if length == 0 && name == "weights" {
+				continue // a gap
+			}
 			if length < r.Min || length > r.Max || !checker.accepts(dst[:length]) {
-				t.Fatalf("rank %v of %v of the %s of %+v does not conform", rank, c.size(), name, r)
+				t.Fatalf("rank %v of %v of the %s of %+v does not conform", rank, ranking.size(), name, r)
 			}
 		}
+	}
+	if gaps, _ := new(big.Rat).SetFrac(w.size(), c.size()).Float64(); gaps < 1 || gaps > 1.001 {
+		t.Fatalf("%+v has %v ranks to a string", r, gaps)
 	}
 }
 
 // What is not counted exactly is bounded: no bound is above what brute force finds, and what is drawn conforms.
 func TestBoundIsBelowBruteForce(t *testing.T) {
-	bounded, tight := 0, 0
+	bounded, tight, apart := 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		s := samples(kinds{runs: true, patterns: true, words: true}).Draw(t, "rules")
 		want := big.NewInt(int64(len(s.conforming())))
@@ -301,12 +329,19 @@ func TestBoundIsBelowBruteForce(t *testing.T) {
 			}
 			testDraws(t, s, c)
 		}
+		if c, err := s.countApart(budget()); err == nil {
+			if c.Size.Cmp(want) > 0 {
+				t.Fatalf("%+v has %d strings, but %v are promised by counting apart", s, want, c.Size)
+			}
+			apart++
+			testDraws(t, s, c)
+		}
 		if len(s.Words) > 0 && !s.looksAtNeighbours() {
 			testSubtracted(t, s, want)
 		}
 	})
-	if bounded == 0 || tight == 0 {
-		t.Errorf("%d rules were bounded, and %d of them by their size", bounded, tight)
+	if bounded == 0 || tight == 0 || apart == 0 {
+		t.Errorf("%d rules were bounded, %d of them by their size, and %d were counted apart", bounded, tight, apart)
 	}
 }
 
@@ -333,7 +368,7 @@ func testSubtracted(t *rapid.T, s sample, want *big.Int) {
 		if err := s.subtract(c, b, words, budget()); err != nil {
 			t.Fatal(err)
 		}
-		for _, size := range []*big.Int{c.Size, holding.Sub(b.ranking.size(), holding)} {
+		for _, size := range []*big.Int{c.Size, holding.Sub(b.size, holding)} {
 			if size.Cmp(want) > 0 {
 				t.Fatalf("%+v has %v strings, but %v are promised by %s", s, want, size, name)
 			}

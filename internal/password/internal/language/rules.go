@@ -6,8 +6,9 @@
 // many characters of each kind (compositions.go). See strategies for which. What neither counts is bounded: by
 // probabilities in floating point (walk.go), and words by a union bound (walk.go, lexicon.go).
 //
-// Whatever was counted also numbers its strings, from 0 to the size: a uniform number makes a uniform string. A
-// language is drawn from any larger one by rejection, if its share of that is large enough (chooseCandidates).
+// A language is drawn from any larger one by rejection, if its share of that is large enough (chooseCandidates): from
+// all strings, or from those that are numbered by compositions or by weights (weights.go). A uniform number makes a
+// uniform string.
 package language
 
 import (
@@ -28,7 +29,7 @@ const MaxLength = lexicon.MaxText
 const (
 	maxQuotas     = 50_000  // combinations of how many characters of each charset a string has so far
 	fewQuotas     = 256     // combinations up to which a trellis is quicker than compositions
-	maxTableWords = 3 << 20 // 64-bit words of a table that is kept for drawing: 24 MB
+	maxTableWords = 3 << 20 // 64-bit words of a layer of a trellis: 24 MB
 )
 
 // Rules say which strings are in a language: as few kinds of rules as possible, and none that rules out nothing.

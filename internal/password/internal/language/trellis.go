@@ -2,7 +2,6 @@ package language
 
 import (
 	"math/big"
-	"slices"
 
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
@@ -10,7 +9,7 @@ import (
 	"keyvault-passwords/internal/password/internal/uniform"
 )
 
-// A trellis counts the strings that both an automaton and quotas accept, and finds the string of a given rank.
+// A trellis counts the strings that both an automaton and quotas accept.
 //
 // It is the layered graph of their pairs of states. Layer n holds, for each pair, the number of strings of n characters
 // that lead from there to acceptance:
@@ -28,9 +27,7 @@ type trellis struct {
 	deltas    []delta // by state of the automaton
 	min, max  int
 
-	layers []layer // by number of characters left; nil if they are not kept
-	total  *big.Int
-	order  []int // the groups, the largest first: a rank falls in these most often
+	total *big.Int
 }
 
 // A group is a part of the alphabet that neither the automaton nor the quotas tell apart.
@@ -62,10 +59,6 @@ type layer struct {
 
 func newTrellis(a *automaton.DFA, q *quota.Quotas, r *Rules, work *automaton.Budget) (*trellis, error) {
 	tr := &trellis{automaton: a, quotas: q, groups: groupsOf(a, q), min: r.Min, max: r.Max, total: new(big.Int)}
-	for i := range tr.groups {
-		tr.order = append(tr.order, i)
-	}
-	slices.SortStableFunc(tr.order, func(a, b int) int { return len(tr.groups[b].chars) - len(tr.groups[a].chars) })
 	return tr, tr.compare(work)
 }
 
@@ -139,25 +132,20 @@ func (tr *trellis) edges(state, model int32) []edge {
 	return edges
 }
 
-// fill computes the layers, and the total. It keeps the layers for drawing unless they are too large.
+// fill computes the layers, and the total.
 func (tr *trellis) fill(work *automaton.Budget) error {
 	widths := limbsByLength(tr.groups, tr.max)
 	if err := work.Spend(tr.cost(widths, work.Steps)); err != nil {
 		return err
 	}
-	words, widest := tr.words(widths)
-	if widest > maxTableWords {
+	if tr.widest(widths) > maxTableWords {
 		return automaton.ErrTooLarge
 	}
-	keep := words <= maxTableWords
 	var below layer
 	for left := range tr.max + 1 {
 		current := tr.layer(left, widths[left], below)
 		if count := tr.at(current, 0, 0); left >= tr.min && count != nil {
 			tr.total.Add(tr.total, count.Big())
-		}
-		if keep {
-			tr.layers = append(tr.layers, current)
 		}
 		below = current
 	}
@@ -208,13 +196,13 @@ func (tr *trellis) cost(widths []int, limit int) int {
 	return steps
 }
 
-// words returns the size of all layers in 64-bit words, and that of the largest.
-func (tr *trellis) words(widths []int) (all, widest int) {
+// widest returns the size of the largest layer in 64-bit words.
+func (tr *trellis) widest(widths []int) int {
+	widest := 0
 	for left, limbs := range widths {
-		words := len(tr.quotas.Low)/2 + tr.alive(left)*len(tr.deltas)*limbs
-		all, widest = all+words, max(widest, words)
+		widest = max(widest, len(tr.quotas.Low)/2+tr.alive(left)*len(tr.deltas)*limbs)
 	}
-	return all, widest
+	return widest
 }
 
 // layer returns the counts for the given number of characters left, from the layer for one less.
@@ -300,64 +288,4 @@ func (tr *trellis) at(l layer, state, held int32) uniform.Nat {
 		return nil
 	}
 	return l.counts[start+int(state)*l.limbs:][:l.limbs]
-}
-
-func (tr *trellis) size() *big.Int { return tr.total }
-
-// unrankSteps: for each character, unranking looks at groups until it finds the right one.
-func (tr *trellis) unrankSteps() int {
-	looks, chars := 0, 0
-	for n, i := range tr.order {
-		looks += (n + 1) * len(tr.groups[i].chars)
-		chars += len(tr.groups[i].chars)
-	}
-	limbs := uniform.LimbsFor(tr.total)
-	return 300 + tr.max*(15+looks*(4+2*limbs)/chars)
-}
-
-// unrank writes the string of a rank to dst, and returns its length. Ranks go from 0 to the size, exclusive. It changes
-// rank.
-func (tr *trellis) unrank(dst []byte, rank uniform.Nat) int {
-	length := tr.min
-	for ; length < tr.max; length++ {
-		count := tr.at(tr.layers[length], 0, 0)
-		if count != nil {
-			if rank.Less(count) {
-				break
-			}
-			rank.Sub(count.Trim())
-		}
-	}
-	var scratch [maxLimbs]uint64
-	var state, held int32
-	for i := range length {
-		below := tr.layers[length-i-1]
-		rank = rank[:min(len(rank), tr.layers[length-i].limbs)]
-		j := tr.choose(below, state, held, rank, scratch[:below.limbs+1])
-		chars := tr.groups[j].chars
-		dst[i] = chars[rank.DivSmall(uint64(len(chars)))]
-		state = tr.automaton.Row(state)[tr.groups[j].class]
-		held = tr.quotas.Row(held)[tr.groups[j].atom]
-	}
-	return length
-}
-
-// choose returns the group in whose share the rank falls, and makes rank the rank within that share.
-func (tr *trellis) choose(below layer, state, held int32, rank uniform.Nat, share uniform.Nat) int {
-	last := 0
-	for _, i := range tr.order {
-		j := &tr.groups[i]
-		count := tr.at(below, tr.automaton.Row(state)[j.class], tr.quotas.Row(held)[j.atom])
-		if count == nil {
-			continue
-		}
-		last = i
-		clear(share)
-		share.AddMul(count, uint64(len(j.chars)))
-		if rank.Less(share) {
-			break
-		}
-		rank.Sub(share.Trim())
-	}
-	return last
 }

@@ -7,7 +7,6 @@ import (
 
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
-	"keyvault-passwords/internal/password/internal/quota"
 )
 
 // A walk is the way of a random text through an automaton of all rules but words. It tells how large a share of all
@@ -16,74 +15,47 @@ import (
 //  1. A text is of independent uniform characters of the alphabet. So the number of texts with some property is their
 //     probability times that of all texts, and all below are probabilities. Texts of different lengths are weighted by
 //     how many there are: those of n characters by |alphabet|^(n-Max).
-//  2. Characters of a group (that neither patterns, nor quotas, nor the ends tell apart) can be exchanged for each
-//     other. So of a run it is enough to remember its length and the group of its character: the continuations of "aa"
-//     and "bb" are equally many.
-//  3. A text that satisfies the rules and holds a word at position i consists of a prefix of i characters that does not
+//  2. A text that satisfies the rules and holds a word at position i consists of a prefix of i characters that does not
 //     break the patterns, runs and maximums; of the word; and of a suffix. Wherever the prefix and the word lead, there
 //     are at most as many suffixes as from the best state of the same quotas. So the share that hold a word is at most
 //     the sum, over the positions, words and quotas, of share of prefixes * share of the word * best share of suffixes.
-//  4. The shares are sums and products of numbers that are not negative, in float64. Each operation errs by a factor of
+//  3. The shares are sums and products of numbers that are not negative, in float64. Each operation errs by a factor of
 //     at most 1 +- 2^-53, or by 2^-1022 where it underflows. No result depends on more than 2^20 operations in a row,
 //     since each layer adds two for each step from a state. So a result errs by a factor of less than 1 +- 2^-32, and,
 //     with less than 2^60 operations altogether whose errors no later factor enlarges above 2^40, by less than 2^-900.
 //     A processor that fuses an addition with a multiplication only rounds less.
 type walk struct {
-	quotas   *quota.Quotas
-	groups   []group
-	stops    []stop // by state of the automaton
-	nodes    int    // of all stops
-	maxRun   int    // 0: runs do not matter
-	min, max int
+	*graph
+	min      int
 	each     float64 // the probability of each character
 	alphabet ascii.Mask
 
 	total    float64     // the share that satisfy the rules
 	prefixes [][]float64 // by length and state of the quotas: the share of prefixes
 	suffixes [][]float64 // likewise: the best share of suffixes of that length
+
+	// The same by length, state of the quotas and stop. Nil: these are more than maxClose.
+	closePrefixes, closeSuffixes [][]float64
 }
 
-// A stop is a state of the automaton, with a node for each group of which a run may end there, and each length of that
-// run. Where runs do not matter, and at the start, it has one node.
-type stop struct {
-	accepts bool
-	next    []int32       // by group: the state that it leads to, or dead
-	in      []int         // the groups that lead here. anyGroup: the start, or runs do not matter
-	first   map[int]int32 // by group that leads here: the node of a run of one
-}
-
-const anyGroup = -1
-
-// slack and underflow are more than any result errs by: see 4.
+// slack and underflow are more than any result errs by: see 3.
 const (
 	slack     = 0x1p-30
 	underflow = 0x1p-900
 )
 
-// maxWalk is how many pairs of nodes, or of lengths, and of states of the quotas a walk has at most: 8 MB for each of
-// five tables.
-const maxWalk = 1 << 20
+// maxClose is of how many lengths, states of the quotas and stops a walk remembers the shares: 8 MB for each of two
+// tables, and of a third one.
+const maxClose = 1 << 20
 
 // newWalk walks through the rules but words. a is the automaton of the patterns and the ends.
 func newWalk(a *automaton.DFA, r *Rules, work *automaton.Budget) (*walk, error) {
-	q, err := quota.New(r.quotas(), maxQuotas, work)
+	g, err := newGraph(a, r, work)
 	if err != nil {
 		return nil, err
 	}
-	w := &walk{
-		quotas: q, groups: groupsOf(a, q), maxRun: r.MaxRun, min: r.Min, max: r.Max,
-		each: 1 / float64(r.Alphabet.Count()), alphabet: r.Alphabet,
-	}
-	if err := work.Spend(20 * len(a.Accepts) * len(w.groups)); err != nil {
-		return nil, err
-	}
-	w.connect(a)
-	held := len(q.Accepts)
-	if held*max(w.nodes, r.Max+1) > maxWalk {
-		return nil, automaton.ErrTooLarge
-	}
-	layer := held * (4*len(w.stops)*len(w.groups) + 4*w.nodes)
-	if err := work.Spend(2 * (r.Max + 1) * layer); err != nil {
+	w := &walk{graph: g, min: r.Min, each: 1 / float64(r.Alphabet.Count()), alphabet: r.Alphabet}
+	if err := work.Spend(2 * (r.Max + 1) * g.steps()); err != nil {
 		return nil, err
 	}
 	w.backward()
@@ -91,144 +63,22 @@ func newWalk(a *automaton.DFA, r *Rules, work *automaton.Budget) (*walk, error) 
 	return w, nil
 }
 
-// connect makes the stops and their nodes.
-func (w *walk) connect(a *automaton.DFA) {
-	w.stops = make([]stop, len(a.Accepts))
-	w.enter(0, anyGroup)
-	for state := range w.stops {
-		w.stops[state].accepts = a.Accepts[state]
-		for g, group := range w.groups {
-			to := a.Row(int32(state))[group.class]
-			w.stops[state].next = append(w.stops[state].next, to)
-			if to != dead {
-				w.enter(to, g)
-			}
-		}
-	}
-}
-
-// enter makes the nodes of a state for a group that leads to it.
-func (w *walk) enter(state int32, g int) {
-	length := w.maxRun
-	if w.maxRun == 0 || g == anyGroup {
-		g, length = anyGroup, 1
-	}
-	s := &w.stops[state]
-	if _, ok := s.first[g]; ok {
-		return
-	}
-	if s.first == nil {
-		s.first = make(map[int]int32)
-	}
-	s.in = append(s.in, g)
-	s.first[g] = int32(w.nodes)
-	w.nodes += length
-}
-
-// A lane is a transition of a stop, for one state of the quotas: where a character of a group leads that is another
-// than the last one. Where it is the same, it leads to the node after.
-type lane struct {
-	at   int32 // the node, in a layer. dead: none
-	size float64
-}
-
-// lanes sets the transitions of a stop from a state of the quotas, by group.
-func (w *walk) lanes(s *stop, held int32, lanes []lane) {
-	row := w.quotas.Row(held)
-	for g, group := range w.groups {
-		lanes[g] = lane{at: dead, size: float64(len(group.chars))}
-		to, quota := s.next[g], row[group.atom]
-		if to == dead || quota == dead {
-			continue
-		}
-		in := g
-		if w.maxRun == 0 {
-			in = anyGroup
-		}
-		lanes[g].at = quota*int32(w.nodes) + w.stops[to].first[in]
-	}
-}
-
 // backward computes the shares of suffixes and the total.
 func (w *walk) backward() {
 	size := w.nodes * len(w.quotas.Accepts)
 	current, below := make([]float64, size), make([]float64, size)
-	lanes, others := make([]lane, len(w.groups)), make([]float64, len(w.groups))
+	p := w.pass()
 	for left := range w.max + 1 {
-		clear(current)
-		for held := range w.quotas.Accepts {
-			if w.quotas.Low[held] > int32(left) || int32(left) > w.quotas.High[held] {
-				continue
-			}
-			block := current[held*w.nodes:][:w.nodes]
-			for i := range w.stops {
-				s := &w.stops[i]
-				if left == 0 {
-					w.accept(s, block, w.quotas.Accepts[held])
-					continue
-				}
-				w.lanes(s, int32(held), lanes)
-				w.pull(s, block, below, lanes, others)
-			}
-		}
+		p.layer(left, current, below, w.each)
 		w.suffixes = append(w.suffixes, highest(current, w.nodes))
+		if w.isClose() {
+			highest := func(a, b float64) float64 { return max(a, b) }
+			w.closeSuffixes = append(w.closeSuffixes, w.byStop(current, highest))
+		}
 		if left >= w.min {
-			w.total += current[w.stops[0].first[anyGroup]] * math.Pow(w.each, float64(w.max-left))
+			w.total += current[0] * math.Pow(w.each, float64(w.max-left))
 		}
 		current, below = below, current
-	}
-}
-
-// accept sets the nodes of a stop in layer 0.
-func (w *walk) accept(s *stop, block []float64, accepts bool) {
-	if !s.accepts || !accepts {
-		return
-	}
-	for _, g := range s.in {
-		for n := range w.runs(g) {
-			block[int(s.first[g])+n] = 1
-		}
-	}
-}
-
-// runs returns how many nodes a group has in a stop.
-func (w *walk) runs(g int) int {
-	if g == anyGroup {
-		return 1
-	}
-	return w.maxRun
-}
-
-// pull sets the nodes of a stop from the layer below. others is room for a number for each group.
-func (w *walk) pull(s *stop, block, below []float64, lanes []lane, others []float64) {
-	before := 0.0
-	for g, l := range lanes {
-		others[g] = before
-		if l.at != dead {
-			before += l.size * below[l.at]
-		}
-	}
-	all, after := before*w.each, 0.0
-	for g := len(lanes) - 1; g >= 0; g-- {
-		others[g] += after
-		if l := lanes[g]; l.at != dead {
-			others[g] += (l.size - 1) * below[l.at]
-			after += l.size * below[l.at]
-		}
-	}
-	for _, g := range s.in {
-		first := s.first[g]
-		if g == anyGroup {
-			block[first] = all
-			continue
-		}
-		for n := range w.maxRun {
-			sum := others[g]
-			if at := lanes[g].at; at != dead && n+1 < w.maxRun {
-				sum += below[int(at)+n+1]
-			}
-			block[int(first)+n] = sum * w.each
-		}
 	}
 }
 
@@ -241,12 +91,33 @@ func highest(shares []float64, size int) []float64 {
 	return highest
 }
 
+// isClose reports whether shares are remembered by stop.
+func (w *walk) isClose() bool { return len(w.quotas.Accepts)*len(w.stops)*(w.max+1) <= maxClose }
+
+// byStop returns the shares of a layer by state of the quotas and stop: those of the nodes of a stop are joined.
+func (w *walk) byStop(layer []float64, join func(a, b float64) float64) []float64 {
+	joined := make([]float64, 0, len(w.quotas.Accepts)*len(w.stops))
+	for held := range w.quotas.Accepts {
+		block := layer[held*w.nodes:][:w.nodes]
+		for i := range w.stops {
+			all := 0.0
+			for _, e := range w.stops[i].in {
+				for n := range e.runs {
+					all = join(all, block[int(e.first)+n])
+				}
+			}
+			joined = append(joined, all)
+		}
+	}
+	return joined
+}
+
 // forward computes the shares of prefixes.
 func (w *walk) forward() {
 	size := w.nodes * len(w.quotas.Accepts)
 	current, above := make([]float64, size), make([]float64, size)
-	lanes, ending := make([]lane, len(w.groups)), make([]float64, len(w.groups))
-	current[w.stops[0].first[anyGroup]] = 1
+	p := w.pass()
+	current[0] = 1
 	for length := range w.max + 1 {
 		sums := make([]float64, len(w.quotas.Accepts))
 		clear(above)
@@ -263,49 +134,53 @@ func (w *walk) forward() {
 			}
 			for i := range w.stops {
 				s := &w.stops[i]
-				w.lanes(s, int32(held), lanes)
-				w.push(s, block, above, lanes, ending)
+				p.enterLanes(s, int32(held))
+				p.push(s, block, above, w.each)
 			}
 		}
 		w.prefixes = append(w.prefixes, sums)
+		if w.isClose() {
+			w.closePrefixes = append(w.closePrefixes, w.byStop(current, func(a, b float64) float64 { return a + b }))
+		}
 		current, above = above, current
 	}
 }
 
-// push adds the nodes of a stop to the layer above. ending is room for a number for each group.
-func (w *walk) push(s *stop, block, above []float64, lanes []lane, ending []float64) {
+// push adds the nodes of a stop to the layer above, times a factor.
+func (p *pass) push(s *stop, block, above []float64, factor float64) {
+	ending := p.numbers
 	clear(ending)
 	before := 0.0 // the share of what ends here in an earlier group, or in none
-	for _, g := range s.in {
-		first := s.first[g]
-		if g == anyGroup {
-			before += block[first]
+	for _, e := range s.in {
+		if e.group == anyGroup {
+			before += block[e.first]
 			continue
 		}
-		for n := range w.maxRun {
-			share := block[int(first)+n]
-			ending[g] += share
-			if at := lanes[g].at; at != dead && n+1 < w.maxRun {
-				above[int(at)+n+1] += share * w.each
+		for n := range e.runs {
+			share := block[int(e.first)+n]
+			ending[e.group] += share
+			if at := p.lanes[e.group].at; at != dead && n+1 < e.runs {
+				above[int(at)+n+1] += share * factor
 			}
 		}
 	}
-	for g, l := range lanes {
+	for g, l := range p.lanes {
 		if l.at != dead {
-			above[l.at] += w.each * (l.size*before + (l.size-1)*ending[g])
+			above[l.at] += factor * (l.size*before + (l.size-1)*ending[g])
 		}
 		before += ending[g]
 	}
 	after := 0.0
-	for g := len(lanes) - 1; g >= 0; g-- {
-		if l := lanes[g]; l.at != dead {
-			above[l.at] += w.each * l.size * after
+	for g := len(p.lanes) - 1; g >= 0; g-- {
+		if l := p.lanes[g]; l.at != dead {
+			above[l.at] += factor * l.size * after
 		}
 		after += ending[g]
 	}
 }
 
-// holding returns an upper bound of the share of texts that satisfy the rules and hold one of the words.
+// holding returns an upper bound of the share of texts that satisfy the rules and hold one of the words. It looks
+// closely, which takes longer, if it seems that a word is in many of the texts.
 func (w *walk) holding(words []string, work *automaton.Budget) (float64, error) {
 	spellings, err := spellings(words, w.quotas.Atoms, work)
 	if err != nil {
@@ -315,6 +190,22 @@ func (w *walk) holding(words []string, work *automaton.Budget) (float64, error) 
 	if err := work.Spend(held * (w.max + 1) * (w.max - w.min + 1 + len(spellings))); err != nil {
 		return 0, err
 	}
+	share := w.holdingSpelt(spellings)
+	if share < w.total/many {
+		return share, nil
+	}
+	if closely, ok := w.holdingClosely(spellings, work); ok {
+		return min(share, closely), nil
+	}
+	return share, nil
+}
+
+// many is which part of the texts must hold a word, as it seems, to look closely: as many cost 0.2 bits.
+const many = 8
+
+// holdingSpelt returns the bound of 2.
+func (w *walk) holdingSpelt(spellings []spelling) float64 {
+	held := len(w.quotas.Accepts)
 	endings := w.endings()
 	total := 0.0
 	for _, s := range spellings {
@@ -337,7 +228,7 @@ func (w *walk) holding(words []string, work *automaton.Budget) (float64, error) 
 		}
 		total += share * sum
 	}
-	return total, nil
+	return total
 }
 
 // endings returns, by length of what is before and state of the quotas after it, the best share of suffixes that make a

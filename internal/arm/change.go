@@ -1,0 +1,230 @@
+package arm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+
+	"keyvault-passwords/internal/network"
+	"keyvault-passwords/internal/refusal"
+)
+
+// How long a change may go on after the run was stopped. The whole run is over 7 s after that.
+const (
+	sendGrace   = 3500 * time.Millisecond // for the answer to a request that was sent
+	followGrace = 5500 * time.Millisecond // for the end of a change that was accepted
+)
+
+// Finish sets the password that Prepare was given, and returns when it is set. The same value is sent again where an
+// answer is lost or the change fails at the service, and after a wait where the server is busy (409) or Resource
+// Manager throttles (429). When ctx ends nothing more is sent; a change that was accepted is followed for 5.5 seconds
+// more.
+//
+// It needs the action TYPE/write at the server, and NAMESPACE/locations/*/read at its resource group, by which the
+// change is followed, such as Microsoft.Sql/servers/write and Microsoft.Sql/locations/*/read. Its error is an [*Error];
+// kind Ambiguous means that the password may be set.
+func (t *Target) Finish(ctx context.Context) error {
+	if t.password == nil {
+		e := t.newError(actSet)
+		e.Cause = "there is no password to set" // a mistake of the caller
+		return e
+	}
+	following, cancel := network.Outlive(ctx, followGrace)
+	defer cancel()
+	c := change{waits: waits{Target: t, limit: changeTimeout}}
+	for {
+		err := c.once(ctx, following)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil || !c.again(ctx, err) {
+			return c.failed(ctx, err)
+		}
+	}
+}
+
+// A change is one call of Finish.
+type change struct {
+	waits
+	inDoubt  bool // a request may have been done, or may be yet
+	accepted bool // a change was accepted, and its end is not known
+}
+
+// once asks for the change and follows it.
+func (c *change) once(ctx, following context.Context) error {
+	if ctx.Err() != nil {
+		return errStopped
+	}
+	response, err := c.send(ctx) //nolint:bodyclose // the transport has read and closed it
+	if err != nil {
+		c.inDoubt = c.inDoubt || mayBeApplied(err)
+		return err
+	}
+	c.accepted = true
+	err = c.follow(ctx, following, response)
+	if err == nil {
+		return nil
+	}
+	if _, ended := errors.AsType[*failedError](err); ended {
+		c.accepted = false // Resource Manager says that it is not done
+	}
+	return err
+}
+
+// An update is the body of the change: the password and nothing else.
+type update struct {
+	Properties struct {
+		Password string `json:"administratorLoginPassword"`
+	} `json:"properties"`
+}
+
+// send sends the password, and returns an answer that accepts it. After ctx has ended it sends nothing; an answer to
+// what was sent by then may still take sendGrace.
+func (c *change) send(ctx context.Context) (response *http.Response, err error) {
+	answering, cancel := network.Outlive(ctx, sendGrace)
+	defer cancel()
+	answering = withSendStop(answering, ctx.Done())
+	err = catchPanic(func() error {
+		request, err := c.request(answering, http.MethodPatch)
+		if err != nil {
+			return err
+		}
+		var body update
+		body.Properties.Password = c.password.Reveal() // the body of the PATCH to Resource Manager
+		if err := runtime.MarshalAsJSON(request, body); err != nil {
+			return errPanic // its text may quote what it could not encode
+		}
+		response, err = c.pipeline.Do(request) //nolint:bodyclose // the transport has read and closed it
+		switch {
+		case err != nil:
+			return err
+		case !runtime.HasStatusCode(response, http.StatusOK, http.StatusAccepted):
+			return runtime.NewResponseError(response)
+		case response.StatusCode == http.StatusAccepted && !isFollowed(response):
+			return errMalformed
+		case !isFollowed(response):
+			_, err := c.read(response)
+			return err
+		}
+		return nil
+	})
+	return response, err
+}
+
+// isFollowed reports whether an answer says where to ask how the change ends.
+func isFollowed(response *http.Response) bool {
+	return response.Header.Get("Azure-AsyncOperation") != "" || response.Header.Get("Location") != ""
+}
+
+// follow returns when a change that was accepted has ended.
+// https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations
+func (c *change) follow(ctx, following context.Context, response *http.Response) error {
+	if !isFollowed(response) {
+		return nil // a 200 with the changed server
+	}
+	poller, err := runtime.NewPoller[struct{}](response, c.pipeline, nil)
+	if err != nil {
+		return errMalformed // its text may quote the answer
+	}
+	c.config.Note(fmt.Sprintf("server %s has accepted the new password: waiting until it is set",
+		c.config.Server.Name))
+	w := waits{Target: c.Target, limit: changeTimeout}
+	for pause := time.Second; ; pause = min(2*pause, 15*time.Second) {
+		if !c.pause(ctx, following, network.RetryAfter(response, pause, pollPauseMax)) {
+			return errStopped
+		}
+		var latest *http.Response
+		err := catchPanic(func() (err error) {
+			latest, err = poller.Poll(following) //nolint:bodyclose // the transport has read and closed it
+			if err == nil && latest.StatusCode >= http.StatusBadRequest {
+				return runtime.NewResponseError(latest) // what is asked by Location ends so, or is asked again
+			}
+			return err
+		})
+		switch {
+		case err == nil && poller.Done():
+			return outcome(latest)
+		case err == nil:
+			response, w.since = latest, time.Time{}
+		case endedBadly(err, poller.Done()):
+			return &failedError{err: err}
+		case following.Err() != nil:
+			return errStopped
+		case !w.again(following, err):
+			return &followError{err: err}
+		}
+	}
+}
+
+// pollPauseMax is the longest wait between two looks at a change.
+const pollPauseMax = time.Minute
+
+// pause waits until the change is looked at again: for d, and half a second after the run was stopped.
+func (*change) pause(ctx, following context.Context, d time.Duration) bool {
+	return network.Sleep(ctx.Done(), d) || network.Sleep(following.Done(), 500*time.Millisecond)
+}
+
+// outcome returns how a change has ended. The SDK's own Result would look at the server once more, which tells nothing
+// new and may fail.
+func outcome(latest *http.Response) error {
+	var status struct {
+		Status string `json:"status"`
+	}
+	body, err := runtime.Payload(latest)
+	if err != nil {
+		return err
+	}
+	_ = json.Unmarshal(body, &status) // a Location ends with the server, or with nothing
+	if status.Status != "" && !strings.EqualFold(status.Status, "Succeeded") {
+		return &failedError{err: runtime.NewResponseError(latest)}
+	}
+	return nil
+}
+
+// endedBadly reports whether an error is what a change has ended with. A Location answers so with the status of the
+// failure; 401, 403 and 404 are about who asks, and for what.
+func endedBadly(err error, done bool) bool {
+	answer, ok := errors.AsType[*azcore.ResponseError](err)
+	return done && ok && answer.StatusCode != http.StatusUnauthorized && answer.StatusCode != http.StatusForbidden &&
+		answer.StatusCode != http.StatusNotFound
+}
+
+// A failedError is a change that was accepted and has failed: the server has the password that it had before.
+type failedError struct{ err error }
+
+func (e *failedError) Error() string { return "the change has failed" }
+func (e *failedError) Unwrap() error { return e.err }
+
+// A followError is a change that was accepted, of which no end is known.
+type followError struct{ err error }
+
+func (e *followError) Error() string { return "how the change ended is not known" }
+func (e *followError) Unwrap() error { return e.err }
+
+// failed says why the password is not set, or is not known to be.
+func (c *change) failed(ctx context.Context, err error) error {
+	a := actSet
+	if c.accepted {
+		a = actFollow
+	}
+	e := c.explain(a, err)
+	if ctx.Err() != nil && !isFinal(err) {
+		e = c.cancelled(a)
+	}
+	switch {
+	case c.accepted:
+		e.Kind = refusal.Ambiguous
+		e.Cause = "the server has accepted the new password, and it is not known whether it is set: " + e.Cause
+	case c.inDoubt:
+		e.Kind = refusal.Ambiguous
+		e.Cause += "; the password may have been set"
+	}
+	return e
+}

@@ -1,0 +1,118 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+
+	"keyvault-passwords/internal/audit"
+	"keyvault-passwords/internal/declaration"
+	"keyvault-passwords/internal/escape"
+)
+
+// oneByOne is how many findings of one rule and level are told each for itself. More are one line with their number.
+const oneByOne = 3
+
+// A Group is findings of one rule and level that are told together.
+type Group struct {
+	Rule     string
+	Level    audit.Level
+	Place    declaration.Place // of the first
+	Findings []audit.Finding
+}
+
+// Groups returns the findings of a report, the gravest first: those of one rule and level together where they are many.
+func Groups(r *audit.Report) (groups []Group) {
+	type kind struct {
+		rule  string
+		level audit.Level
+	}
+	counts := map[kind]int{}
+	for _, f := range r.Findings {
+		counts[kind{f.Rule, f.Level}]++
+	}
+	at := map[kind]int{}
+	for _, f := range r.Findings {
+		k := kind{f.Rule, f.Level}
+		if i, known := at[k]; known && counts[k] > oneByOne {
+			groups[i].Findings = append(groups[i].Findings, f)
+			continue
+		}
+		at[k] = len(groups)
+		groups = append(groups, Group{Rule: f.Rule, Level: f.Level, Place: f.Place, Findings: []audit.Finding{f}})
+	}
+	return groups
+}
+
+// Text returns what was found and what to do, without the rule. It is not escaped.
+func (g Group) Text() string {
+	first := g.Findings[0]
+	if len(g.Findings) == 1 {
+		return fmt.Sprintf("%s in %s: %s; %s (%s)", first.Secret, first.Vault, first.Message, first.Remedy, g.Rule)
+	}
+	var names []string
+	for _, f := range g.Findings {
+		names = append(names, f.Secret+" in "+f.Vault)
+	}
+	return fmt.Sprintf("%s (%s), %s: %s; %s", audit.RuleOf(g.Rule).Title, g.Rule, Counted(len(names), "secret"),
+		few(names, ", "),
+		first.Remedy)
+}
+
+// Audit writes the findings, problems first, a line for each or for many that are alike.
+func Audit(w io.Writer, r *audit.Report) {
+	for _, g := range Groups(r) {
+		_, _ = fmt.Fprintln(w, escape.Line(pad(string(g.Level), len(audit.LevelWarning))+g.Text()))
+	}
+}
+
+// Incomplete returns what is said of a vault that could not be listed whole. It is not escaped.
+func Incomplete(v audit.Vault) string {
+	return fmt.Sprintf("vault %s was not listed whole, so findings may be missing: %s", v.Name, v.Why)
+}
+
+// AuditTotals returns "42 secrets in 2 vaults, 12 of them declared: 1 error, 3 warnings, 2 notes; 2 due; 4 ignored".
+func AuditTotals(r *audit.Report) string {
+	declared, due := 0, 0
+	for i := range r.Secrets {
+		if r.Secrets[i].Declared {
+			declared++
+		}
+		if r.Secrets[i].Due != "" {
+			due++
+		}
+	}
+	levels := levelsOf(r)
+	text := fmt.Sprintf("%s in %s, %d of them declared: %s, %s, %s", Counted(len(r.Secrets), "secret"),
+		Counted(len(r.Vaults), "vault"), declared, Counted(levels[audit.LevelError], "error"),
+		Counted(levels[audit.LevelWarning], "warning"), Counted(levels[audit.LevelInfo], "note"))
+	if due > 0 {
+		text += fmt.Sprintf("; %d due", due)
+	}
+	if r.Ignored > 0 {
+		text += fmt.Sprintf("; %d ignored", r.Ignored)
+	}
+	incomplete := 0
+	for _, v := range r.Vaults {
+		if !v.Complete {
+			incomplete++
+		}
+	}
+	if incomplete > 0 {
+		text += fmt.Sprintf("; %s not listed whole", Counted(incomplete, "vault"))
+	}
+	return text
+}
+
+func levelsOf(r *audit.Report) map[audit.Level]int {
+	levels := map[audit.Level]int{}
+	for _, f := range r.Findings {
+		levels[f.Level]++
+	}
+	return levels
+}
+
+// Nothing returns the summary of a run that had nothing to do.
+func Nothing(why string) string {
+	return "## Passwords in Key Vault\n\n" + escape.Cell(cmp.Or(why, "Nothing to do.")) + "\n"
+}
