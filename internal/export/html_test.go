@@ -281,10 +281,24 @@ func TestHTMLOfFarYears(t *testing.T) {
 	}
 }
 
+// An audit of a part says so.
+func TestHTMLOfAPart(t *testing.T) {
+	part := run
+	part.Part = true
+	var b bytes.Buffer
+	if err := export.HTML(&b, sample(3), part); err != nil {
+		t.Fatal(err)
+	}
+	const want = "a part, as the input only says"
+	if !strings.Contains(b.String(), want) || strings.Contains(string(written(t, export.HTML, sample(3))), want) {
+		t.Errorf("the page of a part does not say %q, or that of all does", want)
+	}
+}
+
 // A link leads to the line at the commit that was audited, or there is none.
 func TestHTMLLinksToTheDeclaration(t *testing.T) {
 	page := string(written(t, export.HTML, sample(3)))
-	const want = `href="https://github.com/contoso/payments/blob/8f2d1c4b5a69788796a5b4c3d2e1f00112233445/.github/passwords.yml#L12"`
+	want := `href="https://github.com/contoso/payments/blob/` + run.SHA + `/.github/passwords.yml#L12"`
 	if !strings.Contains(page, want) {
 		t.Errorf("no link %s", want)
 	}

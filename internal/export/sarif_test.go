@@ -254,12 +254,15 @@ func TestSARIFOmitted(t *testing.T) {
 	inline, outside := sample(3), sample(3)
 	inline.File, outside.File = "", "/elsewhere/passwords.yml"
 	for want, r := range map[string]*audit.Report{
-		"kv-payments-us is not complete":          incomplete(300),
-		"the declaration is in no file":           inline,
-		"is in no file of the repository, and":    outside,
-		"name it with the input file, or write a": inline,
+		"kv-payments-us is not complete":           incomplete(300),
+		"the declaration is in no file":            inline,
+		"is in no file of the repository, and":     outside,
+		"name it with the input file, or write a":  inline,
+		"a part, and GitHub would take the alerts": sample(3),
 	} {
 		var b bytes.Buffer
+		run := run
+		run.Part = strings.HasPrefix(want, "a part")
 		err := export.SARIF(&b, r, run)
 		if _, ok := errors.AsType[export.Omitted](err); !ok || !strings.Contains(err.Error(), want) || b.Len() > 0 {
 			t.Errorf("%d bytes, error %v; want none, and that %s", b.Len(), err, want)
