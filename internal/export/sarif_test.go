@@ -140,7 +140,7 @@ func TestSARIFFingerprint(t *testing.T) {
 	}{
 		"moved":     {func(f *audit.Finding) { f.Place = declaration.Place{File: "x", Line: 99, Col: 1} }, true},
 		"spelt":     {func(f *audit.Finding) { f.Secret = strings.ToUpper(f.Secret) }, true},
-		"told":      {func(f *audit.Finding) { f.Message, f.Level = "x", audit.LevelInfo }, true},
+		"told":      {func(f *audit.Finding) { f.Message, f.Remedy = "x", "y" }, true},
 		"its name":  {func(f *audit.Finding) { f.Secret += "x" }, false},
 		"its vault": {func(f *audit.Finding) { f.Vault += "x" }, false},
 		"its rule":  {func(f *audit.Finding) { f.Rule = audit.Managed }, false},
