@@ -13,7 +13,7 @@ import (
 var arrows = map[string]string{
 	".":                                        "action",
 	"internal/access":                          "",
-	"internal/action":                          "access audit azure declaration export identity keyvault lifecycle network provision refusal report runner",
+	"internal/action":                          "access arm audit azure declaration export identity keyvault lifecycle network postgres provision refusal report runner",
 	"internal/arm":                             "azure network refusal sensitive",
 	"internal/audit":                           "declaration lifecycle",
 	"internal/azure":                           "refusal",

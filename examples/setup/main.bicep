@@ -36,15 +36,27 @@ param disableSuperseded bool = false
 @description('Lets the action recover soft-deleted secrets (the input `recover-deleted`).')
 param recoverDeleted bool = false
 
+@description('Azure SQL logical servers in the resource group whose administrator\'s password the action sets (the key `azure` of `apply`): their names. The identity can then take them over: see README.md.')
+param sqlServers string[] = []
+
+@description('Likewise, Azure Database for PostgreSQL flexible servers.')
+param postgresqlServers string[] = []
+
+@description('Likewise, Azure Database for MySQL flexible servers.')
+param mysqlServers string[] = []
+
 @description('Where given, an HTTPS address that Event Grid tells of secrets that expire within 30 days or have expired.')
 @secure()
 param expiryWebhook string = ''
 
+var withServers = !empty(concat(sqlServers, postgresqlServers, mysqlServers))
+
+// To note that a server has a version's password is to update the version.
 // Never secrets/getSecret/action: what the action cannot do, whoever takes it over cannot do either.
 var dataActions = concat([
   'Microsoft.KeyVault/vaults/secrets/setSecret/action'
   'Microsoft.KeyVault/vaults/secrets/readMetadata/action'
-], disableSuperseded ? ['Microsoft.KeyVault/vaults/secrets/update/action'] : [],
+], disableSuperseded || withServers ? ['Microsoft.KeyVault/vaults/secrets/update/action'] : [],
    recoverDeleted ? ['Microsoft.KeyVault/vaults/secrets/recover/action'] : [])
 
 // All that writes is bound to the prefix, also what the role does not grant. readMetadata is not: a condition on the name
@@ -168,6 +180,108 @@ resource auditAssignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = 
   properties: {
     roleDefinitionId: reader.id
     principalId: auditor.properties.principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource sql 'Microsoft.Sql/servers@2023-08-01' existing = [for name in sqlServers: { name: name }]
+
+resource postgresql 'Microsoft.DBforPostgreSQL/flexibleServers@2024-08-01' existing = [
+  for name in postgresqlServers: { name: name }
+]
+
+resource mysql 'Microsoft.DBforMySQL/flexibleServers@2023-12-30' existing = [for name in mysqlServers: { name: name }]
+
+// Who may write a server may do with it whatever its owner may. Azure has no action for the password alone.
+resource setter 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (withServers) {
+  name: guid(resourceGroup().id, vaultName, 'password-setter')
+  properties: {
+    roleName: 'Database Password Setter ${vaultName}'
+    description: 'Changes database servers: their administrator\'s password and everything else.'
+    type: 'CustomRole'
+    permissions: [
+      {
+        actions: [
+          'Microsoft.Sql/servers/read'
+          'Microsoft.Sql/servers/write'
+          'Microsoft.DBforPostgreSQL/flexibleServers/read'
+          'Microsoft.DBforPostgreSQL/flexibleServers/write'
+          'Microsoft.DBforMySQL/flexibleServers/read'
+          'Microsoft.DBforMySQL/flexibleServers/write'
+        ]
+        notActions: []
+        dataActions: []
+        notDataActions: []
+      }
+    ]
+    assignableScopes: [resourceGroup().id]
+  }
+}
+
+resource sqlSetter 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (name, i) in sqlServers: {
+    name: guid(sql[i].id, identity.id, setter.id)
+    scope: sql[i]
+    properties: {
+      roleDefinitionId: setter.id
+      principalId: identity.properties.principalId
+      principalType: 'ServicePrincipal'
+    }
+  }
+]
+
+resource postgresqlSetter 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (name, i) in postgresqlServers: {
+    name: guid(postgresql[i].id, identity.id, setter.id)
+    scope: postgresql[i]
+    properties: {
+      roleDefinitionId: setter.id
+      principalId: identity.properties.principalId
+      principalType: 'ServicePrincipal'
+    }
+  }
+]
+
+resource mysqlSetter 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (name, i) in mysqlServers: {
+    name: guid(mysql[i].id, identity.id, setter.id)
+    scope: mysql[i]
+    properties: {
+      roleDefinitionId: setter.id
+      principalId: identity.properties.principalId
+      principalType: 'ServicePrincipal'
+    }
+  }
+]
+
+// How a change ends is asked for beside the server, at the resource group.
+resource follower 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (withServers) {
+  name: guid(resourceGroup().id, vaultName, 'operation-reader')
+  properties: {
+    roleName: 'Database Operation Reader ${vaultName}'
+    description: 'Sees how changes of database servers end.'
+    type: 'CustomRole'
+    permissions: [
+      {
+        actions: [
+          'Microsoft.Sql/locations/*/read'
+          'Microsoft.DBforPostgreSQL/locations/*/read'
+          'Microsoft.DBforMySQL/locations/*/read'
+        ]
+        notActions: []
+        dataActions: []
+        notDataActions: []
+      }
+    ]
+    assignableScopes: [resourceGroup().id]
+  }
+}
+
+resource followerAssignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (withServers) {
+  name: guid(resourceGroup().id, identity.id, follower.id)
+  properties: {
+    roleDefinitionId: follower.id
+    principalId: identity.properties.principalId
     principalType: 'ServicePrincipal'
   }
 }

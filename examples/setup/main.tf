@@ -79,6 +79,12 @@ variable "recover_deleted" {
   default     = false
 }
 
+variable "servers" {
+  description = "Database servers in the resource group whose administrator's password the action sets (the key `azure` of `apply`): their resource IDs. The identity can then take them over: see README.md."
+  type        = list(string)
+  default     = []
+}
+
 variable "expiry_webhook" {
   description = "Where given, an HTTPS address that Event Grid tells of secrets that expire within 30 days or have expired."
   type        = string
@@ -93,7 +99,8 @@ locals {
       "Microsoft.KeyVault/vaults/secrets/setSecret/action",
       "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
     ],
-    var.disable_superseded ? ["Microsoft.KeyVault/vaults/secrets/update/action"] : [],
+    # To note that a server has a version's password is to update the version.
+    var.disable_superseded || length(var.servers) > 0 ? ["Microsoft.KeyVault/vaults/secrets/update/action"] : [],
     var.recover_deleted ? ["Microsoft.KeyVault/vaults/secrets/recover/action"] : [],
   )
 
@@ -199,6 +206,59 @@ resource "azurerm_role_assignment" "reader" {
   scope              = azurerm_key_vault.this.id
   role_definition_id = azurerm_role_definition.reader[0].role_definition_resource_id
   principal_id       = azurerm_user_assigned_identity.audit[0].principal_id
+  principal_type     = "ServicePrincipal"
+}
+
+# Who may write a server may do with it whatever its owner may. Azure has no action for the password alone.
+resource "azurerm_role_definition" "setter" {
+  count             = length(var.servers) > 0 ? 1 : 0
+  name              = "Database Password Setter ${var.vault_name}"
+  description       = "Changes database servers: their administrator's password and everything else."
+  scope             = data.azurerm_resource_group.this.id
+  assignable_scopes = [data.azurerm_resource_group.this.id]
+
+  permissions {
+    actions = [
+      "Microsoft.Sql/servers/read",
+      "Microsoft.Sql/servers/write",
+      "Microsoft.DBforPostgreSQL/flexibleServers/read",
+      "Microsoft.DBforPostgreSQL/flexibleServers/write",
+      "Microsoft.DBforMySQL/flexibleServers/read",
+      "Microsoft.DBforMySQL/flexibleServers/write",
+    ]
+  }
+}
+
+resource "azurerm_role_assignment" "setter" {
+  for_each           = toset(var.servers)
+  scope              = each.key
+  role_definition_id = azurerm_role_definition.setter[0].role_definition_resource_id
+  principal_id       = azurerm_user_assigned_identity.passwords.principal_id
+  principal_type     = "ServicePrincipal"
+}
+
+# How a change ends is asked for beside the server, at the resource group.
+resource "azurerm_role_definition" "follower" {
+  count             = length(var.servers) > 0 ? 1 : 0
+  name              = "Database Operation Reader ${var.vault_name}"
+  description       = "Sees how changes of database servers end."
+  scope             = data.azurerm_resource_group.this.id
+  assignable_scopes = [data.azurerm_resource_group.this.id]
+
+  permissions {
+    actions = [
+      "Microsoft.Sql/locations/*/read",
+      "Microsoft.DBforPostgreSQL/locations/*/read",
+      "Microsoft.DBforMySQL/locations/*/read",
+    ]
+  }
+}
+
+resource "azurerm_role_assignment" "follower" {
+  count              = length(var.servers) > 0 ? 1 : 0
+  scope              = data.azurerm_resource_group.this.id
+  role_definition_id = azurerm_role_definition.follower[0].role_definition_resource_id
+  principal_id       = azurerm_user_assigned_identity.passwords.principal_id
   principal_type     = "ServicePrincipal"
 }
 

@@ -21,6 +21,8 @@
 #   NAME_PREFIX         only secrets whose names begin so may be written (letter case matters to Azure here)
 #   DISABLE_SUPERSEDED  true: the action may disable versions that a newer one has superseded (the key `superseded`)
 #   RECOVER_DELETED     true: the action may recover soft-deleted secrets (the input `recover-deleted`)
+#   SERVERS             database servers in the resource group whose administrator's password the action sets (the key `azure`
+#                       of `apply`): their resource IDs, one a line. The identity can then take them over: see README.md
 #   EXPIRY_WEBHOOK      an HTTPS address that Event Grid tells of secrets that expire within 30 days or have expired
 set -euo pipefail
 
@@ -47,6 +49,16 @@ there() {
 
 group_id=$(az group show --name "$RESOURCE_GROUP" --query id --output tsv)
 LOCATION=${LOCATION:-$(az group show --name "$RESOURCE_GROUP" --query location --output tsv)}
+
+# Before anything is made: the roles for servers can be assigned in the resource group alone.
+server_kinds='Microsoft\.Sql/servers|Microsoft\.DBforPostgreSQL/flexibleServers|Microsoft\.DBforMySQL/flexibleServers'
+while IFS= read -r server; do
+  [ -n "$server" ] || continue
+  if ! grep -qxiF -e "$group_id" <<<"${server:0:${#group_id}}" ||
+    ! grep -qxiE -e "/providers/($server_kinds)/[a-z0-9-]+" <<<"${server:${#group_id}}"; then
+    stop "$server is not the resource ID of a database server in $group_id"
+  fi
+done <<<"${SERVERS:-}"
 
 say "vault $VAULT"
 if there keyvault show --name "$VAULT" --resource-group "$RESOURCE_GROUP"; then
@@ -152,21 +164,45 @@ grant() {
       az role definition update --role-definition "$role" --output none
     fi
   fi
-  assignment=(--assignee-object-id "$principal_id" --assignee-principal-type ServicePrincipal --role "$role_id"
-    --scope "$vault_id")
+  assignment=(--role "$role_id" --scope "$vault_id")
   [ -z "$condition" ] || assignment+=(--condition-version 2.0 --condition "$condition")
+  assign "${assignment[@]}"
+}
+
+# assign OPTION...: assigns the identity a role. One that is assigned stays as it is.
+assign() {
+  local attempt
   # A role just made, and an identity just made, are not known everywhere in Azure at once.
   for attempt in 1 2 3 4 5 6; do
-    ! az role assignment create "${assignment[@]}" --output none || return 0
+    ! az role assignment create --assignee-object-id "$principal_id" --assignee-principal-type ServicePrincipal "$@" \
+      --output none || return 0
     [ "$attempt" = 6 ] || sleep 10
   done
   stop "the role could not be assigned; run this again in a few minutes"
 }
 
+# server_role NAME DESCRIPTION ACTIONS: the ID of the role of that name, which is made where it is not there.
+server_role() {
+  local id
+  id=$(az role definition list --name "$1" --scope "$group_id" --query '[0].id' --output tsv)
+  [ -n "$id" ] || id=$(az role definition create --query id --output tsv --role-definition '{
+    "Name": "'"$1"'",
+    "IsCustom": true,
+    "Description": "'"$2"'",
+    "Actions": ['"$(texts "$3")"'],
+    "NotActions": [],
+    "DataActions": [],
+    "NotDataActions": [],
+    "AssignableScopes": ["'"$group_id"'"]
+  }')
+  echo "$id"
+}
+
 # Never secrets/getSecret/action: what the action cannot do, whoever takes it over cannot do either.
 data_actions='Microsoft.KeyVault/vaults/secrets/setSecret/action
 Microsoft.KeyVault/vaults/secrets/readMetadata/action'
-[ "${DISABLE_SUPERSEDED:-false}" != true ] || data_actions+=$'\n'Microsoft.KeyVault/vaults/secrets/update/action
+# To note that a server has a version's password is to update the version.
+[ "${DISABLE_SUPERSEDED:-false}" != true ] && [ -z "${SERVERS:-}" ] || data_actions+=$'\n'Microsoft.KeyVault/vaults/secrets/update/action
 [ "${RECOVER_DELETED:-false}" != true ] || data_actions+=$'\n'Microsoft.KeyVault/vaults/secrets/recover/action
 
 condition=
@@ -183,6 +219,29 @@ identity "$VAULT-passwords"
 trust "$VAULT-passwords" SUBJECTS
 grant "$VAULT-passwords" "Key Vault Secret Writer (write-only) $VAULT" \
   "Sets secrets and reads their metadata. Cannot read a value." "$data_actions" "$condition"
+
+if [ -n "${SERVERS:-}" ]; then
+  say "roles for the servers"
+  principal_id=$(az identity show --name "$VAULT-passwords" --resource-group "$RESOURCE_GROUP" --query principalId --output tsv)
+  # Who may write a server may do with it whatever its owner may. Azure has no action for the password alone.
+  setter_id=$(server_role "Database Password Setter $VAULT" \
+    "Changes database servers: their administrator's password and everything else." \
+    'Microsoft.Sql/servers/read
+Microsoft.Sql/servers/write
+Microsoft.DBforPostgreSQL/flexibleServers/read
+Microsoft.DBforPostgreSQL/flexibleServers/write
+Microsoft.DBforMySQL/flexibleServers/read
+Microsoft.DBforMySQL/flexibleServers/write')
+  # How a change ends is asked for beside the server, at the resource group.
+  follower_id=$(server_role "Database Operation Reader $VAULT" "Sees how changes of database servers end." \
+    'Microsoft.Sql/locations/*/read
+Microsoft.DBforPostgreSQL/locations/*/read
+Microsoft.DBforMySQL/locations/*/read')
+  while IFS= read -r server; do
+    [ -z "$server" ] || assign --role "$setter_id" --scope "$server"
+  done <<<"$SERVERS"
+  assign --role "$follower_id" --scope "$group_id"
+fi
 
 # For the mode `audit`: an identity of its own, so that a job that only looks cannot write.
 if [ -n "$AUDIT_SUBJECTS" ]; then

@@ -22,16 +22,20 @@ func (r *run) provision(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, outputs.Close())
 	}
-	plan, err := provision.MakePlan(ctx, r.secrets, clients.vaults, r.options())
+	options := r.options()
+	if options.Targets, err = r.targets(clients); err != nil {
+		return errors.Join(err, outputs.Close())
+	}
+	plan, err := provision.MakePlan(ctx, r.secrets, clients.vaults, options)
 	if err != nil {
 		return errors.Join(err, outputs.Close())
 	}
 	r.showPlan(plan)
-	r.note(clients.timing(time.Since(r.start)))
-	ledger := newLedger(plan, outputs, r.options())
+	r.note(clients.timing("The plan was ready", time.Since(r.start)))
+	ledger := newLedger(plan, outputs, options)
 	var results []provision.Result
 	if !r.dryRun {
-		results = r.apply(ctx, plan, clients.vaults, ledger)
+		results = r.apply(ctx, plan, clients.vaults, options, ledger)
 	}
 	return r.finish(ctx, plan, results, ledger)
 }
@@ -65,7 +69,7 @@ const progressEvery = 5 * time.Second
 
 // apply carries the plan out, a line for each step that changed something or failed.
 func (r *run) apply(ctx context.Context, plan *provision.Plan, vaults map[string]provision.Vault,
-	l *ledger) []provision.Result {
+	o provision.Options, l *ledger) []provision.Result {
 	log := report.NewLog(plan)
 	start := time.Now()
 	progress, next, done := report.Progress{Total: len(plan.Steps)}, start.Add(progressEvery), 0
@@ -78,7 +82,7 @@ func (r *run) apply(ctx context.Context, plan *provision.Plan, vaults map[string
 			next = now.Add(progressEvery)
 		}
 	}
-	results := plan.Apply(ctx, vaults, r.options(), provision.Observer{Stored: l.record, Ended: ended})
+	results := plan.Apply(ctx, vaults, o, provision.Observer{Stored: l.record, Ended: ended})
 	r.runner.PrintLines(log.Rest())
 	return results
 }

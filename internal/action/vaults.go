@@ -50,6 +50,11 @@ func (r *run) checkIdentities() (mistakes []error) {
 			}
 			in[v.Name] = p
 		}
+		if secret.Apply != nil {
+			p := r.principalAt(secret.Apply)
+			noTenant = noTenant || p.tenantID == ""
+			noClient = noClient || p.clientID == ""
+		}
 	}
 	if r.mode == modeCheck {
 		return mistakes // nobody signs in
@@ -109,14 +114,14 @@ func (r *run) clients() (*clients, error) {
 	for _, v := range r.vaults() {
 		p := r.principalIn(v)
 		if signIns[p] == nil {
-			credential, err := r.credential(p)
+			signIn, err := r.signIn(p, "vaults")
 			if err != nil {
 				return nil, err
 			}
-			signIns[p] = &signIn{Credential: credential, principal: p}
-			c.signIns = append(c.signIns, signIns[p])
+			signIns[p] = signIn
+			c.signIns = append(c.signIns, signIn)
 		}
-		signIns[p].vaults = append(signIns[p].vaults, v.Name)
+		signIns[p].where = append(signIns[p].where, v.Name)
 		client, err := keyvault.New(keyvault.Config{
 			Name: v.Name, Domain: r.cloud.VaultDomain, Credential: signIns[p], HTTP: r.client, Note: r.runner.Print,
 			ClientID: p.clientID, Recovers: r.recover, Access: r.access,
@@ -128,6 +133,15 @@ func (r *run) clients() (*clients, error) {
 		c.lists = append(c.lists, client)
 	}
 	return c, nil
+}
+
+// signIn returns a sign-in as p, for vaults or for servers. It contacts nobody.
+func (r *run) signIn(p principal, kind string) (*signIn, error) {
+	credential, err := r.credential(p)
+	if err != nil {
+		return nil, err
+	}
+	return &signIn{Credential: credential, principal: p, kind: kind}, nil
 }
 
 func (r *run) credential(p principal) (*identity.Credential, error) {
@@ -142,15 +156,16 @@ func (r *run) credential(p principal) (*identity.Credential, error) {
 	})
 }
 
-// A signIn is a credential that notes how long its first token took, and for which vaults it is.
+// A signIn is a credential that notes how long its first token took, and for which vaults or servers it is.
 type signIn struct {
 	*identity.Credential
 	principal
-	vaults []string
-	once   sync.Once
-	asked  bool
-	took   time.Duration
-	err    error
+	where []string // by name
+	kind  string   // of them: "vaults", "servers"
+	once  sync.Once
+	asked bool
+	took  time.Duration
+	err   error
 }
 
 // GetToken implements [azcore.TokenCredential].
@@ -161,13 +176,13 @@ func (s *signIn) GetToken(ctx context.Context, options policy.TokenRequestOption
 	return token, err
 }
 
-// timing says who signed in where, and what the start of the run took.
-func (c *clients) timing(sinceStart time.Duration) string {
+// timing says who signed in where, and what the start of the run took, until something was done.
+func (c *clients) timing(done string, sinceStart time.Duration) string {
 	var text strings.Builder
 	for _, s := range c.signIns {
-		where := strings.Join(s.vaults, ", ")
-		if len(s.vaults) > 3 {
-			where = fmt.Sprintf("%d vaults", len(s.vaults))
+		where := strings.Join(s.where, ", ")
+		if len(s.where) > 3 {
+			where = fmt.Sprintf("%d %s", len(s.where), s.kind)
 		}
 		switch {
 		case s.err != nil:
@@ -181,5 +196,5 @@ func (c *clients) timing(sinceStart time.Duration) string {
 	if text.Len() == 0 {
 		text.WriteString("No sign-in was needed. ")
 	}
-	return text.String() + fmt.Sprintf("The plan was ready after %.2f s.", sinceStart.Seconds())
+	return text.String() + fmt.Sprintf("%s after %.2f s.", done, sinceStart.Seconds())
 }

@@ -147,7 +147,8 @@ func TestDialer(t *testing.T) {
 			asked: "CONNECT localhost:" + port,
 		},
 		{
-			name: "with another password", env: "ALL_PROXY=http://user:x@" + guarded, asked: "CONNECT localhost:" + port,
+			name: "with another password", env: "ALL_PROXY=http://user:x@" + guarded, asked: "CONNECT localhost:" +
+				port,
 			want: "the proxy at " + guarded + " answered 407 Proxy Authentication Required",
 		},
 		{
@@ -194,7 +195,8 @@ func TestDialer(t *testing.T) {
 		},
 		{
 			name: "an odd proxy", env: "ALL_PROXY=socks4://secret@proxy",
-			want: "the proxy that ALL_PROXY names: expected http://, https://, socks5:// or socks5h://, a host, and a port",
+			want: "the proxy that ALL_PROXY names: expected http://, https://, socks5:// or socks5h://, a host, and " +
+				"a port",
 		},
 		{
 			name: "no proxy there", env: "ALL_PROXY=http://127.0.0.1:1",

@@ -86,10 +86,10 @@ func (t *Target) connect(ctx context.Context) (*session, error) {
 var retries = [...]time.Duration{500 * time.Millisecond, 2 * time.Second}
 
 // configure returns the settings of a connection as role. [pgconn.ParseConfig] must make them. What it takes from PG*
-// variables, and from files that these name, is replaced by what is right here or by nothing; main unsets PGSERVICE,
-// which it would fail for.
+// variables, and from files that these name, is replaced by what is right here or by nothing; for a host that is a path
+// it reads no file for TLS. Only PGSERVICE cannot be replaced, which main unsets as all of them.
 func (t *Target) configure(role string, a *attempt) (*pgconn.Config, error) {
-	config, err := pgconn.ParseConfig("host=localhost port=5432 user=x password=x dbname=x sslmode=disable " +
+	config, err := pgconn.ParseConfig("host=/ port=5432 user=x password=x dbname=x sslmode=disable " +
 		"sslcertmode=disable sslnegotiation=postgres target_session_attrs=any min_protocol_version=3.0 " +
 		"max_protocol_version=3.0 channel_binding=prefer require_auth=none connect_timeout=0")
 	if err != nil {

@@ -4,3 +4,6 @@ package postgres
 func FunctionSQL(as string, logins []string) string {
 	return New(Config{As: as, Logins: logins}).function()
 }
+
+// NewVerifier makes a verifier with a new salt.
+func NewVerifier(password string) string { return newVerifier([]byte(password), newSalt()) }

@@ -61,6 +61,13 @@ func (e entra) GetToken(_ context.Context, o policy.TokenRequestOptions) (azcore
 	return azcore.AccessToken{Token: azure.Issue(resource, ""), ExpiresOn: time.Now().Add(time.Hour)}, e.err
 }
 
+// fixed is one token.
+type fixed string
+
+func (f fixed) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	return azcore.AccessToken{Token: string(f), ExpiresOn: time.Now().Add(time.Hour)}, nil
+}
+
 // newTarget returns a target at the host of the tests. Whatever is not set in c is as most tests want it.
 func newTarget(c postgres.Config) *postgres.Target {
 	if c.Host == "" {
@@ -91,7 +98,7 @@ func one() *postgres.Target { return newTarget(postgres.Config{Logins: []string{
 // setUp makes the roles as an administrator of Azure does, who is no superuser, and returns the way to the server.
 func setUp(t testing.TB, s *pgserver.Server) *pgserver.Front {
 	t.Helper()
-	s.Exec(t, `CREATE ROLE azure_admin LOGIN CREATEROLE CREATEDB; GRANT CREATE ON DATABASE postgres TO azure_admin`)
+	makeAdministrator(t, s)
 	administer(t, s, `CREATE ROLE "gh-passwords" LOGIN CREATEROLE;
 CREATE ROLE orders_owner NOLOGIN;
 CREATE ROLE orders_a LOGIN PASSWORD 'old password of a';
@@ -104,6 +111,12 @@ COMMENT ON ROLE orders_a IS 'the orders'' service';`)
 		administer(t, s, `GRANT orders_a, orders_b TO "gh-passwords" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`)
 	}
 	return s.Serve(t, azure, host, map[string]string{as: emulator.DefaultClient})
+}
+
+// makeAdministrator makes what an administrator of Azure is: no superuser.
+func makeAdministrator(t testing.TB, s *pgserver.Server) {
+	t.Helper()
+	s.Exec(t, `CREATE ROLE azure_admin LOGIN CREATEROLE CREATEDB; GRANT CREATE ON DATABASE postgres TO azure_admin`)
 }
 
 // administer runs SQL as an administrator of Azure.

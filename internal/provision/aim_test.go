@@ -18,7 +18,8 @@ import (
 // plan plans one run, and returns the step.
 func (r *rig) plan(mode provision.Mode) provision.Step {
 	r.t.Helper()
-	return mustPlan(r.t, []declaration.Secret{r.secret}, map[string]provision.Vault{"kv": r.kv}, r.options(mode)).Steps[0]
+	return mustPlan(r.t, []declaration.Secret{r.secret}, map[string]provision.Vault{"kv": r.kv},
+		r.options(mode)).Steps[0]
 }
 
 // holds makes what a declaration began with, in place of what the rig holds.
@@ -31,7 +32,8 @@ func (r *rig) holds(versions ...lifecycle.Version) {
 
 func TestPlanOfATarget(t *testing.T) {
 	const (
-		unclear = "refuse: no tag says which of its two logins the current version is for -> add current-login to its " +
+		unclear = "refuse: no tag says which of its two logins the current version is for -> add current-login to " +
+			"its " +
 			"apply, with the login that readers use: app_a or app_b"
 		stale = "rotate (unapplied): the target does not hold this version"
 		ahead = "refuse: the target does not hold this version -> run with mode: rotate, which sets a new password " +
@@ -81,7 +83,8 @@ func TestPlanOfATarget(t *testing.T) {
 		{"somebody's, kept", twoLogins, rotate, func(r *rig) { r.holds(theirs(2 * day)) },
 			"keep: made 2d ago, not by this action, not due before 2026-03-06 12:00Z", "", 0, foreign},
 		{"somebody's, adopted", twoLogins, rotate, func(r *rig) { r.holds(theirs(9 * day)) },
-			"refuse: made 9d ago, rotate after 7d, but this action did not make the current version" + adopt, "", 0, ""},
+			"refuse: made 9d ago, rotate after 7d, but this action did not make the current version" + adopt, "", 0,
+			""},
 		{"somebody's, one login", oneLogin, rotate, func(r *rig) { r.holds(theirs(2 * day)) },
 			"keep: made 2d ago, not by this action, not due before 2026-03-06 12:00Z", "app", 1, foreign},
 
@@ -117,7 +120,8 @@ func TestPlanOfATarget(t *testing.T) {
 			r.holds(young("login", "app_a", "policy", "older@1"))
 			r.kv.secrets["db"][0].Created = today.Add(-day + time.Minute)
 			r.secret.Rotate.OnPolicyChange = true
-		}, "keep: made 23h ago, not due before 2026-03-07 12:01Z; the declared policy is now " + policy, "app_a", 2, ""},
+		}, "keep: made 23h ago, not due before 2026-03-07 12:01Z; the declared policy is now " + policy, "app_a", 2,
+			""},
 		{"a new policy, after a day", twoLogins, rotate, func(r *rig) {
 			r.holds(young("login", "app_a", "policy", "older@1"))
 			r.secret.Rotate.OnPolicyChange = true

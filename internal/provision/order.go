@@ -29,9 +29,9 @@ const (
 	// setTimeout bounds the vaults' sets, because a lock and a transaction wait for them. This run keeps to the pace of
 	// its vaults: one that is throttled for longer is busy with others.
 	setTimeout = 45 * time.Second
-	// stopGrace is how long after a stop Finish and Undo may still begin, to bring vault and target together or to undo.
-	// Each may take 5.5 s from then on. noteGrace is the same for what is noted in the vault at the end. The runner
-	// leaves 7 s, in which the outputs are written too.
+	// stopGrace is how long after a stop Finish and Undo may still begin, to bring vault and target together or to
+	// undo. Each may take 5.5 s from then on. noteGrace is the same for what is noted in the vault at the end. The
+	// runner leaves 7 s, in which the outputs are written too.
 	stopGrace = 1200 * time.Millisecond
 	noteGrace = 6500 * time.Millisecond
 )

@@ -369,13 +369,16 @@ func stateOf(s *audit.Secret) string {
 	case !s.Enabled:
 		words = append(words, "disabled")
 	}
+	if s.Declared && s.Exists && !s.Ours && !s.Managed {
+		words = append(words, "not made by this action")
+	}
 	if s.Managed {
 		words = append(words, "managed by a certificate")
 	}
 	if s.Due != "" {
 		words = append(words, "due")
 	}
-	return cmp.Or(strings.Join(words, ", "), "as declared")
+	return cmp.Or(strings.Join(words, ", "), "enabled")
 }
 
 // remarks says where the names are that the summary does not have.

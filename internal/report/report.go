@@ -151,7 +151,8 @@ func secretOf(s *provision.Step) secretKey { return secretKey{s.Name, s.Place} }
 
 // alike reports whether the same is to be said of two rows of one secret.
 func alike(a, b row) bool {
-	return a.what == b.what && a.why == b.why && a.target == b.target && a.partly == b.partly && problemOf(a) == problemOf(b) &&
+	return a.what == b.what && a.why == b.why && a.target == b.target && a.partly == b.partly &&
+		problemOf(a) == problemOf(b) &&
 		a.step.Policy == b.step.Policy && a.step.Bits == b.step.Bits &&
 		slices.Equal(a.step.Warnings, b.step.Warnings) &&
 		day(a.state.Expires) == day(b.state.Expires) && day(a.state.Next) == day(b.state.Next)

@@ -144,7 +144,8 @@ func withTargets() (*provision.Plan, []provision.Result) {
 	}
 	results[0].Outcome = provision.Applied
 	results[1].Outcome, results[1].Err = provision.VaultAhead, refusal.Refusal{
-		Act: "setting sqladmin at sql-prod", Cause: "the server is stopped", Remedy: "start it", Kind: refusal.Forbidden,
+		Act: "setting sqladmin at sql-prod", Cause: "the server is stopped", Remedy: "start it",
+		Kind: refusal.Forbidden,
 	}
 	results[3].Outcome, results[3].Changed, results[3].After = provision.TargetUntouched, false, steps[3].Before
 	results[3].Err = refusal.Refusal{Act: "setting it", Cause: "the identity has no role here", Kind: refusal.Forbidden}
@@ -224,7 +225,7 @@ func TestCheck(t *testing.T) {
 		{
 			Name: "signing", Place: declaration.Place{File: ".github/passwords.yml", Line: 20, Col: 3},
 			Vaults: []string{"kv-app-eu", "kv-app-us"}, Policy: "passphrase + hex-256", Length: "20 to 70 + 64",
-			Bits: ">= 77.54 + 256.00", Expires: "never",
+			Bits: ">= 77.54 + 256.00", Expires: "never", Rotates: "after 30d", Target: "pg-prod",
 		},
 		{Name: "a|b", Policy: "inline", Length: "8", Bits: "64.00", Expires: "never"},
 	}

@@ -23,7 +23,7 @@ type subscription struct {
 	Identities  map[string]string     // their tags
 	Credentials map[string]credential // by the name; those of audits by "audit/" and the name
 	Roles       map[string]roleDefinition
-	Assignments map[string]string // a role's ID to the condition of its assignment at the vault
+	Assignments map[string]string // the ID of a role, and where if not at the vault, to the condition of its assignment
 	Workspaces  map[string]string // their retention in days
 	Diagnostics map[string]string // the categories
 	Topics      map[string]string
@@ -55,6 +55,9 @@ const (
 	// auditSubject and auditRoleName are those of audits, where they are asked for.
 	auditSubject  = "repo:OWNER/REPO:environment:audit"
 	auditRoleName = "Key Vault Secret Metadata Reader " + theVault
+	// setterRoleName and followerRoleName are those for database servers, where they are asked for.
+	setterRoleName   = "Database Password Setter " + theVault
+	followerRoleName = "Database Operation Reader " + theVault
 )
 
 // withVault returns a subscription that has a vault with roles, a firewall, and nothing else.
@@ -242,8 +245,12 @@ func (s *subscription) put(command string, o options) string {
 		set(&s.Roles, role.Name, role)
 		return roleID(role.Name)
 	case "role assignment create":
-		if !has(s.Assignments, o["--role"]) { // it leaves one that is there as it is
-			set(&s.Assignments, o["--role"], o["--condition"])
+		key := o["--role"]
+		if o["--scope"] != groupID+"/keyvault/"+theVault {
+			key += " at " + o["--scope"]
+		}
+		if !has(s.Assignments, key) { // it leaves one that is there as it is
+			set(&s.Assignments, key, o["--condition"])
 		}
 	case "monitor log-analytics workspace create":
 		set(&s.Workspaces, o["--workspace-name"], o["--retention-time"])
@@ -265,8 +272,13 @@ func credentialKey(identity, name string) string {
 }
 
 func roleID(name string) string {
-	if name == auditRoleName {
+	switch name {
+	case auditRoleName:
 		return "AUDIT-ROLE-ID"
+	case setterRoleName:
+		return "SETTER-ROLE-ID"
+	case followerRoleName:
+		return "FOLLOWER-ROLE-ID"
 	}
 	return "ROLE-ID"
 }

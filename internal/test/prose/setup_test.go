@@ -40,7 +40,10 @@ func TestSetupsAgree(t *testing.T) {
 		"Microsoft.KeyVault.vaults",
 		"Microsoft.KeyVault.SecretNearExpiry",
 		"Microsoft.KeyVault.SecretExpired",
-	}, writeOnly...)
+		"Database Password Setter $",
+		"Database Operation Reader $",
+		"Sees how changes of database servers end.",
+	}, slices.Concat(writeOnly, setterActions, followerActions)...)
 	same = append(same, strings.SplitAfter(prefixed(""), "StringStartsWith '")[:3]...)
 	for i := range same {
 		same[i] = strings.TrimPrefix(same[i], "')) AND ")
@@ -366,6 +369,76 @@ func TestSetupScriptOptions(t *testing.T) {
 func allOptions() []string {
 	return append(slices.Clone(writeOnly), "Microsoft.KeyVault/vaults/secrets/update/action",
 		"Microsoft.KeyVault/vaults/secrets/recover/action")
+}
+
+// The roles for database servers are these, and they are assigned at the servers and at the resource group: nowhere
+// else may the identity change a server.
+func TestSetupScriptServers(t *testing.T) {
+	const (
+		sql   = groupID + "/providers/Microsoft.Sql/servers/sql-prod"
+		mysql = groupID + "/providers/Microsoft.DBforMySQL/flexibleServers/my-prod"
+	)
+	servers := "SERVERS=" + sql + "\n" + strings.Replace(mysql, "resourceGroups", "resourcegroups", 1) + "\n"
+	after := setup(t, withVault(), servers, "DISABLE_SUPERSEDED=false")
+	if diff := cmp.Diff(append(slices.Clone(writeOnly), "Microsoft.KeyVault/vaults/secrets/update/action"),
+		after.Roles[roleName].DataActions); diff != "" {
+		t.Errorf("the role at the vault (-want +got):\n%s", diff)
+	}
+	for name, actions := range map[string][]string{setterRoleName: setterActions, followerRoleName: followerActions} {
+		want := roleDefinition{
+			Name: name, Actions: actions, NotActions: []string{}, DataActions: []string{},
+			AssignableScopes: []string{groupID},
+		}
+		if diff := cmp.Diff(want, after.Roles[name]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	want := map[string]string{
+		"ROLE-ID": "", "SETTER-ROLE-ID at " + sql: "", "FOLLOWER-ROLE-ID at " + groupID: "",
+		"SETTER-ROLE-ID at " + strings.Replace(mysql, "resourceGroups", "resourcegroups", 1): "",
+	}
+	if diff := cmp.Diff(want, after.Assignments); diff != "" {
+		t.Errorf("the assignments (-want +got):\n%s", diff)
+	}
+	after.Calls = nil
+	again := setup(t, after, servers)
+	again.Calls = nil
+	if diff := cmp.Diff(after, again); diff != "" {
+		t.Errorf("run again, the script changes (-before +after):\n%s", diff)
+	}
+}
+
+// The actions of the roles for database servers.
+var (
+	setterActions = []string{
+		"Microsoft.Sql/servers/read", "Microsoft.Sql/servers/write",
+		"Microsoft.DBforPostgreSQL/flexibleServers/read", "Microsoft.DBforPostgreSQL/flexibleServers/write",
+		"Microsoft.DBforMySQL/flexibleServers/read", "Microsoft.DBforMySQL/flexibleServers/write",
+	}
+	followerActions = []string{
+		"Microsoft.Sql/locations/*/read", "Microsoft.DBforPostgreSQL/locations/*/read",
+		"Microsoft.DBforMySQL/locations/*/read",
+	}
+)
+
+// What is no database server of the resource group ends the script before anything is made.
+func TestSetupScriptRefusesServers(t *testing.T) {
+	for _, server := range []string{
+		"sql-prod", groupID, groupID + "/providers/Microsoft.Sql/servers/", "/",
+		groupID + "/providers/Microsoft.Sql/servers/sql-prod/databases/app",
+		groupID + "/providers/Microsoft.Compute/virtualMachines/vm",
+		"/subscriptions/S/resourceGroups/rgs/providers/Microsoft.Sql/servers/sql-prod",
+		"/subscriptions/S/resourceGroups/xy/providers/Microsoft.Sql/servers/sql-prod",
+	} {
+		after, out, err := runSetup(t, new(subscription),
+			"SERVERS="+groupID+"/providers/Microsoft.Sql/servers/sql-prod\n"+server)
+		if err == nil || !strings.Contains(out, server+" is not the resource ID of a database server in "+groupID) {
+			t.Errorf("%q: %v\n%s", server, err, out)
+		}
+		if after.Calls = nil; cmp.Diff(new(subscription), after) != "" {
+			t.Errorf("%q: something was made", server)
+		}
+	}
 }
 
 // Run again, whatever the options, the script takes nothing away: neither what an earlier run made nor what somebody

@@ -13,8 +13,8 @@ import (
 	"keyvault-passwords/internal/password/internal/uniform"
 )
 
-// A ranking numbers the strings of a language: it finds the string of each rank from 0 to the size, exclusive. There may
-// be ranks without a string, for which the length is 0.
+// A ranking numbers the strings of a language: it finds the string of each rank from 0 to the size, exclusive. Ranks
+// may have no string; then the length is 0.
 type ranking interface {
 	size() *big.Int
 	unrankSteps() int // about how many steps of a nanosecond unrank takes
@@ -68,12 +68,25 @@ const (
 // Count counts the strings that satisfy the rules and finds a way to draw one. The only error is *[Uncertified]. A size
 // of 0 is exact; there is nothing to draw then.
 //
-// What is exact may take all of the work. Bounds may take as much, and so may what is only drawn from.
+// What is exact may take all of the work. Bounds may take as much, and so may what is only drawn from, and what counts
+// each kind of rules apart.
 func Count(r *Rules, work *automaton.Budget) (*Counted, error) {
 	if !r.hasEnds() {
 		return &Counted{Size: new(big.Int), Exact: true}, nil
 	}
-	bounds := &automaton.Budget{Steps: 2 * work.Steps}
+	bounds, apart := &automaton.Budget{Steps: 2 * work.Steps}, &automaton.Budget{Steps: work.Steps}
+	c, err := r.countTogether(work, bounds)
+	if err == nil {
+		return c, nil
+	}
+	if c, apartErr := r.countApart(apart); apartErr == nil {
+		return c, nil
+	}
+	return nil, err
+}
+
+// countTogether counts all rules together, or at least all of them but words.
+func (r *Rules) countTogether(work, bounds *automaton.Budget) (*Counted, error) {
 	if len(r.Dictionary) > 0 && !r.Distinct {
 		// What holds none of so many words is not counted exactly. So nothing else need be, unless no word fits.
 		c, err := r.countBound(bounds)
@@ -189,6 +202,11 @@ func (r *Rules) countBound(work *automaton.Budget) (*Counted, error) {
 		return nil, errNoWords
 	}
 	c := &Counted{Size: w.atLeast(w.total*(1-slack) - holding*(1+slack))}
+	if holding > w.total/many {
+		if apart, err := r.sizeApart(words, work); err == nil && apart.Cmp(c.Size) > 0 {
+			c.Size = apart
+		}
+	}
 	if c.Size.Sign() == 0 {
 		return nil, automaton.ErrTooLarge
 	}

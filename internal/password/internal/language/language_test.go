@@ -315,7 +315,7 @@ func testAgreement(t *rapid.T, r *Rules) {
 
 // What is not counted exactly is bounded: no bound is above what brute force finds, and what is drawn conforms.
 func TestBoundIsBelowBruteForce(t *testing.T) {
-	bounded, tight := 0, 0
+	bounded, tight, apart := 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		s := samples(kinds{runs: true, patterns: true, words: true}).Draw(t, "rules")
 		want := big.NewInt(int64(len(s.conforming())))
@@ -329,12 +329,19 @@ func TestBoundIsBelowBruteForce(t *testing.T) {
 			}
 			testDraws(t, s, c)
 		}
+		if c, err := s.countApart(budget()); err == nil {
+			if c.Size.Cmp(want) > 0 {
+				t.Fatalf("%+v has %d strings, but %v are promised by counting apart", s, want, c.Size)
+			}
+			apart++
+			testDraws(t, s, c)
+		}
 		if len(s.Words) > 0 && !s.looksAtNeighbours() {
 			testSubtracted(t, s, want)
 		}
 	})
-	if bounded == 0 || tight == 0 {
-		t.Errorf("%d rules were bounded, and %d of them by their size", bounded, tight)
+	if bounded == 0 || tight == 0 || apart == 0 {
+		t.Errorf("%d rules were bounded, %d of them by their size, and %d were counted apart", bounded, tight, apart)
 	}
 }
 

@@ -72,7 +72,8 @@ func (w *walk) backward() {
 		p.layer(left, current, below, w.each)
 		w.suffixes = append(w.suffixes, highest(current, w.nodes))
 		if w.isClose() {
-			w.closeSuffixes = append(w.closeSuffixes, w.byStop(current, func(a, b float64) float64 { return max(a, b) }))
+			highest := func(a, b float64) float64 { return max(a, b) }
+			w.closeSuffixes = append(w.closeSuffixes, w.byStop(current, highest))
 		}
 		if left >= w.min {
 			w.total += current[0] * math.Pow(w.each, float64(w.max-left))
@@ -193,11 +194,10 @@ func (w *walk) holding(words []string, work *automaton.Budget) (float64, error) 
 	if share < w.total/many {
 		return share, nil
 	}
-	closely, err := w.holdingClosely(spellings, work)
-	if err != nil {
-		return share, nil // which holds too
+	if closely, ok := w.holdingClosely(spellings, work); ok {
+		return min(share, closely), nil
 	}
-	return min(share, closely), nil
+	return share, nil
 }
 
 // many is which part of the texts must hold a word, as it seems, to look closely: as many cost 0.2 bits.
