@@ -3,6 +3,7 @@ package prose_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,9 +24,9 @@ func anAudit(t *testing.T, complete bool, findings ...[2]string) string {
 	t.Helper()
 	counts := map[string]int{"errors": 0, "warnings": 0, "infos": 0, "due": 2}
 	list := []map[string]string{}
-	for _, finding := range findings {
+	for i, finding := range findings {
 		counts[finding[1]+"s"]++
-		list = append(list, map[string]string{"rule": finding[0], "level": finding[1], "secret": "a-secret",
+		list = append(list, map[string]string{"rule": finding[0], "level": finding[1], "secret": fmt.Sprint("a-secret-", i),
 			"vault": "kv-app-prod", "message": "a-secret `$(touch ran)`"})
 	}
 	text, err := json.Marshal(map[string]any{"complete": complete, "counts": counts, "findings": list})
