@@ -250,6 +250,7 @@ func (r *run) exportRun() export.Run {
 	run := export.Run{
 		Version: env("GITHUB_ACTION_REF"), Server: env("GITHUB_SERVER_URL"), Repository: env("GITHUB_REPOSITORY"),
 		ID: env("GITHUB_RUN_ID"), Attempt: env("GITHUB_RUN_ATTEMPT"), SHA: env("GITHUB_SHA"),
+		Part: r.only.given,
 	}
 	if r.source.Vault != nil {
 		run.Vault = r.source.Vault.Name
