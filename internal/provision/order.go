@@ -259,10 +259,10 @@ func (r *order) finish(ctx, ending context.Context) {
 	})
 }
 
-// ahead explains that the vault has a password that the target did not take.
+// ahead explains that the vault has a password that the target did not take, or is not known to have taken.
 func (r *order) ahead(err error) error {
 	failure := explain("setting "+r.at(), err)
-	failure.Cause += "; the vault holds a password that the target does not"
+	failure.Cause += "; the vault holds a password that is not known to be set there"
 	if failure.Remedy != "" {
 		failure.Remedy += "; then "
 	}

@@ -428,7 +428,7 @@ func TestSetupScriptRefusesServers(t *testing.T) {
 		groupID + "/providers/Microsoft.Sql/servers/sql-prod/databases/app",
 		groupID + "/providers/Microsoft.Compute/virtualMachines/vm",
 		"/subscriptions/S/resourceGroups/rgs/providers/Microsoft.Sql/servers/sql-prod",
-		"/subscriptions/S/resourceGroups/other/providers/Microsoft.Sql/servers/sql-prod",
+		"/subscriptions/S/resourceGroups/xy/providers/Microsoft.Sql/servers/sql-prod",
 	} {
 		after, out, err := runSetup(t, new(subscription),
 			"SERVERS="+groupID+"/providers/Microsoft.Sql/servers/sql-prod\n"+server)

@@ -55,6 +55,9 @@ type world struct {
 	faults      []emulator.Fault
 	attempts    int           // of the run with faults
 	cancelAfter time.Duration // of its first attempt; 0: not cancelled
+	wait        time.Duration // for access; 0: none
+	// when what was set up a moment ago is seen, by each server; nil: it is not new
+	credential, role emulator.Delays
 }
 
 const day = 24 * time.Hour
@@ -91,7 +94,19 @@ func newWorld(seed uint64) *world {
 	if r.IntN(4) == 0 {
 		w.cancelAfter = time.Duration(r.IntN(3000)) * time.Millisecond
 	}
+	if r.IntN(4) == 0 {
+		w.wait = 5 * time.Minute
+		w.credential, w.role = newDelays(r), newDelays(r)
+	}
 	return w
+}
+
+// newDelays draws when up to three servers learn of something, all within the wait; or that it is not new.
+func newDelays(r *rand.Rand) (delays emulator.Delays) {
+	for range r.IntN(4) {
+		delays = append(delays, time.Duration(r.IntN(120))*time.Second)
+	}
+	return delays
 }
 
 func pick[T any](r *rand.Rand, choices ...T) T { return choices[r.IntN(len(choices))] }
@@ -273,6 +288,14 @@ func (w *world) emulator() (*emulator.Emulator, error) {
 		if w.mayRecover {
 			e.Grant(emulator.DefaultClient, vault, emulator.Recover)
 		}
+		if w.role != nil {
+			e.Revoke("", vault, emulator.SetSecret, emulator.ReadMetadata)
+			e.GrantLater(w.role, "", vault, emulator.SetSecret, emulator.ReadMetadata)
+		}
+	}
+	if w.credential != nil {
+		e.Distrust("")
+		e.Trust(emulator.Credential{Seen: w.credential})
 	}
 	for _, f := range w.faults {
 		e.Fault(f)
@@ -392,8 +415,9 @@ func (w *world) settles(s secret) bool {
 func (w *world) String() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "seed %d: mode %s, adopt %t, recover %t, may update %t, may recover %t, concurrency %d, "+
-		"%d attempts, the first cancelled after %s\n", w.seed, w.mode, w.adopt, w.recover, w.mayUpdate, w.mayRecover,
-		w.concurrency, w.attempts, w.cancelAfter)
+		"%d attempts, the first cancelled after %s, wait %s, credential seen after %v, role after %v\n", w.seed, w.mode,
+		w.adopt, w.recover, w.mayUpdate, w.mayRecover,
+		w.concurrency, w.attempts, w.cancelAfter, w.wait, w.credential, w.role)
 	for _, s := range w.secrets {
 		fmt.Fprintf(&text, "  %s (%s, expiry %d, odd tags %t): %s\n", s.name, s.past, s.expiry, s.tags, s.yaml)
 	}
