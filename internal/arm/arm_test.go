@@ -363,6 +363,22 @@ func TestLongChangeWithFailures(t *testing.T) {
 	})
 }
 
+// What a Location ends with must be the server. Where it is anything else, the server itself is looked at, or the change
+// is asked for again.
+func TestLocationWithoutServer(t *testing.T) {
+	for kind := range kinds {
+		for _, fault := range []emulator.Kind{emulator.Empty, emulator.NoBody} {
+			o := emulator.ServerOptions{Kind: kind, Headers: emulator.LocationHeader, Takes: 30 * time.Second}
+			with(t, o, func(t *testing.T, b *bench) {
+				b.emulator.Fault(emulator.Fault{Operation: "operation", Kind: fault})
+				if err := b.set(t.Context()); err != nil || b.holds() != "new" {
+					t.Errorf("%s, %s: %v; the server holds the password %s", kind, fault, err, b.holds())
+				}
+			})
+		}
+	}
+}
+
 // An answer that accepts the change, and does not say where to ask how it ends, says nothing.
 func TestAcceptedWithoutPlace(t *testing.T) {
 	with(t, emulator.ServerOptions{Takes: -1}, func(t *testing.T, b *bench) {

@@ -44,11 +44,14 @@ func (t *Target) cancelled(a act) *Error {
 // explain turns the error of a call into one that may be printed: it holds none of the SDK's text.
 func (t *Target) explain(a act, err error) *Error {
 	e := t.newError(a)
+	var already *Error
 	var identity *identityError
 	var answer *azcore.ResponseError
 	var lost *network.LostError
 	var strange *strangeError
 	switch {
+	case errors.As(err, &already):
+		return already
 	case errors.As(err, &identity):
 		e.Refusal, e.Err = refusal.Of(identity.err).Within(e.Act), identity.err
 		e.Kind = refusal.Identity
