@@ -641,7 +641,7 @@ func TestMayNotFollow(t *testing.T) {
 			b.emulator.Revoke("", "", emulator.ReadOperations)
 			err := b.set(t.Context())
 			r := refusal.Of(err)
-			if !isKind(err, refusal.Ambiguous) ||
+			if !isKind(err, refusal.Forbidden) ||
 				!strings.Contains(r.Cause,
 					"the server has accepted the new password, and it is not known whether it is set: "+
 						"the identity has no role at the resource group that lets it see how a change ends: 403 "+

@@ -29,7 +29,8 @@ const (
 //
 // It needs the action TYPE/write at the server, and NAMESPACE/locations/*/read at its resource group, by which the
 // change is followed, such as Microsoft.Sql/servers/write and Microsoft.Sql/locations/*/read. Its error is an [*Error];
-// kind Ambiguous means that the password may be set.
+// kind Ambiguous means that the password may be set. Without the second action its kind is Forbidden, although the
+// server has accepted the password.
 func (t *Target) Finish(ctx context.Context) error {
 	if t.password == nil {
 		e := t.newError(actSet)
@@ -220,7 +221,9 @@ func (c *change) failed(ctx context.Context, err error) error {
 	}
 	switch {
 	case c.accepted:
-		e.Kind = refusal.Ambiguous
+		if e.Kind != refusal.Forbidden { // which lasts
+			e.Kind = refusal.Ambiguous
+		}
 		e.Cause = "the server has accepted the new password, and it is not known whether it is set: " + e.Cause
 	case c.inDoubt:
 		e.Kind = refusal.Ambiguous

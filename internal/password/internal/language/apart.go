@@ -54,11 +54,50 @@ func (r *Rules) withCharsets(work *automaton.Budget) (*big.Int, error) {
 	if satisfying, err := few.walked(work); err == nil {
 		return satisfying, nil
 	}
-	c, err := newCompositions(r, work)
-	if err != nil {
-		return nil, err
+	if c, err := r.compositions(work); err == nil {
+		return c.Size(), nil
 	}
-	return c.total, nil
+	return r.withEachCharset(), nil
+}
+
+// withEachCharset returns how many strings satisfy the charsets, at least: all but the sum of those that break each
+// one. The characters between the ends are independent. If they have enough of a set, so has the string; and it has not
+// too many if they have two less.
+func (r *Rules) withEachCharset() *big.Int {
+	total := new(big.Int)
+	for i, strings := range r.anyByLength() {
+		inner := max(r.Min+i-2, 0)
+		breaking, absent := 0.0, 0.0
+		for _, s := range r.Charsets {
+			share := float64(s.Chars.And(r.Alphabet).Count()) / float64(r.Alphabet.Count())
+			for k := range inner + 1 {
+				switch {
+				case k < s.Min || s.Max < r.Max && k > s.Max-2:
+					breaking += binomial(inner, k, share)
+				case k == 0:
+					absent += binomial(inner, k, share)
+				}
+			}
+		}
+		if r.AtLeast > 0 { // as many of the sets must be absent, or more, in each string that has too few
+			breaking += absent / float64(max(len(r.Charsets)-r.AtLeast+1, 1))
+		}
+		total.Add(total, portion(strings, 1-breaking*(1+slack)-slack))
+	}
+	return total
+}
+
+// binomial returns the probability of k of n, each of which has a probability.
+func binomial(n, k int, each float64) float64 {
+	if each == 0 || each == 1 {
+		if float64(k) == each*float64(n) {
+			return 1
+		}
+		return 0
+	}
+	factorial := func(m int) float64 { g, _ := math.Lgamma(float64(m + 1)); return g }
+	ways := factorial(n) - factorial(k) - factorial(n-k)
+	return math.Exp(ways + float64(k)*math.Log(each) + float64(n-k)*math.Log1p(-each))
 }
 
 // withoutMatches returns how many strings no pattern matches, at least, whatever the other rules say.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/lexicon"
 )
 
 // holdingClosely returns the same bound as holdingSpelt, but a closer one, unless that takes too long. Wherever a
@@ -17,7 +18,7 @@ import (
 //     These shares are computed for all parts of the spellings, the shorter ones first.
 //  2. The share that hold a word is at most the sum, over the positions, words, quotas and stops, of the share of
 //     prefixes, times the share of the word, times the best share of word and suffix from there.
-func (w *walk) holdingClosely(spellings []spelling, work *automaton.Budget) (share float64, ok bool) {
+func (w *walk) holdingClosely(spellings []lexicon.Spelling, work *automaton.Budget) (share float64, ok bool) {
 	if !w.isClose() {
 		return 0, false
 	}
@@ -71,7 +72,7 @@ type part struct {
 type rest struct{ atom, part int }
 
 // partsOf returns the parts of spellings, the shorter ones first.
-func partsOf(spellings []spelling) []part {
+func partsOf(spellings []lexicon.Spelling) []part {
 	ways := map[string]float64{}
 	var open []string
 	add := func(placed string, n float64) {
@@ -81,11 +82,11 @@ func partsOf(spellings []spelling) []part {
 		ways[placed] += n
 	}
 	for _, s := range spellings {
-		placed := make([]byte, len(s.placed))
-		for i, atom := range s.placed {
+		placed := make([]byte, len(s.Placed))
+		for i, atom := range s.Placed {
 			placed[i] = byte(atom)
 		}
-		add(string(placed), s.ways)
+		add(string(placed), s.Ways)
 	}
 	for i := 0; i < len(open); i++ {
 		for at := range len(open[i]) {

@@ -124,10 +124,12 @@ func (w *weights) keep(all []float64, left, unit int) weightLayer {
 	return l
 }
 
-func (w *weights) size() *big.Int { return w.total }
+// Size returns the number of ranks, which must not be changed.
+func (w *weights) Size() *big.Int { return w.total }
 
-// unrankSteps: for each character, unranking looks at groups until it finds the right one.
-func (w *weights) unrankSteps() int {
+// UnrankSteps returns about how many steps Unrank takes: for each character, unranking looks at groups until it finds
+// the right one.
+func (w *weights) UnrankSteps() int {
 	looks, chars := 0, 0
 	for n, i := range w.order {
 		looks += (n + 1) * len(w.groups[i].chars)
@@ -136,8 +138,8 @@ func (w *weights) unrankSteps() int {
 	return 100 + w.max*(15+6*looks/chars)
 }
 
-// unrank writes the string of a rank to dst and returns its length, or 0 if the rank is in a gap. It changes rank.
-func (w *weights) unrank(dst []byte, rank uniform.Nat) int {
+// Unrank writes the string of a rank to dst and returns its length, or 0 if the rank is in a gap. It changes rank.
+func (w *weights) Unrank(dst []byte, rank uniform.Nat) int {
 	length := w.min
 	for ; !rank.Less(w.upTo[length-w.min]); length++ {
 	}
