@@ -90,7 +90,7 @@ func TestCheckContactsNothing(t *testing.T) {
 // That the job may not request an ID token is told with the other mistakes, before any host is contacted, in each mode
 // that signs in.
 func TestMissingPermissionIsToldFirst(t *testing.T) {
-	for _, mode := range []string{"ensure", "rotate", "force"} {
+	for _, mode := range []string{"ensure", "rotate", "force", "audit"} {
 		for _, missing := range []string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} {
 			j := newJob(t, emulator.New(emulator.Options{}))
 			j.Set(missing + "=")

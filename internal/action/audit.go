@@ -111,7 +111,7 @@ func (r *run) audit(ctx context.Context) error {
 		return errors.Join(err, outputs.Close())
 	}
 	surveys := r.survey(ctx, clients.lists)
-	r.note(clients.timing(time.Since(r.start)))
+	r.note(clients.timing("The vaults were listed", time.Since(r.start)))
 	plan, err := r.rotation(ctx, surveys)
 	if err != nil {
 		return errors.Join(err, outputs.Close())
@@ -206,8 +206,19 @@ func (r *run) showAudit(found *audit.Report) {
 	for _, note := range found.Notes {
 		all = append(all, runner.Annotation{Level: runner.LevelWarning, Text: note})
 	}
-	r.annotate(all)
+	r.annotateFirst(all)
 	r.runner.Print(report.AuditTotals(found) + fmt.Sprintf(" (%.2f s)", time.Since(r.start).Seconds()))
+}
+
+// annotateFirst shows the first ten as annotations. The fold above has them all.
+func (r *run) annotateFirst(all []runner.Annotation) {
+	if left := len(all) - runner.MaxAnnotations; left > 0 {
+		all = all[:runner.MaxAnnotations]
+		all[len(all)-1].Text += fmt.Sprintf(" (and %d more: see the findings in the log)", left)
+	}
+	for _, a := range all {
+		r.runner.Annotate(a)
+	}
 }
 
 // writeReports writes each report that was asked for. One that cannot be written fails the run and stops no other.
@@ -239,6 +250,7 @@ func (r *run) exportRun() export.Run {
 	run := export.Run{
 		Version: env("GITHUB_ACTION_REF"), Server: env("GITHUB_SERVER_URL"), Repository: env("GITHUB_REPOSITORY"),
 		ID: env("GITHUB_RUN_ID"), Attempt: env("GITHUB_RUN_ATTEMPT"), SHA: env("GITHUB_SHA"),
+		Part: r.only.given,
 	}
 	if r.source.Vault != nil {
 		run.Vault = r.source.Vault.Name

@@ -44,6 +44,9 @@ func declaredOf(s *declaration.Secret) report.Declared {
 	for _, v := range s.Vaults {
 		d.Vaults = append(d.Vaults, v.Name)
 	}
+	if s.Apply != nil {
+		d.Target = s.Apply.Name()
+	}
 	var policies, lengths []string
 	for _, part := range s.Parts {
 		policies = append(policies, part.Policy)

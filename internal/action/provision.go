@@ -31,7 +31,7 @@ func (r *run) provision(ctx context.Context) error {
 		return errors.Join(err, outputs.Close())
 	}
 	r.showPlan(plan)
-	r.note(clients.timing(time.Since(r.start)))
+	r.note(clients.timing("The plan was ready", time.Since(r.start)))
 	ledger := newLedger(plan, outputs, options)
 	var results []provision.Result
 	if !r.dryRun {

@@ -176,8 +176,8 @@ func (s *signIn) GetToken(ctx context.Context, options policy.TokenRequestOption
 	return token, err
 }
 
-// timing says who signed in where, and what the start of the run took.
-func (c *clients) timing(sinceStart time.Duration) string {
+// timing says who signed in where, and what the start of the run took, until something was done.
+func (c *clients) timing(done string, sinceStart time.Duration) string {
 	var text strings.Builder
 	for _, s := range c.signIns {
 		where := strings.Join(s.where, ", ")
@@ -196,5 +196,5 @@ func (c *clients) timing(sinceStart time.Duration) string {
 	if text.Len() == 0 {
 		text.WriteString("No sign-in was needed. ")
 	}
-	return text.String() + fmt.Sprintf("The plan was ready after %.2f s.", sinceStart.Seconds())
+	return text.String() + fmt.Sprintf("%s after %.2f s.", done, sinceStart.Seconds())
 }

@@ -128,6 +128,9 @@ func (d *dashboard) lede() string {
 	if d.report.File != "" || d.declared.total > 0 {
 		text += ", " + grouped(d.declared.total) + " of them declared"
 	}
+	if d.run.Part {
+		text += ": a part, as the input only says"
+	}
 	if complete(d.report) {
 		return text + ". Every vault was listed whole."
 	}

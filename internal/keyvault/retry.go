@@ -43,6 +43,9 @@ func (r *retries) again(ctx context.Context, c *Client, err error) bool {
 	if isFresh(err) && !r.impatient && c.config.Access.Out(ctx.Done(), access.Refusal{
 		Door: c.door(r.act), Seen: c.explain(r.act, "", err).Cause, Every: accessPause,
 	}) {
+		// On a connection that is kept, the vault's name would not be looked up again, which leads elsewhere once a
+		// private endpoint is known, and the same front end would be asked as before.
+		c.config.HTTP.CloseIdleConnections()
 		return true
 	}
 	answer, ok := errors.AsType[*azcore.ResponseError](err)

@@ -217,58 +217,8 @@ func uncertifiedProblem(p, whole Policy, n *normal, err error) Problem {
 	if u, ok := errors.AsType[*language.Uncertified](err); ok {
 		problem.Keys = keysOf(u.Parts, &whole, n)
 		problem.Remedy = acceptable(p, whole, problem.Keys)
-		if problem.Remedy == "" {
-			problem.Remedy = "simplify " + listed(problem.Keys, "or")
-		}
 	}
 	return problem
-}
-
-// acceptable is the remedy that changes one rule of a policy that could not be counted so that it can be, with a value
-// that was tried. It is empty if none is found in a few tries. whole is p with its defaults, and keys are the rules
-// that make it too large.
-func acceptable(p, whole Policy, keys []string) string {
-	tries := 8
-	accepted := func(change func(p *Policy)) bool {
-		if tries--; tries < 0 {
-			return false
-		}
-		changed := whole.clone()
-		change(&changed)
-		c, err := language.Count(normalise(changed).rules(), &automaton.Budget{Steps: trialSteps})
-		return err == nil && hasMinEntropy(p, c.Size)
-	}
-	onePattern := len(keys) == 1 && strings.HasPrefix(keys[0], "forbid-patterns[")
-	for _, eighths := range []int{6, 4, 2, 1} {
-		length := whole.Length.Max * eighths / 8
-		least := min(whole.Length.Min, length)
-		switch {
-		case onePattern || length == 0 || !accepted(func(p *Policy) { p.Length = Length{least, length} }):
-		case p.Rules != "":
-			return fmt.Sprintf("expected minlength: %d and maxlength: %d in rules", least, length)
-		case least == length:
-			return fmt.Sprintf("set length to %d", length)
-		default:
-			return fmt.Sprintf("set length to {min: %d, max: %d}", least, length)
-		}
-	}
-	for i := len(whole.ForbidPatterns) - 1; i >= 0; i-- {
-		if accepted(func(p *Policy) { p.ForbidPatterns = slices.Delete(p.ForbidPatterns, i, i+1) }) {
-			return "remove " + indexed("forbid-patterns", i)
-		}
-	}
-	if whole.Dictionary != "" && accepted(func(p *Policy) { p.Dictionary = "" }) {
-		return "remove dictionary"
-	}
-	for _, kept := range []int{len(whole.Forbid) / 2, len(whole.Forbid) / 10, len(whole.Forbid) / 100} {
-		if kept > 0 && accepted(func(p *Policy) { p.Forbid = p.Forbid[:kept] }) {
-			return fmt.Sprintf("expected the first %d entries of forbid or fewer", kept)
-		}
-	}
-	if whole.Distinct && accepted(func(p *Policy) { p.Distinct = false }) {
-		return "remove distinct"
-	}
-	return ""
 }
 
 // tooWeak says by how much a policy is below its min-entropy, and what raises it. p is the policy with its defaults.

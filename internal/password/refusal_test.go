@@ -230,7 +230,12 @@ func TestUncertified(t *testing.T) {
 		{Policy{Dictionary: "english", Length: Length{200, 200}, Characters: []Charset{{Chars: "aeinrst"}}},
 			"dictionary",
 			"after the words are taken out, too few passwords are left to prove that there are any",
-			"set length to 25"},
+			"set length to 100"},
+		{Policy{ForbidPatterns: []string{"a.{8}b", "c.{8}d", "e.{8}f"}}, "forbid-patterns[1]",
+			"more than 10000 states", "keep only the first entry of forbid-patterns"},
+		{hostile()["overlapping charsets, distinct"], "characters", "too many combinations", "remove distinct"},
+		{hostile()["maximums of printable"], "characters", "too many states", "set length to {min: 256, max: 384}"},
+		{hostile()["10,000 long words"], "forbid", "too many or too long", "set length to 384"},
 	} {
 		problem := refusals(t, test.policy)[0]
 		got := strings.Join(problem.Keys, " ")

@@ -144,6 +144,34 @@ func TestSweep(t *testing.T) {
 	t.Log(table.String())
 }
 
+// Long passwords, of which many hold a word, and sets whose maximums make many combinations with the limit of runs are
+// bounded as closely as the policies of the sweep.
+func TestLongPolicies(t *testing.T) {
+	maximums := fourSets(64, 3, "-._~")
+	maximums.MaxRun = 2
+	for i := range maximums.Characters {
+		maximums.Characters[i].Max = limit(30)
+	}
+	lower, four := []Charset{{From: "lower"}}, fourSets(32, 1, "-._~").Characters
+	for _, p := range []Policy{
+		{Length: Length{512, 512}, Dictionary: "english", Characters: four},
+		{
+			Length: Length{200, 256}, Dictionary: "english", Characters: four, MaxRun: 1, MaxSequence: 2,
+			Login: "sqladmin",
+		},
+		{Length: Length{128, 128}, Dictionary: "english", Characters: lower},
+		{Length: Length{384, 384}, Dictionary: "english", Characters: lower, ForbidPatterns: []string{"[aeiou]{6}"}},
+		maximums,
+	} {
+		s, err := Compile(p)
+		if err != nil {
+			t.Errorf("%+v: %v", p, err)
+			continue
+		}
+		t.Logf("%v: %s, %.2f bits more, %.0f steps", p.Length, s.Entropy(), entropyGap(t, s), s.strings.Cost)
+	}
+}
+
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // compile compiles a policy, and draws from it if it is to be looked at closely.
@@ -196,7 +224,7 @@ func entropyGap(t *testing.T, s *Space) float64 {
 			continue
 		}
 		if passwords++; passwords <= 20 && !conforms(s.policy, string(dst[:length])) {
-			t.Errorf("%+v draws %q", s.policy, dst[:length])
+			t.Errorf("%+v draws what is no password", s.policy)
 		}
 	}
 	// The number of passwords has a standard deviation of less than its root: 5 % of it.

@@ -113,13 +113,18 @@ func isPassing(kind refusal.Kind) bool {
 }
 
 func (t *Target) commitOnce(ctx context.Context, act string) error {
+	const inTransaction = 'T' // outside of one, COMMIT does nothing and says nothing
+	rolledBack := t.newError(act, "the server rolled it back", "run the job again")
+	if !t.session.isLost() && t.session.conn.TxStatus() != inTransaction {
+		return rolledBack
+	}
 	results, err := t.session.run(ctx, execTimeout, "COMMIT")
 	if err == nil && len(results) == 1 && results[0].CommandTag.String() == "COMMIT" {
 		t.pending.committed = true
 		return nil
 	}
-	if err == nil { // the transaction had failed, or was none
-		return t.newError(act, "the server rolled it back", "run the job again")
+	if err == nil { // the transaction had failed
+		return rolledBack
 	}
 	failure := t.session.explainExec(ctx, act, err)
 	if t.session.isLost() {

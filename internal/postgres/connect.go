@@ -97,8 +97,6 @@ func (t *Target) configure(role string, a *attempt) (*pgconn.Config, error) {
 	}
 	config.Host, config.Port, config.User, config.Database = t.config.Host, port, role, t.config.Database
 	config.Password, config.Fallbacks, config.RuntimeParams = "", nil, map[string]string{}
-	config.KerberosSrvName, config.KerberosSpn = "", ""
-	config.ConnectTimeout, config.ValidateConnect = 0, nil
 	// No roots: the machine's, or those of SSL_CERT_FILE, as for HTTPS.
 	config.TLSConfig = &tls.Config{ServerName: t.config.Host, MinVersion: tls.VersionTLS12}
 	config.MaxProtocolMessageBodyLen = maxMessage

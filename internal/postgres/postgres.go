@@ -34,11 +34,11 @@ import (
 
 // Config says which logins, where, and who sets their passwords. Every field but Database is required.
 type Config struct {
-	Host       string   // in one of the domains of Azure: see azure.ParsePostgreSQLHost
+	Host       string   // in one of the domains of Azure: see azure.ParseDatabase
 	Database   string   // to connect to; "" is postgres. Runs exclude each other within one database
 	As         string   // the role of the identity
 	Logins     []string // one or two
-	Scope      string   // of the access token: azure.Cloud.DatabaseScope
+	Scope      string   // of the access token: for azure.Cloud.DatabaseAudience
 	Credential azcore.TokenCredential
 	Network    *network.Dialer
 }
@@ -69,6 +69,7 @@ type change struct {
 	before    string // the operation that the login's marker named before
 	password  sensitive.Value
 	committed bool
+	proven    bool // by a login
 }
 
 // Look connects, checks that the password of login can be set, and returns the operation that its marker names; "" if
@@ -119,10 +120,23 @@ func (t *Target) Prepare(ctx context.Context, login, operation string, password 
 	if err := t.set(ctx); err != nil {
 		return err
 	}
-	if err := t.commit(ctx); err != nil {
-		return err
+	return t.finish(ctx)
+}
+
+// finish commits and proves, as far as that is not done.
+func (t *Target) finish(ctx context.Context) error {
+	if !t.pending.committed {
+		if err := t.commit(ctx); err != nil {
+			return err
+		}
 	}
-	return t.prove(ctx)
+	if !t.pending.proven {
+		if err := t.prove(ctx); err != nil {
+			return err
+		}
+	}
+	t.pending.proven = true
+	return nil
 }
 
 // Held returns an error if the lock, or the transaction that Prepare began, is lost.
@@ -137,17 +151,14 @@ func (t *Target) Held(ctx context.Context) error {
 
 // Finish commits what Prepare did and proves it by a login. It does so even when ctx is done: the vault holds the
 // password. If the connection is lost, it connects again and sees to it that the login has the password, unless another
-// run has set one since.
+// run has set one since. After an error it may be called again.
 func (t *Target) Finish(ctx context.Context) error {
-	if t.pending == nil || t.pending.committed {
+	if t.pending == nil {
 		return nil
 	}
 	ctx, cancel := t.outlive(ctx)
 	defer cancel()
-	if err := t.commit(ctx); err != nil {
-		return err
-	}
-	return t.prove(ctx)
+	return t.finish(ctx)
 }
 
 // Undo takes back what Prepare did, if that is not committed. With two logins there is nothing to take back: nobody

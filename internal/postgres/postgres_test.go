@@ -98,7 +98,7 @@ func one() *postgres.Target { return newTarget(postgres.Config{Logins: []string{
 // setUp makes the roles as an administrator of Azure does, who is no superuser, and returns the way to the server.
 func setUp(t testing.TB, s *pgserver.Server) *pgserver.Front {
 	t.Helper()
-	s.Exec(t, `CREATE ROLE azure_admin LOGIN CREATEROLE CREATEDB; GRANT CREATE ON DATABASE postgres TO azure_admin`)
+	makeAdministrator(t, s)
 	administer(t, s, `CREATE ROLE "gh-passwords" LOGIN CREATEROLE;
 CREATE ROLE orders_owner NOLOGIN;
 CREATE ROLE orders_a LOGIN PASSWORD 'old password of a';
@@ -111,6 +111,12 @@ COMMENT ON ROLE orders_a IS 'the orders'' service';`)
 		administer(t, s, `GRANT orders_a, orders_b TO "gh-passwords" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`)
 	}
 	return s.Serve(t, azure, host, map[string]string{as: emulator.DefaultClient})
+}
+
+// makeAdministrator makes what an administrator of Azure is: no superuser.
+func makeAdministrator(t testing.TB, s *pgserver.Server) {
+	t.Helper()
+	s.Exec(t, `CREATE ROLE azure_admin LOGIN CREATEROLE CREATEDB; GRANT CREATE ON DATABASE postgres TO azure_admin`)
 }
 
 // administer runs SQL as an administrator of Azure.

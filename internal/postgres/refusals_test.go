@@ -229,13 +229,15 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 // functionOf is the SQL of examples/setup/postgresql-function.sql with these logins.
 func functionOf(logins ...string) string { return postgres.FunctionSQL(as, logins) }
 
-// stub stands in for the service's own function that makes a principal of Entra: the role alone is what a test needs.
+// stub stands in for the service's own function that makes a principal of Entra: the role is what a test needs, and
+// that whoever made it may change it.
 func stub(t *testing.T, s *pgserver.Server) {
 	t.Helper()
 	s.Exec(t, `CREATE OR REPLACE FUNCTION public.pgaadauth_create_principal_with_oid(name text, oid text, kind text,
 	admin bool, mfa bool) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS
-	$$ BEGIN EXECUTE format('CREATE ROLE %I LOGIN', name); RETURN name; END $$`)
+	$$ BEGIN EXECUTE format('CREATE ROLE %I LOGIN; GRANT %1$I TO %I WITH ADMIN OPTION', name, session_user);
+	RETURN name; END $$`)
 	t.Cleanup(func() {
-		s.Exec(t, `DROP FUNCTION public.pgaadauth_create_principal_with_oid(text, text, text, bool, bool)`)
+		s.Exec(t, `DROP FUNCTION IF EXISTS public.pgaadauth_create_principal_with_oid(text, text, text, bool, bool)`)
 	})
 }

@@ -30,7 +30,7 @@ func TestVerifier(t *testing.T) {
 	if got := base64.StdEncoding.EncodeToString(keyed(serverKey, message)); got != signature {
 		t.Errorf("the server signs %s; want %s", got, signature)
 	}
-	if string(newSalt()) == string(newSalt()) {
+	if one, another := newSalt(), newSalt(); string(one) == string(another) {
 		t.Error("two salts are equal")
 	}
 }

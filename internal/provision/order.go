@@ -105,8 +105,8 @@ func (r *order) underLock(ctx context.Context) (overtakers []*holding) {
 	return overtakers
 }
 
-// lookAgain looks at the versions under the lock. If any of them is another than the plan saw, it returns what each
-// vault holds.
+// lookAgain looks at the versions under the lock. If any of them is another than the plan saw, or if the target has
+// come to hold what it did not, it returns what each vault holds.
 func (r *order) lookAgain(ctx context.Context) ([]*holding, error) {
 	var now []*holding
 	overtaken := false
@@ -119,10 +119,34 @@ func (r *order) lookAgain(ctx context.Context) ([]*holding, error) {
 		overtaken = overtaken || h.current.ID != d.Step.current.ID
 		now = append(now, h)
 	}
+	if step := r.step(); !overtaken && step.Trigger == lifecycle.TriggerUnapplied {
+		holds, err := r.holds(ctx, now[0].current)
+		if err != nil {
+			return nil, err
+		}
+		overtaken = holds
+	}
 	if !overtaken {
 		return nil, nil
 	}
 	return now, nil
+}
+
+// holds reports whether the target holds a version, as far as it says.
+func (r *order) holds(ctx context.Context, current lifecycle.Version) (bool, error) {
+	s := r.step().secret
+	if s.Confirm {
+		return !s.Unconfirmed(current), nil
+	}
+	login := s.Login
+	if s.Logins != nil {
+		login = current.Login()
+	}
+	operation, err := r.target.Look(ctx, login)
+	if err != nil {
+		return false, explain("looking at "+r.step().Target, err)
+	}
+	return !isStale(s, current, operation), nil
 }
 
 // recoverDeleted recovers what is soft-deleted. What is then current must be for the login that the plan took it for.
@@ -324,17 +348,10 @@ func (r *order) giveWay(ctx context.Context, now []*holding) {
 			}, TargetUntouched)
 		}
 	}
-	s := r.step().secret
-	holds := !s.Unconfirmed(current)
-	if s.Logins == nil && holds {
-		operation, err := r.target.Look(ctx, s.Login)
-		if err != nil {
-			r.fail(explain("looking at "+r.step().Target, err), TargetUntouched)
-			return
-		}
-		holds = !isStale(s, current, operation)
-	}
-	if !holds {
+	switch holds, err := r.holds(ctx, current); {
+	case err != nil:
+		r.fail(err, TargetUntouched)
+	case !holds:
 		r.fail(refusal.Refusal{
 			Cause: "another run stored a version meanwhile, which the target does not hold", Remedy: staleRemedy,
 		}, VaultAhead)

@@ -298,6 +298,33 @@ func TestOvertaken(t *testing.T) {
 	}
 }
 
+// A run that plans while another one is between the vault and the target waits for its lock, and then finds that the
+// target holds what the vault does.
+func TestOvertakenBetweenVaultAndTarget(t *testing.T) {
+	for _, a := range []arrangement{oneLogin, azureServer} {
+		r := newRig(t, a)
+		vaults, o := map[string]provision.Vault{"kv": r.kv}, r.options(rotate)
+		var plan *provision.Plan
+		r.at("target", "finish", 1, false, func() error {
+			other := r.target.client() // it sees what is committed
+			plan = mustPlan(t, []declaration.Secret{r.secret}, vaults,
+				provision.Options{Mode: rotate, Targets: map[string]provision.Target{"db": other}})
+			return nil
+		})
+		if first := r.run(t.Context()); first.Err != nil {
+			t.Fatal(first.Err)
+		}
+		if plan.Steps[0].Trigger != lifecycle.TriggerUnapplied {
+			t.Errorf("%s: planned meanwhile: %s", a, says(plan.Steps[0]))
+		}
+		r.revive()
+		late := plan.Apply(t.Context(), vaults, o, provision.Observer{})[0]
+		if late.Err != nil || !late.Overtaken || len(r.kv.holds("db")) != 2 || !r.opens(r.latest()) {
+			t.Errorf("%s: %+v", a, late)
+		}
+	}
+}
+
 // If the other run was killed before the target took its password, the one that waited does not say that all is well.
 func TestOvertakenByAKilledRun(t *testing.T) {
 	for _, a := range arrangements {

@@ -179,6 +179,13 @@ func (s *auditSummary) vaultTable() string {
 	return t.end()
 }
 
+// longTable begins a table that may have more rows than there is room for.
+func longTable(heading string, limit int, columns ...string) *table {
+	t := newTable(heading, limit, columns...)
+	t.all = "A file that the input report names has them all."
+	return t
+}
+
 // An event is what becomes of a secret soon.
 type event struct {
 	secret *audit.Secret
@@ -215,7 +222,7 @@ func (s *auditSummary) upcomingTable() string {
 	if len(events) == 0 {
 		return ""
 	}
-	t := newTable("Due, or due or expiring in the next 90 days", maxUpcoming, "date", "secret", "vault", "what")
+	t := longTable("Due, or due or expiring in the next 90 days", maxUpcoming, "date", "secret", "vault", "what")
 	for _, e := range events {
 		t.add(func() []string {
 			return []string{day(e.at), escape.Cell(s.labelOf(e.secret)), escape.Cell(e.secret.Vault),
@@ -316,7 +323,7 @@ func (s *auditSummary) findingTable() string {
 	if len(s.Report.Findings) == 0 {
 		return ""
 	}
-	t := newTable("Findings", maxFindings, "level", "rule", "secret", "vault", "what was seen", "what to do")
+	t := longTable("Findings", maxFindings, "level", "rule", "secret", "vault", "what was seen", "what to do")
 	for _, f := range s.Report.Findings {
 		t.add(func() []string {
 			return []string{
@@ -330,7 +337,7 @@ func (s *auditSummary) findingTable() string {
 }
 
 func (s *auditSummary) secretTable(limit int) string {
-	t := newTable("Secrets", limit, "secret", "vault", "state", "made", "expires", "next rotation", "versions",
+	t := longTable("Secrets", limit, "secret", "vault", "state", "made", "expires", "next rotation", "versions",
 		"policy",
 		"findings")
 	for i := range s.Report.Secrets {
@@ -369,13 +376,16 @@ func stateOf(s *audit.Secret) string {
 	case !s.Enabled:
 		words = append(words, "disabled")
 	}
+	if s.Declared && s.Exists && !s.Ours && !s.Managed {
+		words = append(words, "not made by this action")
+	}
 	if s.Managed {
 		words = append(words, "managed by a certificate")
 	}
 	if s.Due != "" {
 		words = append(words, "due")
 	}
-	return cmp.Or(strings.Join(words, ", "), "as declared")
+	return cmp.Or(strings.Join(words, ", "), "enabled")
 }
 
 // remarks says where the names are that the summary does not have.

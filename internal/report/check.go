@@ -19,6 +19,7 @@ type Declared struct {
 	Bits    string            // of entropy
 	Expires string            // "never", "after 90d"
 	Rotates string            // "after 60d, 14d before it expires". "": nothing makes it due
+	Target  string            // where the password is set too: "pg-prod". "": nowhere
 }
 
 // Check writes what is declared, a line a secret: "db  kv-app-prod  azure-sql  24 characters  138.52 bits  expires
@@ -43,16 +44,30 @@ func Check(w io.Writer, declared []Declared) {
 	}
 }
 
-// lives is how long a version lives, for the log.
+// lives is how long a version lives, and where its password is set too, for the log.
 func (d Declared) lives() string {
 	text := "expires " + d.Expires
 	if d.Expires == "never" {
 		text = "never expires"
 	}
 	if d.Rotates == "" {
-		return text + "  no rotation"
+		text += "  no rotation"
+	} else {
+		text += "  rotates " + d.Rotates
 	}
-	return text + "  rotates " + d.Rotates
+	if d.Target != "" {
+		text += "  applied to " + d.Target
+	}
+	return text
+}
+
+// places are the vaults, and the target.
+func (d Declared) places() string {
+	text := orDash(strings.Join(d.Vaults, ", "))
+	if d.Target != "" {
+		text += "; applied to " + d.Target
+	}
+	return text
 }
 
 // CheckSummary returns the summary of a check, in GitHub's Markdown: a row a secret, and what is declared and probably
@@ -65,7 +80,7 @@ func CheckSummary(declared []Declared, warnings declaration.Problems) string {
 		t.add(func() []string {
 			return []string{
 				escape.Cell(d.Name) + " (" + escape.Cell(place(d.Place)) + ")",
-				escape.Cell(orDash(strings.Join(d.Vaults, ", "))), escape.Cell(d.Policy), escape.Cell(d.Length),
+				escape.Cell(d.places()), escape.Cell(d.Policy), escape.Cell(d.Length),
 				escape.Cell(d.Bits), escape.Cell(d.Expires), escape.Cell(orDash(d.Rotates)),
 			}
 		})

@@ -225,7 +225,7 @@ func TestCheck(t *testing.T) {
 		{
 			Name: "signing", Place: declaration.Place{File: ".github/passwords.yml", Line: 20, Col: 3},
 			Vaults: []string{"kv-app-eu", "kv-app-us"}, Policy: "passphrase + hex-256", Length: "20 to 70 + 64",
-			Bits: ">= 77.54 + 256.00", Expires: "never",
+			Bits: ">= 77.54 + 256.00", Expires: "never", Rotates: "after 30d", Target: "pg-prod",
 		},
 		{Name: "a|b", Policy: "inline", Length: "8", Bits: "64.00", Expires: "never"},
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"keyvault-passwords/internal/action"
+	"keyvault-passwords/internal/audit"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/password"
@@ -89,6 +90,7 @@ func TestGenerated(t *testing.T) {
 	}{
 		{".github/REFERENCE.md", "declaration reference", func(*testing.T) string { return declaration.Reference() }},
 		{".github/REFERENCE.md", "presets", presets},
+		{".github/REFERENCE.md", "audit rules", func(*testing.T) string { return auditRules() }},
 		{".github/SECURITY.md", "faults", faultTable},
 	} {
 		t.Run(part.name, func(t *testing.T) {
@@ -105,6 +107,17 @@ func TestGenerated(t *testing.T) {
 			write(t, root, part.file, strings.Replace(text, begin+got, begin+want, 1))
 		})
 	}
+}
+
+// auditRules is the table of the rules of an audit.
+func auditRules() string {
+	var table strings.Builder
+	table.WriteString("| rule | level | what it means, and what to do | also known as |\n| --- | --- | --- | --- |\n")
+	for _, rule := range audit.Rules() {
+		fmt.Fprintf(&table, "| `%s` | %s | %s. %s | %s |\n", rule.ID, rule.Level, rule.Title, rule.Help,
+			strings.Join(rule.Known, ", "))
+	}
+	return table.String()
 }
 
 // presets is the table of presets: the entropy of each, computed here and now, and what it is for.

@@ -62,7 +62,7 @@ type bootstrapping struct {
 }
 
 // bootstrap runs the action on a setting, in a bubble where waiting costs no time.
-func bootstrap(t *testing.T, ctx context.Context, e *emulator.Emulator, inputs ...string) bootstrapping {
+func bootstrap(ctx context.Context, t *testing.T, e *emulator.Emulator, inputs ...string) bootstrapping {
 	t.Helper()
 	network := job.NewNetwork(e)
 	defer network.Close()
@@ -133,11 +133,11 @@ func (b bootstrapping) checkTold(t *testing.T, wants ...string) {
 // Each secret is made exactly once, whatever of the set-up is seen only later, and by whichever front end first.
 func TestBootstrap(t *testing.T) {
 	const role = "the identity has no role here that allows it: 403 Forbidden ForbiddenByRbac"
-	second := func(delays ...time.Duration) (all emulator.Delays) {
-		for _, d := range delays {
-			all = append(all, d*time.Second)
+	seconds := func(numbers ...int) (delays emulator.Delays) {
+		for _, n := range numbers {
+			delays = append(delays, time.Duration(n)*time.Second)
 		}
-		return all
+		return delays
 	}
 	for _, tc := range []struct {
 		name    string
@@ -153,20 +153,20 @@ func TestBootstrap(t *testing.T) {
 			"\nwaiting for access, 1m30s of 10m0s: vault kv-new (readMetadata/action): " + role + "\n",
 			"\naccess after 1m35s: vault kv-new (readMetadata/action)\n",
 		}},
-		{"the firewall last", setting{firewall: second(60, 75), set: second(30)}, 75 * time.Second, []string{
+		{"the firewall last", setting{firewall: seconds(60, 75), set: seconds(30)}, 75 * time.Second, []string{
 			"up to 10m0s: vault kv-new (readMetadata/action): the vault's firewall does not admit",
 			"access after 1m",
 		}},
-		{"the role to set last", setting{set: second(90, 120)}, 120 * time.Second, []string{
+		{"the role to set last", setting{set: seconds(90, 120)}, 120 * time.Second, []string{
 			"waiting for access, up to 10m0s: vault kv-new (setSecret/action): " + role,
 			"access after 2m0s: vault kv-new (setSecret/action)",
 		}},
-		{"one of three front ends", setting{list: second(0, 50, 0), set: second(0, 50, 0)}, 0, []string{role}},
+		{"one of three front ends", setting{list: seconds(0, 50, 0), set: seconds(0, 50, 0)}, 0, []string{role}},
 		{"nothing", setting{}, 0, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := bootstrap(t, t.Context(), tc.setting.make(), "wait-for-access=10m", "timeout=15m")
+				b := bootstrap(t.Context(), t, tc.setting.make(), "wait-for-access=10m", "timeout=15m")
 				if b.Status != action.StatusOK {
 					t.Fatalf("status %d after %s:\n%s", b.Status, b.took, b.Log)
 				}
@@ -183,6 +183,23 @@ func TestBootstrap(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An audit waits too: it tells what the vault lacks, and not that it could not be listed.
+func TestBootstrapAudited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := bootstrap(t.Context(), t, bootstrapSetting.make(), "mode=audit", "wait-for-access=10m", "timeout=15m")
+		if b.Status != action.StatusFailed || b.took < 90*time.Second || b.took > 3*time.Minute {
+			t.Errorf("status %d after %s; want %d after about 2 minutes", b.Status, b.took, action.StatusFailed)
+		}
+		b.checkTold(t, "\naccess after 1m", "missing")
+		if !strings.Contains(b.Files["GITHUB_STEP_SUMMARY"], "- Access after 1m") {
+			t.Errorf("the summary does not tell of the wait:\n%s", b.Files["GITHUB_STEP_SUMMARY"])
+		}
+		if strings.Contains(b.Log, "ForbiddenByRbac (") || b.e.Requests()["set"] != 0 {
+			t.Errorf("the vault was not listed whole, or something was written:\n%s", b.Log)
+		}
+	})
 }
 
 // What does not pass ends with the refusal as without the wait, and the time waited; nothing is written.
@@ -211,7 +228,7 @@ func TestBootstrapInVain(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := bootstrap(t, t.Context(), tc.setting.make(), "wait-for-access="+tc.wait, "timeout=5m")
+				b := bootstrap(t.Context(), t, tc.setting.make(), "wait-for-access="+tc.wait, "timeout=5m")
 				if b.Status != action.StatusFailed || b.took < tc.took || b.took >= tc.took+5*time.Second {
 					t.Errorf("status %d after %s; want %d after %s", b.Status, b.took, action.StatusFailed, tc.took)
 				}
@@ -242,7 +259,7 @@ func TestBootstrapWithOneRefusedForGood(t *testing.T) {
 			Kind: emulator.Status, Status: 403, Code: "Forbidden", Inner: "ForbiddenByRbac",
 		})
 		e.Fault(emulator.Fault{Operation: "set", Kind: emulator.Slow, Delay: time.Second, Times: -1})
-		b := bootstrap(t, t.Context(), e, "wait-for-access=1m", "timeout=2m", "concurrency=2")
+		b := bootstrap(t.Context(), t, e, "wait-for-access=1m", "timeout=2m", "concurrency=2")
 		if b.Status != action.StatusFailed || b.took < time.Minute || b.took > 70*time.Second {
 			t.Errorf("status %d after %s; want %d after a minute", b.Status, b.took, action.StatusFailed)
 		}
@@ -263,7 +280,7 @@ func TestBootstrapStopped(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(33*time.Second, cancel)
-				b := bootstrap(t, ctx, s.make(), "wait-for-access=10m")
+				b := bootstrap(ctx, t, s.make(), "wait-for-access=10m")
 				if b.Status != action.StatusFailed || b.took != 33*time.Second {
 					t.Errorf("status %d after %s; want %d after 33s\n%s", b.Status, b.took, action.StatusFailed, b.Log)
 				}
@@ -284,7 +301,7 @@ func TestBootstrapThenAServerError(t *testing.T) {
 		for _, operation := range []string{"versions", "list-deleted", "set"} {
 			e.Fault(emulator.Fault{Operation: operation, Kind: emulator.Status, Status: 503, Times: 2})
 		}
-		b := bootstrap(t, t.Context(), e, "wait-for-access=10m")
+		b := bootstrap(t.Context(), t, e, "wait-for-access=10m")
 		if b.Status != action.StatusOK {
 			t.Errorf("status %d:\n%s", b.Status, b.Log)
 		}

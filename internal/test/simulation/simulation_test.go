@@ -1,5 +1,6 @@
 // Package simulation runs the action through worlds that a seed draws: a declaration, what the vaults hold of it, what
-// the identity may do, and which requests fail how, or when the run is stopped. Whatever happens, the promises hold:
+// the identity may do, from when on each server knows that, and which requests fail how, or when the run is stopped.
+// Whatever happens, the promises hold:
 //
 //   - one operation makes one version, and one value; a further version only where the service committed late, and then
 //     it is reported;
@@ -103,7 +104,7 @@ func (s *simulation) run() {
 	}
 	s.job.Input("vault=kv-one", "mode="+s.w.mode, fmt.Sprint("adopt=", s.w.adopt),
 		fmt.Sprint("recover-deleted=", s.w.recover),
-		fmt.Sprint("concurrency=", s.w.concurrency), "mask-outputs="+s.w.mask)
+		fmt.Sprint("concurrency=", s.w.concurrency), "mask-outputs="+s.w.mask, fmt.Sprint("wait-for-access=", s.w.wait))
 
 	before := s.e.Holds()
 	faulty := s.action("1", 1, s.w.cancelAfter)

@@ -7,31 +7,29 @@ import (
 	"slices"
 
 	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/lexicon"
 )
 
-// holdingClosely returns the same bound as holdingSpelt, but a closer one. Wherever a prefix leads to in the automaton,
-// the word and the suffix go on from there:
+// holdingClosely returns the same bound as holdingSpelt, but a closer one, unless that takes too long. Wherever a
+// prefix leads to in the automaton, the word and the suffix go on from there:
 //
 //  1. Of a word it is known how many characters of each atom it has, and not in which order. So the best share of word
 //     and suffix is the highest over the first characters, of the best share of the word without it and the suffix.
 //     These shares are computed for all parts of the spellings, the shorter ones first.
-//  2. The share that hold a word is at most the sum, over the positions, words, quotas and stops, of share of prefixes *
-//     share of the word * best share of word and suffix from there.
-func (w *walk) holdingClosely(spellings []spelling, work *automaton.Budget) (float64, error) {
+//  2. The share that hold a word is at most the sum, over the positions, words, quotas and stops, of the share of
+//     prefixes, times the share of the word, times the best share of word and suffix from there.
+func (w *walk) holdingClosely(spellings []lexicon.Spelling, work *automaton.Budget) (share float64, ok bool) {
 	if !w.isClose() {
-		return 0, automaton.ErrTooLarge
+		return 0, false
 	}
 	parts := partsOf(spellings)
 	size := len(w.quotas.Accepts) * len(w.stops)
-	if err := work.Spend((w.max + 1) * size * (w.max - w.min + 1)); err != nil {
-		return 0, err
-	}
-	steps := 0
+	steps := size * (w.max - w.min + 1)
 	for _, p := range parts {
 		steps += 2 * len(p.rests) * size * len(w.groups) / len(w.quotas.Atoms)
 	}
 	if size*len(parts) > maxClose || work.Spend((w.max+1)*steps) != nil {
-		return 0, automaton.ErrTooLarge
+		return 0, false
 	}
 	groups := make([][]int, len(w.quotas.Atoms)) // by atom
 	for g, group := range w.groups {
@@ -41,7 +39,6 @@ func (w *walk) holdingClosely(spellings []spelling, work *automaton.Budget) (flo
 	for i := range best {
 		best[i] = make([]float64, size)
 	}
-	total := 0.0
 	for end := range w.max + 1 { // of the word
 		for i, p := range parts {
 			if p.length == 0 {
@@ -54,14 +51,14 @@ func (w *walk) holdingClosely(spellings []spelling, work *automaton.Budget) (flo
 			}
 			if start := end - p.length; p.ways > 0 && start >= 0 {
 				sum := 0.0
-				for at, share := range w.closePrefixes[start] {
-					sum += share * best[i][at]
+				for at, prefixes := range w.closePrefixes[start] {
+					sum += prefixes * best[i][at]
 				}
-				total += p.ways * math.Pow(w.each, float64(p.length)) * sum
+				share += p.ways * math.Pow(w.each, float64(p.length)) * sum
 			}
 		}
 	}
-	return total, nil
+	return share, true
 }
 
 // A part is what may be left of a word: how many characters of each atom, in any order.
@@ -75,7 +72,7 @@ type part struct {
 type rest struct{ atom, part int }
 
 // partsOf returns the parts of spellings, the shorter ones first.
-func partsOf(spellings []spelling) []part {
+func partsOf(spellings []lexicon.Spelling) []part {
 	ways := map[string]float64{}
 	var open []string
 	add := func(placed string, n float64) {
@@ -85,11 +82,11 @@ func partsOf(spellings []spelling) []part {
 		ways[placed] += n
 	}
 	for _, s := range spellings {
-		placed := make([]byte, len(s.placed))
-		for i, atom := range s.placed {
+		placed := make([]byte, len(s.Placed))
+		for i, atom := range s.Placed {
 			placed[i] = byte(atom)
 		}
-		add(string(placed), s.ways)
+		add(string(placed), s.Ways)
 	}
 	for i := 0; i < len(open); i++ {
 		for at := range len(open[i]) {

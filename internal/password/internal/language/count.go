@@ -8,17 +8,18 @@ import (
 	"slices"
 
 	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/composition"
 	"keyvault-passwords/internal/password/internal/lexicon"
 	"keyvault-passwords/internal/password/internal/quota"
 	"keyvault-passwords/internal/password/internal/uniform"
 )
 
-// A ranking numbers the strings of a language: it finds the string of each rank from 0 to the size, exclusive. There may
-// be ranks without a string, for which the length is 0.
+// A ranking numbers the strings of a language: it finds the string of each rank from 0 to the size, exclusive. Ranks
+// may have no string; then the length is 0.
 type ranking interface {
-	size() *big.Int
-	unrankSteps() int // about how many steps of a nanosecond unrank takes
-	unrank(dst []byte, rank uniform.Nat) (length int)
+	Size() *big.Int
+	UnrankSteps() int // about how many steps of a nanosecond Unrank takes
+	Unrank(dst []byte, rank uniform.Nat) (length int)
 }
 
 // Counted is a language with its exact size, or a lower bound of it, and a way to draw from it: candidates are drawn
@@ -68,12 +69,25 @@ const (
 // Count counts the strings that satisfy the rules and finds a way to draw one. The only error is *[Uncertified]. A size
 // of 0 is exact; there is nothing to draw then.
 //
-// What is exact may take all of the work. Bounds may take as much, and so may what is only drawn from.
+// What is exact may take all of the work. Bounds may take as much, and so may what is only drawn from, and what counts
+// each kind of rules apart.
 func Count(r *Rules, work *automaton.Budget) (*Counted, error) {
 	if !r.hasEnds() {
 		return &Counted{Size: new(big.Int), Exact: true}, nil
 	}
-	bounds := &automaton.Budget{Steps: 2 * work.Steps}
+	bounds, apart := &automaton.Budget{Steps: 2 * work.Steps}, &automaton.Budget{Steps: work.Steps}
+	c, err := r.countTogether(work, bounds)
+	if err == nil {
+		return c, nil
+	}
+	if c, apartErr := r.countApart(apart); apartErr == nil {
+		return c, nil
+	}
+	return nil, err
+}
+
+// countTogether counts all rules together, or at least all of them but words.
+func (r *Rules) countTogether(work, bounds *automaton.Budget) (*Counted, error) {
 	if len(r.Dictionary) > 0 && !r.Distinct {
 		// What holds none of so many words is not counted exactly. So nothing else need be, unless no word fits.
 		c, err := r.countBound(bounds)
@@ -162,12 +176,11 @@ func (r *Rules) holdingByCompositions(b *base, words *lexicon.Lexicon, work *aut
 	c := b.compositions
 	if c == nil {
 		var err error
-		if c, err = newCompositions(r, work); err != nil {
+		if c, err = r.compositions(work); err != nil {
 			return nil, err
 		}
 	}
-	c.work = work
-	return c.holdingWords(r, words)
+	return c.Holding(words, work)
 }
 
 // errNoWords says that none of the words can occur.
@@ -189,6 +202,11 @@ func (r *Rules) countBound(work *automaton.Budget) (*Counted, error) {
 		return nil, errNoWords
 	}
 	c := &Counted{Size: w.atLeast(w.total*(1-slack) - holding*(1+slack))}
+	if holding > w.total/many {
+		if apart, err := r.sizeApart(words, work); err == nil && apart.Cmp(c.Size) > 0 {
+			c.Size = apart
+		}
+	}
 	if c.Size.Sign() == 0 {
 		return nil, automaton.ErrTooLarge
 	}
@@ -256,7 +274,7 @@ func (r *Rules) chooseCandidates(c *Counted, b *base, words *lexicon.Lexicon, wo
 				if b != nil && b.compositions != nil {
 					return b.compositions, nil
 				}
-				return newCompositions(r, work)
+				return r.compositions(work)
 			},
 			check: all.withoutCharacters(),
 		},
@@ -271,7 +289,7 @@ func (r *Rules) chooseCandidates(c *Counted, b *base, words *lexicon.Lexicon, wo
 		attempt := work.Half()
 		ranking, err := larger.rank(attempt)
 		work.Charge(attempt)
-		if err == nil && ranking.size().Sign() > 0 {
+		if err == nil && ranking.Size().Sign() > 0 {
 			c.proposeRanking(r, ranking, larger.check)
 		}
 	}
@@ -332,8 +350,8 @@ func (c *Counted) propose(candidates *big.Int, cost int) bool {
 
 // proposeRanking does the same for the strings of a ranking, of which the checker takes those of the language.
 func (c *Counted) proposeRanking(r *Rules, candidates ranking, check *checker) {
-	cost := candidates.unrankSteps() + costOfCheckChar*r.Max
-	size := candidates.size()
+	cost := candidates.UnrankSteps() + costOfCheckChar*r.Max
+	size := candidates.Size()
 	if c.propose(size, cost) {
 		c.ranking, c.checker, c.random = candidates, check, nil
 		c.ranks = uniform.NatOf(size, uniform.LimbsFor(size))
@@ -345,9 +363,9 @@ func (c *Counted) proposeRanking(r *Rules, candidates ranking, check *checker) {
 type base struct {
 	strategy     string
 	size         *big.Int
-	compositions *compositions  // nil: it was counted in another way
-	automaton    *automaton.DFA // nil: none was needed
-	words        []string       // those that are still to be taken out
+	compositions *composition.Counted // nil: it was counted in another way
+	automaton    *automaton.DFA       // nil: none was needed
+	words        []string             // those that are still to be taken out
 }
 
 // A strategy counts the rules exactly, all of them or all but the words.
@@ -432,14 +450,21 @@ func (r *Rules) countBase(work *automaton.Budget) (*base, error) {
 
 // countCompositions counts the strings that satisfy the rules about characters. There must be no others but words.
 func (r *Rules) countCompositions(work *automaton.Budget) (*base, error) {
-	c, err := newCompositions(r, work)
+	c, err := r.compositions(work)
 	if err != nil {
 		return nil, &Uncertified{
 			Reason: "the sets of characters, their minimums and the length make too many combinations",
 			Parts:  []Part{{Kind: OfCharsets}},
 		}
 	}
-	return &base{size: c.total, compositions: c, words: r.Words}, nil
+	return &base{size: c.Size(), compositions: c, words: r.Words}, nil
+}
+
+// compositions counts the strings that satisfy the rules about characters, whatever the other rules say.
+func (r *Rules) compositions(work *automaton.Budget) (*composition.Counted, error) {
+	return composition.Count(&composition.Rules{
+		Rules: *r.quotas(), First: r.First, Last: r.Last, Distinct: r.Distinct,
+	}, work)
 }
 
 // combinations returns an upper bound of the combinations of counts that quotas tell apart, or unlimited if it is above

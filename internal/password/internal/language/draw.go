@@ -3,12 +3,9 @@ package language
 import (
 	"math/big"
 
+	"keyvault-passwords/internal/password/internal/composition"
 	"keyvault-passwords/internal/password/internal/uniform"
 )
-
-// maxLimbs is how many limbs any number in a draw needs: one that counts strings over 95 characters and a separator,
-// with one limb to spare for a product before it is divided.
-const maxLimbs = (MaxLength*7+63)/64 + 1
 
 // Draw writes a string of the language to dst, each with the same probability, and returns its length. dst must have
 // room for the longest. The error is the source's. The language must not be empty.
@@ -35,16 +32,16 @@ func (c *Counted) Try(dst []byte, from *uniform.Source) (length int, ok bool, er
 
 // drawRank writes the string of a random rank to dst, and returns its length. 0: the rank has none.
 func (c *Counted) drawRank(dst []byte, from *uniform.Source) (length int, err error) {
-	var store [maxLimbs]uint64
+	var store [composition.MaxLimbs]uint64
 	rank := uniform.Nat(store[:len(c.ranks)])
 	if err := from.Below(rank, c.ranks); err != nil {
 		return 0, err
 	}
 	switch r := c.ranking.(type) { // a call of the interface would let the rank escape to the heap
-	case *compositions:
-		length = r.unrank(dst, rank)
+	case *composition.Counted:
+		length = r.Unrank(dst, rank)
 	case *weights:
-		length = r.unrank(dst, rank)
+		length = r.Unrank(dst, rank)
 	}
 	return length, nil
 }
@@ -106,7 +103,7 @@ func (s *randomStrings) drawLength(from *uniform.Source) (int, error) {
 	if s.upTo == nil {
 		return s.min, nil
 	}
-	var store [maxLimbs]uint64
+	var store [composition.MaxLimbs]uint64
 	rank := uniform.Nat(store[:len(s.upTo[0])])
 	if err := from.Below(rank, s.upTo[len(s.upTo)-1]); err != nil {
 		return 0, err

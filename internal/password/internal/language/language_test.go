@@ -15,6 +15,7 @@ import (
 
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/composition"
 	"keyvault-passwords/internal/password/internal/lexicon"
 	"keyvault-passwords/internal/password/internal/uniform"
 )
@@ -201,11 +202,11 @@ func testRankings(t rapid.TB, s sample, strings map[string]bool) {
 
 // unranked returns how many of all ranks each string has.
 func unranked(ranking ranking) map[string]int {
-	size := ranking.size()
+	size := ranking.Size()
 	all := make(map[string]int)
 	for n := range size.Int64() {
 		var dst [MaxLength]byte
-		if length := ranking.unrank(dst[:], uniform.NatOf(big.NewInt(n), uniform.LimbsFor(size))); length > 0 {
+		if length := ranking.Unrank(dst[:], uniform.NatOf(big.NewInt(n), uniform.LimbsFor(size))); length > 0 {
 			all[string(dst[:length])]++
 		}
 	}
@@ -241,8 +242,10 @@ func TestEndsOfDistinctStrings(t *testing.T) {
 	}
 }
 
-// The two ways to count agree on rules of real size, which no brute force reaches, and on each other's strings.
+// The two ways to count agree on rules of real size, which no brute force reaches, and on each other's strings. What is
+// bounded by each charset apart is not more, and more than half of it in many cases.
 func TestTrellisAndCompositionsAgree(t *testing.T) {
+	near := 0
 	rapid.Check(t, func(t *rapid.T) {
 		r := &Rules{Min: rapid.IntRange(1, 24).Draw(t, "min")}
 		r.Max = r.Min + rapid.IntRange(0, 3).Draw(t, "more")
@@ -270,12 +273,22 @@ func TestTrellisAndCompositionsAgree(t *testing.T) {
 		if !r.hasEnds() {
 			t.Skip("there is nothing to count")
 		}
-		testAgreement(t, r)
+		c := testAgreement(t, r)
+		apart := r.withEachCharset()
+		if apart.Cmp(c.Size()) > 0 {
+			t.Fatalf("%+v has %v strings, but %v are promised by each charset", r, c.Size(), apart)
+		}
+		if c.Size().Sign() > 0 && apart.Lsh(apart, 1).Cmp(c.Size()) > 0 {
+			near++
+		}
 	})
+	if near == 0 {
+		t.Error("no rules were bounded by each charset")
+	}
 }
 
-func testAgreement(t *rapid.T, r *Rules) {
-	c, err := newCompositions(r, budget())
+func testAgreement(t *rapid.T, r *Rules) *composition.Counted {
+	c, err := r.compositions(budget())
 	if err != nil {
 		t.Fatalf("counting compositions of %+v: %v", r, err)
 	}
@@ -283,39 +296,40 @@ func testAgreement(t *rapid.T, r *Rules) {
 	if err != nil {
 		t.Skip("the quotas are too many for a trellis")
 	}
-	if c.size().Cmp(b.size) != 0 {
-		t.Fatalf("%+v counts %v compositions and %v ways through the trellis", r, c.size(), b.size)
+	if c.Size().Cmp(b.size) != 0 {
+		t.Fatalf("%+v counts %v compositions and %v ways through the trellis", r, c.Size(), b.size)
 	}
-	if c.size().Sign() == 0 {
-		return
+	if c.Size().Sign() == 0 {
+		return c
 	}
 	w, err := r.weightsOf()(budget())
 	if err != nil {
 		t.Fatalf("weighing %+v: %v", r, err)
 	}
 	checker := newChecker(r, b.automaton, nil)
-	last := new(big.Int).Sub(c.size(), big.NewInt(1))
+	last := new(big.Int).Sub(c.Size(), big.NewInt(1))
 	middle := new(big.Int).Rsh(last, 1)
 	for _, rank := range []*big.Int{new(big.Int), middle, last} {
 		for name, ranking := range map[string]ranking{"compositions": c, "weights": w} {
 			dst := make([]byte, r.Max)
-			length := ranking.unrank(dst, uniform.NatOf(rank, uniform.LimbsFor(ranking.size())))
+			length := ranking.Unrank(dst, uniform.NatOf(rank, uniform.LimbsFor(ranking.Size())))
 			if length == 0 && name == "weights" {
 				continue // a gap
 			}
 			if length < r.Min || length > r.Max || !checker.accepts(dst[:length]) {
-				t.Fatalf("rank %v of %v of the %s of %+v does not conform", rank, ranking.size(), name, r)
+				t.Fatalf("rank %v of %v of the %s of %+v does not conform", rank, ranking.Size(), name, r)
 			}
 		}
 	}
-	if gaps, _ := new(big.Rat).SetFrac(w.size(), c.size()).Float64(); gaps < 1 || gaps > 1.001 {
+	if gaps, _ := new(big.Rat).SetFrac(w.Size(), c.Size()).Float64(); gaps < 1 || gaps > 1.001 {
 		t.Fatalf("%+v has %v ranks to a string", r, gaps)
 	}
+	return c
 }
 
 // What is not counted exactly is bounded: no bound is above what brute force finds, and what is drawn conforms.
 func TestBoundIsBelowBruteForce(t *testing.T) {
-	bounded, tight := 0, 0
+	bounded, tight, apart := 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		s := samples(kinds{runs: true, patterns: true, words: true}).Draw(t, "rules")
 		want := big.NewInt(int64(len(s.conforming())))
@@ -329,12 +343,19 @@ func TestBoundIsBelowBruteForce(t *testing.T) {
 			}
 			testDraws(t, s, c)
 		}
+		if c, err := s.countApart(budget()); err == nil {
+			if c.Size.Cmp(want) > 0 {
+				t.Fatalf("%+v has %d strings, but %v are promised by counting apart", s, want, c.Size)
+			}
+			apart++
+			testDraws(t, s, c)
+		}
 		if len(s.Words) > 0 && !s.looksAtNeighbours() {
 			testSubtracted(t, s, want)
 		}
 	})
-	if bounded == 0 || tight == 0 {
-		t.Errorf("%d rules were bounded, and %d of them by their size", bounded, tight)
+	if bounded == 0 || tight == 0 || apart == 0 {
+		t.Errorf("%d rules were bounded, %d of them by their size, and %d were counted apart", bounded, tight, apart)
 	}
 }
 
@@ -396,7 +417,7 @@ func TestTries(t *testing.T) {
 		}
 		candidates := s.anyStrings()
 		if c.ranking != nil {
-			candidates = c.ranking.size()
+			candidates = c.ranking.Size()
 		}
 		tries, _ := new(big.Rat).SetFrac(candidates, c.Size).Float64()
 		if math.Abs(tries-c.Tries) > 1e-9*tries {

@@ -3,11 +3,12 @@
 //
 // Each rule is an automaton, or a bound of how many characters of a charset there are (a quota). [Count] multiplies the
 // automata and counts the ways through the product, layer by layer (trellis.go); or it counts how many strings have how
-// many characters of each kind (compositions.go). See strategies for which. What neither counts is bounded: by
+// many characters of each kind (package composition). See strategies for which. What neither counts is bounded: by
 // probabilities in floating point (walk.go), and words by a union bound (walk.go, lexicon.go).
 //
-// Whatever was counted also numbers its strings, from 0 to the size: a uniform number makes a uniform string. A
-// language is drawn from any larger one by rejection, if its share of that is large enough (chooseCandidates).
+// A language is drawn from any larger one by rejection, if its share of that is large enough (chooseCandidates): from
+// all strings, or from those that are numbered by compositions or by weights (weights.go). A uniform number makes a
+// uniform string.
 package language
 
 import (

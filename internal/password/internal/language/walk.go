@@ -7,6 +7,7 @@ import (
 
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/lexicon"
 )
 
 // A walk is the way of a random text through an automaton of all rules but words. It tells how large a share of all
@@ -72,7 +73,8 @@ func (w *walk) backward() {
 		p.layer(left, current, below, w.each)
 		w.suffixes = append(w.suffixes, highest(current, w.nodes))
 		if w.isClose() {
-			w.closeSuffixes = append(w.closeSuffixes, w.byStop(current, func(a, b float64) float64 { return max(a, b) }))
+			highest := func(a, b float64) float64 { return max(a, b) }
+			w.closeSuffixes = append(w.closeSuffixes, w.byStop(current, highest))
 		}
 		if left >= w.min {
 			w.total += current[0] * math.Pow(w.each, float64(w.max-left))
@@ -181,7 +183,7 @@ func (p *pass) push(s *stop, block, above []float64, factor float64) {
 // holding returns an upper bound of the share of texts that satisfy the rules and hold one of the words. It looks
 // closely, which takes longer, if it seems that a word is in many of the texts.
 func (w *walk) holding(words []string, work *automaton.Budget) (float64, error) {
-	spellings, err := spellings(words, w.quotas.Atoms, work)
+	spellings, err := lexicon.Spellings(words, w.quotas.Atoms, work)
 	if err != nil {
 		return 0, err
 	}
@@ -193,28 +195,27 @@ func (w *walk) holding(words []string, work *automaton.Budget) (float64, error) 
 	if share < w.total/many {
 		return share, nil
 	}
-	closely, err := w.holdingClosely(spellings, work)
-	if err != nil {
-		return share, nil // which holds too
+	if closely, ok := w.holdingClosely(spellings, work); ok {
+		return min(share, closely), nil
 	}
-	return min(share, closely), nil
+	return share, nil
 }
 
 // many is which part of the texts must hold a word, as it seems, to look closely: as many cost 0.2 bits.
 const many = 8
 
 // holdingSpelt returns the bound of 2.
-func (w *walk) holdingSpelt(spellings []spelling) float64 {
+func (w *walk) holdingSpelt(spellings []lexicon.Spelling) float64 {
 	held := len(w.quotas.Accepts)
 	endings := w.endings()
 	total := 0.0
 	for _, s := range spellings {
-		size := len(s.placed)
-		share := s.ways * math.Pow(w.each, float64(size))
+		size := len(s.Placed)
+		share := s.Ways * math.Pow(w.each, float64(size))
 		sum := 0.0
 		for h := range int32(held) {
 			to := h
-			for _, atom := range s.placed {
+			for _, atom := range s.Placed {
 				if to = w.quotas.Row(to)[atom]; to == dead {
 					break
 				}
@@ -260,14 +261,18 @@ func (w *walk) atMost(share float64) *big.Int {
 
 // texts returns share*|alphabet|^max, rounded down.
 func (w *walk) texts(share float64) *big.Int {
-	all := new(big.Int).Exp(big.NewInt(int64(w.alphabet.Count())), big.NewInt(int64(w.max)), nil)
+	return portion(new(big.Int).Exp(big.NewInt(int64(w.alphabet.Count())), big.NewInt(int64(w.max)), nil), share)
+}
+
+// portion returns a share of a number, rounded down. It changes the number.
+func portion(of *big.Int, share float64) *big.Int {
 	if share <= 0 {
 		return new(big.Int)
 	}
 	fraction, exponent := math.Frexp(share)
-	all.Mul(all, big.NewInt(int64(fraction*(1<<53))))
+	of.Mul(of, big.NewInt(int64(fraction*(1<<53))))
 	if exponent -= 53; exponent < 0 {
-		return all.Rsh(all, uint(-exponent))
+		return of.Rsh(of, uint(-exponent))
 	}
-	return all.Lsh(all, uint(exponent))
+	return of.Lsh(of, uint(exponent))
 }

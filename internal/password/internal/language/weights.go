@@ -11,8 +11,8 @@ import (
 
 // weights number the strings that a graph accepts, with gaps between, and find the string of a rank:
 //
-//  1. Each node has a weight in each layer, a whole number of the layer's units, which are powers of two. In layer 0 the
-//     unit is 1, and so is the weight of each node where a string may end.
+//  1. Each node has a weight in each layer, a whole number of the layer's units, which are powers of two. The unit of
+//     layer 0 is 1, and so is the weight of each node where a string may end.
 //  2. In the other layers, the weight is the sum, over the characters, of the weights of the nodes that they lead to,
 //     rounded up to a whole number of units. So it is at least the number of strings from there.
 //  3. The ranks of the strings of some length are as many as the weight of the start is worth. The rank in units is a
@@ -22,7 +22,7 @@ import (
 //     In the second case the rank is in a gap.
 //  4. After the last character, the rank is a number below 1. So each string has exactly one rank.
 //
-// The weights are small numbers, whatever the length. So are the tables, and no number in drawing is wider than 64 bits.
+// The weights are small numbers, whatever the length. So the tables are small, and drawing needs 64 bits.
 type weights struct {
 	*graph
 	min    int
@@ -40,14 +40,15 @@ type weightLayer struct {
 }
 
 const (
-	// maxWeight is the highest weight for drawing. Sums of the weights that all characters lead to are exact in float64.
+	// maxWeight is the highest weight for drawing: sums of the weights that all characters lead to are exact in
+	// float64.
 	maxWeight = 1 << 46
 	// maxWeights is how many weights are kept for drawing: 24 MB.
 	maxWeights = 3 << 20
 )
 
-// newWeights numbers the strings that satisfy the automaton, the quotas and the limit of runs of the rules, with weights
-// of highest at most.
+// newWeights numbers the strings that satisfy the automaton, the quotas and the limit of runs of the rules. No weight
+// is above highest.
 func newWeights(a *automaton.DFA, r *Rules, highest float64, work *automaton.Budget) (*weights, error) {
 	g, err := newGraph(a, r, work)
 	if err != nil {
@@ -123,10 +124,12 @@ func (w *weights) keep(all []float64, left, unit int) weightLayer {
 	return l
 }
 
-func (w *weights) size() *big.Int { return w.total }
+// Size returns the number of ranks, which must not be changed.
+func (w *weights) Size() *big.Int { return w.total }
 
-// unrankSteps: for each character, unranking looks at groups until it finds the right one.
-func (w *weights) unrankSteps() int {
+// UnrankSteps returns about how many steps Unrank takes: for each character, unranking looks at groups until it finds
+// the right one.
+func (w *weights) UnrankSteps() int {
 	looks, chars := 0, 0
 	for n, i := range w.order {
 		looks += (n + 1) * len(w.groups[i].chars)
@@ -135,8 +138,8 @@ func (w *weights) unrankSteps() int {
 	return 100 + w.max*(15+6*looks/chars)
 }
 
-// unrank writes the string of a rank to dst and returns its length, or 0 if the rank is in a gap. It changes rank.
-func (w *weights) unrank(dst []byte, rank uniform.Nat) int {
+// Unrank writes the string of a rank to dst and returns its length, or 0 if the rank is in a gap. It changes rank.
+func (w *weights) Unrank(dst []byte, rank uniform.Nat) int {
 	length := w.min
 	for ; !rank.Less(w.upTo[length-w.min]); length++ {
 	}

@@ -1,4 +1,7 @@
-package language
+// Package composition counts the strings that have enough characters of each charset, and not too many, by how many
+// characters of each kind they have; and it finds the string of a rank. It does with many combinations of charsets, and
+// with strings in which no character appears twice, but cannot look at neighbours.
+package composition
 
 import (
 	"encoding/binary"
@@ -7,10 +10,18 @@ import (
 
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/quota"
 	"keyvault-passwords/internal/password/internal/uniform"
 )
 
-// compositions counts the strings that have enough characters of each charset, and not too many:
+// Rules say which strings are counted.
+type Rules struct {
+	quota.Rules
+	First, Last ascii.Mask // the characters at the ends, within Alphabet; equal to it: any
+	Distinct    bool       // no character appears twice
+}
+
+// Counted are strings with their number:
 //
 //  1. The alphabet is the union of its atoms, the parts that neither a charset nor First nor Last tells apart. Whether
 //     a string satisfies the rules depends only on the number of characters of each atom, and on the atoms at its ends.
@@ -19,7 +30,8 @@ import (
 //  3. So, after the two ends are filled, the atoms take their places one after the other, and the counts multiply. What
 //     a node must remember is the number of places left, and the counts of the charsets that have atoms before and
 //     after.
-type compositions struct {
+type Counted struct {
+	rules     *Rules
 	atoms     []ascii.Mask
 	sizes     []int    // by atom: how many characters it has
 	letters   []string // by atom: its characters
@@ -27,7 +39,7 @@ type compositions struct {
 	completes [][]int  // by atom: the charsets whose last atom it is
 	last      []int    // by charset: its last atom
 	disjoint  []int    // charsets of which no two share a character, so that their minimums add up
-	sets      []Charset
+	sets      []quota.Charset
 	atLeast   int
 	distinct  bool
 	longest   int
@@ -70,10 +82,11 @@ type ends struct {
 	length      int
 }
 
-// newCompositions counts the strings that satisfy the rules about characters, whatever the other rules say.
-func newCompositions(r *Rules, work *automaton.Budget) (*compositions, error) {
-	c := &compositions{
-		sets: r.Charsets, atLeast: r.AtLeast, distinct: r.Distinct, longest: r.Max, nodes: map[string]*node{},
+// Count counts the strings that satisfy the rules. The error is automaton.ErrTooLarge.
+func Count(r *Rules, work *automaton.Budget) (*Counted, error) {
+	c := &Counted{
+		rules: r,
+		sets:  r.Charsets, atLeast: r.AtLeast, distinct: r.Distinct, longest: r.Max, nodes: map[string]*node{},
 		work:  work,
 		total: new(big.Int),
 	}
@@ -90,17 +103,17 @@ func newCompositions(r *Rules, work *automaton.Budget) (*compositions, error) {
 }
 
 // split makes the atoms.
-func (c *compositions) split(r *Rules) {
+func (c *Counted) split(r *Rules) {
 	type kind struct {
 		sets        uint32
 		first, last bool
 	}
 	c.atoms = ascii.Split(r.Alphabet, func(b byte) kind {
-		return kind{sets: r.quotas().Membership(b), first: r.First.Has(b), last: r.Last.Has(b)}
+		return kind{sets: r.Membership(b), first: r.First.Has(b), last: r.Last.Has(b)}
 	})
 	// Atoms of the same charsets are neighbours, so that a node has few charsets with atoms before and after.
 	slices.SortStableFunc(c.atoms, func(a, b ascii.Mask) int {
-		return int(int64(r.quotas().Membership(a.Lowest())) - int64(r.quotas().Membership(b.Lowest())))
+		return int(int64(r.Membership(a.Lowest())) - int64(r.Membership(b.Lowest())))
 	})
 	c.members, c.completes = make([][]int, len(c.atoms)), make([][]int, len(c.atoms))
 	c.last = make([]int, len(r.Charsets))
@@ -118,7 +131,7 @@ func (c *compositions) split(r *Rules) {
 }
 
 // close sets completes and disjoint.
-func (c *compositions) close() {
+func (c *Counted) close() {
 	var taken ascii.Mask
 	for s, set := range c.sets {
 		if set.Chars.IsEmpty() {
@@ -133,7 +146,7 @@ func (c *compositions) close() {
 }
 
 // endings returns the ways to choose the atoms of the first and the last place, where these are restricted.
-func (c *compositions) endings(r *Rules, length int) []ends {
+func (c *Counted) endings(r *Rules, length int) []ends {
 	free := []int{-1}
 	firsts, lasts := free, free
 	if r.First != r.Alphabet {
@@ -162,7 +175,7 @@ func (c *compositions) endings(r *Rules, length int) []ends {
 }
 
 // ways returns in how many ways the ends can be filled.
-func (c *compositions) ways(e ends) int {
+func (c *Counted) ways(e ends) int {
 	ways := 1
 	if e.first >= 0 {
 		ways = c.sizes[e.first]
@@ -177,7 +190,7 @@ func (c *compositions) ways(e ends) int {
 	return ways
 }
 
-func (c *compositions) atomsIn(chars ascii.Mask) []int {
+func (c *Counted) atomsIn(chars ascii.Mask) []int {
 	var atoms []int
 	for i, atom := range c.atoms {
 		if chars.Has(atom.Lowest()) {
@@ -187,7 +200,7 @@ func (c *compositions) atomsIn(chars ascii.Mask) []int {
 	return atoms
 }
 
-func (c *compositions) addRoot(e ends) error {
+func (c *Counted) addRoot(e ends) error {
 	n, err := c.rest(e, nil)
 	if err != nil {
 		return err
@@ -200,7 +213,7 @@ func (c *compositions) addRoot(e ends) error {
 }
 
 // rest returns the node after the ends, and characters of the placed atoms, have taken their places.
-func (c *compositions) rest(e ends, placed []int) (*node, error) {
+func (c *Counted) rest(e ends, placed []int) (*node, error) {
 	held, used := make([]int, len(c.sets)+1), make([]int, len(c.atoms))
 	left := e.length
 	for _, atom := range append([]int{e.first, e.last}, placed...) {
@@ -220,7 +233,7 @@ var emptyNode = &node{count: new(big.Int)}
 
 // node returns the node of the atoms from the given one on. held is, by charset, how many characters a string has so
 // far, and behind these how many complete charsets appear. used is, by atom, how many characters are placed already.
-func (c *compositions) node(atom, left int, held, used []int) (*node, error) {
+func (c *Counted) node(atom, left int, held, used []int) (*node, error) {
 	if left < 0 {
 		return emptyNode, nil
 	}
@@ -249,7 +262,7 @@ func (c *compositions) node(atom, left int, held, used []int) (*node, error) {
 }
 
 // branch makes the branches of a node, and its count.
-func (c *compositions) branch(n *node, held, used []int) error {
+func (c *Counted) branch(n *node, held, used []int) error {
 	least, most := c.span(n, held)
 	if least > most {
 		return c.work.Spend(100)
@@ -281,7 +294,7 @@ func (c *compositions) branch(n *node, held, used []int) error {
 }
 
 // takeOneMore turns ways, in which the node's atom can take taken-1 places, into those in which it can take taken.
-func (c *compositions) takeOneMore(n *node, ways *big.Int, taken int) {
+func (c *Counted) takeOneMore(n *node, ways *big.Int, taken int) {
 	chars := n.available
 	if c.distinct {
 		chars -= taken - 1
@@ -291,7 +304,7 @@ func (c *compositions) takeOneMore(n *node, ways *big.Int, taken int) {
 }
 
 // taking returns in how many ways the node's atom can take the given number of places.
-func (c *compositions) taking(n *node, places int) *big.Int {
+func (c *Counted) taking(n *node, places int) *big.Int {
 	ways := new(big.Int).Mul(c.factorial(places), c.factorial(n.left-places))
 	ways.Quo(c.factorial(n.left), ways)
 	if c.distinct {
@@ -301,7 +314,7 @@ func (c *compositions) taking(n *node, places int) *big.Int {
 	return ways.Mul(ways, new(big.Int).Exp(big.NewInt(int64(n.available)), big.NewInt(int64(places)), nil))
 }
 
-func (c *compositions) factorial(n int) *big.Int {
+func (c *Counted) factorial(n int) *big.Int {
 	for i := len(c.factorials); i <= n; i++ {
 		next := big.NewInt(1)
 		if i > 0 {
@@ -313,7 +326,7 @@ func (c *compositions) factorial(n int) *big.Int {
 }
 
 // span returns the lowest and the highest number of places that the node's atom may take.
-func (c *compositions) span(n *node, held []int) (least, most int) {
+func (c *Counted) span(n *node, held []int) (least, most int) {
 	most = n.left // less what other charsets still need
 	if n.atom == len(c.atoms)-1 {
 		least = n.left
@@ -337,7 +350,7 @@ func (c *compositions) span(n *node, held []int) (least, most int) {
 
 // after returns held after the atom has taken some places. Counts stop where more makes no difference, and those of
 // complete charsets are forgotten.
-func (c *compositions) after(atom, taken int, held []int) []int {
+func (c *Counted) after(atom, taken int, held []int) []int {
 	held = slices.Clone(held)
 	for _, s := range c.members[atom] {
 		held[s] += taken
@@ -355,7 +368,7 @@ func (c *compositions) after(atom, taken int, held []int) []int {
 }
 
 // key is equal for equal nodes.
-func (c *compositions) key(atom, left int, held, used []int) string {
+func (c *Counted) key(atom, left int, held, used []int) string {
 	key := make([]byte, 0, 16+2*len(held))
 	key = binary.AppendUvarint(key, uint64(atom))
 	key = binary.AppendUvarint(key, uint64(left))
@@ -372,7 +385,7 @@ func (c *compositions) key(atom, left int, held, used []int) string {
 
 // prepare turns the counts into what drawing needs. Numbers in drawing are below the number of strings of the longest
 // length over the alphabet and one more character, with a limb to spare.
-func (c *compositions) prepare(r *Rules) {
+func (c *Counted) prepare(r *Rules) {
 	most := new(big.Int).Exp(big.NewInt(int64(r.Alphabet.Count()+1)), big.NewInt(int64(r.Max)), nil)
 	c.limbs = uniform.LimbsFor(most) + 1
 	for _, n := range c.nodes {
@@ -385,6 +398,8 @@ func (c *compositions) prepare(r *Rules) {
 	}
 }
 
-func (c *compositions) size() *big.Int { return c.total }
+// Size returns the number of strings, which must not be changed.
+func (c *Counted) Size() *big.Int { return c.total }
 
-func (c *compositions) unrankSteps() int { return 500 + c.longest*(30+5*uniform.LimbsFor(c.total)) }
+// UnrankSteps returns about how many steps of a nanosecond Unrank takes.
+func (c *Counted) UnrankSteps() int { return 500 + c.longest*(30+5*uniform.LimbsFor(c.total)) }

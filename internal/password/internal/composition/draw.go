@@ -1,20 +1,25 @@
-package language
+package composition
 
 import (
 	"keyvault-passwords/internal/password/internal/ascii"
+	"keyvault-passwords/internal/password/internal/lexicon"
 	"keyvault-passwords/internal/password/internal/uniform"
 )
 
-// unrank writes the string of a rank to dst, and returns its length. Ranks go from 0 to the size, exclusive. It changes
+// MaxLimbs is how many limbs any number in a draw needs: one that counts strings over 95 characters and a separator,
+// with one limb to spare for a product before it is divided.
+const MaxLimbs = (lexicon.MaxText*7+63)/64 + 1
+
+// Unrank writes the string of a rank to dst, and returns its length. Ranks go from 0 to the size, exclusive. It changes
 // rank.
 //
 // The rank first decides the length and the ends, then how many places each atom takes. The rest of the rank numbers
 // the strings that are equal in all of this: first by their characters, then by which places belong to which atom.
-func (c *compositions) unrank(dst []byte, rank uniform.Nat) int {
+func (c *Counted) Unrank(dst []byte, rank uniform.Nat) int {
 	root := c.pickRoot(rank)
-	d := unranking{compositions: c, rank: rank, text: dst[:root.length]}
+	d := unranking{Counted: c, rank: rank, text: dst[:root.length]}
 	d.pickEnds(root, int(rank.DivSmall(uint64(root.ways))))
-	var store [maxLimbs]uint64
+	var store [MaxLimbs]uint64
 	alike := uniform.Nat(store[:c.limbs])
 	d.pickPlaces(root.node, alike)
 	d.pickCharacters()
@@ -23,7 +28,7 @@ func (c *compositions) unrank(dst []byte, rank uniform.Nat) int {
 }
 
 // pickRoot returns the root in whose share the rank falls, and makes rank the rank within that share.
-func (c *compositions) pickRoot(rank uniform.Nat) *root {
+func (c *Counted) pickRoot(rank uniform.Nat) *root {
 	last := len(c.roots) - 1
 	for i := range c.roots[:last] {
 		if rank.Less(c.roots[i].count) {
@@ -36,13 +41,13 @@ func (c *compositions) pickRoot(rank uniform.Nat) *root {
 
 // unranking is the state of one draw.
 type unranking struct {
-	*compositions
+	*Counted
 	rank  uniform.Nat
 	text  []byte     // without the ends, once these are written
 	used  ascii.Mask // the characters that are written, where none may appear twice
 	taken [128]int   // places, by atom
 
-	characters [MaxLength]byte // in the order of the atoms
+	characters [lexicon.MaxText]byte // in the order of the atoms
 }
 
 // pickEnds writes the first and the last character where these are restricted, in the index-th of the ways to do so.
@@ -74,7 +79,7 @@ func (d *unranking) pick(atom, index int) byte {
 
 // pickPlaces decides how many places each atom takes, and sets alike to the number of ways to give the atoms that many.
 func (d *unranking) pickPlaces(n *node, alike uniform.Nat) {
-	var store [5][maxLimbs]uint64
+	var store [5][MaxLimbs]uint64
 	chosen := uniform.Nat(store[0][:d.limbs]) // in how many ways the atoms so far take their places and characters
 	w := shares{
 		ways: store[1][:d.limbs], places: store[2][:d.limbs], product: store[3][:d.limbs], share: store[4][:d.limbs],
@@ -179,7 +184,7 @@ func (d *unranking) pickAny(places []byte, letters string) {
 // k places has the next one in n/k of the ways.
 func (d *unranking) arrange(alike uniform.Nat) {
 	var starts [128]int
-	var store [maxLimbs]uint64
+	var store [MaxLimbs]uint64
 	for atom := 1; atom < len(d.atoms); atom++ {
 		starts[atom] = starts[atom-1] + d.taken[atom-1]
 	}

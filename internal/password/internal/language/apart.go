@@ -1,0 +1,198 @@
+package language
+
+import (
+	"math"
+	"math/big"
+
+	"keyvault-passwords/internal/password/internal/ascii"
+	"keyvault-passwords/internal/password/internal/automaton"
+	"keyvault-passwords/internal/password/internal/lexicon"
+)
+
+// countApart counts a lower bound: each kind of rules apart.
+func (r *Rules) countApart(work *automaton.Budget) (*Counted, error) {
+	words, err := r.lexicon(r.Words, work)
+	if err != nil {
+		return nil, err
+	}
+	c := &Counted{}
+	if c.Size, err = r.sizeApart(words, work); err != nil {
+		return nil, err
+	}
+	return c, r.chooseCandidates(c, nil, words, work)
+}
+
+// sizeApart returns a lower bound above 0. It does for long strings, of which nearly all satisfy the charsets and the
+// patterns, and of which many hold a word:
+//
+//	size >= strings without words and runs - strings that break the charsets - strings that a pattern matches
+func (r *Rules) sizeApart(words *lexicon.Lexicon, work *automaton.Budget) (*big.Int, error) {
+	if r.Distinct {
+		return nil, automaton.ErrTooLarge
+	}
+	size := r.withoutWords(words)
+	for _, count := range []func(work *automaton.Budget) (*big.Int, error){r.withCharsets, r.withoutMatches} {
+		satisfying, err := count(work)
+		if err != nil {
+			return nil, err
+		}
+		size.Sub(size, new(big.Int).Sub(r.anyStrings(), satisfying))
+	}
+	if size.Sign() <= 0 {
+		return nil, automaton.ErrTooLarge
+	}
+	return size, nil
+}
+
+// withCharsets returns how many strings satisfy the charsets, at least, whatever the other rules say.
+func (r *Rules) withCharsets(work *automaton.Budget) (*big.Int, error) {
+	if len(r.Charsets) == 0 && r.AtLeast == 0 {
+		return r.anyStrings(), nil
+	}
+	few := *r
+	few.Patterns, few.MaxRun = nil, 0
+	if satisfying, err := few.walked(work); err == nil {
+		return satisfying, nil
+	}
+	if c, err := r.compositions(work); err == nil {
+		return c.Size(), nil
+	}
+	return r.withEachCharset(), nil
+}
+
+// withEachCharset returns how many strings satisfy the charsets, at least: all but the sum of those that break each
+// one. The characters between the ends are independent. If they have enough of a set, so has the string; and it has not
+// too many if they have two less.
+func (r *Rules) withEachCharset() *big.Int {
+	total := new(big.Int)
+	for i, strings := range r.anyByLength() {
+		inner := max(r.Min+i-2, 0)
+		breaking, absent := 0.0, 0.0
+		for _, s := range r.Charsets {
+			share := float64(s.Chars.And(r.Alphabet).Count()) / float64(r.Alphabet.Count())
+			for k := range inner + 1 {
+				switch {
+				case k < s.Min || s.Max < r.Max && k > s.Max-2:
+					breaking += binomial(inner, k, share)
+				case k == 0:
+					absent += binomial(inner, k, share)
+				}
+			}
+		}
+		if r.AtLeast > 0 { // as many of the sets must be absent, or more, in each string that has too few
+			breaking += absent / float64(max(len(r.Charsets)-r.AtLeast+1, 1))
+		}
+		total.Add(total, portion(strings, 1-breaking*(1+slack)-slack))
+	}
+	return total
+}
+
+// binomial returns the probability of k of n, each of which has a probability.
+func binomial(n, k int, each float64) float64 {
+	if each == 0 || each == 1 {
+		if float64(k) == each*float64(n) {
+			return 1
+		}
+		return 0
+	}
+	factorial := func(m int) float64 { g, _ := math.Lgamma(float64(m + 1)); return g }
+	ways := factorial(n) - factorial(k) - factorial(n-k)
+	return math.Exp(ways + float64(k)*math.Log(each) + float64(n-k)*math.Log1p(-each))
+}
+
+// withoutMatches returns how many strings no pattern matches, at least, whatever the other rules say.
+func (r *Rules) withoutMatches(work *automaton.Budget) (*big.Int, error) {
+	if len(r.Patterns) == 0 {
+		return r.anyStrings(), nil
+	}
+	few := *r
+	few.Charsets, few.AtLeast, few.MaxRun = nil, 0, 0
+	return few.walked(work)
+}
+
+// walked returns how many strings satisfy the rules but words, at least.
+func (r *Rules) walked(work *automaton.Budget) (*big.Int, error) {
+	a, err := r.neighbours(work)
+	if err != nil {
+		return nil, err
+	}
+	w, err := newWalk(a, r, work)
+	if err != nil {
+		return nil, err
+	}
+	return w.atLeast(w.total), nil
+}
+
+// withoutWords returns a lower bound of how many strings hold neither words nor runs, whatever the other rules say:
+//
+//  1. Say that there are f(n) such strings of n characters, the first one from First. A run that is too long is a word
+//     too, for each character.
+//  2. Of the strings that are one of f(n-1) and one more character, those are none of f(n) that end in a word. Without
+//     the word, of some length l, they are one of f(n-l). So f(n) >= characters*f(n-1) - sum(words(l)*f(n-l)), where
+//     f(0) is 1 and words(l) is how many spellings of words have that length.
+//  3. Divided by f(n-1), that is growth(n) >= characters - sum(words(l) / (growth(n-1)*...*growth(n-l+1))), where
+//     growth(n) = f(n)/f(n-1). A lower bound of the growths before gives one of this growth.
+//  4. The last character is from Last: its growth has the size of Last in place of characters.
+//
+// The growths are computed in float64. Each depends on a few thousand operations in a row at most, which err by a
+// factor of less than 1 +- 2^-40 altogether, since no growth is used that is less than one in a thousand of the
+// characters.
+func (r *Rules) withoutWords(words *lexicon.Lexicon) *big.Int {
+	spelt := r.spellingsByLength(words)
+	characters := float64(r.Alphabet.Count())
+	total, logarithm := new(big.Int), 0.0
+	growths := []float64{1, float64(r.First.Count())} // by number of characters
+	for length := 1; length <= r.Max; length++ {
+		lost, before := 0.0, 1.0 // before: growth(length-1) * ... * growth(length-l+1)
+		for l := 1; l <= min(length, len(spelt)-1); l++ {
+			lost += spelt[l] / before
+			before *= growths[length-l]
+		}
+		last := float64(r.Last.Count()) - lost
+		if length == 1 {
+			last = float64(r.First.And(r.Last).Count())
+		} else {
+			growths = append(growths, (characters-lost)*(1-slack))
+		}
+		if length >= r.Min && last > 0 {
+			total.Add(total, exp2(logarithm+math.Log2(last)))
+		}
+		if growths[length] < characters/1000 {
+			break
+		}
+		logarithm += math.Log2(growths[length])
+	}
+	return total
+}
+
+// spellingsByLength returns in how many ways words can be written in the alphabet, by their length, and how many runs
+// are a character too long.
+func (r *Rules) spellingsByLength(words *lexicon.Lexicon) []float64 {
+	longest := r.MaxRun + 1
+	for _, word := range words.Words() {
+		longest = max(longest, len(word))
+	}
+	ways := make([]float64, longest+1)
+	for _, word := range words.Words() {
+		n := 1.0
+		for _, c := range []byte(word) {
+			n *= float64(ascii.Of(string([]byte{c, ascii.Upper(c)})).And(r.Alphabet).Count())
+		}
+		ways[len(word)] += n
+	}
+	if r.MaxRun > 0 {
+		ways[r.MaxRun+1] += float64(r.Alphabet.Count())
+	}
+	return ways
+}
+
+// exp2 returns 2^x, rounded down by more than x errs.
+func exp2(x float64) *big.Int {
+	whole, fraction := math.Modf(x - slack)
+	n := big.NewInt(int64(math.Exp2(fraction) * (1 << 52) * (1 - slack)))
+	shift := int(whole) - 52
+	if shift < 0 {
+		return n.Rsh(n, uint(-shift))
+	}
+	return n.Lsh(n, uint(shift))
+}
