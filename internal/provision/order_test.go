@@ -528,3 +528,18 @@ func TestSupersededWithATarget(t *testing.T) {
 		}
 	}
 }
+
+// Where it is not known whether the vault took the password, the target is as it was before, and the run says that the
+// vault may be ahead; with two logins it does not matter.
+func TestSetInDoubt(t *testing.T) {
+	for a, want := range map[arrangement]provision.Outcome{
+		twoLogins: provision.TargetUntouched, oneLogin: provision.VaultAhead, azureServer: provision.VaultAhead,
+	} {
+		r := newRig(t, a)
+		r.at("vault", "set", 1, false, func() error { return r.kv.refusal("setting", "db", refusal.Ambiguous) })
+		result := r.run(t.Context())
+		if result.Err == nil || result.Outcome != want || !r.opens(r.old) {
+			t.Errorf("%s: %s, %v; the value that the vault holds opens: %t", a, result.Outcome, result.Err, r.opens(r.old))
+		}
+	}
+}
