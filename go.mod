@@ -11,6 +11,7 @@ require (
 	github.com/sethvargo/go-diceware v0.5.0
 	github.com/sethvargo/go-githubactions v1.4.0
 	go.yaml.in/yaml/v4 v4.0.0
+	golang.org/x/net v0.62.0 // named by tests; in the program through Microsoft's library
 )
 
 // For tests only: none of these is linked into the program.
@@ -42,7 +43,6 @@ require (
 	github.com/zclconf/go-cty v1.16.3 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/mod v0.41.0 // indirect
-	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect

@@ -3,9 +3,13 @@
 // that there is nothing to do. What it prints is what a workflow would see.
 //
 //	go run ./examples/local [-faults SEED] [DECLARATION]
+//	go run ./examples/local -audit
 //
 // The declaration is examples/bootstrap/passwords.yml unless another is named. Nothing is kept: the emulator holds its
 // secrets in memory, and the folder for the build is removed.
+//
+// With -audit it shows an audit of two vaults in which there is something to find, and the rotation of what is due. Its
+// four reports are kept, in a folder that it names.
 package main
 
 import (
@@ -48,6 +52,7 @@ type demo struct {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("local", flag.ContinueOnError)
 	seed := flags.Uint64("faults", 0, "have the services fail in the ways that this seed draws; 0: not at all")
+	audit := flags.Bool("audit", false, "show an audit, and write its reports into a folder that is kept")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -67,7 +72,15 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	d := &demo{out: out, dir: dir, program: filepath.Join(dir, "keyvault-passwords"), declaration: declaration}
-	return errors.Join(d.show(ctx, *seed), os.RemoveAll(dir))
+	show := func() error { return d.show(ctx, *seed) }
+	if *audit {
+		show = func() error { return d.showAudit(ctx) }
+	}
+	err = d.build(ctx)
+	if err == nil {
+		err = show()
+	}
+	return errors.Join(err, os.RemoveAll(dir))
 }
 
 // moduleRoot returns the folder of the module, so that the example runs from any folder of it.
@@ -79,12 +92,16 @@ func moduleRoot(ctx context.Context) (string, error) {
 	return filepath.Dir(strings.TrimSpace(string(file))), nil
 }
 
-func (d *demo) show(ctx context.Context, seed uint64) error {
+func (d *demo) build(ctx context.Context) error {
 	build := exec.CommandContext(ctx, "go", "build", "-o", d.program, "keyvault-passwords")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("building the action: %w", err)
 	}
+	return nil
+}
+
+func (d *demo) show(ctx context.Context, seed uint64) error {
 	vaults, err := d.vaults()
 	if err != nil {
 		return err
@@ -95,7 +112,7 @@ func (d *demo) show(ctx context.Context, seed uint64) error {
 	defer func() { _ = d.emulator.Close() }() // a listener on loopback that goes with the process anyway
 	scheduleFaults(d.emulator, seed)
 	for _, title := range []string{"First run: what is missing is created", "Second run: nothing is written twice"} {
-		if err := d.runAction(ctx, title); err != nil {
+		if _, err := d.runAction(ctx, title); err != nil {
 			return err
 		}
 	}
@@ -120,8 +137,9 @@ func (d *demo) vaults() ([]string, error) {
 	return vaults, nil
 }
 
-// runAction runs the program as the runner would, and shows what came of it.
-func (d *demo) runAction(ctx context.Context, title string) error {
+// runAction runs the program as the runner would, with further inputs NAME=VALUE, and shows what came of it. It returns
+// what is in the output file.
+func (d *demo) runAction(ctx context.Context, title string, inputs ...string) (outputs string, err error) {
 	d.heading(title)
 	d.runs++
 	files := map[string]string{}
@@ -131,30 +149,38 @@ func (d *demo) runAction(ctx context.Context, title string) error {
 		"GITHUB_REPOSITORY="+emulator.DefaultRepository, fmt.Sprint("GITHUB_RUN_ID=", d.runs), "GITHUB_RUN_ATTEMPT=1",
 		"INPUT_TENANT-ID="+emulator.DefaultTenant, "INPUT_CLIENT-ID="+emulator.DefaultClient,
 		"INPUT_FILE="+filepath.Base(d.declaration))
+	for _, input := range inputs {
+		name, value, _ := strings.Cut(input, "=")
+		command.Env = append(command.Env, "INPUT_"+strings.ToUpper(name)+"="+value)
+	}
 	if !d.namesVault() {
 		command.Env = append(command.Env, "INPUT_VAULT="+emulator.DefaultVault)
 	}
-	for _, name := range []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
+	names := []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"}
+	for _, name := range names {
 		files[name] = filepath.Join(d.dir, name)
 		if err := os.WriteFile(files[name], nil, 0o600); err != nil {
-			return err
+			return "", err
 		}
 		command.Env = append(command.Env, name+"="+files[name])
 	}
 	command.Stdout, command.Stderr = d.out, d.out
 	failed := command.Run()
-	for _, name := range []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
+	for _, name := range names {
 		text, err := os.ReadFile(files[name])
 		if err != nil {
-			return err
+			return "", err
 		}
 		d.heading(name + " after it")
 		fmt.Fprint(d.out, string(text))
+		if name == "GITHUB_OUTPUT" {
+			outputs = string(text)
+		}
 	}
 	if failed != nil {
-		return fmt.Errorf("the action: %w", failed)
+		return outputs, fmt.Errorf("the action: %w", failed)
 	}
-	return nil
+	return outputs, nil
 }
 
 // namesVault reports whether the declaration has a default vault of its own.

@@ -206,8 +206,17 @@ func (r *run) showAudit(found *audit.Report) {
 	for _, note := range found.Notes {
 		all = append(all, runner.Annotation{Level: runner.LevelWarning, Text: note})
 	}
-	r.annotate(all)
+	r.annotateFirst(all)
 	r.runner.Print(report.AuditTotals(found) + fmt.Sprintf(" (%.2f s)", time.Since(r.start).Seconds()))
+}
+
+// annotateFirst shows the first ten as annotations. The fold above has them all.
+func (r *run) annotateFirst(all []runner.Annotation) {
+	if left := len(all) - runner.MaxAnnotations; left > 0 {
+		all = all[:runner.MaxAnnotations]
+		all[len(all)-1].Text += fmt.Sprintf(" (and %d more: see the findings in the log)", left)
+	}
+	r.annotate(all)
 }
 
 // writeReports writes each report that was asked for. One that cannot be written fails the run and stops no other.
@@ -239,6 +248,7 @@ func (r *run) exportRun() export.Run {
 	run := export.Run{
 		Version: env("GITHUB_ACTION_REF"), Server: env("GITHUB_SERVER_URL"), Repository: env("GITHUB_REPOSITORY"),
 		ID: env("GITHUB_RUN_ID"), Attempt: env("GITHUB_RUN_ATTEMPT"), SHA: env("GITHUB_SHA"),
+		Part: r.only.given,
 	}
 	if r.source.Vault != nil {
 		run.Vault = r.source.Vault.Name
@@ -259,7 +269,7 @@ func (r *run) deliverAudit(ctx context.Context, found *audit.Report, l *ledger) 
 	r.noteAccess()
 	summary := report.AuditSummary(report.AuditRun{
 		Report: found, Hidden: r.masking == maskAll, Reports: len(r.reports) > 0, Elapsed: time.Since(r.start),
-		Notes: r.notes, Warnings: r.warnings,
+		Notes: r.notes, Warnings: r.warnings, Help: r.help,
 	})
 	if err := r.runner.Summarize(summary); err != nil {
 		r.runner.Annotate(runner.Annotation{Level: runner.LevelWarning, Text: err.Error()})

@@ -24,6 +24,8 @@ func (s *subject) renew() string {
 		return renewOther
 	case s.Due != "":
 		return "run with mode: rotate, which gives it a new version"
+	case !s.Ours:
+		return "run with mode: force and adopt: true, which gives it a new version"
 	}
 	return renewOurs
 }
@@ -51,7 +53,7 @@ func (j *judge) judgeTerms(s *subject) {
 			"to replace it, set the input adopt: true; otherwise declare another name").Since = s.Created
 	}
 	j.judgeRotation(s)
-	if s.Ours && s.declared.Drifts(s.current) {
+	if s.declared.Drifts(s.current) {
 		f := s.find(PolicyDrift, fmt.Sprintf("made to the policy %s, and %s is declared", orNone(s.Made), s.Policy),
 			s.renew())
 		if s.declared.Rotate.OnPolicyChange {
@@ -171,7 +173,7 @@ func (j *judge) judgeVersions(s *subject) {
 	if duplicates > 0 {
 		s.find(DuplicateOperation,
 			count(duplicates, "operation", "operations")+" made several versions, which hold the "+
-				"same value", "nothing: a request was repeated after its answer was lost")
+				"same value", "leave them: a request was repeated after its answer was lost")
 	}
 }
 

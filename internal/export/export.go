@@ -17,7 +17,7 @@ import (
 	"keyvault-passwords/internal/refusal"
 )
 
-// A Run is the run that took an audit. What is not known of it is "".
+// A Run is the run that took an audit. What is not known of it is zero.
 type Run struct {
 	Version    string // of the action, as the step names it: "v1"
 	Server     string // "https://github.com"
@@ -26,6 +26,7 @@ type Run struct {
 	Attempt    string
 	SHA        string // the commit whose declaration was read
 	Vault      string // the input of that name: one declaration can be audited for several, each by a step of its own
+	Part       bool   // the input only is given: the audit is of a part of what is declared
 }
 
 // A Form is a form that an audit can be told in. It fails if the writer does, or with an [Omitted].

@@ -114,6 +114,7 @@ func JSON(w io.Writer, r *audit.Report, run Run) error {
 	d.member("taken", date(r.Taken))
 	d.member("declaration", orNull(r.File))
 	d.member("complete", complete(r))
+	d.member("part", run.Part)
 	d.member("counts", countsOf(r))
 	members(d, "vaults", r.Vaults, func(v *audit.Vault) any {
 		return jsonVault{

@@ -107,15 +107,15 @@ var sarifLevels = map[audit.Level]struct{ level, severity string }{
 // SARIF writes the findings for code scanning, each at its line of the declaration. An audit without findings is a run
 // without results, which closes the alerts of the one before.
 //
-// GitHub takes an alert that is missing for one that was fixed. So an audit that is not complete is [Omitted]; and one
-// whose declaration is in no file, where no alert could stand.
+// GitHub takes an alert that is missing for one that was fixed. So an audit that is not complete, or of a part, is
+// [Omitted]; and one whose declaration is in no file, where no alert could stand.
 func SARIF(w io.Writer, r *audit.Report, run Run) error {
-	file, err := sarifFile(r)
+	file, err := sarifFile(r, run)
 	if err != nil {
 		return err
 	}
 	rules := audit.Rules()
-	results := r.Findings
+	results := gravestFirst(r.Findings)
 	invocation := sarifInvocation{Successful: true, EndTime: date(r.Taken)}
 	if len(results) > maxResults {
 		invocation.Notifications = append(invocation.Notifications, sarifNotification{
@@ -123,7 +123,7 @@ func SARIF(w io.Writer, r *audit.Report, run Run) error {
 			Message: sarifText{Text: fmt.Sprintf("%s found, the first %s are here, the gravest before all others. The "+
 				"reports in JSON and CSV have all of them.", counted(len(results), "finding"), grouped(maxResults))},
 		})
-		results = gravest(results)
+		results = results[:maxResults]
 	}
 	d := &document{w: bufio.NewWriter(w)}
 	d.member("$schema", "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json")
@@ -142,7 +142,7 @@ func SARIF(w io.Writer, r *audit.Report, run Run) error {
 		of.member("versionControlProvenance", []sarifProvenance{provenance})
 	}
 	of.member("columnKind", "unicodeCodePoints")
-	members(of, "results", results, func(f *audit.Finding) any { return resultOf(f, file, rules) })
+	members(of, "results", results, func(i *int) any { return resultOf(&r.Findings[*i], file, rules) })
 	of.text("\n}")
 	d.err = of.err
 	d.text("]")
@@ -150,13 +150,20 @@ func SARIF(w io.Writer, r *audit.Report, run Run) error {
 }
 
 // sarifFile returns the declaration's path in the repository, or why no SARIF is written.
-func sarifFile(r *audit.Report) (string, error) {
+func sarifFile(r *audit.Report, run Run) (string, error) {
 	const act = "writing SARIF"
 	if r.File == "" || path.IsAbs(r.File) || strings.HasPrefix(path.Clean(r.File), "../") {
 		return "", Omitted{refusal.Refusal{
 			Act:    act,
 			Cause:  "the declaration is in no file of the repository, and each result needs a line of one",
 			Remedy: "declare the secrets in a file and name it with the input file, or write another form of report",
+		}}
+	}
+	if run.Part {
+		return "", Omitted{refusal.Refusal{
+			Act:    act,
+			Cause:  "the audit is of a part, and GitHub would take the alerts of the rest for fixed ones",
+			Remedy: "remove the input only, or write another form of report",
 		}}
 	}
 	var names []string
@@ -187,11 +194,16 @@ func (run Run) category(file string) string {
 	return id
 }
 
-// gravest returns as many findings as GitHub keeps, the gravest ones.
-func gravest(findings []audit.Finding) []audit.Finding {
-	sorted := slices.Clone(findings)
-	slices.SortStableFunc(sorted, func(a, b audit.Finding) int { return grave(a.Level) - grave(b.Level) })
-	return sorted[:maxResults]
+// gravestFirst returns the places of the findings, the gravest first.
+func gravestFirst(findings []audit.Finding) []int {
+	order := make([]int, len(findings))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Compare(grave(findings[a].Level), grave(findings[b].Level))
+	})
+	return order
 }
 
 // driverOf describes the action and its rules. All of them are there, whether or not they found anything.

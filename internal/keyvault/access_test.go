@@ -79,7 +79,7 @@ func TestAccessIsWaitedFor(t *testing.T) {
 					t.Errorf("waited for: Versions: %v after %s", err, took)
 				}
 				if n := b.emulator.Requests()["connect"]; tc.fresh && n < 6 {
-					t.Errorf("%d connections; want a new one for each try, since the name may lead elsewhere by then", n)
+					t.Errorf("%d connections; want a new one for each try, the name may lead elsewhere by then", n)
 				}
 				if tc.fresh && !strings.HasPrefix(strings.Join(b.notes, "\n"),
 					"waiting for access, up to 2m0s: vault kv-example (readMetadata/action): ") {

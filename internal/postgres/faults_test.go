@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"keyvault-passwords/internal/network"
@@ -214,10 +215,12 @@ func TestCutAtEachStatement(t *testing.T) {
 					old := fmt.Sprintf("password %d", seen-1)
 					s.Exec(t, "ALTER ROLE "+login+" PASSWORD '"+old+"'")
 					ctx, stop := context.WithCancel(t.Context())
-					cut := false
+					var cut atomic.Bool
 					front.Watch(func(e pgserver.Event) bool {
-						cut = cut || e.User == as && e.Point == point && strings.HasPrefix(e.SQL, statement)
-						if cut && e.User == as {
+						if e.User == as && e.Point == point && strings.HasPrefix(e.SQL, statement) {
+							cut.Store(true)
+						}
+						if cut.Load() && e.User == as {
 							stop() // or the target would connect again
 							return false
 						}
@@ -233,8 +236,8 @@ func TestCutAtEachStatement(t *testing.T) {
 					target.Unlock()
 					stop()
 					front.Watch(nil)
-					if err == nil || !cut {
-						t.Errorf("cut at %s: %v, %t; want an error", statement, err, cut)
+					if err == nil || !cut.Load() {
+						t.Errorf("cut at %s: %v, %t; want an error", statement, err, cut.Load())
 					}
 					done := strings.Contains(comment(t, s, login), op)
 					if want := statement == "COMMIT" && point == pgserver.Answer; done != want {
@@ -358,6 +361,89 @@ func TestProofWithoutDatabase(t *testing.T) {
 		target.Unlock()
 		if !takes(front, "orders_b", "new") {
 			t.Error("the password was not set")
+		}
+	})
+}
+
+// What a server refuses is told by its code alone: nothing of its text is passed on, which may hold what was sent.
+func TestCodes(t *testing.T) {
+	const setting = "setting the password of login orders_b at " + host + ": "
+	each(t, func(t *testing.T, s *pgserver.Server, _ *pgserver.Front) {
+		s.Exec(t, `ALTER ROLE "gh-passwords" NOCREATEROLE`)
+		for code, want := range map[string]struct {
+			cause string
+			kind  refusal.Kind
+		}{
+			"42501": {"the server does not allow it to role gh-passwords", refusal.Forbidden},
+			"55P03": {"another session holds it for longer than the action waits", refusal.Other},
+			"57014": {"the server did not do it in time", refusal.Unreachable},
+			"53300": {"the server has no connection left", refusal.Unreachable},
+			"53100": {"the server's disk is full", refusal.ReadOnly},
+			"57P01": {"the server is restarting, or ended the connection", refusal.Unreachable},
+			"25P03": {"the server is restarting, or ended the connection", refusal.Unreachable},
+			"XX000": {"the server failed", refusal.Other},
+			"22023": {"the server refused it", refusal.Other},
+		} {
+			s.Exec(t, `DROP SCHEMA IF EXISTS rotate CASCADE; CREATE SCHEMA rotate; GRANT USAGE ON SCHEMA rotate TO PUBLIC;
+CREATE FUNCTION rotate.set_verifier(login text, verifier text, operation text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN IF verifier IS NOT NULL THEN RAISE EXCEPTION '%', 'Canary ' || verifier USING ERRCODE = '`+code+`',
+	DETAIL = 'Canary', HINT = 'Canary'; END IF; END $$`)
+			err := lockPrepareFinish(t, two(), "orders_b", "new")
+			seen := refused(t, err)
+			if seen.Seen() != setting+want.cause+" (SQLSTATE "+code+")" || seen.Kind != want.kind {
+				t.Errorf("%s: %q (%d); want %q (%d)", code, seen.Seen(), seen.Kind, want.cause, want.kind)
+			}
+			for _, text := range []string{"Canary", "SCRAM-SHA-256$", "rotate.set_verifier"} {
+				if strings.Contains(fmt.Sprintf("%v %+v", err, err), text) {
+					t.Errorf("%s: the error has %q of the server's text", code, text)
+				}
+			}
+		}
+	})
+}
+
+// A session that the server ends while the vault is asked is made again, and the password set once more.
+func TestEndedSession(t *testing.T) {
+	each(t, func(t *testing.T, s *pgserver.Server, front *pgserver.Front) {
+		target := one()
+		must(t, target.Lock(t.Context(), "orders_a"))
+		defer target.Unlock()
+		must(t, target.Prepare(t.Context(), "orders_a", operation, value("new")))
+		s.Exec(t, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '"+as+"'")
+		must(t, target.Finish(t.Context()))
+		if !takes(front, "orders_a", "new") || !strings.Contains(comment(t, s, "orders_a"), operation) {
+			t.Error("the login does not have the password, or not its marker")
+		}
+	})
+}
+
+// A Finish that could not be done is done by the next one: outside of a transaction COMMIT is no success.
+func TestFinishAgain(t *testing.T) {
+	each(t, func(t *testing.T, s *pgserver.Server, front *pgserver.Front) {
+		ctx, stop := context.WithCancel(t.Context())
+		target := one()
+		must(t, target.Lock(ctx, "orders_a"))
+		defer target.Unlock()
+		must(t, target.Prepare(ctx, "orders_a", operation, value("new")))
+		front.Watch(func(e pgserver.Event) bool {
+			if e.Point == pgserver.Query && e.SQL == "COMMIT" {
+				s.Exec(t, `ALTER ROLE "gh-passwords" NOCREATEROLE`) // settling is then refused
+				return false
+			}
+			return true
+		})
+		if seen := refused(t, target.Finish(ctx)); seen.Kind != refusal.Forbidden {
+			t.Errorf("Finish: %s", seen.Seen())
+		}
+		if seen := refused(t, target.Finish(ctx)); seen.Kind != refusal.Forbidden {
+			t.Errorf("Finish again: %s", seen.Seen())
+		}
+		front.Watch(nil)
+		s.Exec(t, `ALTER ROLE "gh-passwords" CREATEROLE`)
+		stop()
+		must(t, target.Finish(ctx))
+		if !takes(front, "orders_a", "new") || !strings.Contains(comment(t, s, "orders_a"), operation) {
+			t.Error("the login does not have the password, or not its marker")
 		}
 	})
 }

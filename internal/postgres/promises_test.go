@@ -5,9 +5,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"keyvault-passwords/internal/postgres"
 	"keyvault-passwords/internal/test/emulator"
@@ -116,7 +118,7 @@ func (m *memory) rotate(t *testing.T, target *postgres.Target, both bool, round 
 
 // Two secrets that share one login keep each other out, whichever way round they name their logins.
 func TestSharedLogin(t *testing.T) {
-	each(t, func(t *testing.T, s *pgserver.Server, _ *pgserver.Front) {
+	each(t, func(t *testing.T, s *pgserver.Server, front *pgserver.Front) {
 		a := two()
 		b := newTarget(postgres.Config{Logins: []string{"orders_b", "orders_a"}})
 		c := one()
@@ -145,6 +147,16 @@ func TestSharedLogin(t *testing.T) {
 		a.Unlock()
 		<-done
 		<-done
+		var waits []string
+		for _, sent := range front.Statements(as) {
+			if strings.HasPrefix(sent, "SET lock_timeout") {
+				waits = append(waits, sent)
+			}
+		}
+		slices.Sort(waits)
+		if waits = slices.Compact(waits); len(waits) != 2 {
+			t.Errorf("two logins are locked in two orders:\n%s", strings.Join(waits, "\n"))
+		}
 	})
 }
 
@@ -206,6 +218,7 @@ func TestOddNames(t *testing.T) {
 	pgserver.Each(t, func(t *testing.T, s *pgserver.Server) {
 		front := s.Serve(t, azure, host, map[string]string{`o'dd "role`: emulator.DefaultClient})
 		s.Exec(t, `CREATE ROLE "o'dd ""role" LOGIN SUPERUSER`)
+		s.Exec(t, `ALTER ROLE "o'dd ""role" SET standard_conforming_strings TO off`)
 		for _, name := range names {
 			target := newTarget(postgres.Config{As: `o'dd "role`, Logins: []string{name}})
 			_, err := target.Look(t.Context(), name)
@@ -255,6 +268,7 @@ func TestFunction(t *testing.T) {
 				t.Errorf("the identity may do %s", sql)
 			}
 		}
+		s.Exec(t, "GRANT USAGE ON SCHEMA rotate TO PUBLIC")
 		if _, err := s.ExecAs("orders_a", "SELECT rotate.set_verifier('orders_a', NULL, NULL)"); err == nil {
 			t.Error("a login may call the function")
 		}
@@ -277,18 +291,22 @@ func lockPrepareFinish(t testing.TB, target *postgres.Target, login, password st
 }
 
 // BenchmarkTwoLogins is what a secret with two logins costs more than one without: Look as the plan does it, then all
-// that is done at the server.
+// that is done at the server. On a machine that does other work too, the fastest is what it costs.
 func BenchmarkTwoLogins(b *testing.B) {
 	for _, version := range pgserver.Versions {
 		b.Run("PostgreSQL "+version, func(b *testing.B) {
 			setUp(b, pgserver.Get(b, version))
+			fastest := time.Hour
 			for b.Loop() {
+				began := time.Now()
 				target := two()
 				if _, err := target.Look(b.Context(), "orders_b"); err != nil {
 					b.Fatal(err)
 				}
 				must(b, lockPrepareFinish(b, target, "orders_b", "new"))
+				fastest = min(fastest, time.Since(began))
 			}
+			b.ReportMetric(float64(fastest.Microseconds())/1000, "ms-fastest")
 		})
 	}
 }

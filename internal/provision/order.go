@@ -27,7 +27,8 @@ type order struct {
 
 const (
 	// setTimeout bounds the vaults' sets, because a lock and a transaction wait for them. This run keeps to the pace of
-	// its vaults: one that is throttled for longer is busy with others.
+	// its vaults: one that is throttled for longer is busy with others. Where access is waited for, that is added:
+	// should the transaction be ended meanwhile, Finish begins another.
 	setTimeout = 45 * time.Second
 	// stopGrace is how long after a stop Finish and Undo may still begin, to bring vault and target together or to
 	// undo. Each may take 5.5 s from then on. noteGrace is the same for what is noted in the vault at the end. The
@@ -105,8 +106,8 @@ func (r *order) underLock(ctx context.Context) (overtakers []*holding) {
 	return overtakers
 }
 
-// lookAgain looks at the versions under the lock. If any of them is another than the plan saw, it returns what each
-// vault holds.
+// lookAgain looks at the versions under the lock. If any of them is another than the plan saw, or if the target has
+// come to hold what it did not, it returns what each vault holds.
 func (r *order) lookAgain(ctx context.Context) ([]*holding, error) {
 	var now []*holding
 	overtaken := false
@@ -119,10 +120,34 @@ func (r *order) lookAgain(ctx context.Context) ([]*holding, error) {
 		overtaken = overtaken || h.current.ID != d.Step.current.ID
 		now = append(now, h)
 	}
+	if step := r.step(); !overtaken && step.Trigger == lifecycle.TriggerUnapplied {
+		holds, err := r.holds(ctx, now[0].current)
+		if err != nil {
+			return nil, err
+		}
+		overtaken = holds
+	}
 	if !overtaken {
 		return nil, nil
 	}
 	return now, nil
+}
+
+// holds reports whether the target holds a version, as far as it says.
+func (r *order) holds(ctx context.Context, current lifecycle.Version) (bool, error) {
+	s := r.step().secret
+	if s.Confirm {
+		return !s.Unconfirmed(current), nil
+	}
+	login := s.Login
+	if s.Logins != nil {
+		login = current.Login()
+	}
+	operation, err := r.target.Look(ctx, login)
+	if err != nil {
+		return false, explain("looking at "+r.step().Target, err)
+	}
+	return !isStale(s, current, operation), nil
 }
 
 // recoverDeleted recovers what is soft-deleted. What is then current must be for the login that the plan took it for.
@@ -173,15 +198,16 @@ func (r *order) exchange(ctx context.Context) {
 
 // set stores the new version in each vault. It reports whether one of them has it, and whether one may have it.
 func (r *order) set(ctx context.Context) (stored, inDoubt bool) {
-	bounded, cancel := context.WithTimeout(ctx, setTimeout)
+	most := setTimeout + r.o.WaitForAccess
+	bounded, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	each(r.work, func(d *delivery) {
 		d.Err = r.op.set(bounded, r.vaults[d.Step.Vault], d.carried, &d.Result)
 		if refusal.Of(d.Err).Kind == refusal.Cancelled && ctx.Err() == nil {
 			d.Err = refusal.Refusal{
-				Act: "setting it", Cause: fmt.Sprintf("the vault did not take it within %s, and %s is locked until "+
-					"then",
-					setTimeout, r.at()), Remedy: "run the job again when less is sent to the vault",
+				Act:    "setting it",
+				Cause:  fmt.Sprintf("the vault did not take it within %s, and %s is locked until then", most, r.at()),
+				Remedy: "run the job again when less is sent to the vault",
 			}
 		}
 		if d.Changed {
@@ -235,10 +261,10 @@ func (r *order) finish(ctx, ending context.Context) {
 	})
 }
 
-// ahead explains that the vault has a password that the target did not take.
+// ahead explains that the vault has a password that the target did not take, or is not known to have taken.
 func (r *order) ahead(err error) error {
 	failure := explain("setting "+r.at(), err)
-	failure.Cause += "; the vault holds a password that the target does not"
+	failure.Cause += "; the vault holds a password that is not known to be set there"
 	if failure.Remedy != "" {
 		failure.Remedy += "; then "
 	}
@@ -324,17 +350,10 @@ func (r *order) giveWay(ctx context.Context, now []*holding) {
 			}, TargetUntouched)
 		}
 	}
-	s := r.step().secret
-	holds := !s.Unconfirmed(current)
-	if s.Logins == nil && holds {
-		operation, err := r.target.Look(ctx, s.Login)
-		if err != nil {
-			r.fail(explain("looking at "+r.step().Target, err), TargetUntouched)
-			return
-		}
-		holds = !isStale(s, current, operation)
-	}
-	if !holds {
+	switch holds, err := r.holds(ctx, current); {
+	case err != nil:
+		r.fail(err, TargetUntouched)
+	case !holds:
 		r.fail(refusal.Refusal{
 			Cause: "another run stored a version meanwhile, which the target does not hold", Remedy: staleRemedy,
 		}, VaultAhead)

@@ -298,6 +298,33 @@ func TestOvertaken(t *testing.T) {
 	}
 }
 
+// A run that plans while another one is between the vault and the target waits for its lock, and then finds that the
+// target holds what the vault does.
+func TestOvertakenBetweenVaultAndTarget(t *testing.T) {
+	for _, a := range []arrangement{oneLogin, azureServer} {
+		r := newRig(t, a)
+		vaults, o := map[string]provision.Vault{"kv": r.kv}, r.options(rotate)
+		var plan *provision.Plan
+		r.at("target", "finish", 1, false, func() error {
+			other := r.target.client() // it sees what is committed
+			plan = mustPlan(t, []declaration.Secret{r.secret}, vaults,
+				provision.Options{Mode: rotate, Targets: map[string]provision.Target{"db": other}})
+			return nil
+		})
+		if first := r.run(t.Context()); first.Err != nil {
+			t.Fatal(first.Err)
+		}
+		if plan.Steps[0].Trigger != lifecycle.TriggerUnapplied {
+			t.Errorf("%s: planned meanwhile: %s", a, says(plan.Steps[0]))
+		}
+		r.revive()
+		late := plan.Apply(t.Context(), vaults, o, provision.Observer{})[0]
+		if late.Err != nil || !late.Overtaken || len(r.kv.holds("db")) != 2 || !r.opens(r.latest()) {
+			t.Errorf("%s: %+v", a, late)
+		}
+	}
+}
+
 // If the other run was killed before the target took its password, the one that waited does not say that all is well.
 func TestOvertakenByAKilledRun(t *testing.T) {
 	for _, a := range arrangements {
@@ -498,6 +525,21 @@ func TestSupersededWithATarget(t *testing.T) {
 		result := r.run(t.Context())
 		if old := r.kv.holds("db")[0]; old.Enabled != fails || (len(result.Disabled) == 0) != fails {
 			t.Errorf("the target fails: %t; the old version is enabled: %t", fails, old.Enabled)
+		}
+	}
+}
+
+// Where it is not known whether the vault took the password, the target is as it was before, and the run says that the
+// vault may be ahead; with two logins it does not matter.
+func TestSetInDoubt(t *testing.T) {
+	for a, want := range map[arrangement]provision.Outcome{
+		twoLogins: provision.TargetUntouched, oneLogin: provision.VaultAhead, azureServer: provision.VaultAhead,
+	} {
+		r := newRig(t, a)
+		r.at("vault", "set", 1, false, func() error { return r.kv.refusal("setting", "db", refusal.Ambiguous) })
+		result := r.run(t.Context())
+		if result.Err == nil || result.Outcome != want || !r.opens(r.old) {
+			t.Errorf("%s: %s, %v; the value that the vault holds opens: %t", a, result.Outcome, result.Err, r.opens(r.old))
 		}
 	}
 }

@@ -7,10 +7,10 @@ import (
 )
 
 // A Target is where the password of one secret opens something: a database's logins, a server's administrator. It is
-// set there in the run that stores it. Calls come from one goroutine at a time, in the order Look (any number of
-// times), then Lock, Prepare, Held, Finish or Undo, Unlock; after that Look may come again. Unlock comes after every
-// Lock, also one that failed. Each call ends soon after its context; Finish and Undo may take up to 5.5 s more for what
-// must not stay half done.
+// set there in the run that stores it. Calls come from one goroutine at a time, in the order Lock, Prepare, Held,
+// Finish or Undo, Unlock; Look comes before Lock, and between Lock and Prepare, and after Unlock, any number of times.
+// Unlock comes after every Lock, also one that failed. Each call ends soon after its context; Finish and Undo may take
+// up to 5.5 s more for what must not stay half done.
 //
 // The three orders in which vault and target change are one sequence, and differ only in what Prepare and Finish do:
 //

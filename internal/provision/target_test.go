@@ -27,20 +27,26 @@ const (
 
 var arrangements = []arrangement{twoLogins, oneLogin, azureServer}
 
-// A target is a server in memory, as provision.Target describes it and no kinder: it does one thing at a time, forgets
-// what is not committed when its client is gone, and reports a caller that goes out of order.
-type target struct {
+// A server is what targets are connected to, in memory.
+type server struct {
 	arrangement
 	mu        sync.Mutex
 	passwords map[string]string // that open a login
 	markers   map[string]string // the operation that each login's password is of
-	lock      chan struct{}     // holds a token while the target is locked
+	lock      chan struct{}     // holds a token while a login is locked
+}
+
+// A target is a client of a server, as provision.Target describes it and no kinder: it does one thing at a time, forgets
+// what is not committed when it is gone, and reports a caller that goes out of order.
+type target struct {
+	*server
 
 	session string // what the client has done: "", "locked", "prepared", "finished"
 	login   string // of the session
 	pending pending
 	calls   []string
 	dead    bool // the client was killed
+	held    bool // it holds the lock
 
 	// before is called, without the mutex, before each call is carried out, and after with what it did. An error is the
 	// call's answer.
@@ -53,32 +59,38 @@ type target struct {
 type pending struct{ operation, password string }
 
 func newTarget(a arrangement) *target {
+	return (&server{
+		arrangement: a, passwords: map[string]string{}, markers: map[string]string{}, lock: make(chan struct{}, 1),
+	}).client()
+}
+
+// client returns another client.
+func (s *server) client() *target {
 	nothing := func(context.Context, string) error { return nil }
 	return &target{
-		arrangement: a, passwords: map[string]string{}, markers: map[string]string{}, lock: make(chan struct{}, 1),
-		before: nothing, after: nothing,
+		server: s, before: nothing, after: nothing,
 		broken: func(format string, args ...any) { panic(fmt.Sprintf(format, args...)) },
 	}
 }
 
 // opens reports whether a login takes a password now.
-func (t *target) opens(login, password string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return password != "" && t.passwords[login] == password
+func (s *server) opens(login, password string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return password != "" && s.passwords[login] == password
 }
 
 // plant sets the password of a login, as of an operation.
-func (t *target) plant(login, operation, password string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.apply(login, pending{operation, password})
+func (s *server) plant(login, operation, password string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.apply(login, pending{operation, password})
 }
 
-func (t *target) apply(login string, p pending) {
-	t.passwords[login] = p.password
-	if t.arrangement != azureServer {
-		t.markers[login] = p.operation
+func (s *server) apply(login string, p pending) {
+	s.passwords[login] = p.password
+	if s.arrangement != azureServer {
+		s.markers[login] = p.operation
 	}
 }
 
@@ -112,12 +124,23 @@ func (t *target) Look(ctx context.Context, login string) (operation string, err 
 }
 
 func (t *target) Lock(ctx context.Context, login string) error {
-	return t.call(ctx, "lock", func() {
-		t.mu.Unlock()
-		t.lock <- struct{}{}
-		t.mu.Lock()
+	err := t.call(ctx, "lock", func() {
 		t.session, t.login = "locked", login
+		if t.arrangement == azureServer {
+			return // Resource Manager keeps nobody out
+		}
+		t.mu.Unlock()
+		defer t.mu.Lock()
+		select {
+		case t.lock <- struct{}{}:
+			t.held = true
+		case <-ctx.Done():
+		}
 	}, "")
+	if err == nil && !t.held && t.arrangement != azureServer && !t.dead {
+		return refusal.Refusal{Act: "lock", Cause: "seen by the target", Kind: refusal.Cancelled}
+	}
+	return err
 }
 
 func (t *target) Prepare(ctx context.Context, login, operation string, password sensitive.Value) error {
@@ -151,8 +174,13 @@ func (t *target) Unlock() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.calls = append(t.calls, "unlock")
-	if t.session != "" {
-		t.session = ""
+	t.release()
+}
+
+func (t *target) release() {
+	t.session = ""
+	if t.held {
+		t.held = false
 		<-t.lock
 	}
 }
@@ -165,10 +193,7 @@ func (t *target) kill() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.dead = true
-	if t.session != "" {
-		t.session = ""
-		<-t.lock
-	}
+	t.release()
 }
 
 // refuses returns an answer of the target.

@@ -59,10 +59,22 @@ func (g Group) Text() string {
 		first.Remedy)
 }
 
-// Audit writes the findings, problems first, a line for each or for many that are alike.
+// Audit writes what was found, problems first, a line for each or for many that are alike: vaults that were not listed
+// whole, the findings, and what is said of the audit itself.
 func Audit(w io.Writer, r *audit.Report) {
+	write := func(level audit.Level, text string) {
+		_, _ = fmt.Fprintln(w, escape.Line(pad(string(level), len(audit.LevelWarning))+text))
+	}
+	for _, v := range r.Vaults {
+		if !v.Complete {
+			write(audit.LevelError, Incomplete(v))
+		}
+	}
 	for _, g := range Groups(r) {
-		_, _ = fmt.Fprintln(w, escape.Line(pad(string(g.Level), len(audit.LevelWarning))+g.Text()))
+		write(g.Level, g.Text())
+	}
+	for _, note := range r.Notes {
+		write(audit.LevelWarning, note)
 	}
 }
 

@@ -20,6 +20,7 @@ type AuditRun struct {
 	Notes    []string             // further lines, such as what identity and vaults took
 	Warnings declaration.Problems // what is declared and probably not meant
 	Elapsed  time.Duration        // of the whole run; 0: not told
+	Help     Help                 // where problems are explained
 }
 
 // The parts of an audit's summary that grow with the number of secrets.
@@ -91,7 +92,11 @@ func (s *auditSummary) caveats() string {
 	var b strings.Builder
 	for _, v := range s.Report.Vaults {
 		if !v.Complete {
-			b.WriteString("- **Incomplete:** " + escape.Cell(Incomplete(v)) + "\n")
+			b.WriteString("- **Incomplete:** " + escape.Cell(Incomplete(v)))
+			if link := s.Help.Link(v.Why); link != "" {
+				b.WriteString(" ([more](" + link + "))")
+			}
+			b.WriteString("\n")
 		}
 	}
 	for _, note := range s.Report.Notes {
@@ -179,6 +184,13 @@ func (s *auditSummary) vaultTable() string {
 	return t.end()
 }
 
+// longTable begins a table that may have more rows than there is room for.
+func longTable(heading string, limit int, columns ...string) *table {
+	t := newTable(heading, limit, columns...)
+	t.all = "A file that the input report names has them all."
+	return t
+}
+
 // An event is what becomes of a secret soon.
 type event struct {
 	secret *audit.Secret
@@ -215,7 +227,7 @@ func (s *auditSummary) upcomingTable() string {
 	if len(events) == 0 {
 		return ""
 	}
-	t := newTable("Due, or due or expiring in the next 90 days", maxUpcoming, "date", "secret", "vault", "what")
+	t := longTable("Due, or due or expiring in the next 90 days", maxUpcoming, "date", "secret", "vault", "what")
 	for _, e := range events {
 		t.add(func() []string {
 			return []string{day(e.at), escape.Cell(s.labelOf(e.secret)), escape.Cell(e.secret.Vault),
@@ -316,7 +328,7 @@ func (s *auditSummary) findingTable() string {
 	if len(s.Report.Findings) == 0 {
 		return ""
 	}
-	t := newTable("Findings", maxFindings, "level", "rule", "secret", "vault", "what was seen", "what to do")
+	t := longTable("Findings", maxFindings, "level", "rule", "secret", "vault", "what was seen", "what to do")
 	for _, f := range s.Report.Findings {
 		t.add(func() []string {
 			return []string{
@@ -330,7 +342,7 @@ func (s *auditSummary) findingTable() string {
 }
 
 func (s *auditSummary) secretTable(limit int) string {
-	t := newTable("Secrets", limit, "secret", "vault", "state", "made", "expires", "next rotation", "versions",
+	t := longTable("Secrets", limit, "secret", "vault", "state", "made", "expires", "next rotation", "versions",
 		"policy",
 		"findings")
 	for i := range s.Report.Secrets {

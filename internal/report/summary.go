@@ -77,12 +77,13 @@ func headline(run Run, all []row) string {
 type table struct {
 	strings.Builder
 	limit int
-	left  int // rows that did not fit
+	left  int    // rows that did not fit
+	all   string // where all rows are
 }
 
 // newTable begins a table that has no more than limit bytes, beside a few for the count of what does not fit.
 func newTable(heading string, limit int, columns ...string) *table {
-	t := &table{limit: limit - 200}
+	t := &table{limit: limit - 200, all: "The log has them all."}
 	fmt.Fprintf(t, "### %s\n\n| %s |\n|%s\n", heading, strings.Join(columns, " | "),
 		strings.Repeat(" --- |", len(columns)))
 	return t
@@ -103,8 +104,7 @@ func (t *table) add(cells func() []string) {
 // end returns the table, and how many rows did not fit.
 func (t *table) end() string {
 	if t.left > 0 {
-		fmt.Fprintf(t, "\n%s not shown: a summary has room for 1 MiB. The log has them all.\n",
-			Counted(t.left, "more row"))
+		fmt.Fprintf(t, "\n%s not shown: a summary has room for 1 MiB. %s\n", Counted(t.left, "more row"), t.all)
 	}
 	return t.String() + "\n"
 }

@@ -111,8 +111,9 @@ func TestCheckReportsTellsAll(t *testing.T) {
 func TestCheckReportsNeedsAWorkspace(t *testing.T) {
 	r := runner.New(func(string) string { return "/does/not/exist" }, io.Discard, nil)
 	mistakes := r.CheckReports([]string{"a.json"})
-	if len(mistakes) != 1 || !strings.Contains(mistakes[0].Error(), "opening the workspace: no such file or directory") {
-		t.Errorf("got %v", mistakes)
+	const want = "opening the workspace: no such file or directory"
+	if len(mistakes) != 1 || !strings.Contains(mistakes[0].Error(), want) {
+		t.Errorf("got %v; want %s", mistakes, want)
 	}
 }
 
@@ -255,8 +256,8 @@ func TestWriteReportOnAFullDisk(t *testing.T) {
 		}
 		return nil
 	})
-	const want = `writing the report "audit/a.html": no space left on device; free space on the runner's disk, and run ` +
-		`the job again`
+	const want = `writing the report "audit/a.html": no space left on device; ` +
+		`free space on the runner's disk, and run the job again`
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v; want %s", err, want)
 	}

@@ -112,6 +112,7 @@ type Emulator struct {
 	hosts   map[string]int
 	values  []string
 	tokens  []string
+	watch   func(operation string, done bool) bool // nil: nobody watches
 }
 
 // New returns an Emulator without listener. Its Handler serves it.
@@ -167,6 +168,22 @@ func (e *Emulator) Requests() map[string]int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return maps.Clone(e.counts)
+}
+
+// Watch has look called when a request has come that is not done yet, and again when it is done and not answered; where
+// look returns false, the connection is cut there. While look waits, the client does.
+func (e *Emulator) Watch(look func(operation string, done bool) bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.watch = look
+}
+
+// goesOn asks who watches whether a request goes on.
+func (e *Emulator) goesOn(operation string, done bool) bool {
+	e.mu.Lock()
+	look := e.watch
+	e.mu.Unlock()
+	return look == nil || look(operation, done)
 }
 
 // Hosts returns how many requests arrived for each host, those that a proxy would not let through included.

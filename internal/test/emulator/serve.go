@@ -71,8 +71,11 @@ func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
 	c.body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody)) // a body cut short is refused as what it then is
 	c.note()
 	e.count(c.operation, c.host)
+	if !e.goesOn(c.operation, false) {
+		panic(http.ErrAbortHandler)
+	}
 	a := e.faults.apply(c, handle)
-	if r.Context().Err() != nil {
+	if !e.goesOn(c.operation, true) || r.Context().Err() != nil {
 		panic(http.ErrAbortHandler) // the client has gone
 	}
 	a.write(w, c)

@@ -56,6 +56,7 @@ type vault struct {
 	turn     int                // of the front ends
 	lookups  int                // of the vault's name
 	secrets  map[string]*secret // by name in lower case
+	order    []string           // the keys of secrets, sorted; nil: not known
 	pending  []lateCommit
 	deleted  bool // some secret may be
 	commits  int  // so many versions were committed
@@ -160,6 +161,7 @@ func (v *vault) settle(now time.Time) {
 	for key, s := range v.secrets {
 		if !s.deleted.IsZero() && !now.Before(v.purgeTime(s)) {
 			delete(v.secrets, key)
+			v.order = nil
 		}
 	}
 }
@@ -174,6 +176,7 @@ func (v *vault) commit(name string, added *version) *secret {
 	if s == nil {
 		s = &secret{name: name}
 		v.secrets[strings.ToLower(name)] = s
+		v.order = nil
 	}
 	v.commits++
 	added.sequence = v.commits

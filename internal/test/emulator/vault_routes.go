@@ -3,6 +3,7 @@ package emulator
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -243,7 +244,7 @@ func (v *vault) list(c *call) (any, *refusal) {
 	case "versions":
 		entries = v.versions(c)
 	default:
-		entries = v.names(c)
+		entries = v.names(c, string(after))
 	}
 	start, found := slices.BinarySearchFunc(entries, string(after),
 		func(e entry, key string) int { return strings.Compare(e.key, key) })
@@ -300,10 +301,16 @@ func (v *vault) versions(c *call) []entry {
 	return entries
 }
 
-// names are the secrets, or the deleted ones, by name.
-func (v *vault) names(c *call) []entry {
-	var entries []entry
-	for key := range v.secrets {
+// names are the secrets after a name, or the deleted ones, by name: one more than a page, since a vault may hold many.
+func (v *vault) names(c *call, after string) (entries []entry) {
+	if v.order == nil {
+		v.order = slices.Sorted(maps.Keys(v.secrets))
+	}
+	start, _ := slices.BinarySearch(v.order, after)
+	for _, key := range v.order[start:] {
+		if len(entries) > pageSize+1 { // the first may be the one that the page comes after
+			break
+		}
 		if c.operation == "list-deleted" {
 			if s := v.deletedSecret(key, c.now); s != nil {
 				entries = append(entries, entry{key, func() bundle { return v.deletedBundle(s).withoutVersion() }})
@@ -312,6 +319,5 @@ func (v *vault) names(c *call) []entry {
 			entries = append(entries, entry{key, func() bundle { return v.bundle(s, s.newest).withoutVersion() }})
 		}
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })
 	return entries
 }

@@ -66,6 +66,14 @@ func lint(t *testing.T, workflow string) {
 	}
 }
 
+// No description of action.yml holds an expression, not even one that shows how an output is used: the runner refuses
+// the whole file. actionlint takes it.
+func TestActionHoldsNoExpression(t *testing.T) {
+	if strings.Contains(read(t, "action.yml"), "${{") {
+		t.Error("action.yml has an expression, which no runner loads: write `steps.ID.outputs.NAME` without the braces")
+	}
+}
+
 // A run that writes waits, and is dropped neither once it runs nor while it waits: by default GitHub keeps one run
 // waiting in a group and cancels it for the next. What checks a commit gives way to the next commit's.
 // https://github.blog/changelog/2026-05-07-github-actions-concurrency-groups-now-allow-larger-queues

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"keyvault-passwords/internal/action"
+	"keyvault-passwords/internal/audit"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/password"
@@ -89,7 +90,9 @@ func TestGenerated(t *testing.T) {
 	}{
 		{".github/REFERENCE.md", "declaration reference", func(*testing.T) string { return declaration.Reference() }},
 		{".github/REFERENCE.md", "presets", presets},
+		{".github/REFERENCE.md", "audit rules", func(*testing.T) string { return auditRules() }},
 		{".github/SECURITY.md", "faults", faultTable},
+		{".github/SECURITY.md", "crashes", crashTable},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			text := read(t, part.file)
@@ -105,6 +108,17 @@ func TestGenerated(t *testing.T) {
 			write(t, root, part.file, strings.Replace(text, begin+got, begin+want, 1))
 		})
 	}
+}
+
+// auditRules is the table of the rules of an audit.
+func auditRules() string {
+	var table strings.Builder
+	table.WriteString("| rule | level | what it means, and what to do | also known as |\n| --- | --- | --- | --- |\n")
+	for _, rule := range audit.Rules() {
+		fmt.Fprintf(&table, "| `%s` | %s | %s. %s | %s |\n", rule.ID, rule.Level, rule.Title, rule.Help,
+			strings.Join(rule.Known, ", "))
+	}
+	return table.String()
 }
 
 // presets is the table of presets: the entropy of each, computed here and now, and what it is for.
@@ -386,20 +400,25 @@ func TestFirstCommands(t *testing.T) {
 	t.Error("README has no commands")
 }
 
-// The role in README is the one that the set-up makes.
+// The data actions that README says are needed always are those of the role that the set-up makes, and what reads a value
+// is needed never.
 func TestRole(t *testing.T) {
-	for _, b := range blocks(read(t, "README.md")) {
-		if b.language != "json" {
-			continue
+	const prefix = "Microsoft.KeyVault/vaults/secrets/"
+	needed := map[string][]string{}
+	for _, row := range rows(t, between(t, read(t, "README.md"), "role")) {
+		when, _, _ := strings.Cut(row[2], ",")
+		for _, action := range strings.Split(row[0], ", ") {
+			name, ok := code(action)
+			if !ok {
+				t.Errorf("%q is no data action", action)
+			}
+			needed[when] = append(needed[when], prefix+name)
 		}
-		var role struct{ Actions, DataActions []string }
-		if err := json.Unmarshal([]byte(b.text), &role); err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(writeOnly, role.DataActions); diff != "" || len(role.Actions) != 0 {
-			t.Errorf("README's role is not write-only (-want +got):\n%s\nactions: %v", diff, role.Actions)
-		}
-		return
 	}
-	t.Error("README shows no role")
+	if diff := cmp.Diff(writeOnly, needed["always"]); diff != "" {
+		t.Errorf("README's role is not write-only (-want +got):\n%s", diff)
+	}
+	if want := []string{prefix + "getSecret/action", prefix + "backup/action"}; !slices.Equal(needed["never"], want) {
+		t.Errorf("README says that %q are never needed; want %q", needed["never"], want)
+	}
 }

@@ -57,6 +57,8 @@ func TestScenarios(t *testing.T) {
 			"job":    setJob,
 			"fault":  addFault,
 			"vault":  addVault,
+			"server": addServer,
+			"opened": checkOpened,
 			"grant": func(ts *testscript.TestScript, _ bool, args []string) {
 				the(ts).emulator.Grant(emulator.DefaultClient, args[0], args[1:]...)
 			},
@@ -203,19 +205,8 @@ func (w *world) named(text string) string {
 
 // addFault schedules a fault: fault JSON, of an emulator.Fault; "Delay" may be a duration in words.
 func addFault(ts *testscript.TestScript, _ bool, args []string) {
-	var words map[string]any
-	ts.Check(json.Unmarshal([]byte(args[0]), &words))
-	if delay, ok := words["Delay"].(string); ok {
-		d, err := time.ParseDuration(delay)
-		ts.Check(err)
-		words["Delay"] = d
-	}
-	text, err := json.Marshal(words)
-	ts.Check(err)
-	decoder := json.NewDecoder(strings.NewReader(string(text)))
-	decoder.DisallowUnknownFields()
 	var f emulator.Fault
-	ts.Check(decoder.Decode(&f))
+	decode(ts, args[0], "Delay", &f)
 	the(ts).emulator.Fault(f)
 }
 
@@ -226,6 +217,64 @@ func addVault(ts *testscript.TestScript, _ bool, args []string) {
 	var o emulator.VaultOptions
 	ts.Check(decoder.Decode(&o))
 	the(ts).emulator.AddVault(o)
+}
+
+// addServer adds a database server, or replaces one: server JSON, of emulator.ServerOptions; "Takes" may be a duration in
+// words.
+func addServer(ts *testscript.TestScript, _ bool, args []string) {
+	var o emulator.ServerOptions
+	decode(ts, args[0], "Takes", &o)
+	the(ts).emulator.AddServer(o)
+}
+
+// decode reads JSON into a value. A member of that name may be a duration in words.
+func decode(ts *testscript.TestScript, text, duration string, into any) {
+	var words map[string]any
+	ts.Check(json.Unmarshal([]byte(text), &words))
+	if name, ok := words[duration].(string); ok {
+		d, err := time.ParseDuration(name)
+		ts.Check(err)
+		words[duration] = d
+	}
+	plain, err := json.Marshal(words)
+	ts.Check(err)
+	decoder := json.NewDecoder(strings.NewReader(string(plain)))
+	decoder.DisallowUnknownFields()
+	ts.Check(decoder.Decode(into))
+}
+
+// checkOpened compares whether the current version of a secret holds the password of a server's administrator, and how
+// often that was changed: opened SERVER VAULT SECRET [CHANGES].
+func checkOpened(ts *testscript.TestScript, neg bool, args []string) {
+	w := the(ts)
+	var server emulator.HeldServer
+	for _, s := range w.emulator.Servers() {
+		if strings.HasSuffix(s.ID, "/"+args[0]) {
+			server = s
+		}
+	}
+	var version emulator.Held
+	for _, h := range w.emulator.Holds() {
+		if h.Current && h.Name == args[2] && strings.HasPrefix(h.Vault, args[1]+".") {
+			version = h
+		}
+	}
+	var password, value string
+	for _, v := range w.emulator.Values() {
+		switch emulator.Digest(v) {
+		case server.Password:
+			password = v
+		case version.Digest:
+			value = v
+		}
+	}
+	opens := server.Password == version.Digest || password != "" && strings.Contains(value, password)
+	if opens == neg {
+		ts.Fatalf("the current version of %s opens %s: %t", args[2], args[0], opens)
+	}
+	if len(args) > 3 && fmt.Sprint(server.Changes) != args[3] {
+		ts.Fatalf("the password of %s was changed %d times; want %s", args[0], server.Changes, args[3])
+	}
 }
 
 // delays reads how long after it was made something is seen by each server: 1s,3s.
