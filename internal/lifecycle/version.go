@@ -71,9 +71,9 @@ func Alike(versions []Version) bool {
 	return true
 }
 
-// Diverged returns, of the current versions that the vaults of one secret hold, the place of the first of each operation,
-// where there are several: the vaults do not hold one value then, as far as tags tell. It returns nil where one operation
-// made all of them, or none has one.
+// Diverged returns, of the current versions that the vaults of one secret hold, the place of the first of each
+// operation, where there are several: the vaults do not hold one value then, as far as tags tell. It returns nil where
+// one operation made all of them, or none has one.
 func Diverged(current []Version) (places []int) {
 	seen := map[string]bool{}
 	for i, v := range current {
