@@ -508,7 +508,7 @@ func TestRefusals(t *testing.T) {
 		"a server that is not there": {
 			asked: "gone", kind: refusal.NotFound,
 			cause:  "there is no such server: 404 ResourceNotFound",
-			remedy: "az resource list --name gone --resource-type Microsoft.Sql/servers --query [].id --output tsv",
+			remedy: "az resource list --name gone --resource-type Microsoft.Sql/servers --query \"[].id\" --output tsv",
 		},
 		"a subscription that is not there": {
 			before: answers("get-server", 404, "SubscriptionNotFound"), kind: refusal.NotFound,

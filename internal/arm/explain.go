@@ -168,7 +168,7 @@ const (
 	badPassword = "declare the policy {preset}, which has the service's rules, and the administrator's login, " +
 		"which the password must not hold"
 	findServer = "check the resource ID; this prints those of that name: " +
-		"az resource list --name {server} --resource-type {kind} --query [].id --output tsv"
+		"az resource list --name {server} --resource-type {kind} --query \"[].id\" --output tsv"
 	seeLog      = "see the server's Activity log in the portal, and run the job again"
 	otherTenant = "set tenant-id to the tenant of the server's subscription, " +
 		"and client-id to an identity in that tenant"

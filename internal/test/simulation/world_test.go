@@ -57,11 +57,11 @@ type world struct {
 	faults      []emulator.Fault
 	attempts    int           // of the run with faults
 	cancelAfter time.Duration // of its first attempt; 0: not cancelled
+	killAfter   int           // so many requests of its first attempt; 0: not killed
+	killDone    bool          // the last of them is done at its service, and not answered
 	wait        time.Duration // for access; 0: none
 	// when what was set up a moment ago is seen, by each server; nil: it is not new
 	credential, role emulator.Delays
-	killAfter        int  // so many requests of its first attempt; 0: not killed
-	killDone         bool // the last of them is done at its service, and not answered
 }
 
 const day = 24 * time.Hour
@@ -104,14 +104,6 @@ func newWorld(seed uint64) *world {
 		w.credential, w.role = newDelays(r), newDelays(r)
 	}
 	return w
-}
-
-// newDelays draws when up to three servers learn of something, all within the wait; or that it is not new.
-func newDelays(r *rand.Rand) (delays emulator.Delays) {
-	for range r.IntN(4) {
-		delays = append(delays, time.Duration(r.IntN(120))*time.Second)
-	}
-	return delays
 }
 
 // addServers gives some of the secrets a server, and what may go wrong there.
@@ -201,6 +193,14 @@ func (w *world) hasServers() bool {
 func (s secret) serverID() string {
 	return "/subscriptions/" + emulator.DefaultSubscription + "/resourceGroups/rg-example/providers/" + s.server.Kind +
 		"/" + s.server.Name
+}
+
+// newDelays draws when up to three servers learn of something, all within the wait; or that it is not new.
+func newDelays(r *rand.Rand) (delays emulator.Delays) {
+	for range r.IntN(4) {
+		delays = append(delays, time.Duration(r.IntN(120))*time.Second)
+	}
+	return delays
 }
 
 func pick[T any](r *rand.Rand, choices ...T) T { return choices[r.IntN(len(choices))] }
@@ -497,8 +497,12 @@ func newest(p past) string {
 func (s secret) value(operation string) string { return "Planted-1-" + s.name + operation }
 
 // open reports whether the end of a run without faults depends on what the faulty one before it got done: a version
-// that may not be disabled is a failure in mode force only while the version that superseded it is old.
+// that may not be disabled is a failure in mode force only while the version that superseded it is old, and a secret with
+// a server waits for a role at the vault for as long as a set may take, not for as long as the run waits.
 func (w *world) open() bool {
+	if w.hasServers() && w.role != nil {
+		return true
+	}
 	return w.mode == "force" && !w.mayUpdate &&
 		slices.ContainsFunc(w.secrets, func(s secret) bool {
 			return s.disables && (s.past == several || s.past == blocked || s.past == taken)
@@ -540,8 +544,9 @@ func (w *world) settles(s secret) bool {
 func (w *world) String() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "seed %d: mode %s, adopt %t, recover %t, may update %t, may recover %t, concurrency %d, "+
-		"%d attempts, the first cancelled after %s or killed after %d requests (done %t), wait %s, credential seen "+
-		"after %v, role after %v\n", w.seed, w.mode, w.adopt, w.recover, w.mayUpdate, w.mayRecover, w.concurrency,
+		"%d attempts, the first cancelled after %s or killed after %d requests (done %t), wait %s, "+
+		"credential seen after %v, role after %v\n",
+		w.seed, w.mode, w.adopt, w.recover, w.mayUpdate, w.mayRecover, w.concurrency,
 		w.attempts, w.cancelAfter, w.killAfter, w.killDone, w.wait, w.credential, w.role)
 	for _, s := range w.secrets {
 		fmt.Fprintf(&text, "  %s (%s, expiry %d, odd tags %t, applied %t): %s\n", s.name, s.past, s.expiry, s.tags,
