@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unicode/utf16"
 
+	"keyvault-passwords/internal/declaration/internal/grammar"
 	"keyvault-passwords/internal/declaration/internal/strict"
 )
 
@@ -44,15 +45,15 @@ var hostile = []struct{ name, text, want string }{
 	{"anchors up to the bound", numbered("- &a%d a\n", strict.MaxBreaks), "is a list"},
 	{"1 MB of colons", strings.Repeat(":", 1<<20), "unknown key"},
 	{"1 MB of quotes", strings.Repeat("'", 1<<20), "is text"},
-	{"dollars up to the bound", withValue(strings.Repeat("$.", maxValue/2)), "a single $"},
-	{"unknown parts up to the bound", withValue(strings.Repeat("${x}", maxValue/4)), "unknown part"},
-	{"spaces up to the bound", withValue(strings.Repeat(" ", maxValue-2) + "$."), "a single $"},
+	{"dollars up to the bound", withValue(strings.Repeat("$.", grammar.MaxValue/2)), "a single $"},
+	{"unknown parts up to the bound", withValue(strings.Repeat("${x}", grammar.MaxValue/4)), "unknown part"},
+	{"spaces up to the bound", withValue(strings.Repeat(" ", grammar.MaxValue-2) + "$."), "a single $"},
 	{"a long value, repeated", "vault: kv-app\nsecrets:\n" +
-		"  k: {value: &v '" + strings.Repeat("${x}", maxValue/4) + "'}\n" +
+		"  k: {value: &v '" + strings.Repeat("${x}", grammar.MaxValue/4) + "'}\n" +
 		numbered("  k%d: {value: *v}\n", 2000), "with aliases replaced"},
 	{"600 parts in 40 secrets", partsOften(600, 40), "no vault is known"},
-	{"two long values by turns", "a: &a '" + strings.Repeat("x", maxValue-9) + "${y}'\n" +
-		"secrets:\n  z: {value: &z '" + strings.Repeat("x", maxValue-9) + "${y}'}\n" +
+	{"two long values by turns", "a: &a '" + strings.Repeat("x", grammar.MaxValue-9) + "${y}'\n" +
+		"secrets:\n  z: {value: &z '" + strings.Repeat("x", grammar.MaxValue-9) + "${y}'}\n" +
 		numbered("  k%d: {value: *a}\n  l%[1]d: {value: *z}\n", 50), "unknown part"},
 	{"unknown parts in many secrets, up to the bound", "vault: kv-app\nsecrets: {" +
 		numbered("k%d: {value: '${x}'}, ", strict.MaxBreaks/2) + "}", "unknown part"},

@@ -7,9 +7,9 @@
 // that no password satisfies, and durations that contradict each other. It knows neither the network nor any value: its
 // messages quote only the text of the declaration.
 //
-// The grammar is a table for each kind of mapping, in grammar.go. The reader, the JSON Schema for editors ([Schema], in
-// schema.json) and the reference ([Reference]) are all made from these tables. Package strict, below this one, reads
-// YAML with places and knows nothing of declarations.
+// Package grammar, below this one, knows what a declaration may say: it reads the texts with their places, and makes the
+// JSON Schema for editors ([Schema], in schema.json) and the reference ([Reference]). This package knows what they mean
+// together: it resolves names, compiles policies, and checks what depends on something else.
 package declaration
 
 import (
@@ -18,6 +18,7 @@ import (
 
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/declaration/internal/grammar"
 	"keyvault-passwords/internal/declaration/internal/strict"
 	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
@@ -112,3 +113,19 @@ type Source struct {
 
 	Cloud *azure.Cloud // the `cloud` input, which every vault URL must agree with; nil: not given
 }
+
+// Schema returns the JSON Schema of a declaration, for editors. The file schema.json beside this one holds it. It is of
+// draft 7, which editors support best.
+//
+// It refuses most of what Parse refuses. It cannot find references to what is not declared, policies that nothing
+// satisfies, and durations that contradict each other.
+func Schema() ([]byte, error) { return grammar.Schema() }
+
+// A Mapping is one kind of mapping in a declaration, with its keys.
+type Mapping = grammar.Mapping
+
+// Grammar returns every kind of mapping in a declaration.
+func Grammar() []Mapping { return grammar.Mappings() }
+
+// Reference returns the grammar as Markdown: a table for each mapping, then the filters, classes and presets.
+func Reference() string { return grammar.Reference() }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"keyvault-passwords/internal/azure"
+	"keyvault-passwords/internal/declaration/internal/grammar"
 	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
@@ -34,7 +35,7 @@ func encodeDeclaration(d *Declaration) []byte {
 				optional("tenant-id", v.TenantID), optional("client-id", v.ClientID))
 		}
 		for _, p := range s.Parts {
-			if _, preset := password.Preset(p.Policy); !preset && p.Policy != inline {
+			if _, preset := password.Preset(p.Policy); !preset && p.Policy != grammar.Inline {
 				policies[p.Policy] = encodePolicy(p.rules)
 			}
 		}
@@ -73,7 +74,7 @@ func encodeSecret(s Secret) string {
 	var parts []string
 	for _, p := range s.Parts {
 		use := quote(p.Policy)
-		if p.Policy == inline {
+		if p.Policy == grammar.Inline {
 			use = encodePolicy(p.rules)
 		}
 		parts = append(parts, pair(p.Name, use))

@@ -182,21 +182,6 @@ func TestSchemaHasTheKeysOfTheGrammar(t *testing.T) {
 	}
 }
 
-// The documentation of a key states the bounds and names that the code has.
-func TestDocumentedBounds(t *testing.T) {
-	for key, want := range map[string]string{
-		"content-type": fmt.Sprintf("at most %d characters", maxType),
-		"tags": fmt.Sprintf("At most %d tags, with names and values of at most %d characters. The action's own tags "+
-			"are refused: %s.",
-			lifecycle.MaxUserTags, maxTag, quoted(lifecycle.OwnTags())),
-	} {
-		i := slices.IndexFunc(secretFields, func(f field[secretSpec]) bool { return f.name == key })
-		if doc := secretFields[i].doc; !strings.Contains(doc, want) {
-			t.Errorf("%s: %q does not say %q", key, doc, want)
-		}
-	}
-}
-
 // collectKeys notes the described properties of a definition, including those of its alternatives.
 func collectKeys(t *testing.T, definition json.RawMessage, described map[string]bool) {
 	t.Helper()

@@ -1,11 +1,10 @@
 package declaration
 
 import (
-	"fmt"
 	"slices"
-	"time"
 
 	"keyvault-passwords/internal/composite"
+	"keyvault-passwords/internal/declaration/internal/grammar"
 	"keyvault-passwords/internal/declaration/internal/strict"
 	"keyvault-passwords/internal/refusal"
 )
@@ -19,33 +18,9 @@ func (r *resolver) warn(at Place, cause, remedy string) {
 	}
 }
 
-// readersKeep is how long App Service and Functions keep a secret that they refer to without a version:
-// https://learn.microsoft.com/azure/app-service/app-service-key-vault-references#understand-rotation
-const readersKeep = 24 * time.Hour
-
-// warnOfLifecycle warns of durations that are valid and leave a reader without a valid value.
-func (r *resolver) warnOfLifecycle(s *secretSpec) {
-	expires, after, before := s.expires, s.rotate.value.after, s.rotate.value.beforeExpiry
-	disable := s.superseded.value.disableAfter
-	if disable.given() && disable.value < readersKeep && len(s.login.value) < 2 {
-		r.warn(disable.place, fmt.Sprintf("disable-after %s: App Service and Functions keep a value for up to 24h, "+
-			"and fail with one that is disabled before", disable.text()),
-			"expected 24h or more, unless no such app reads it")
-	}
-	switch {
-	case !expires.given() || before.given():
-	case after.given() && after.value == expires.value:
-		r.warn(after.place, fmt.Sprintf("after %s is no shorter than expires %s: a version has expired when the next "+
-			"one is due", after.text(), expires.text()), "expected a shorter after, or before-expiry")
-	case !after.given() && s.rotate.given() && s.rotate.value.onPolicyChange:
-		r.warn(expires.place, fmt.Sprintf("expires %s: rotate makes no new version before that, unless the policy "+
-			"changes", expires.text()), "add before-expiry or after to rotate")
-	}
-}
-
 // warnOfSurroundings warns of each part that can break the text around it in the value. The parts must be compiled.
-func (r *resolver) warnOfSurroundings(s *secretSpec, secret Secret) {
-	if !s.value.given() {
+func (r *resolver) warnOfSurroundings(s *grammar.Secret, secret Secret) {
+	if !s.Value.Given() {
 		return
 	}
 	parts := map[string]Part{}
@@ -65,7 +40,7 @@ func (r *resolver) warnOfSurroundings(s *secretSpec, secret Secret) {
 	for _, misfit := range misfits {
 		offsets = append(offsets, misfit.Offset)
 	}
-	for i, place := range r.PlacesIn(s.template, offsets) {
+	for i, place := range r.PlacesIn(s.Template, offsets) {
 		r.warn(place, misfits[i].Cause, misfits[i].Remedy)
 	}
 }

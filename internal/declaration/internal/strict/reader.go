@@ -150,6 +150,33 @@ func EntriesOf(n *Node) []Entry {
 	return entries
 }
 
+// Along returns the node that a path leads to, as "characters[2].min" does through mappings and lists; where it leads to
+// none, the last one on the way, which may be n.
+func Along(n *Node, path string) *Node {
+	for _, step := range strings.FieldsFunc(path, func(c rune) bool { return strings.ContainsRune(".[]", c) }) {
+		next := child(n, step)
+		if next == nil {
+			break
+		}
+		n = next
+	}
+	return n
+}
+
+// child returns the value of a key of a mapping, or an item of a list by its index; nil if there is none.
+func child(n *Node, step string) *Node {
+	for _, entry := range EntriesOf(n) {
+		if entry.Name() == step {
+			return entry.Value
+		}
+	}
+	index, err := strconv.Atoi(step)
+	if KindOf(n) != List || err != nil || index >= len(deref(n).Content) {
+		return nil
+	}
+	return deref(n).Content[index]
+}
+
 // Items returns the items of a list.
 func (r *Reader) Items(n *Node, what, remedy string) ([]*Node, bool) {
 	if kind := KindOf(n); kind != List {

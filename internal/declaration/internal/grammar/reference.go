@@ -1,4 +1,4 @@
-package declaration
+package grammar
 
 import (
 	"fmt"
@@ -21,8 +21,8 @@ type Key struct {
 	Doc   string // one or two sentences
 }
 
-// Grammar returns every kind of mapping in a declaration, from the tables by which it is read.
-func Grammar() []Mapping {
+// Mappings returns every kind of mapping in a declaration, from the tables by which it is read.
+func Mappings() []Mapping {
 	return []Mapping{
 		{"The file", keysOf(topFields)},
 		{"A secret, under `secrets`", keysOf(secretFields)},
@@ -50,7 +50,7 @@ func keysOf[T any](fields []field[T]) []Key {
 // Reference returns the grammar as Markdown: a table for each mapping, then the filters, classes and presets.
 func Reference() string {
 	var text strings.Builder
-	for _, m := range Grammar() {
+	for _, m := range Mappings() {
 		fmt.Fprintf(&text, "**%s**\n\n| key | takes | meaning |\n| --- | --- | --- |\n", m.Title)
 		for _, k := range m.Keys {
 			// A bar ends a cell, even in code: https://github.github.com/gfm/#example-200

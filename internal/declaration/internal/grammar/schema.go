@@ -1,4 +1,4 @@
-package declaration
+package grammar
 
 import (
 	"bytes"
@@ -15,11 +15,7 @@ import (
 	"keyvault-passwords/internal/password"
 )
 
-// Schema returns the JSON Schema of a declaration, for editors, made from the tables of the grammar. The file
-// schema.json beside this one holds it. It is of draft 7, which editors support best.
-//
-// It refuses most of what Parse refuses. It cannot find references to what is not declared, policies that nothing
-// satisfies, and durations that contradict each other.
+// Schema returns the JSON Schema of a declaration, made from the tables.
 func Schema() ([]byte, error) {
 	schema := mapping(topFields, object{
 		"$schema":     "http://json-schema.org/draft-07/schema#",
@@ -102,7 +98,7 @@ func definitions() object {
 		}),
 
 		"audit":         mapping(auditFields, object{}),
-		"undeclared":    object{"enum": UndeclaredWords()},
+		"undeclared":    object{"enum": undeclaredWords()},
 		"ignore":        mapping(ignoreFields, required("name", "reason", "until")),
 		"ignores":       listOf(ref("ignore")),
 		"rules-ignored": listOf(object{"enum": AuditRules()}),
@@ -131,7 +127,7 @@ func textDefinitions() object {
 		return object{"type": "string", "minLength": 1, "maxLength": most, "pattern": printable}
 	}
 	name := object{"type": "string", "pattern": strict.NamePattern}
-	taken := append(password.Presets(), inline, compositeTag)
+	taken := append(password.Presets(), Inline, Composite)
 	return object{
 		"text":           text(maxText),
 		"long-text":      text(maxPattern),
@@ -212,7 +208,7 @@ func tagName(text object) object {
 func template() object {
 	name := strings.Trim(strict.NamePattern, "^$")
 	part := `\$\{` + name + `(\|(` + strings.Join(composite.Filters(), "|") + `))*\}`
-	return object{"type": "string", "maxLength": maxValue, "allOf": []object{
+	return object{"type": "string", "maxLength": MaxValue, "allOf": []object{
 		{"pattern": `^([^$]|\$\$|` + part + `)*$`}, {"pattern": `(^|[^$])(\$\$)*\$\{`},
 		{"pattern": `^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+$`},
 	}}

@@ -1,11 +1,9 @@
-package declaration
+package grammar
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"keyvault-passwords/internal/declaration/internal/strict"
 	"keyvault-passwords/internal/password"
@@ -48,26 +46,6 @@ func hintForKey(key string) string {
 	return fmt.Sprintf("it is a key of %s: write %s", strings.Join(inside, " and of "), strings.Join(spelt, " or "))
 }
 
-// isPasswordRules matches what begins as Apple's password rules do.
-var isPasswordRules = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)^\s*(minlength|maxlength|max-consecutive|required|allowed)\s*:`)
-})
-
-// hintForPolicy says where a text belongs that is given as a policy's name; "" if that is not known.
-func hintForPolicy(text string) string {
-	switch {
-	case isPasswordRules().MatchString(text):
-		return "for password rules, write policy: {rules: ...}"
-	case strings.Contains(text, "${"):
-		return "for a template, write value: ..."
-	case slices.Contains(password.Classes(), text):
-		return fmt.Sprintf("for a class of characters, write policy: {characters: [{from: %s}]}", text)
-	case strings.ContainsAny(text, `[](){}|\^$+*?`):
-		return "for a pattern that no password matches, write policy: {forbid-patterns: [...]}"
-	}
-	return ""
-}
-
 // hintForClass says where characters belong that are given as the name of a class; "" if the text could be a name, or
 // the key has no neighbour that takes characters.
 func hintForClass(key, text string) string {
@@ -89,12 +67,4 @@ func remedyForSet(n *strict.Node) string {
 		return "write {from: " + text + "}"
 	}
 	return example + "; for characters, such as {chars: \"-._~\"}"
-}
-
-// remedyForValue says what a value lacks that does not use a part: the part, or that it is no template at all.
-func (r *resolver) remedyForValue(text, part string) string {
-	if _, ok := r.named[text]; ok {
-		return fmt.Sprintf("for a policy, write policy: %s; a value is a template with ${%s} in it", text, part)
-	}
-	return "add ${" + part + "} to it"
 }
