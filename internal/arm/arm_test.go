@@ -363,6 +363,22 @@ func TestLongChangeWithFailures(t *testing.T) {
 	})
 }
 
+// What a Location ends with must be the server. Where it is anything else, the server itself is looked at, or the change
+// is asked for again.
+func TestLocationWithoutServer(t *testing.T) {
+	for kind := range kinds {
+		for _, fault := range []emulator.Kind{emulator.Empty, emulator.NoBody} {
+			o := emulator.ServerOptions{Kind: kind, Headers: emulator.LocationHeader, Takes: 30 * time.Second}
+			with(t, o, func(t *testing.T, b *bench) {
+				b.emulator.Fault(emulator.Fault{Operation: "operation", Kind: fault})
+				if err := b.set(t.Context()); err != nil || b.holds() != "new" {
+					t.Errorf("%s, %s: %v; the server holds the password %s", kind, fault, err, b.holds())
+				}
+			})
+		}
+	}
+}
+
 // An answer that accepts the change, and does not say where to ask how it ends, says nothing.
 func TestAcceptedWithoutPlace(t *testing.T) {
 	with(t, emulator.ServerOptions{Takes: -1}, func(t *testing.T, b *bench) {
@@ -492,7 +508,7 @@ func TestRefusals(t *testing.T) {
 		"a server that is not there": {
 			asked: "gone", kind: refusal.NotFound,
 			cause:  "there is no such server: 404 ResourceNotFound",
-			remedy: "az resource list --name gone --resource-type Microsoft.Sql/servers --query [].id --output tsv",
+			remedy: "az resource list --name gone --resource-type Microsoft.Sql/servers --query \"[].id\" --output tsv",
 		},
 		"a subscription that is not there": {
 			before: answers("get-server", 404, "SubscriptionNotFound"), kind: refusal.NotFound,

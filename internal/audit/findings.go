@@ -53,7 +53,7 @@ func (j *judge) judgeTerms(s *subject) {
 			"to replace it, set the input adopt: true; otherwise declare another name").Since = s.Created
 	}
 	j.judgeRotation(s)
-	if s.Ours && s.declared.Drifts(s.current) {
+	if s.declared.Drifts(s.current) {
 		f := s.find(PolicyDrift, fmt.Sprintf("made to the policy %s, and %s is declared", orNone(s.Made), s.Policy),
 			s.renew())
 		if s.declared.Rotate.OnPolicyChange {

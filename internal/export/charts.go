@@ -251,8 +251,8 @@ func (d *dashboard) timeline() {
 	if n := len(d.upcoming); n > 0 {
 		words = counted(n, "secret") + " due for rotation or expiring, by week."
 	}
-	if d.due+d.expired > 0 {
-		words += " Before that: " + grouped(d.due) + " due already, " + grouped(d.expired) + " expired."
+	if d.replaced+d.expired > 0 {
+		words += " Before that: " + grouped(d.replaced) + " due already, " + grouped(d.expired) + " expired."
 	}
 	d.figure("timeline", "soon", "The next "+strconv.Itoa(soonDays)+" days", words)
 	if len(d.upcoming) > 0 {

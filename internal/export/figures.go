@@ -26,7 +26,8 @@ type figures struct {
 	aged     int // secrets in ages
 	upcoming []upcoming
 	weeks    [weeks]weekFigures
-	due      int // secrets there that mode rotate would give a new version now
+	due      int // secrets that mode rotate would give a version now
+	replaced int // those of them that are there
 	expired  int // versions that are past their expiry and enabled
 	made     int // versions in the months
 }
@@ -115,6 +116,9 @@ func figuresOf(r *audit.Report) *figures {
 	for i := range r.Secrets {
 		s := &r.Secrets[i]
 		f.all.add(s)
+		if s.Due != "" {
+			f.due++
+		}
 		if s.Declared {
 			f.declared.add(s)
 		} else {
@@ -191,7 +195,7 @@ func (f *figures) countSoon(s *audit.Secret, taken time.Time) {
 		u.expires = -1
 	}
 	if s.Due != "" {
-		f.due++
+		f.replaced++
 	}
 	if s.Enabled && !s.Expires.IsZero() && !s.Expires.After(taken) {
 		f.expired++

@@ -165,7 +165,7 @@ func (d *dashboard) tiles() {
 	tile("e", d.levels[audit.LevelError], noun(d.levels[audit.LevelError], "error"))
 	tile("w", d.levels[audit.LevelWarning], noun(d.levels[audit.LevelWarning], "warning"))
 	tile("i", d.levels[audit.LevelInfo], noun(d.levels[audit.LevelInfo], "note"))
-	tile("a", len(d.report.Due), "due for rotation now")
+	tile("a", d.due, "due for rotation now")
 	tile("a", len(d.upcoming), "due or expiring in "+strconv.Itoa(soonDays)+" days")
 	tile("a", d.made, noun(d.made, "version")+" made in 12 months")
 	d.raw("</ul>\n")

@@ -50,11 +50,12 @@ func httpProxy(address, authorization string, status int, asked chan<- string) f
 			return
 		}
 		asked <- request.Method + " " + request.Host
+		answer := status
 		if request.Header.Get("Proxy-Authorization") != authorization {
-			status = http.StatusProxyAuthRequired
+			answer = http.StatusProxyAuthRequired
 		}
-		fmt.Fprintf(conn, "HTTP/1.1 %d Whatever\r\nX-Odd: 1\r\n\r\n", status)
-		if status == http.StatusOK {
+		fmt.Fprintf(conn, "HTTP/1.1 %d Whatever\r\nX-Odd: 1\r\n\r\n", answer)
+		if answer == http.StatusOK {
 			splice(conn, address)
 		}
 	}

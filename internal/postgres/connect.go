@@ -105,6 +105,10 @@ func (t *Target) configure(role string, a *attempt) (*pgconn.Config, error) {
 	address := net.JoinHostPort(t.config.Host, strconv.Itoa(port))
 	config.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err := t.config.Network.Dial(ctx, address)
+		if a.dialled { // pgconn cancels a statement, by another connection, while we go on
+			return conn, err
+		}
+		a.dialled = true
 		if err != nil {
 			a.failed = err
 			return nil, err
@@ -122,6 +126,7 @@ const maxMessage = 1 << 20
 
 // An attempt is how far a connection came.
 type attempt struct {
+	dialled  bool
 	failed   error  // why there is none
 	noTLS    bool   // the server has none
 	asked    uint32 // the kind of its last message on authentication

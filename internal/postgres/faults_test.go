@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"keyvault-passwords/internal/network"
@@ -214,10 +215,12 @@ func TestCutAtEachStatement(t *testing.T) {
 					old := fmt.Sprintf("password %d", seen-1)
 					s.Exec(t, "ALTER ROLE "+login+" PASSWORD '"+old+"'")
 					ctx, stop := context.WithCancel(t.Context())
-					cut := false
+					var cut atomic.Bool
 					front.Watch(func(e pgserver.Event) bool {
-						cut = cut || e.User == as && e.Point == point && strings.HasPrefix(e.SQL, statement)
-						if cut && e.User == as {
+						if e.User == as && e.Point == point && strings.HasPrefix(e.SQL, statement) {
+							cut.Store(true)
+						}
+						if cut.Load() && e.User == as {
 							stop() // or the target would connect again
 							return false
 						}
@@ -233,8 +236,8 @@ func TestCutAtEachStatement(t *testing.T) {
 					target.Unlock()
 					stop()
 					front.Watch(nil)
-					if err == nil || !cut {
-						t.Errorf("cut at %s: %v, %t; want an error", statement, err, cut)
+					if err == nil || !cut.Load() {
+						t.Errorf("cut at %s: %v, %t; want an error", statement, err, cut.Load())
 					}
 					done := strings.Contains(comment(t, s, login), op)
 					if want := statement == "COMMIT" && point == pgserver.Answer; done != want {

@@ -1,10 +1,16 @@
 package prose_test
 
 import (
+	"bytes"
+	"encoding/csv"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"keyvault-passwords/internal/audit"
+	"keyvault-passwords/internal/export"
 )
 
 // logTables are the columns that the queries may name, as Microsoft documents the two tables. What AzureDiagnostics has
@@ -65,6 +71,30 @@ func TestQueriesAsk(t *testing.T) {
 				t.Errorf("%s.kql lacks %s", file, asked)
 			}
 		}
+	}
+}
+
+// The columns that Power Query gives a type are columns of an audit's CSV file.
+func TestPowerQueryColumns(t *testing.T) {
+	var file bytes.Buffer
+	if err := export.CSV(&file, &audit.Report{}, export.Run{}); err != nil {
+		t.Fatal(err)
+	}
+	columns, err := csv.NewReader(&file).Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, list := range regexp.MustCompile(`\{("[a-z_]+"(?:, "[a-z_]+")+)\}`).FindAllStringSubmatch(
+		read(t, "examples/setup/queries/audit.pq"), -1) {
+		for _, name := range strings.Split(list[1], ", ") {
+			if named++; !slices.Contains(columns, strings.Trim(name, `"`)) {
+				t.Errorf("a CSV file has no column %s", name)
+			}
+		}
+	}
+	if named < 10 {
+		t.Errorf("%d columns are named: the check looks at less than there is", named)
 	}
 }
 
