@@ -274,8 +274,8 @@ func (j *judge) ignores(f Finding) (ignored bool) {
 	return ignored
 }
 
-// noteIgnores tells of entries of ignore that have ended, and of those that no finding needs. Where a part is judged, or
-// a vault was not listed whole, they may be needed by the rest.
+// noteIgnores tells of entries of ignore that have ended, and of those that no finding needs. Where a part is judged,
+// or a vault was not listed whole, they may be needed by the rest.
 func (j *judge) noteIgnores() {
 	whole := !j.Part && !slices.ContainsFunc(j.Listings, func(l Listing) bool { return l.Why != "" })
 	for i, entry := range j.Rules.Ignore {
