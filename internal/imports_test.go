@@ -45,7 +45,7 @@ var arrows = map[string]string{
 	"internal/test/emulator":                   "",
 	"internal/test/job":                        "action network test/emulator",
 	"internal/test/pgserver":                   "test/emulator",
-	"examples/local":                           "test/emulator",
+	"examples/local":                           "test/emulator test/pgserver",
 }
 
 const module = "keyvault-passwords"

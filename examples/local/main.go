@@ -4,12 +4,16 @@
 //
 //	go run ./examples/local [-faults SEED] [DECLARATION]
 //	go run ./examples/local -audit
+//	go run ./examples/local -logins
 //
 // The declaration is examples/bootstrap/passwords.yml unless another is named. Nothing is kept: the emulator holds its
 // secrets in memory, and the folder for the build is removed.
 //
 // With -audit it shows an audit of two vaults in which there is something to find, and the rotation of what is due. Its
 // four reports are kept, in a folder that it names.
+//
+// With -logins it shows rotations of a secret with two logins at a PostgreSQL server, which it starts. It needs
+// PostgreSQL, such as Debian's package; POSTGRESQL_18 may name a folder with initdb and postgres instead.
 package main
 
 import (
@@ -53,6 +57,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("local", flag.ContinueOnError)
 	seed := flags.Uint64("faults", 0, "have the services fail in the ways that this seed draws; 0: not at all")
 	audit := flags.Bool("audit", false, "show an audit, and write its reports into a folder that is kept")
+	logins := flags.Bool("logins", false, "show rotations with two logins, at a PostgreSQL server that is started")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -75,6 +80,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	show := func() error { return d.show(ctx, *seed) }
 	if *audit {
 		show = func() error { return d.showAudit(ctx) }
+	}
+	if *logins {
+		show = func() error { return d.showLogins(ctx) }
 	}
 	err = d.build(ctx)
 	if err == nil {

@@ -216,9 +216,7 @@ func (r *run) annotateFirst(all []runner.Annotation) {
 		all = all[:runner.MaxAnnotations]
 		all[len(all)-1].Text += fmt.Sprintf(" (and %d more: see the findings in the log)", left)
 	}
-	for _, a := range all {
-		r.runner.Annotate(a)
-	}
+	r.annotate(all)
 }
 
 // writeReports writes each report that was asked for. One that cannot be written fails the run and stops no other.
@@ -271,7 +269,7 @@ func (r *run) deliverAudit(ctx context.Context, found *audit.Report, l *ledger) 
 	r.noteAccess()
 	summary := report.AuditSummary(report.AuditRun{
 		Report: found, Hidden: r.masking == maskAll, Reports: len(r.reports) > 0, Elapsed: time.Since(r.start),
-		Notes: r.notes, Warnings: r.warnings,
+		Notes: r.notes, Warnings: r.warnings, Help: r.help,
 	})
 	if err := r.runner.Summarize(summary); err != nil {
 		r.runner.Annotate(runner.Annotation{Level: runner.LevelWarning, Text: err.Error()})

@@ -93,7 +93,8 @@ func TestLongAudit(t *testing.T) {
 		if err != nil || r.Status != action.StatusOK {
 			t.Fatalf("status %d, %v", r.Status, err)
 		}
-		for _, want := range []string{"secrets listed: 25 so far\n", "version lists read: 21 of 60, 3.5/s, 11 s left\n"} {
+		for _, want := range []string{"secrets listed: 25 so far\n",
+			"version lists read: 21 of 60, 3.5/s, 11 s left\n"} {
 			if !strings.Contains(r.Log, want) {
 				t.Errorf("the log lacks %q:\n%s", want, r.Log)
 			}

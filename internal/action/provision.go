@@ -43,6 +43,7 @@ func (r *run) provision(ctx context.Context) error {
 func (r *run) options() provision.Options {
 	return provision.Options{
 		Mode: r.mode, Adopt: r.adopt, RecoverDeleted: r.recover, Concurrency: r.concurrency, Run: r.runner.Run(),
+		WaitForAccess: r.waitForAccess,
 	}
 }
 

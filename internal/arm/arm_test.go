@@ -192,6 +192,10 @@ func TestLookChangesNothing(t *testing.T) {
 		if b.emulator.Requests()["update-server"] != 0 || b.holds() != "before" {
 			t.Error("a look has changed the server")
 		}
+		b.emulator.Revoke("", "", emulator.WriteServer)
+		if _, err := b.Look(t.Context(), ""); !isKind(err, refusal.Forbidden) {
+			t.Errorf("a look without the permission to change: %v", err)
+		}
 		if err := b.Prepare(t.Context(), "", "", sensitive.New([]byte(password))); err != nil {
 			t.Error(err)
 		}
@@ -363,6 +367,22 @@ func TestLongChangeWithFailures(t *testing.T) {
 	})
 }
 
+// What a Location ends with must be the server. Where it is anything else, the server itself is looked at, or the change
+// is asked for again.
+func TestLocationWithoutServer(t *testing.T) {
+	for kind := range kinds {
+		for _, fault := range []emulator.Kind{emulator.Empty, emulator.NoBody} {
+			o := emulator.ServerOptions{Kind: kind, Headers: emulator.LocationHeader, Takes: 30 * time.Second}
+			with(t, o, func(t *testing.T, b *bench) {
+				b.emulator.Fault(emulator.Fault{Operation: "operation", Kind: fault})
+				if err := b.set(t.Context()); err != nil || b.holds() != "new" {
+					t.Errorf("%s, %s: %v; the server holds the password %s", kind, fault, err, b.holds())
+				}
+			})
+		}
+	}
+}
+
 // An answer that accepts the change, and does not say where to ask how it ends, says nothing.
 func TestAcceptedWithoutPlace(t *testing.T) {
 	with(t, emulator.ServerOptions{Takes: -1}, func(t *testing.T, b *bench) {
@@ -426,9 +446,13 @@ func TestRefusals(t *testing.T) {
 				"\"/subscriptions/6e7b1a5c-93d2-4f08-8a1b-0c2d4e6f8a90/resourceGroups/rg-example/providers/Microsoft.Sql/servers/sql-prod\"",
 		},
 		"no role to change": {
-			before: deny(emulator.WriteServer), kind: refusal.Forbidden, sent: true,
-			cause:  "the identity has no role here that allows it: 403 AuthorizationFailed",
+			before: deny(emulator.WriteServer), kind: refusal.Forbidden,
+			cause:  "the identity has no role here that lets it change the server",
 			remedy: "--role ROLE --scope",
+		},
+		"no role to change, and none to see that": {
+			before: deny(emulator.WriteServer, emulator.ReadPermissions), kind: refusal.Forbidden, sent: true,
+			cause: "the identity has no role here that allows it: 403 AuthorizationFailed", remedy: "--role ROLE --scope",
 		},
 		"SQL with Entra alone": {
 			server: emulator.ServerOptions{EntraOnly: true},
@@ -492,7 +516,7 @@ func TestRefusals(t *testing.T) {
 		"a server that is not there": {
 			asked: "gone", kind: refusal.NotFound,
 			cause:  "there is no such server: 404 ResourceNotFound",
-			remedy: "az resource list --name gone --resource-type Microsoft.Sql/servers --query [].id --output tsv",
+			remedy: "az resource list --name gone --resource-type Microsoft.Sql/servers --query \"[].id\" --output tsv",
 		},
 		"a subscription that is not there": {
 			before: answers("get-server", 404, "SubscriptionNotFound"), kind: refusal.NotFound,
@@ -607,6 +631,28 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Whatever comes in place of the permissions, a server that can be changed is changed: only their list says otherwise.
+func TestPermissionsAreAdvice(t *testing.T) {
+	for name, fault := range map[string]emulator.Fault{
+		"cut": {Kind: emulator.Cut}, "503": {Kind: emulator.Status, Status: 503}, "empty": {Kind: emulator.Empty},
+		"no body": {Kind: emulator.NoBody}, "slow": {Kind: emulator.Slow, Delay: time.Hour},
+		"404":    {Kind: emulator.Status, Status: 404, Code: "InvalidResourceType"},
+		"a page": {Kind: emulator.Between, Status: 200},
+	} {
+		with(t, emulator.ServerOptions{}, func(t *testing.T, b *bench) {
+			fault.Operation, fault.Times = "permissions", -1
+			b.emulator.Fault(fault)
+			start := time.Now()
+			if err := b.set(t.Context()); err != nil || b.holds() != "new" || time.Since(start) > 20*time.Second {
+				t.Errorf("%s: %v after %s; the server holds the password %s", name, err, time.Since(start), b.holds())
+			}
+			if len(b.emulator.FaultLog()) == 0 {
+				t.Errorf("%s: the permissions were not asked for", name)
+			}
+		})
+	}
+}
+
 // Each password that a service refuses leads to the preset that has its rules.
 func TestRefusedPasswords(t *testing.T) {
 	for kind, preset := range map[string]string{
@@ -714,14 +760,14 @@ func TestVersionsAndClouds(t *testing.T) {
 	}
 }
 
-// A recorder notes host and API version of each request to a Resource Manager.
+// A recorder notes host and API version of each request to a Resource Manager that is about a server.
 type recorder struct {
 	http.RoundTripper
 	versions []string
 }
 
 func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
-	if strings.HasPrefix(request.URL.Host, "management.") {
+	if strings.HasPrefix(request.URL.Host, "management.") && !strings.HasSuffix(request.URL.Path, "/permissions") {
 		r.versions = append(r.versions, request.URL.Host+" "+request.URL.Query().Get("api-version"))
 	}
 	return r.RoundTripper.RoundTrip(request)

@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
@@ -151,7 +152,7 @@ func (c *change) follow(ctx, following context.Context, response *http.Response)
 		})
 		switch {
 		case err == nil && poller.Done():
-			return outcome(latest)
+			return c.outcome(ctx, following, latest)
 		case err == nil:
 			response, w.since = latest, time.Time{}
 		case endedBadly(err, poller.Done()):
@@ -172,21 +173,45 @@ func (*change) pause(ctx, following context.Context, d time.Duration) bool {
 	return network.Sleep(ctx.Done(), d) || network.Sleep(following.Done(), 500*time.Millisecond)
 }
 
-// outcome returns how a change has ended. The SDK's own Result would look at the server once more, which tells nothing
-// new and may fail.
-func outcome(latest *http.Response) error {
-	var status struct {
+// outcome returns how a change has ended, by the last answer: the operation with its status, or what its Location ends
+// with, which is the changed server. The SDK's own Result would take any 200 for success.
+func (c *change) outcome(ctx, following context.Context, latest *http.Response) error {
+	var operation struct {
 		Status string `json:"status"`
 	}
 	body, err := runtime.Payload(latest)
 	if err != nil {
-		return err
+		return &followError{err: err}
 	}
-	_ = json.Unmarshal(body, &status) // a Location ends with the server, or with nothing
-	if status.Status != "" && !strings.EqualFold(status.Status, "Succeeded") {
+	_ = json.Unmarshal(body, &operation) // without a status it is no operation
+	switch {
+	case strings.EqualFold(operation.Status, "Succeeded"):
+		return nil
+	case operation.Status != "":
 		return &failedError{err: runtime.NewResponseError(latest)}
 	}
-	return nil
+	if _, err := c.read(latest); err == nil {
+		return nil
+	}
+	if c.config.Server.Kind == azure.SQLServer { // its state does not tell of changes
+		return &followError{err: errMalformed}
+	}
+	return c.untilReady(ctx, following)
+}
+
+// untilReady returns when the server itself says that no change is under way.
+func (c *change) untilReady(ctx, following context.Context) error {
+	for pause := time.Second; ; pause = min(2*pause, 15*time.Second) {
+		s, err := c.get(following)
+		switch {
+		case err != nil:
+			return &followError{err: err}
+		case !c.isBusy(s):
+			return nil
+		case !c.pause(ctx, following, pause):
+			return errStopped
+		}
+	}
 }
 
 // endedBadly reports whether an error is what a change has ended with. A Location answers so with the status of the

@@ -44,11 +44,14 @@ func (t *Target) cancelled(a act) *Error {
 // explain turns the error of a call into one that may be printed: it holds none of the SDK's text.
 func (t *Target) explain(a act, err error) *Error {
 	e := t.newError(a)
+	var already *Error
 	var identity *identityError
 	var answer *azcore.ResponseError
 	var lost *network.LostError
 	var strange *strangeError
 	switch {
+	case errors.As(err, &already):
+		return already
 	case errors.As(err, &identity):
 		e.Refusal, e.Err = refusal.Of(identity.err).Within(e.Act), identity.err
 		e.Kind = refusal.Identity
@@ -165,7 +168,7 @@ const (
 	badPassword = "declare the policy {preset}, which has the service's rules, and the administrator's login, " +
 		"which the password must not hold"
 	findServer = "check the resource ID; this prints those of that name: " +
-		"az resource list --name {server} --resource-type {kind} --query [].id --output tsv"
+		"az resource list --name {server} --resource-type {kind} --query \"[].id\" --output tsv"
 	seeLog      = "see the server's Activity log in the portal, and run the job again"
 	otherTenant = "set tenant-id to the tenant of the server's subscription, " +
 		"and client-id to an identity in that tenant"

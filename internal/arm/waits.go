@@ -128,6 +128,9 @@ func isTransient(err error) bool {
 	if lost, ok := errors.AsType[*network.LostError](err); ok {
 		return !lost.IsPermanent()
 	}
+	if _, ok := errors.AsType[*Error](err); ok {
+		return false // it was tried again already
+	}
 	return !errors.Is(err, errStopped) && !errors.Is(err, errOtherHost)
 }
 

@@ -177,28 +177,26 @@ func (j *judge) judgeVersions(s *subject) {
 	}
 }
 
-// diverged finds that the vaults of one declared secret hold versions of different operations. Of versions that have no
-// operation nothing is known.
+// diverged finds that the vaults of one declared secret hold versions of different operations.
 func diverged(subjects []*subject) {
-	vaults := map[string][]string{} // by operation
+	var holding []*subject
+	var current []lifecycle.Version
 	for _, s := range subjects {
 		if s.holding != nil {
-			vaults[s.current.Operation()] = append(vaults[s.current.Operation()], s.Vault)
+			holding, current = append(holding, s), append(current, s.current)
 		}
-	}
-	if len(vaults) < 2 {
-		return
 	}
 	var differ []string
-	for _, of := range vaults {
-		differ = append(differ, of[0])
+	for _, i := range lifecycle.Diverged(current) {
+		differ = append(differ, holding[i].Vault)
+	}
+	if differ == nil {
+		return
 	}
 	slices.Sort(differ)
-	for _, s := range subjects {
-		if s.holding != nil {
-			s.find(Diverged, "its vaults hold versions of different operations: "+strings.Join(differ, ", "),
-				"run with mode: rotate, which gives all its vaults one new value")
-		}
+	for _, s := range holding {
+		s.find(Diverged, "its vaults hold versions of different operations: "+strings.Join(differ, ", "),
+			"run with mode: rotate, which gives all its vaults one new value")
 	}
 }
 

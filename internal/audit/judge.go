@@ -275,15 +275,16 @@ func (j *judge) ignores(f Finding) (ignored bool) {
 }
 
 // noteIgnores tells of entries of ignore that have ended, and of those that no finding needs. Where a part is judged,
-// the others may be needed by the rest.
+// or a vault was not listed whole, they may be needed by the rest.
 func (j *judge) noteIgnores() {
+	whole := !j.Part && !slices.ContainsFunc(j.Listings, func(l Listing) bool { return l.Why != "" })
 	for i, entry := range j.Rules.Ignore {
 		last := entry.Until.Format(time.DateOnly)
 		switch {
 		case entry.Ended(j.Taken):
 			j.report.Notes = append(j.report.Notes, fmt.Sprintf("%s: ignore of %s ended on %s and counts no more; "+
 				"remove it, or set a later until with its reason", entry.Place, entry.Name, last))
-		case !j.used[i] && !j.Part:
+		case !j.used[i] && whole:
 			j.report.Notes = append(j.report.Notes, fmt.Sprintf("%s: ignore of %s matches no finding; remove it",
 				entry.Place, entry.Name))
 		}

@@ -55,6 +55,25 @@ func TestIgnore(t *testing.T) {
 	}
 }
 
+// That an entry of ignore is of no use is said only where everything was judged.
+func TestIgnoreOfWhatWasNotSeen(t *testing.T) {
+	in := audit.Input{
+		Rules: ignoring(declaration.Ignore{Name: "x", Reason: "r", Until: now}), Taken: now,
+		Listings: []audit.Listing{{Vault: "kv", Now: now, Listed: true}},
+	}
+	if notes := audit.Judge(in).Notes; len(notes) != 1 {
+		t.Errorf("notes %q; want one", notes)
+	}
+	part, cut := in, in
+	part.Part = true
+	cut.Listings = []audit.Listing{{Vault: "kv", Now: now, Why: "the firewall"}}
+	for name, in := range map[string]audit.Input{"a part": part, "a vault that was not listed": cut} {
+		if notes := audit.Judge(in).Notes; len(notes) != 0 {
+			t.Errorf("%s: notes %q", name, notes)
+		}
+	}
+}
+
 // declared returns a declared secret in the vaults.
 func declared(name string, vaults ...string) declaration.Secret {
 	s := declaration.Secret{Name: name, Place: place, Terms: lifecycle.Terms{PolicyTag: "default@1"}}

@@ -195,8 +195,8 @@ func (i *Ignore) checkRequired(r *reader, n *strict.Node) {
 	}
 }
 
-// secretPattern is what a name of a secret, or a glob of some, is made of.
-const secretPattern = `^[0-9a-zA-Z*?^\[\]-]+$`
+// namesPattern is what a name of a secret, or a glob of some, is made of.
+const namesPattern = `^[0-9a-zA-Z*?^\[\]-]+$`
 
 func (i *Ignore) readName(r *reader, n *strict.Node) {
 	text, ok := r.Line(n, "name", maxText)

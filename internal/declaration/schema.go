@@ -141,7 +141,7 @@ func textDefinitions() object {
 		"template":       template(),
 		"name":           name,
 		"policy-name":    object{"allOf": []object{name}, "not": object{"enum": taken}},
-		"secret-pattern": object{"type": "string", "maxLength": maxText, "pattern": secretPattern},
+		"secret-pattern": object{"type": "string", "maxLength": maxText, "pattern": namesPattern},
 		"date":           object{"type": "string", "pattern": `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`},
 
 		"part-name":     object{"allOf": []object{name}, "not": object{"const": composite.Login}},

@@ -24,7 +24,7 @@ func (l *largest) Write(p []byte) (int, error) {
 
 // A report is written piece by piece, and never stands in memory as a whole.
 func TestFormsAreStreams(t *testing.T) {
-	r := sample(20000)
+	r := sample(3000)
 	for _, ending := range export.Endings() {
 		var l largest
 		if err := export.FormOf(ending)(&l, r, run); err != nil {

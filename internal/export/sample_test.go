@@ -181,9 +181,11 @@ func incomplete(n int) *audit.Report {
 	return r
 }
 
-// hostile returns a report whose every text from outside is hostile.
-func hostile(text string) *audit.Report {
-	r := sample(40)
+// hostile returns a report whose every text from outside is that one.
+func hostile(text string) *audit.Report { return saying(sample(40), text) }
+
+// saying makes every text from outside in a report that one.
+func saying(r *audit.Report, text string) *audit.Report {
 	for i := range r.Secrets {
 		s := &r.Secrets[i]
 		s.Name, s.ContentType, s.Made = text, text, lifecycle.PolicyTag(text)

@@ -91,6 +91,28 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+func TestDiverged(t *testing.T) {
+	a, b, none := made("a", day), made("b", day), theirs("x", day)
+	for _, tc := range []struct {
+		name    string
+		current []lifecycle.Version
+		want    []int
+	}{
+		{"none", nil, nil},
+		{"one vault", []lifecycle.Version{a}, nil},
+		{"one operation", []lifecycle.Version{a, made("a2", hour)}, nil},
+		{"two operations in three vaults", []lifecycle.Version{a, a, b}, []int{0, 2}},
+		{"one that nobody knows", []lifecycle.Version{none, a}, []int{0, 1}},
+		{"none has an operation", []lifecycle.Version{none, theirs("y", hour)}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, lifecycle.Diverged(tc.current)); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestDue(t *testing.T) {
 	expiring := func(v lifecycle.Version, in time.Duration) lifecycle.Version {
 		v.Expires = now.Add(in)

@@ -71,6 +71,23 @@ func Alike(versions []Version) bool {
 	return true
 }
 
+// Diverged returns, of the current versions that the vaults of one secret hold, the place of the first of each
+// operation, where there are several: the vaults do not hold one value then, as far as tags tell. It returns nil where
+// one operation made all of them, or none has one.
+func Diverged(current []Version) (places []int) {
+	seen := map[string]bool{}
+	for i, v := range current {
+		if !seen[v.Operation()] {
+			seen[v.Operation()] = true
+			places = append(places, i)
+		}
+	}
+	if len(places) < 2 {
+		return nil
+	}
+	return places
+}
+
 // Settle returns which of the newest versions is current where there are several, by the tags that the vault's own list
 // of secrets shows for the current version. It reports false if they do not decide.
 func Settle(newest []Version, tags map[string]string) (current Version, ok bool) {

@@ -23,11 +23,24 @@ func NewClient(transport http.RoundTripper, debug func(line string)) *http.Clien
 	if debug != nil {
 		transport = traced{transport, debug}
 	}
-	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	return &http.Client{Transport: staying{transport}}
 }
+
+// staying takes the address off each redirect, so that net/http has none to follow. To decline by CheckRedirect is too
+// late: net/http rewinds the request's body before it asks, and an early answer comes while that is still being sent.
+type staying struct{ http.RoundTripper }
+
+// RoundTrip implements [http.RoundTripper].
+func (t staying) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := t.RoundTripper.RoundTrip(request)
+	if err == nil && response.StatusCode/100 == 3 {
+		response.Header.Del("Location")
+	}
+	return response, err
+}
+
+// CloseIdleConnections closes the connections of the transport that is wrapped.
+func (t staying) CloseIdleConnections() { closeIdle(t.RoundTripper) }
 
 func newTransport() *http.Transport {
 	return &http.Transport{

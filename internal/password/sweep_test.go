@@ -182,8 +182,9 @@ func (s *sweep) compile(t *testing.T, p Policy, closely bool) {
 	space, err := Compile(p)
 	s.took = append(s.took, time.Since(start))
 	runtime.ReadMemStats(&after)
-	if s.allocated = max(s.allocated, after.TotalAlloc-before.TotalAlloc); s.allocated > sweepAllocated {
-		t.Errorf("%+v takes %d bytes to compile", p, s.allocated)
+	allocated := after.TotalAlloc - before.TotalAlloc
+	if s.allocated = max(s.allocated, allocated); allocated > sweepAllocated {
+		t.Errorf("%+v takes %d bytes to compile", p, allocated)
 	}
 	if refused, ok := errors.AsType[*Error](err); ok {
 		if !strings.Contains(refused.Problems[0].Cause, "cannot be certified") {

@@ -27,7 +27,8 @@ type order struct {
 
 const (
 	// setTimeout bounds the vaults' sets, because a lock and a transaction wait for them. This run keeps to the pace of
-	// its vaults: one that is throttled for longer is busy with others.
+	// its vaults: one that is throttled for longer is busy with others. Where access is waited for, that is added:
+	// should the transaction be ended meanwhile, Finish begins another.
 	setTimeout = 45 * time.Second
 	// stopGrace is how long after a stop Finish and Undo may still begin, to bring vault and target together or to
 	// undo. Each may take 5.5 s from then on. noteGrace is the same for what is noted in the vault at the end. The
@@ -197,15 +198,16 @@ func (r *order) exchange(ctx context.Context) {
 
 // set stores the new version in each vault. It reports whether one of them has it, and whether one may have it.
 func (r *order) set(ctx context.Context) (stored, inDoubt bool) {
-	bounded, cancel := context.WithTimeout(ctx, setTimeout)
+	most := setTimeout + r.o.WaitForAccess
+	bounded, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	each(r.work, func(d *delivery) {
 		d.Err = r.op.set(bounded, r.vaults[d.Step.Vault], d.carried, &d.Result)
 		if refusal.Of(d.Err).Kind == refusal.Cancelled && ctx.Err() == nil {
 			d.Err = refusal.Refusal{
-				Act: "setting it", Cause: fmt.Sprintf("the vault did not take it within %s, and %s is locked until "+
-					"then",
-					setTimeout, r.at()), Remedy: "run the job again when less is sent to the vault",
+				Act:    "setting it",
+				Cause:  fmt.Sprintf("the vault did not take it within %s, and %s is locked until then", most, r.at()),
+				Remedy: "run the job again when less is sent to the vault",
 			}
 		}
 		if d.Changed {

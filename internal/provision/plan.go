@@ -192,22 +192,23 @@ func (a *aim) refuseUnclear(obstacles []*refusal.Refusal, group []holding, n nee
 // differ returns how the vaults of one secret differ, "" if they do not.
 func differ(writable []*holding) string {
 	var lack []string
-	operations := map[string][]string{}
+	var holding []string
+	var current []lifecycle.Version
 	for _, h := range writable {
 		if !h.current.Exists() {
 			lack = append(lack, h.vault)
 			continue
 		}
-		operation := h.current.Operation()
-		operations[operation] = append(operations[operation], h.vault)
+		holding, current = append(holding, h.vault), append(current, h.current)
 	}
+	diverged := lifecycle.Diverged(current)
 	switch {
-	case len(lack) > 0 && len(operations) > 0:
+	case len(lack) > 0 && len(current) > 0:
 		return "vaults differ: not in " + strings.Join(lack, ", ")
-	case len(operations) > 1:
+	case diverged != nil:
 		var vaults []string
-		for _, of := range operations {
-			vaults = append(vaults, of[0])
+		for _, i := range diverged {
+			vaults = append(vaults, holding[i])
 		}
 		slices.Sort(vaults)
 		return "vaults differ: set by different operations in " + strings.Join(vaults, ", ")

@@ -85,6 +85,9 @@ type Options struct {
 	Concurrency    int    // secrets in flight at once, over all vaults. Less than 1: DefaultConcurrency
 	Run            string // the run tag of new versions, OWNER/REPO/RUN_ID/ATTEMPT. "": no such tag
 
+	// WaitForAccess is how long a vault's set may wait for access, besides what it takes. A target is locked meanwhile.
+	WaitForAccess time.Duration
+
 	// Targets has the target of each secret that has one, by the secret's name as declared. A plan that does not look
 	// at one judges by what the vaults hold.
 	Targets map[string]Target

@@ -121,7 +121,7 @@ func (w *targetWorld) note(format string, args ...any) {
 	fmt.Fprintf(&w.log, format+"\n", args...)
 }
 
-// fault makes that many of 20 calls go wrong.
+// fault sets how often, of 20 calls, one goes wrong.
 func (w *targetWorld) fault(often int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -20,6 +20,7 @@ type AuditRun struct {
 	Notes    []string             // further lines, such as what identity and vaults took
 	Warnings declaration.Problems // what is declared and probably not meant
 	Elapsed  time.Duration        // of the whole run; 0: not told
+	Help     Help                 // where problems are explained
 }
 
 // The parts of an audit's summary that grow with the number of secrets.
@@ -91,7 +92,11 @@ func (s *auditSummary) caveats() string {
 	var b strings.Builder
 	for _, v := range s.Report.Vaults {
 		if !v.Complete {
-			b.WriteString("- **Incomplete:** " + escape.Cell(Incomplete(v)) + "\n")
+			b.WriteString("- **Incomplete:** " + escape.Cell(Incomplete(v)))
+			if link := s.Help.Link(v.Why); link != "" {
+				b.WriteString(" ([more](" + link + "))")
+			}
+			b.WriteString("\n")
 		}
 	}
 	for _, note := range s.Report.Notes {

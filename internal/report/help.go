@@ -12,6 +12,7 @@ var headings = [...]string{
 	"a federated credential matches the subject of the job's ID token except for letter case",
 	"a policy forbids it: the vault's access policies lack the secret permission set, or an Azure Policy requires an " +
 		"expiry or a content type",
+	"a read-only lock forbids every change of the server",
 	"an Azure Policy forbids it",
 	"below the min-entropy of",
 	"but this action did not make the current version",
@@ -31,6 +32,9 @@ var headings = [...]string{
 	"the answer is not in Key Vault's own form",
 	"the identity has no role here that allows it",
 	"the job may not request an ID token",
+	"the server has accepted the new password, and it is not known whether it is set",
+	"the server takes no passwords, since it is set to Entra authentication alone",
+	"the target does not hold this version",
 	"the tenant has no such application",
 	"the vault accepts private endpoint connections only",
 	"the vault belongs to tenant",

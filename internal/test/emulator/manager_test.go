@@ -29,9 +29,11 @@ const (
 	flexMy = group + "/providers/Microsoft.DBforMySQL/flexibleServers/"
 	sound  = `{"properties":{"administratorLoginPassword":"Aa1!Aa1!Aa1!"}}`
 	sqlAPI = "?api-version=2023-08-01"
-	pgAPI  = "?api-version=2024-08-01"
-	myAPI  = "?api-version=2023-12-30"
-	no2nd  = "" +
+	// permissionsOf is where a caller\'s own permissions at a server are.
+	permissionsOf = "/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
+	pgAPI         = "?api-version=2024-08-01"
+	myAPI         = "?api-version=2023-12-30"
+	no2nd         = "" +
 		`{"error":{"code":"UpsertLogicalServerRequestAlreadyInProgress","message":"An ongoing logical server request is already in progress, please try your request again later."}}`
 	sqlBody = "" +
 		`{"kind":"v12.0","properties":{"administratorLogin":"sqladmin","version":"12.0","state":"Ready","fullyQualifiedDomainName":"sql.database.windows.net"},"location":"westeurope","id":"` + sql + `sql","name":"sql","type":"Microsoft.Sql/servers"}`
@@ -82,6 +84,12 @@ var managed = []struct {
 		status: 403, want: denied("write", sql+"sql")},
 	{name: "a server, in any letter case", who: watcher, request: "GET " + strings.ToUpper(sql) + "SQL" + sqlAPI,
 		status: 200, want: sqlBody},
+	{name: "what one may do", who: owner, request: "GET " + sql + "sql" + permissionsOf,
+		status: 200,
+		want:   `{"value":[{"actions":["Microsoft.Sql/servers/read","Microsoft.Sql/servers/write","Microsoft.Authorization/permissions/read"],"notActions":[],"dataActions":[],"notDataActions":[]}]}`},
+	{name: "what one may do, who may not see it", who: watcher, request: "GET " + sql + "sql" + permissionsOf,
+		status: 403,
+		want:   strings.Replace(denied("read", sql+"sql"), "Microsoft.Sql/servers/read", "Microsoft.Authorization/permissions/read", 1)},
 	{name: "a password that is too short", who: owner, request: "PATCH " + sql + "sql" + sqlAPI,
 		body: `{"properties":{"administratorLoginPassword":"Aa1!"}}`, status: 400,
 		want: `{"error":{"code":"PasswordTooShort","message":"Password validation failed. The password does not meet policy requirements because it is too short."}}`},

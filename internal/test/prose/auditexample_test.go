@@ -26,8 +26,9 @@ func anAudit(t *testing.T, complete bool, findings ...[2]string) string {
 	list := []map[string]string{}
 	for i, finding := range findings {
 		counts[finding[1]+"s"]++
-		list = append(list, map[string]string{"rule": finding[0], "level": finding[1], "secret": fmt.Sprint("a-secret-", i),
-			"vault": "kv-app-prod", "message": "a-secret `$(touch ran)`"})
+		list = append(list, map[string]string{"rule": finding[0], "level": finding[1],
+			"secret": fmt.Sprint("a-secret-", i),
+			"vault":  "kv-app-prod", "message": "a-secret `$(touch ran)`"})
 	}
 	text, err := json.Marshal(map[string]any{"complete": complete, "counts": counts, "findings": list})
 	if err != nil {

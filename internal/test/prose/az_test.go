@@ -104,7 +104,17 @@ var azCommands = map[string]string{
 	"role definition update":               "--role-definition",
 	"role assignment list":                 "--scope --role",
 	"role assignment create": "--assignee-object-id --assignee-principal-type --role --scope --condition-version " +
-		"--condition",
+		"--condition --assignee",
+	"account list":                         "",
+	"lock list":                            "--resource-group",
+	"mysql flexible-server show":           "--name --resource-group",
+	"mysql flexible-server start":          "--name --resource-group",
+	"postgres flexible-server show":        "--name --resource-group",
+	"postgres flexible-server start":       "--name --resource-group",
+	"postgres flexible-server update":      "--name --resource-group --password-auth",
+	"provider register":                    "--namespace",
+	"resource list":                        "--name --resource-type",
+	"sql server ad-only-auth disable":      "--name --resource-group",
 	"monitor log-analytics workspace show": "--workspace-name --resource-group",
 	"monitor log-analytics workspace create": "--workspace-name --resource-group --location --sku " +
 		"--retention-time",

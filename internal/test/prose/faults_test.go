@@ -20,6 +20,8 @@ type fault struct {
 	text  string
 	fault emulator.Fault
 	log   func(r *reader, always bool) // what becomes of the log's reader; nil: it reads
+	// atServer is of a secret whose password a database server takes; only where it is set does the run have one.
+	atServer bool
 }
 
 // faults are the rows.
@@ -41,7 +43,56 @@ func faults() []fault {
 			})
 		}
 	}
-	return append(rows, logsFail...)
+	return slices.Concat(rows, serversFail, logsFail)
+}
+
+// serversFail are the faults of Resource Manager.
+var serversFail = []fault{
+	atServer("server, looked at: 503", emulator.Fault{Operation: "get-server", Kind: emulator.Status, Status: 503}),
+	atServer("server, looked at: 403", emulator.Fault{
+		Operation: "get-server", Kind: emulator.Status, Status: 403, Code: "AuthorizationFailed",
+	}),
+	atServer("server, looked at: 200 with a page of something in between", emulator.Fault{
+		Operation: "get-server", Kind: emulator.Between, Status: 200,
+	}),
+	atServer("server, set: connection cut before it is accepted",
+		emulator.Fault{Operation: "update-server", Kind: emulator.Cut}),
+	atServer("server, set: connection cut after it was accepted", emulator.Fault{
+		Operation: "update-server", Kind: emulator.Cut, Phase: emulator.After,
+	}),
+	atServer("server, set: 429", emulator.Fault{Operation: "update-server", Kind: emulator.Status, Status: 429}),
+	atServer("server, set: another change is under way (409)", emulator.Fault{
+		Operation: "update-server", Kind: emulator.Status, Status: 409, Code: "ConflictingServerOperation",
+	}),
+	atServer("server, set: 403", emulator.Fault{
+		Operation: "update-server", Kind: emulator.Status, Status: 403, Code: "AuthorizationFailed",
+	}),
+	atServer("server, set: the password is refused (400)", emulator.Fault{
+		Operation: "update-server", Kind: emulator.Status, Status: 400, Code: "PasswordNotComplex",
+	}),
+	atServer("server, set: a token refused that is still valid",
+		emulator.Fault{Operation: "update-server", Kind: emulator.StaleToken}),
+	atServer("server, set: redirected to another host",
+		emulator.Fault{Operation: "update-server", Kind: emulator.Redirect}),
+	atServer("server, set: accepted, and to be followed on another host",
+		emulator.Fault{Operation: "update-server", Kind: emulator.ForeignLink}),
+	atServer("server, set: accepted, and fails", emulator.Fault{
+		Operation: "update-server", Kind: emulator.Failed, Code: "InternalServerError",
+	}),
+	atServer("server, set: an answer that holds workflow commands",
+		emulator.Fault{Operation: "update-server", Kind: emulator.Injection}),
+	atServer("server, followed: 500", emulator.Fault{Operation: "operation", Kind: emulator.Status, Status: 500}),
+	atServer("server, followed: 200 with {}", emulator.Fault{Operation: "operation", Kind: emulator.Empty}),
+	atServer("server, followed: 403", emulator.Fault{
+		Operation: "operation", Kind: emulator.Status, Status: 403, Code: "AuthorizationFailed",
+	}),
+	atServer("proxy: 407 to CONNECT to Resource Manager", emulator.Fault{
+		Operation: "connect", Kind: emulator.Status, Vault: "management", Status: 407,
+	}),
+}
+
+func atServer(text string, f emulator.Fault) fault {
+	return fault{text: text, fault: f, atServer: true}
 }
 
 // servicesFail are the faults of the services, and those on the way to them.
@@ -246,11 +297,21 @@ func (f fault) survive(t *testing.T, always bool) (outcome string) {
 			if always {
 				f.fault.Times = -1
 			}
-			r := get(t, trouble{log: log, world: func(e *emulator.Emulator) {
+			in := trouble{world: func(*emulator.Emulator) {}}
+			if f.atServer {
+				in = server(emulator.ServerOptions{}, func(e *emulator.Emulator) {
+					e.Grant("", emulator.DefaultVault, emulator.Update)
+				})
+			}
+			in.log = log
+			world := in.world
+			in.world = func(e *emulator.Emulator) {
+				world(e)
 				if f.log == nil {
 					e.Fault(f.fault)
 				}
-			}})
+			}
+			r := get(t, in)
 			synctest.Wait()
 			r.Log = log.read.String()
 			time.Sleep(2 * time.Minute) // what is committed late is committed now
@@ -274,6 +335,9 @@ func (f fault) keeps(t *testing.T, r run) string {
 			t.Error(err)
 		}
 	}
+	if f.atServer {
+		values = values[1:] // the first one is the server's own
+	}
 	for _, value := range values {
 		if value != values[0] {
 			t.Error("two values were sent for one secret")
@@ -291,7 +355,7 @@ func (f fault) keeps(t *testing.T, r run) string {
 	if len(held) > 0 && len(told) == 0 && !unknown {
 		t.Error("what was stored is not in the outputs, and the log does not say that its end is unknown")
 	}
-	if (r.Status == 0) != (len(told) == 1) && f.log == nil || r.Status == 0 && len(told) != 1 {
+	if (r.Status == 0) != (len(told) == 1) && f.log == nil && !f.atServer || r.Status == 0 && len(told) != 1 {
 		t.Errorf("exit status %d with %d secrets in the outputs", r.Status, len(told))
 	}
 	if r.emulator.Requests()["get"] != 0 {
@@ -303,7 +367,30 @@ func (f fault) keeps(t *testing.T, r run) string {
 	if foreign := regexp.MustCompile(`(?m)^::(set-output|add-mask::e$)|##\[`).FindString(r.Log); foreign != "" {
 		t.Errorf("the log issues the command %q", foreign)
 	}
+	if f.atServer {
+		return wordingAtServer(t, r, held)
+	}
 	return wording(r, len(held), len(told), unknown)
+}
+
+// wordingAtServer says what became of the vault and of the server. Success means that both have one password, and that
+// the version says so.
+func wordingAtServer(t *testing.T, r run, held []emulator.Held) string {
+	t.Helper()
+	has := len(held) > 0 && r.emulator.Servers()[0].Password == held[0].Digest
+	noted := len(held) > 0 && held[0].Tags["applied"] == held[0].Tags["operation"]
+	if has != noted && noted || (r.Status == 0) != noted {
+		t.Errorf("exit status %d, the server has the version: %t, and it is noted: %t", r.Status, has, noted)
+	}
+	switch {
+	case r.Status == 0:
+		return "one version, and the server has it"
+	case len(held) == 0:
+		return "refused: nothing is stored, and the server is as before"
+	case has:
+		return "vault ahead, since it is not known that the server has it"
+	}
+	return "vault ahead: one version in the outputs, and the server is as before"
 }
 
 // wording says what a run came to.

@@ -92,6 +92,7 @@ func TestGenerated(t *testing.T) {
 		{".github/REFERENCE.md", "presets", presets},
 		{".github/REFERENCE.md", "audit rules", func(*testing.T) string { return auditRules() }},
 		{".github/SECURITY.md", "faults", faultTable},
+		{".github/SECURITY.md", "crashes", crashTable},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			text := read(t, part.file)

@@ -31,6 +31,22 @@ func vault(o emulator.VaultOptions) func(*emulator.Emulator) {
 	return func(e *emulator.Emulator) { e.AddVault(o) }
 }
 
+// server is the trouble of a secret whose password an Azure server takes, in a world with that server.
+func server(o emulator.ServerOptions, further func(*emulator.Emulator)) trouble {
+	o.Name = "sql-prod"
+	return trouble{
+		world: func(e *emulator.Emulator) {
+			e.AddServer(o)
+			if further != nil {
+				further(e)
+			}
+		},
+		inputs: map[string]string{"secrets": "app-password: {policy: azure-sql, login: sqladmin, apply: {azure: " +
+			"/subscriptions/" +
+			emulator.DefaultSubscription + "/resourceGroups/rg-example/providers/Microsoft.Sql/servers/sql-prod}}"},
+	}
+}
+
 // trust is a world in which the application trusts that credential and no other.
 func trust(c func(e *emulator.Emulator) emulator.Credential) func(*emulator.Emulator) {
 	return func(e *emulator.Emulator) {
@@ -118,6 +134,14 @@ var troubles = map[string]trouble{
 			Times:     -1,
 		})
 	}},
+	"the server takes no passwords, since it is set to Entra authentication alone": server(
+		emulator.ServerOptions{EntraOnly: true}, nil),
+	"a read-only lock forbids every change of the server": server(emulator.ServerOptions{Locked: true}, nil),
+	"the server has accepted the new password, and it is not known whether it is set": server(
+		emulator.ServerOptions{}, func(e *emulator.Emulator) { e.Revoke("", "sql-prod", emulator.ReadOperations) }),
+	"the target does not hold this version": server(emulator.ServerOptions{}, func(e *emulator.Emulator) {
+		plant(e, map[string]string{"generated-by": "keyvault-passwords", "operation": "one"})
+	}),
 	"no vault is known for secret": {inputs: map[string]string{"vault": ""}},
 	"did you mean":                 {inputs: map[string]string{"secrets": "app-password: {polcy: azure-sql}"}},
 	"leaves no password": {inputs: map[string]string{

@@ -11,6 +11,8 @@
 //   - nothing that was not there to be written is written: foreign, managed, disabled without force, whatever older
 //     versions there are;
 //   - no value and no token stands anywhere but at its service;
+//   - a server has the password that the vault's current version holds, or that version does not say so; with exit
+//     status 0 both are the same;
 //   - a second run without faults ends as declared, and a third one has nothing to do.
 //
 // The action runs in process, in a bubble where waiting costs no time; a sample runs as the binary (package scenarios).
@@ -25,10 +27,13 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"net/http"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,7 +108,11 @@ func (s *simulation) run() {
 
 	before := s.e.Holds()
 	faulty := s.action("1", 1, s.w.cancelAfter)
-	s.check("faulty run", before, faulty)
+	if s.w.killAfter > 0 {
+		s.checkTargets("killed run", run{Result: &job.Result{Status: 1}}) // nobody is left to tell of it
+	} else {
+		s.check("faulty run", before, faulty)
+	}
 	for attempt := 2; attempt <= s.w.attempts; attempt++ {
 		time.Sleep(time.Minute) // late commits, deletions and recoveries come to their end
 		before = s.e.Holds()
@@ -135,8 +144,9 @@ func (s *simulation) run() {
 // leftOver reports whether the faulty run may have left something that a run in the same mode does not mend: ensure
 // does not rewrite a secret whose vaults came to differ.
 func (s *simulation) leftOver(faulty run) bool {
-	return s.w.mode == "ensure" && faulty.Status != 0 &&
-		slices.ContainsFunc(s.w.secrets, func(s secret) bool { return len(s.vaults) > 1 || s.past == deleted })
+	return s.w.mode == "ensure" && faulty.Status != 0 && slices.ContainsFunc(s.w.secrets, func(s secret) bool {
+		return len(s.vaults) > 1 || s.past == deleted || s.server != nil
+	})
 }
 
 // A run is what one run left behind.
@@ -155,13 +165,72 @@ func (s *simulation) action(id string, attempt int, cancelAfter time.Duration) r
 		defer time.AfterFunc(cancelAfter, cancel).Stop()
 	}
 	start := time.Now()
-	result, err := s.job.Run(ctx, s.network)
+	var network http.RoundTripper = s.network
+	if s.w.killAfter > 0 && id == "1" && attempt == 1 {
+		network = &dying{RoundTripper: network, left: s.w.killAfter, done: s.w.killDone}
+	}
+	result, err := s.job.Run(ctx, network)
 	if err != nil {
 		s.t.Errorf("run %s: %v", id, err)
 	}
 	tag := fmt.Sprintf("%s/%s/%d", emulator.DefaultRepository, id, attempt)
 	s.log.WriteString("--- run " + tag + "\n" + result.Log)
 	return run{Result: result, tag: tag, took: time.Since(start), stopped: ctx.Err() != nil}
+}
+
+// A dying network carries so many requests and no more. What a killed run leaves is what a run leaves that reaches
+// nothing any more.
+type dying struct {
+	http.RoundTripper
+	done bool // the last one is done, and not answered
+
+	mu   sync.Mutex
+	left int
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (d *dying) RoundTrip(request *http.Request) (*http.Response, error) {
+	d.mu.Lock()
+	d.left--
+	left := d.left
+	d.mu.Unlock()
+	switch {
+	case left < 0:
+		return nil, syscall.ECONNRESET
+	case left == 0 && d.done:
+		if response, err := d.RoundTripper.RoundTrip(request); err == nil {
+			_ = response.Body.Close() // nobody reads it
+		}
+		return nil, syscall.ECONNRESET
+	}
+	return d.RoundTripper.RoundTrip(request)
+}
+
+// checkTargets: what is noted as applied is what the server has, and with success so is every current version.
+func (s *simulation) checkTargets(title string, r run) {
+	s.t.Helper()
+	servers := map[string]emulator.HeldServer{}
+	for _, server := range s.e.Servers() {
+		servers[server.ID] = server
+	}
+	for _, h := range s.e.Holds() {
+		declared := s.w.secrets[h.Name[len(h.Name)-1]-'0']
+		if declared.server == nil || !h.Current || h.Deleted || h.Tags["generated-by"] != "keyvault-passwords" {
+			continue
+		}
+		server := servers[declared.serverID()]
+		noted := h.Tags["applied"] != "" && h.Tags["applied"] == h.Tags["operation"]
+		if has := server.Password == h.Digest; !has && (noted || r.Status == 0) {
+			s.t.Errorf("%s: exit status %d, %s in %s is noted as applied: %t, and %s has another password", title,
+				r.Status, h.Name, h.Vault, noted, server.ID)
+		}
+		if r.Status == 0 && !noted {
+			s.t.Errorf("%s: success, and %s in %s is not noted as applied", title, h.Name, h.Vault)
+		}
+		if slices.ContainsFunc(server.Sent, func(p string) bool { return p != "properties.administratorLoginPassword" }) {
+			s.t.Errorf("%s: %s was sent %v", title, server.ID, server.Sent)
+		}
+	}
 }
 
 // check holds one run against the promises.
@@ -172,6 +241,7 @@ func (s *simulation) check(title string, before []emulator.Held, r run) {
 	s.checkOutputs(title, before, after, r)
 	s.checkUntouched(title, before, after)
 	s.checkStatus(title, after, r)
+	s.checkTargets(title, r)
 	// there need be nothing to look for: every request may have failed
 	if found, _ := s.job.Leaks(r.Result); found != nil {
 		s.t.Errorf("%s: leaks: %v", title, found)

@@ -20,8 +20,10 @@ type secret struct {
 	rotates  bool
 	disables bool
 	past     past
-	expiry   int64 // of what a vault held, in seconds since 1970; 0: none
-	tags     bool  // what a vault held has tags whose names differ in letter case from those that are set
+	expiry   int64                   // of what a vault held, in seconds since 1970; 0: none
+	tags     bool                    // what a vault held has tags whose names differ in letter case from those that are set
+	server   *emulator.ServerOptions // whose administrator's password it is; nil: none
+	applied  bool                    // the server has, and is known to have, what the newest version of ours holds
 }
 
 // A past is what a vault held of a secret before the run.
@@ -55,6 +57,8 @@ type world struct {
 	faults      []emulator.Fault
 	attempts    int           // of the run with faults
 	cancelAfter time.Duration // of its first attempt; 0: not cancelled
+	killAfter   int           // so many requests of its first attempt; 0: not killed
+	killDone    bool          // the last of them is done at its service, and not answered
 	wait        time.Duration // for access; 0: none
 	// when what was set up a moment ago is seen, by each server; nil: it is not new
 	credential, role emulator.Delays
@@ -90,6 +94,7 @@ func newWorld(seed uint64) *world {
 		w.faults = append(w.faults,
 			emulator.Fault{Kind: emulator.ReadOnly, Vault: vault, Nth: 1 + r.IntN(4), Times: -1})
 	}
+	w.addServers(rand.New(rand.NewPCG(seed, 0x2545f4914f6cdd1d)))
 	w.attempts = 1 + r.IntN(4)/3
 	if r.IntN(4) == 0 {
 		w.cancelAfter = time.Duration(r.IntN(3000)) * time.Millisecond
@@ -99,6 +104,95 @@ func newWorld(seed uint64) *world {
 		w.credential, w.role = newDelays(r), newDelays(r)
 	}
 	return w
+}
+
+// addServers gives some of the secrets a server, and what may go wrong there.
+func (w *world) addServers(r *rand.Rand) {
+	if r.IntN(3) > 0 {
+		return
+	}
+	policies := map[string]string{
+		emulator.SQLServer: "azure-sql", emulator.PostgreSQLServer: "azure-postgresql",
+		emulator.MySQLServer: "azure-mysql",
+	}
+	for i := range w.secrets {
+		s := &w.secrets[i]
+		if r.IntN(2) == 0 {
+			continue
+		}
+		s.server = &emulator.ServerOptions{
+			Name:    fmt.Sprintf("server-%d", i),
+			Kind:    pick(r, emulator.SQLServer, emulator.PostgreSQLServer, emulator.MySQLServer),
+			Takes:   pick(r, -1, time.Duration(1+r.IntN(40))*time.Second),
+			Headers: pick(r, emulator.BothHeaders, emulator.AsyncHeader, emulator.LocationHeader),
+		}
+		s.applied = r.IntN(2) == 0 && s.past != diverged
+		s.yaml = fmt.Sprintf("{policy: %s, login: sqladmin, apply: {azure: %s}, vaults: [%s]",
+			policies[s.server.Kind], s.serverID(), strings.Join(s.vaults, ", "))
+		if s.rotates {
+			s.yaml += ", rotate: {after: 30d}"
+		}
+		if s.disables {
+			s.yaml += ", superseded: {disable-after: 24h}"
+		}
+		s.expires = false
+		s.yaml += "}"
+	}
+	if !w.hasServers() {
+		return
+	}
+	w.mayUpdate = true // else no version could be noted as applied
+	for range r.IntN(5) {
+		w.faults = append(w.faults, newServerFault(r))
+	}
+	if r.IntN(3) == 0 {
+		w.killAfter, w.killDone = 1+r.IntN(40), r.IntN(2) == 0
+	}
+}
+
+// serverFaults are what may go wrong at a server. What is left zero is drawn.
+var serverFaults = []emulator.Fault{
+	{Kind: emulator.Cut},
+	{Kind: emulator.Cut, Phase: emulator.After},
+	{Kind: emulator.Status, Status: 500, Phase: emulator.After},
+	{Kind: emulator.Status, Status: 503},
+	{Kind: emulator.Status, Status: 429, RetryAfter: "7"},
+	{Kind: emulator.Status, Status: 403, Code: "AuthorizationFailed"},
+	{Kind: emulator.Status, Status: 404, Code: "ResourceNotFound"},
+	{Kind: emulator.Status, Status: 409, Code: "ConflictingServerOperation"},
+	{Kind: emulator.Status, Status: 409, Code: "ScopeLocked"},
+	{Kind: emulator.Status, Status: 400, Code: "PasswordNotComplex"},
+	{Kind: emulator.StaleToken},
+	{Kind: emulator.Truncated, Phase: emulator.After},
+	{Kind: emulator.NoBody, Phase: emulator.After},
+	{Kind: emulator.Empty, Phase: emulator.After},
+	{Kind: emulator.Injection},
+	{Kind: emulator.Slow, Delay: 30 * time.Second, Phase: emulator.After},
+	{Kind: emulator.Between, Status: 200, Phase: emulator.After},
+	{Kind: emulator.Between, Status: 502},
+	{Operation: "update-server", Kind: emulator.Failed, Code: "InternalServerError"},
+	{Operation: "update-server", Kind: emulator.Failed, Code: "PasswordNotComplex"},
+	{Operation: "update-server", Kind: emulator.ForeignLink},
+}
+
+func newServerFault(r *rand.Rand) emulator.Fault {
+	f := pick(r, serverFaults...)
+	if f.Operation == "" {
+		f.Operation = pick(r, "get-server", "update-server", "update-server", "operation")
+	}
+	f.Nth = 1 + r.IntN(4)
+	f.Times = 1 + r.IntN(2)*r.IntN(5)
+	return f
+}
+
+func (w *world) hasServers() bool {
+	return slices.ContainsFunc(w.secrets, func(s secret) bool { return s.server != nil })
+}
+
+// serverID is the resource ID of the secret's server.
+func (s secret) serverID() string {
+	return "/subscriptions/" + emulator.DefaultSubscription + "/resourceGroups/rg-example/providers/" + s.server.Kind +
+		"/" + s.server.Name
 }
 
 // newDelays draws when up to three servers learn of something, all within the wait; or that it is not new.
@@ -275,6 +369,13 @@ func (w *world) declaration() string {
 func (w *world) emulator() (*emulator.Emulator, error) {
 	e := emulator.New(emulator.Options{Vaults: []string{"kv-one", "kv-two", "kv-three"}, Seed: w.seed + 1})
 	for _, s := range w.secrets {
+		if s.server != nil {
+			o := *s.server
+			if s.applied {
+				o.Password = s.value(newest(s.past))
+			}
+			e.AddServer(o)
+		}
 		for i, vault := range s.vaults {
 			if err := s.plant(e, vault, i); err != nil {
 				return nil, err
@@ -307,14 +408,21 @@ func (w *world) emulator() (*emulator.Emulator, error) {
 func (s secret) plant(e *emulator.Emulator, vault string, i int) error {
 	now := e.Now()
 	own := func(operation string) map[string]string {
-		return map[string]string{
+		tags := map[string]string{
 			"generated-by": "keyvault-passwords",
 			"policy":       "planted@000000000000",
 			"operation":    s.name + operation,
 			"run":          "past",
 		}
+		if s.applied && operation == newest(s.past) {
+			tags["applied"] = tags["operation"]
+		}
+		return tags
 	}
 	put := func(age time.Duration, p emulator.Plant) error {
+		if operation := strings.TrimPrefix(p.Tags["operation"], s.name); operation != "" {
+			p.Value = s.value(operation)
+		}
 		p.Created = now.Add(-age)
 		if s.expiry != 0 {
 			p.Expires = time.Unix(s.expiry, 0)
@@ -374,9 +482,27 @@ func (s secret) plant(e *emulator.Emulator, vault string, i int) error {
 	}
 }
 
+// newest is the operation of the newest version of ours in a past.
+func newest(p past) string {
+	switch p {
+	case blocked:
+		return "2"
+	case several:
+		return "3"
+	}
+	return "1"
+}
+
+// value is what a version of ours held in the past.
+func (s secret) value(operation string) string { return "Planted-1-" + s.name + operation }
+
 // open reports whether the end of a run without faults depends on what the faulty one before it got done: a version
-// that may not be disabled is a failure in mode force only while the version that superseded it is old.
+// that may not be disabled is a failure in mode force only while the version that superseded it is old, and a secret with
+// a server waits for a role at the vault for as long as a set may take, not for as long as the run waits.
 func (w *world) open() bool {
+	if w.hasServers() && w.role != nil {
+		return true
+	}
 	return w.mode == "force" && !w.mayUpdate &&
 		slices.ContainsFunc(w.secrets, func(s secret) bool {
 			return s.disables && (s.past == several || s.past == blocked || s.past == taken)
@@ -390,6 +516,9 @@ func (w *world) reaches() bool {
 
 // settles reports whether a run without faults, after another, leaves s as declared.
 func (w *world) settles(s secret) bool {
+	if s.server != nil && !s.applied && w.mode == "ensure" && (s.past == ours || s.past == old || s.past == several) {
+		return false // the server does not hold the version, and ensure sets none that is there
+	}
 	switch s.past {
 	case managed:
 		return false
@@ -415,11 +544,13 @@ func (w *world) settles(s secret) bool {
 func (w *world) String() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "seed %d: mode %s, adopt %t, recover %t, may update %t, may recover %t, concurrency %d, "+
-		"%d attempts, the first cancelled after %s, wait %s, credential seen after %v, role after %v\n", w.seed, w.mode,
-		w.adopt, w.recover, w.mayUpdate, w.mayRecover,
-		w.concurrency, w.attempts, w.cancelAfter, w.wait, w.credential, w.role)
+		"%d attempts, the first cancelled after %s or killed after %d requests (done %t), wait %s, "+
+		"credential seen after %v, role after %v\n",
+		w.seed, w.mode, w.adopt, w.recover, w.mayUpdate, w.mayRecover, w.concurrency,
+		w.attempts, w.cancelAfter, w.killAfter, w.killDone, w.wait, w.credential, w.role)
 	for _, s := range w.secrets {
-		fmt.Fprintf(&text, "  %s (%s, expiry %d, odd tags %t): %s\n", s.name, s.past, s.expiry, s.tags, s.yaml)
+		fmt.Fprintf(&text, "  %s (%s, expiry %d, odd tags %t, applied %t): %s\n", s.name, s.past, s.expiry, s.tags,
+			s.applied, s.yaml)
 	}
 	for _, f := range w.faults {
 		fmt.Fprintf(&text, "  fault %+v\n", f)

@@ -28,36 +28,63 @@ func (r *Rules) countApart(work *automaton.Budget) (*Counted, error) {
 //	size >= strings without words and runs - strings that break the charsets - strings that a pattern matches
 func (r *Rules) sizeApart(words *lexicon.Lexicon, work *automaton.Budget) (*big.Int, error) {
 	if r.Distinct {
+		return r.distinctApart(words, work)
+	}
+	matching, err := r.matching(r.anyStrings(), work)
+	if err != nil {
+		return nil, err
+	}
+	breaking := new(big.Int).Sub(r.anyStrings(), r.withCharsets(work))
+	size := r.withoutWords(words)
+	if size.Sub(size, breaking.Add(breaking, matching)); size.Sign() <= 0 {
 		return nil, automaton.ErrTooLarge
 	}
-	size := r.withoutWords(words)
-	for _, count := range []func(work *automaton.Budget) (*big.Int, error){r.withCharsets, r.withoutMatches} {
-		satisfying, err := count(work)
-		if err != nil {
-			return nil, err
-		}
-		size.Sub(size, new(big.Int).Sub(r.anyStrings(), satisfying))
+	return size, nil
+}
+
+// distinctApart is sizeApart where no character appears twice:
+//
+//	size >= strings that satisfy the charsets - of these, those that hold a word - strings that a pattern matches
+func (r *Rules) distinctApart(words *lexicon.Lexicon, work *automaton.Budget) (*big.Int, error) {
+	c, err := r.compositions(work)
+	if err != nil {
+		return nil, err
 	}
-	if size.Sign() <= 0 {
+	holding, err := c.Holding(words, work)
+	if err != nil {
+		return nil, err
+	}
+	few := *r
+	few.Charsets, few.AtLeast = nil, 0
+	all, err := few.compositions(work)
+	if err != nil {
+		return nil, err
+	}
+	matching, err := r.matching(all.Size(), work)
+	if err != nil {
+		return nil, err
+	}
+	size := new(big.Int).Sub(c.Size(), holding)
+	if size.Sub(size, matching); size.Sign() <= 0 {
 		return nil, automaton.ErrTooLarge
 	}
 	return size, nil
 }
 
 // withCharsets returns how many strings satisfy the charsets, at least, whatever the other rules say.
-func (r *Rules) withCharsets(work *automaton.Budget) (*big.Int, error) {
+func (r *Rules) withCharsets(work *automaton.Budget) *big.Int {
 	if len(r.Charsets) == 0 && r.AtLeast == 0 {
-		return r.anyStrings(), nil
+		return r.anyStrings()
 	}
 	few := *r
 	few.Patterns, few.MaxRun = nil, 0
 	if satisfying, err := few.walked(work); err == nil {
-		return satisfying, nil
+		return satisfying
 	}
 	if c, err := r.compositions(work); err == nil {
-		return c.Size(), nil
+		return c.Size()
 	}
-	return r.withEachCharset(), nil
+	return r.withEachCharset()
 }
 
 // withEachCharset returns how many strings satisfy the charsets, at least: all but the sum of those that break each
@@ -100,14 +127,30 @@ func binomial(n, k int, each float64) float64 {
 	return math.Exp(ways + float64(k)*math.Log(each) + float64(n-k)*math.Log1p(-each))
 }
 
-// withoutMatches returns how many strings no pattern matches, at least, whatever the other rules say.
-func (r *Rules) withoutMatches(work *automaton.Budget) (*big.Int, error) {
+// matching returns how many of all strings a pattern matches, at most, whatever the other rules say: of all patterns
+// together, or else the sum of each. If no character may appear twice, that is so in all strings.
+func (r *Rules) matching(all *big.Int, work *automaton.Budget) (*big.Int, error) {
+	sum := new(big.Int)
 	if len(r.Patterns) == 0 {
-		return r.anyStrings(), nil
+		return sum, nil
 	}
 	few := *r
 	few.Charsets, few.AtLeast, few.MaxRun = nil, 0, 0
-	return few.walked(work)
+	attempt := work.Half()
+	satisfying, err := few.walked(attempt)
+	work.Charge(attempt)
+	if err == nil {
+		return sum.Sub(all, satisfying), nil
+	}
+	for _, p := range r.Patterns {
+		few.Patterns = []*automaton.Pattern{p}
+		satisfying, err := few.walked(work)
+		if err != nil {
+			return nil, err
+		}
+		sum.Add(sum, satisfying.Sub(all, satisfying))
+	}
+	return sum, nil
 }
 
 // walked returns how many strings satisfy the rules but words, at least.

@@ -10,12 +10,12 @@ import (
 
 // A checker decides whether a string that has the right alphabet, length and ends satisfies the other rules.
 type checker struct {
-	counters  []counters // of the charsets, four in each
-	atLeast   int
-	distinct  bool
-	maxRun    int              // 0: any, or the automaton sees to it
-	automaton *automaton.DFA   // nil: none
-	lexicon   *lexicon.Lexicon // nil: none
+	counters []counters // of the charsets, four in each
+	atLeast  int
+	distinct bool
+	maxRun   int // 0: any, or the automaton sees to it
+	automata []*automaton.DFA
+	lexicon  *lexicon.Lexicon // nil: none
 }
 
 // counters counts the characters of up to four charsets at once, each in 16 bits of a word.
@@ -32,10 +32,10 @@ const (
 	topBits         = 0x8000_8000_8000_8000
 )
 
-// newChecker returns the checker of the rules about characters, of an automaton if it is not nil, and of the words that
-// must not appear if they are not nil.
-func newChecker(r *Rules, a *automaton.DFA, words *lexicon.Lexicon) *checker {
-	c := &checker{atLeast: r.AtLeast, distinct: r.Distinct, automaton: a, lexicon: words}
+// newChecker returns the checker of the rules about characters, of automata, and of the words that must not appear if
+// they are not nil.
+func newChecker(r *Rules, automata []*automaton.DFA, words *lexicon.Lexicon) *checker {
+	c := &checker{atLeast: r.AtLeast, distinct: r.Distinct, automata: automata, lexicon: words}
 	for i, set := range r.Charsets {
 		place := i % countersPerWord
 		if place == 0 {
@@ -54,12 +54,22 @@ func newChecker(r *Rules, a *automaton.DFA, words *lexicon.Lexicon) *checker {
 
 // withoutCharacters returns the checker of the same rules but those about characters, wherever they are.
 func (c *checker) withoutCharacters() *checker {
-	return &checker{maxRun: c.maxRun, automaton: c.automaton, lexicon: c.lexicon}
+	return &checker{maxRun: c.maxRun, automata: c.automata, lexicon: c.lexicon}
 }
 
 func (c *checker) accepts(text []byte) bool {
 	return c.hasEnough(text) && (!c.distinct || isDistinct(text)) && (c.maxRun == 0 || hasRuns(text, c.maxRun)) &&
-		(c.automaton == nil || c.automaton.Accept(text)) && (c.lexicon == nil || !c.lexicon.OccursIn(text))
+		c.isAccepted(text) && (c.lexicon == nil || !c.lexicon.OccursIn(text))
+}
+
+// isAccepted reports whether all automata accept the text.
+func (c *checker) isAccepted(text []byte) bool {
+	for _, a := range c.automata {
+		if !a.Accept(text) {
+			return false
+		}
+	}
+	return true
 }
 
 // hasEnough reports whether the text has enough and not too many characters of each charset, and enough charsets.

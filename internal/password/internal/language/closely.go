@@ -24,41 +24,94 @@ func (w *walk) holdingClosely(spellings []lexicon.Spelling, work *automaton.Budg
 	}
 	parts := partsOf(spellings)
 	size := len(w.quotas.Accepts) * len(w.stops)
-	steps := size * (w.max - w.min + 1)
-	for _, p := range parts {
-		steps += 2 * len(p.rests) * size * len(w.groups) / len(w.quotas.Atoms)
-	}
-	if size*len(parts) > maxClose || work.Spend((w.max+1)*steps) != nil {
+	if size*len(parts) > maxClose {
 		return 0, false
-	}
-	groups := make([][]int, len(w.quotas.Atoms)) // by atom
-	for g, group := range w.groups {
-		groups[group.atom] = append(groups[group.atom], g)
 	}
 	best := make([][]float64, len(parts)) // by part, then by state of the quotas and stop
 	for i := range best {
 		best[i] = make([]float64, size)
 	}
+	leads := w.leads()
+	if work.Spend(w.raiseSteps(parts, leads)) != nil {
+		return 0, false
+	}
+	for i := range best[0] {
+		best[0][i] = 1
+	}
+	w.raiseAll(parts, leads, best)
+	for i := range parts {
+		parts[i].dead = slices.Max(best[i]) == 0 // no such word can be written anywhere
+	}
+	if work.Spend((w.max+1)*(w.raiseSteps(parts, leads)+size*(w.max-w.min+1))) != nil {
+		return 0, false
+	}
 	for end := range w.max + 1 { // of the word
+		w.endingsAt(end, best[0])
+		w.raiseAll(parts, leads, best)
 		for i, p := range parts {
-			if p.length == 0 {
-				w.endingsAt(end, best[i])
+			if p.dead || p.ways == 0 || end < p.length {
 				continue
 			}
-			clear(best[i])
-			for _, rest := range p.rests {
-				w.raise(best[i], best[rest.part], rest.atom, groups[rest.atom])
+			sum := 0.0
+			for at, prefixes := range w.closePrefixes[end-p.length] {
+				sum += prefixes * best[i][at]
 			}
-			if start := end - p.length; p.ways > 0 && start >= 0 {
-				sum := 0.0
-				for at, prefixes := range w.closePrefixes[start] {
-					sum += prefixes * best[i][at]
-				}
-				share += p.ways * math.Pow(w.each, float64(p.length)) * sum
-			}
+			share += p.ways * math.Pow(w.each, float64(p.length)) * sum
 		}
 	}
 	return share, true
+}
+
+// leads returns, by atom and stop, the stops that a character leads to.
+func (w *walk) leads() [][][]int32 {
+	leads := make([][][]int32, len(w.quotas.Atoms))
+	for atom := range leads {
+		leads[atom] = make([][]int32, len(w.stops))
+	}
+	for g, group := range w.groups {
+		for i := range w.stops {
+			to := &leads[group.atom][i]
+			if next := w.stops[i].next[g]; next != dead && !slices.Contains(*to, next) {
+				*to = append(*to, next)
+			}
+		}
+	}
+	return leads
+}
+
+// raiseSteps returns about how many steps raiseAll takes.
+func (w *walk) raiseSteps(parts []part, leads [][][]int32) int {
+	edges := make([]int, len(leads)) // by atom
+	for atom, stops := range leads {
+		edges[atom] = len(stops)
+		for _, to := range stops {
+			edges[atom] += len(to)
+		}
+	}
+	steps := len(w.stops)
+	for _, p := range parts {
+		for _, rest := range p.rests {
+			if !p.dead && !parts[rest.part].dead {
+				steps += edges[rest.atom]
+			}
+		}
+	}
+	return steps * len(w.quotas.Accepts)
+}
+
+// raiseAll sets the shares of all parts but the first, which is the empty one, from those of shorter ones.
+func (w *walk) raiseAll(parts []part, leads [][][]int32, best [][]float64) {
+	for i, p := range parts {
+		if i == 0 || p.dead {
+			continue
+		}
+		clear(best[i])
+		for _, rest := range p.rests {
+			if !parts[rest.part].dead {
+				w.raise(best[i], best[rest.part], rest.atom, leads[rest.atom])
+			}
+		}
+	}
 }
 
 // A part is what may be left of a word: how many characters of each atom, in any order.
@@ -66,6 +119,7 @@ type part struct {
 	length int
 	ways   float64 // of writing words that are this as a whole
 	rests  []rest
+	dead   bool
 }
 
 // A rest is what is left of a part after a character of an atom.
@@ -124,8 +178,8 @@ func (w *walk) endingsAt(before int, shares []float64) {
 	}
 }
 
-// raise raises shares to those that one character of the groups of an atom leads to.
-func (w *walk) raise(shares, after []float64, atom int, groups []int) {
+// raise raises shares to those that one character of an atom leads to.
+func (w *walk) raise(shares, after []float64, atom int, leads [][]int32) {
 	size := len(w.stops)
 	for held := range w.quotas.Accepts {
 		to := w.quotas.Row(int32(held))[atom]
@@ -133,10 +187,10 @@ func (w *walk) raise(shares, after []float64, atom int, groups []int) {
 			continue
 		}
 		from, after := shares[held*size:][:size], after[int(to)*size:][:size]
-		for i := range w.stops {
-			for _, g := range groups {
-				if next := w.stops[i].next[g]; next != dead {
-					from[i] = max(from[i], after[next])
+		for i, all := range leads {
+			for _, next := range all {
+				if share := after[next]; share > from[i] {
+					from[i] = share
 				}
 			}
 		}

@@ -218,8 +218,8 @@ func (r *Rules) countBound(work *automaton.Budget) (*Counted, error) {
 
 // walk walks through the rules but words, and returns what share of all texts satisfies them and holds a word at most.
 func (r *Rules) walk(words *lexicon.Lexicon, work *automaton.Budget) (*walk, float64, error) {
-	if r.Distinct {
-		return nil, 0, automaton.ErrTooLarge
+	if r.Distinct && len(r.Patterns) == 0 {
+		return nil, 0, automaton.ErrTooLarge // compositions count these
 	}
 	a, err := r.neighbours(work)
 	if err != nil {
@@ -303,15 +303,35 @@ func (r *Rules) chooseCandidates(c *Counted, b *base, words *lexicon.Lexicon, wo
 // wholeChecker returns the checker of all rules but the ends. The words are those that the base leaves.
 func (r *Rules) wholeChecker(b *base, words *lexicon.Lexicon, work *automaton.Budget) (*checker, error) {
 	if b != nil {
-		return newChecker(r, b.automaton, words), nil
+		return newChecker(r, b.automata, words), nil
 	}
-	a, err := r.neighbours(work)
+	automata, err := r.patternAutomata(work)
 	if err != nil {
-		return nil, r.tooLarge("the patterns have too many states to be counted")
+		return nil, err
 	}
-	c := newChecker(r, a, words)
+	c := newChecker(r, automata, words)
 	c.maxRun = r.MaxRun
 	return c, nil
+}
+
+// patternAutomata returns the automaton of the patterns, or else one for each.
+func (r *Rules) patternAutomata(work *automaton.Budget) ([]*automaton.DFA, error) {
+	attempt := work.Half()
+	a, err := r.neighbours(attempt)
+	work.Charge(attempt)
+	if err == nil {
+		return []*automaton.DFA{a}, nil
+	}
+	var each []*automaton.DFA
+	for i := range r.Patterns {
+		few := *r
+		few.Patterns = r.Patterns[i : i+1]
+		if a, err = few.neighbours(work); err != nil {
+			return nil, r.tooLarge("the patterns have too many states to be counted")
+		}
+		each = append(each, a)
+	}
+	return each, nil
 }
 
 // weightsOf returns what makes weights of the rules, once these are relaxed.
@@ -321,9 +341,9 @@ func (r *Rules) weightsOf(relax ...func(r *Rules)) func(work *automaton.Budget) 
 		for _, f := range relax {
 			f(&relaxed)
 		}
-		withoutRuns := relaxed
-		withoutRuns.MaxRun = 0 // the weights see to runs
-		a, err := withoutRuns.product(work)
+		few := relaxed
+		few.MaxRun, few.Distinct = 0, false // the weights see to these
+		a, err := few.product(work)
 		if err != nil {
 			return nil, err
 		}
@@ -364,7 +384,7 @@ type base struct {
 	strategy     string
 	size         *big.Int
 	compositions *composition.Counted // nil: it was counted in another way
-	automaton    *automaton.DFA       // nil: none was needed
+	automata     []*automaton.DFA     // what the counting needed
 	words        []string             // those that are still to be taken out
 }
 
@@ -441,11 +461,14 @@ func (r *Rules) countBase(work *automaton.Budget) (*base, error) {
 		}
 		work.Charge(attempt)
 	}
-	return nil, &Uncertified{
-		Reason: fmt.Sprintf("patterns can be counted with at most %d characters if none may appear twice",
-			automaton.MaxDistinct),
-		Parts: []Part{{Kind: OfDistinct}, {Kind: OfPatterns}},
+	u := &Uncertified{
+		Reason: "the patterns tell too many characters apart to be counted where none may appear twice",
+		Parts:  []Part{{Kind: OfDistinct}},
 	}
+	for i := range r.Patterns {
+		u.Parts = append(u.Parts, Part{Kind: OfPatterns, Index: i})
+	}
+	return nil, u
 }
 
 // countCompositions counts the strings that satisfy the rules about characters. There must be no others but words.
@@ -500,7 +523,7 @@ func (r *Rules) countTrellis(work *automaton.Budget) (*base, error) {
 	if err != nil {
 		return nil, r.tooLarge("the rules together have too many states to be counted")
 	}
-	return &base{size: t.total, automaton: a}, nil
+	return &base{size: t.total, automata: []*automaton.DFA{a}}, nil
 }
 
 // A factor is the automaton of one rule, and why rules are refused for which it is too large.

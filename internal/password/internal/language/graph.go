@@ -1,15 +1,19 @@
 package language
 
 import (
+	"slices"
+
+	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
 	"keyvault-passwords/internal/password/internal/quota"
 )
 
-// A graph is the way of a text through an automaton, quotas and a limit of runs.
+// A graph is the way of a text through an automaton, quotas and a limit of runs. Or no character appears twice.
 //
 // Characters of a group (that neither the automaton nor the quotas tell apart) can be exchanged for each other. So of a
 // run it is enough to remember its length and the group of its character: the continuations of "aa" and "bb" are
-// equally many. What is remembered besides the quotas is a node.
+// equally many. What is remembered besides the quotas is a node. Where no character appears twice, it is enough to
+// count those of each group, which the quotas do.
 type graph struct {
 	quotas *quota.Quotas
 	groups []group
@@ -17,6 +21,7 @@ type graph struct {
 	nodes  int    // of all stops. Node 0 is the start
 	maxRun int    // 0: runs do not matter
 	max    int    // the longest text
+	used   []int  // by group: the charset that counts its characters. Nil: characters may appear again
 }
 
 // A stop is a state of the automaton, with a node for each group of which a run may end there, and each length of that
@@ -43,11 +48,23 @@ const maxGraph = 1 << 20
 
 // newGraph returns the graph of an automaton, the quotas of the rules and their limit of runs.
 func newGraph(a *automaton.DFA, r *Rules, work *automaton.Budget) (*graph, error) {
-	q, err := quota.New(r.quotas(), maxQuotas, work)
+	quotas := r.quotas()
+	if r.Distinct {
+		quotas = countingGroups(quotas, a)
+	}
+	q, err := quota.New(quotas, maxQuotas, work)
 	if err != nil {
 		return nil, err
 	}
 	g := &graph{quotas: q, groups: groupsOf(a, q), maxRun: r.MaxRun, max: r.Max}
+	if r.Distinct {
+		g.maxRun = 0
+		for _, group := range g.groups {
+			g.used = append(g.used, slices.IndexFunc(quotas.Charsets, func(s Charset) bool {
+				return s.Each && s.Chars.Has(group.chars[0])
+			}))
+		}
+	}
 	if err := work.Spend(20 * len(a.Accepts) * len(g.groups)); err != nil {
 		return nil, err
 	}
@@ -66,6 +83,28 @@ func newGraph(a *automaton.DFA, r *Rules, work *automaton.Budget) (*graph, error
 		return nil, automaton.ErrTooLarge
 	}
 	return g, nil
+}
+
+// countingGroups returns quotas that also count the characters of each part of the alphabet that neither the quotas nor
+// the automaton tell apart.
+func countingGroups(quotas *quota.Rules, a *automaton.DFA) *quota.Rules {
+	counting := *quotas
+	counting.Charsets = slices.Clone(quotas.Charsets)
+	for _, atom := range ascii.Split(quotas.Alphabet, quotas.Membership) {
+		for _, chars := range ascii.Split(atom, func(c byte) uint8 { return a.Class[c] }) {
+			counting.Charsets = append(counting.Charsets, Charset{Chars: chars, Max: chars.Count(), Each: true})
+		}
+	}
+	return &counting
+}
+
+// choices returns how many characters of a group may come next.
+func (g *graph) choices(group int, held int32) int {
+	n := len(g.groups[group].chars)
+	if g.used != nil {
+		n -= g.quotas.Held(held, g.used[group])
+	}
+	return n
 }
 
 // enter returns the first node of a state for a group that leads to it. It makes the nodes if there are none yet.
@@ -88,9 +127,13 @@ func (g *graph) enter(state int32, group int) int32 {
 	return e.first
 }
 
-// steps returns about how many steps a layer takes.
+// steps returns about how many steps a pass through all layers takes.
 func (g *graph) steps() int {
-	return len(g.quotas.Accepts) * (4*len(g.stops)*len(g.groups) + 4*g.nodes)
+	alive := 0
+	for held := range g.quotas.Accepts {
+		alive += 1 + max(0, min(int(g.quotas.High[held]), g.max)-int(g.quotas.Low[held])+1)
+	}
+	return alive * (4*len(g.stops)*len(g.groups) + 4*g.nodes)
 }
 
 // isAlive reports whether a state of the quotas matters when so many characters are left.
@@ -120,7 +163,7 @@ func (g *graph) pass() *pass {
 func (p *pass) enterLanes(s *stop, held int32) {
 	row := p.quotas.Row(held)
 	for g, group := range p.groups {
-		p.lanes[g] = lane{at: dead, size: float64(len(group.chars))}
+		p.lanes[g] = lane{at: dead, size: float64(p.choices(g, held))}
 		if to, quota := s.to[g], row[group.atom]; to != dead && quota != dead {
 			p.lanes[g].at = quota*int32(p.nodes) + to
 		}

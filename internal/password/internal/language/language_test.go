@@ -182,9 +182,9 @@ func testRankings(t rapid.TB, s sample, strings map[string]bool) {
 	if b.size.Cmp(big.NewInt(int64(len(want)))) != 0 {
 		t.Fatalf("the trellis of %+v counts %v strings, want %d", s, b.size, len(want))
 	}
-	withoutRuns := *r
-	withoutRuns.MaxRun = 0
-	a, err := withoutRuns.product(budget())
+	few := *r
+	few.MaxRun, few.Distinct = 0, false
+	a, err := few.product(budget())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +306,7 @@ func testAgreement(t *rapid.T, r *Rules) *composition.Counted {
 	if err != nil {
 		t.Fatalf("weighing %+v: %v", r, err)
 	}
-	checker := newChecker(r, b.automaton, nil)
+	checker := newChecker(r, b.automata, nil)
 	last := new(big.Int).Sub(c.Size(), big.NewInt(1))
 	middle := new(big.Int).Rsh(last, 1)
 	for _, rank := range []*big.Int{new(big.Int), middle, last} {
@@ -434,7 +434,7 @@ func TestCheckerAgreesWithBruteForce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checker := newChecker(&s.Rules, a, nil)
+		checker := newChecker(&s.Rules, []*automaton.DFA{a}, nil)
 		s.everyString(func(text string) {
 			if got, want := checker.accepts([]byte(text)), s.conforms(text); got != want {
 				t.Fatalf("%+v accepts %q: %t, want %t", s, text, got, want)

@@ -49,18 +49,18 @@ const (
 // tables, and of a third one.
 const maxClose = 1 << 20
 
-// newWalk walks through the rules but words. a is the automaton of the patterns and the ends.
+// newWalk walks through the rules but words, and finds how large a share of all texts satisfies them. a is the
+// automaton of the patterns and the ends.
 func newWalk(a *automaton.DFA, r *Rules, work *automaton.Budget) (*walk, error) {
 	g, err := newGraph(a, r, work)
 	if err != nil {
 		return nil, err
 	}
 	w := &walk{graph: g, min: r.Min, each: 1 / float64(r.Alphabet.Count()), alphabet: r.Alphabet}
-	if err := work.Spend(2 * (r.Max + 1) * g.steps()); err != nil {
+	if err := work.Spend(g.steps()); err != nil {
 		return nil, err
 	}
 	w.backward()
-	w.forward()
 	return w, nil
 }
 
@@ -184,9 +184,13 @@ func (p *pass) push(s *stop, block, above []float64, factor float64) {
 // closely, which takes longer, if it seems that a word is in many of the texts.
 func (w *walk) holding(words []string, work *automaton.Budget) (float64, error) {
 	spellings, err := lexicon.Spellings(words, w.quotas.Atoms, work)
-	if err != nil {
+	if err != nil || len(spellings) == 0 {
 		return 0, err
 	}
+	if err := work.Spend(w.steps()); err != nil {
+		return 0, err
+	}
+	w.forward()
 	held := len(w.quotas.Accepts)
 	if err := work.Spend(held * (w.max + 1) * (w.max - w.min + 1 + len(spellings))); err != nil {
 		return 0, err

@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"slices"
 
+	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
 	"keyvault-passwords/internal/password/internal/uniform"
 )
@@ -66,7 +67,7 @@ func newWeights(a *automaton.DFA, r *Rules, highest float64, work *automaton.Bud
 	if kept > maxWeights {
 		return nil, automaton.ErrTooLarge
 	}
-	if err := work.Spend((r.Max + 1) * g.steps()); err != nil {
+	if err := work.Spend(g.steps()); err != nil {
 		return nil, err
 	}
 	for i := range g.groups {
@@ -146,7 +147,7 @@ func (w *weights) Unrank(dst []byte, rank uniform.Nat) int {
 	if length > w.min {
 		rank.Sub(w.upTo[length-w.min-1])
 	}
-	at := place{group: anyGroup}
+	at, used := place{group: anyGroup}, ascii.Mask{}
 	unit := w.layers[length].unit
 	inUnits := bitsOf(rank, unit, 64)
 	for i := range length {
@@ -157,6 +158,10 @@ func (w *weights) Unrank(dst []byte, rank uniform.Nat) int {
 			return 0
 		}
 		dst[i] = w.groups[at.group].chars[at.char]
+		if w.used != nil {
+			dst[i] = ascii.Of(w.groups[at.group].chars).Minus(used).Nth(at.char)
+			used.Add(dst[i])
+		}
 		inUnits = at.rank
 	}
 	return length
@@ -178,7 +183,7 @@ func bitsOf(x uniform.Nat, from, n int) uint64 {
 // A place is where a string has led to.
 type place struct {
 	state, held int32
-	group, char int    // of the last character. anyGroup: there is none
+	group, char int    // of the last character, among those that might come. anyGroup: there is none
 	run         int    // how often it came in a row, less one
 	rank        uint64 // within the weight of the place
 }
@@ -194,7 +199,7 @@ func (w *weights) next(at place, below *weightLayer, rank uint64) place {
 		}
 		first := below.block[int(below.slots[held])*w.nodes+int(s.to[i]):]
 		to := place{state: s.next[i], held: held, group: i}
-		others := uint64(len(g.chars))
+		others := uint64(w.choices(i, at.held))
 		again := w.maxRun > 0 && i == at.group
 		if again {
 			others--

@@ -15,12 +15,13 @@ import (
 type Charset struct {
 	Chars    ascii.Mask
 	Min, Max int
+	Each     bool // each character is counted up to Max, and the set is none of AtLeast
 }
 
 // Rules are what quotas are made of.
 type Rules struct {
 	Alphabet ascii.Mask
-	Charsets []Charset // 32 at most
+	Charsets []Charset // maxCharsets at most
 	AtLeast  int       // how many of Charsets must appear, by one character or more
 	Min, Max int       // the number of characters of a string
 }
@@ -33,16 +34,24 @@ type Quotas struct {
 	Accepts []bool
 	Low     []int32 // by state: how many more characters must follow at least, in a string that is accepted
 	High    []int32 // likewise: how many may follow at most
+
+	held [][]uint16 // by state, then by charset: how many characters it has so far
 }
 
 // dead is the state from which nothing is accepted.
 const dead = automaton.Dead
+
+// maxCharsets is how many charsets there are at most.
+const maxCharsets = 32
 
 // unlimited is more than any length.
 const unlimited = math.MaxInt32 / 4
 
 // New returns the quotas of the charsets. More states than most are automaton.ErrTooLarge.
 func New(r *Rules, most int, work *automaton.Budget) (*Quotas, error) {
+	if len(r.Charsets) > maxCharsets {
+		return nil, automaton.ErrTooLarge
+	}
 	q := &Quotas{Atoms: ascii.Split(r.Alphabet, r.Membership)}
 	numbers := map[string]int32{}
 	var held [][]uint16
@@ -73,9 +82,13 @@ func New(r *Rules, most int, work *automaton.Budget) (*Quotas, error) {
 			q.next = append(q.next, to)
 		}
 	}
+	q.held = held
 	q.bound(held, r.Min, r.Max)
 	return q, nil
 }
+
+// Held returns how many characters of a charset a string has in a state, as far as they are counted.
+func (q *Quotas) Held(state int32, charset int) int { return int(q.held[state][charset]) }
 
 // Membership returns a bit for each charset that holds c.
 func (r *Rules) Membership(c byte) uint32 {
@@ -95,7 +108,7 @@ func (r *Rules) oneMore(held []uint16, c byte) (more []uint16, ok bool) {
 		if !s.Chars.Has(c) {
 			continue
 		}
-		if s.Max < r.Max {
+		if s.Max < r.Max || s.Each {
 			if int(held[i]) == s.Max {
 				return nil, false
 			}
@@ -122,7 +135,7 @@ func (r *Rules) satisfied(held []uint16) bool {
 		if int(held[i]) < s.Min {
 			return false
 		}
-		if held[i] > 0 {
+		if held[i] > 0 && !s.Each {
 			appear++
 		}
 	}
