@@ -53,7 +53,7 @@ const (
 // readLogin reads one login, or a list of two.
 func (s *secretSpec) readLogin(r *reader, n *strict.Node) {
 	if strict.KindOf(n) != strict.List {
-		if login := r.locateText(n, "login", maxText); login.given() {
+		if login := r.locateText(n, "login"); login.given() {
 			s.login = locate(r, n, []string{login.value})
 		}
 		return
@@ -63,7 +63,7 @@ func (s *secretSpec) readLogin(r *reader, n *strict.Node) {
 		r.Refuse(r.Place(n), fmt.Sprintf("login is a list of %d", len(items)), loginRemedy)
 		return
 	}
-	first, second := r.locateText(items[0], "login[0]", maxText), r.locateText(items[1], "login[1]", maxText)
+	first, second := r.locateText(items[0], "login[0]"), r.locateText(items[1], "login[1]")
 	if !first.given() || !second.given() {
 		return
 	}
@@ -150,7 +150,7 @@ const maxRole = 63
 
 // readRole reads the name of a role, or of a database.
 func (r *reader) readRole(n *strict.Node, what string) located[string] {
-	name := r.locateText(n, what, maxText)
+	name := r.locateText(n, what)
 	if !r.isRole(what, name.value, name.place) {
 		return located[string]{}
 	}
@@ -296,13 +296,13 @@ func (r *resolver) checkAzure(s *secretSpec, secret Secret, password string) {
 		const remedy = "expected 8 to 128 characters of three of lower, upper, digit, symbol, as azure-sql, " +
 			"azure-postgresql and azure-mysql have them"
 		shortest, longest := part.Space.Lengths()
-		any, _, _ := part.Space.Characters()
+		alphabet, _, _ := part.Space.Characters()
 		at := s.placeOfPolicy()
 		switch {
 		case shortest < minAdministrator || longest > maxAdministrator:
 			r.Refuse(at, fmt.Sprintf("Azure refuses an administrator's password of %d to %d characters", shortest,
 				longest), remedy)
-		case classesIn(any) < classesAdministrator:
+		case classesIn(alphabet) < classesAdministrator:
 			r.Refuse(at, "Azure refuses an administrator's password of these characters", remedy)
 		case part.rules.Rules == "" && classesCertain(part.rules) < classesAdministrator:
 			r.warn(at, "the policy allows passwords that Azure refuses of an administrator", remedy)
@@ -397,12 +397,11 @@ func classesOfPhrase(p password.Passphrase) int {
 
 // oneSecret notes a login that another secret sets at the same target: each run would undo the other's.
 func (r *resolver) oneSecret(s *secretSpec, a *Apply) {
-	logins, where := s.login.value, ""
-	switch {
-	case a.Host != nil:
-		where = a.Host.Host
-	default:
-		where, logins = strings.ToLower(a.Server.ID()), []string{""}
+	logins, where := []string{""}, ""
+	if a.Host != nil {
+		logins, where = s.login.value, a.Host.Host
+	} else {
+		where = strings.ToLower(a.Server.ID())
 	}
 	for _, login := range logins {
 		key := where + " " + login

@@ -159,9 +159,8 @@ var applyFields = []field[applySpec]{
 	},
 	{
 		name: "current-login", takes: "text", schema: "role", notWith: []string{"azure"},
-		doc: "Which of two logins the current version is for, where no tag says so, as in a secret that was made " +
-			"before " +
-			"`apply` was declared.",
+		doc: "Which of two logins readers use, where no tag of a version says so: in a secret that was made before " +
+			"`apply` was declared, or where there is none yet. The other one gets the password.",
 		read: func(r *reader, n *strict.Node, a *applySpec) { a.currentLogin = r.readRole(n, "current-login") },
 	},
 	{

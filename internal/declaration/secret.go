@@ -107,8 +107,8 @@ func (r *reader) readSecret(name string, place Place, n *strict.Node) *secretSpe
 }
 
 // locateText reads a text and notes its place.
-func (r *reader) locateText(n *strict.Node, what string, most int) located[string] {
-	text, ok := r.Line(n, what, most)
+func (r *reader) locateText(n *strict.Node, what string) located[string] {
+	text, ok := r.Line(n, what, maxText)
 	if !ok {
 		return located[string]{}
 	}
@@ -329,7 +329,7 @@ func (s *secretSpec) readVaults(r *reader, n *strict.Node) {
 	}
 	var names []located[string]
 	for _, item := range items {
-		if name := r.locateText(item, "a vault", maxText); name.given() {
+		if name := r.locateText(item, "a vault"); name.given() {
 			names = append(names, name)
 		}
 	}

@@ -47,7 +47,9 @@ func newAim(s *declaration.Secret, group []holding) aim {
 	if s.Logins == nil {
 		return a
 	}
-	a.login = s.Logins[0]
+	if a.login = s.Logins[0]; a.login == s.Apply.CurrentLogin {
+		a.login = s.Logins[1] // readers use the first one, by a password that no vault holds
+	}
 	var logins []string // of the versions that there are
 	var newest *holding
 	for i := range group {
@@ -69,6 +71,8 @@ func newAim(s *declaration.Secret, group []holding) aim {
 		a.login = a.inUse
 	case a.inUse == s.Logins[0]:
 		a.login = s.Logins[1]
+	case a.inUse == s.Logins[1]:
+		a.login = s.Logins[0]
 	}
 	return a
 }

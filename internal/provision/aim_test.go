@@ -59,6 +59,10 @@ func TestPlanOfATarget(t *testing.T) {
 		warning string
 	}{
 		{"nothing there", twoLogins, ensure, func(r *rig) { r.holds() }, "create: not there yet", "app_a", 1, ""},
+		{"nothing there, and a login is in use", twoLogins, ensure, func(r *rig) {
+			r.holds()
+			r.secret.Apply.CurrentLogin = "app_a"
+		}, "create: not there yet", "app_b", 1, ""},
 		{"nothing there", oneLogin, ensure, func(r *rig) { r.holds() }, "create: not there yet", "app", 1, ""},
 		{"due", twoLogins, rotate, nil, "rotate (age): made 9d ago, rotate after 7d", "app_b", 2, ""},
 		{"due, exists", twoLogins, ensure, nil,

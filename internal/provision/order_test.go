@@ -539,7 +539,8 @@ func TestSetInDoubt(t *testing.T) {
 		r.at("vault", "set", 1, false, func() error { return r.kv.refusal("setting", "db", refusal.Ambiguous) })
 		result := r.run(t.Context())
 		if result.Err == nil || result.Outcome != want || !r.opens(r.old) {
-			t.Errorf("%s: %s, %v; the value that the vault holds opens: %t", a, result.Outcome, result.Err, r.opens(r.old))
+			t.Errorf("%s: %s, %v; the value that the vault holds opens: %t", a, result.Outcome, result.Err,
+				r.opens(r.old))
 		}
 	}
 }

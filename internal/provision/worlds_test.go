@@ -157,7 +157,8 @@ func (w *targetWorld) drawn(mode provision.Mode, troubled bool) *client {
 		case 0:
 			c.killAt = w.intN(30)
 		case 1:
-			stop := time.AfterFunc(time.Duration(w.intN(4000))*time.Millisecond, func() { stopped = time.Now(); cancel() })
+			stop := time.AfterFunc(time.Duration(w.intN(4000))*time.Millisecond,
+				func() { stopped = time.Now(); cancel() })
 			defer stop.Stop()
 		}
 	}

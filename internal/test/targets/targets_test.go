@@ -130,7 +130,8 @@ func (w *world) renew() {
 		w.id = azure.AddServer(emulator.ServerOptions{
 			Name: fmt.Sprint("sql-", worlds), Password: w.old, Takes: 50 * time.Millisecond,
 		})
-		w.declare(fmt.Sprintf("{login: sqladmin, policy: azure-sql, rotate: {after: 30d}, apply: {azure: %s}}", w.id), tags)
+		w.declare(fmt.Sprintf("{login: sqladmin, policy: azure-sql, rotate: {after: 30d}, apply: {azure: %s}}", w.id),
+			tags)
 		return
 	}
 	w.administer(fmt.Sprintf(`ALTER ROLE orders_a PASSWORD '%s'; ALTER ROLE orders_b PASSWORD 'older-password-%d';
@@ -141,7 +142,8 @@ COMMENT ON ROLE orders_b IS NULL`, w.old, worlds, past))
 		login, w.old, tags["login"] = "[orders_a, orders_b], value: "+
 			"\"${login}:${password}\"", "orders_a:"+w.old, "orders_a"
 	}
-	w.declare(fmt.Sprintf("{login: %s, rotate: {after: 30d}, apply: {postgresql: %s, as: %s}}", login, host, identity), tags)
+	w.declare(fmt.Sprintf("{login: %s, rotate: {after: 30d}, apply: {postgresql: %s, as: %s}}", login, host, identity),
+		tags)
 }
 
 // declare declares the secret, and plants its first version.
