@@ -40,7 +40,8 @@ func (t *Target) checkAccess(ctx context.Context) error {
 	}
 	e := t.newError(actLook)
 	m := meanings["AuthorizationFailed"]
-	e.Kind, e.Cause, e.Remedy = m.kind, "the identity has no role here that lets it change the server", t.expand(m.remedy)
+	e.Kind, e.Cause, e.Remedy = m.kind, "the identity has no role here that lets it change the "+
+		"server", t.expand(m.remedy)
 	return e
 }
 

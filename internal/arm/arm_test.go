@@ -367,8 +367,8 @@ func TestLongChangeWithFailures(t *testing.T) {
 	})
 }
 
-// What a Location ends with must be the server. Where it is anything else, the server itself is looked at, or the change
-// is asked for again.
+// What a Location ends with must be the server. Where it is anything else, the server itself is looked at, or the
+// change is asked for again.
 func TestLocationWithoutServer(t *testing.T) {
 	for kind := range kinds {
 		for _, fault := range []emulator.Kind{emulator.Empty, emulator.NoBody} {
@@ -452,7 +452,8 @@ func TestRefusals(t *testing.T) {
 		},
 		"no role to change, and none to see that": {
 			before: deny(emulator.WriteServer, emulator.ReadPermissions), kind: refusal.Forbidden, sent: true,
-			cause: "the identity has no role here that allows it: 403 AuthorizationFailed", remedy: "--role ROLE --scope",
+			cause:  "the identity has no role here that allows it: 403 AuthorizationFailed",
+			remedy: "--role ROLE --scope",
 		},
 		"SQL with Entra alone": {
 			server: emulator.ServerOptions{EntraOnly: true},

@@ -233,7 +233,6 @@ func TestUncertified(t *testing.T) {
 			"after the words are taken out, too few passwords are left to prove that there are any",
 			"set length to 100"},
 		{hostile()["overlapping charsets, distinct"], "characters", "too many combinations", "remove distinct"},
-		{hostile()["maximums of printable"], "characters", "too many states", "set length to {min: 256, max: 384}"},
 		{hostile()["10,000 long words"], "forbid", "too many or too long", "set length to 384"},
 	} {
 		problem := refusals(t, test.policy)[0]

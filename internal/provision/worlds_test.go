@@ -92,7 +92,7 @@ func (w *targetWorld) run() {
 
 // one is a run with trouble.
 func (w *targetWorld) one(beside bool) {
-	w.fault(w.rng.IntN(3))
+	w.fault(w.intN(3))
 	mode := []provision.Mode{ensure, rotate, rotate, force}[w.intN(4)]
 	before := w.latest()
 	r := w.drawn(mode, true)

@@ -162,8 +162,8 @@ func (e *Emulator) Advance(d time.Duration) { e.offset.Add(int64(d)) }
 // Requests returns how many requests of each operation arrived, refused ones included. The operations are: oidc,
 // github-discovery, github-keys; instance-discovery, tenant-discovery, entra-keys, token; challenge (any request to a
 // vault without token), set, get, versions, list, update, delete, list-deleted, recover; get-server, update-server,
-// operation, permissions; other (a path that no service knows) and unknown-host. Each connection that a client asked for counts as
-// connect.
+// operation, permissions; other (a path that no service knows) and unknown-host. Each connection that a client asked
+// for counts as connect.
 func (e *Emulator) Requests() map[string]int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
