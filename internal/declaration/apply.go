@@ -395,14 +395,18 @@ func classesOfPhrase(p password.Passphrase) int {
 	return classesIn(sample)
 }
 
+// passwordsOf returns which passwords of a target a secret sets, and how the target is told from others. A server has
+// one administrator.
+func passwordsOf(s *secretSpec, a *Apply) (logins []string, where string) {
+	if a.Host != nil {
+		return s.login.value, a.Host.Host
+	}
+	return []string{""}, strings.ToLower(a.Server.ID())
+}
+
 // oneSecret notes a login that another secret sets at the same target: each run would undo the other's.
 func (r *resolver) oneSecret(s *secretSpec, a *Apply) {
-	logins, where := []string{""}, ""
-	if a.Host != nil {
-		logins, where = s.login.value, a.Host.Host
-	} else {
-		where = strings.ToLower(a.Server.ID())
-	}
+	logins, where := passwordsOf(s, a)
 	for _, login := range logins {
 		key := where + " " + login
 		if other, taken := r.applied[key]; taken && other != s.name {

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -113,22 +114,15 @@ func (a *aim) look(ctx context.Context, t Target, s *declaration.Secret, group [
 	if a.unclear {
 		return
 	}
-	current := newestOf(group)
-	looked := map[string]bool{}
-	for _, login := range []string{a.inUse, a.login} {
-		if s.Logins != nil && login == "" || looked[login] {
-			continue
-		}
-		looked[login] = true
-		operation, err := t.Look(ctx, login)
-		if err != nil {
-			a.failure = new(explain("looking at "+a.target, err))
-			return
-		}
-		if login == a.inUse && isStale(s, current, operation) {
-			// Nobody can be using what the vault holds for this login, and the other one may be in use yet.
-			a.stale, a.login = true, a.inUse
-		}
+	login := cmp.Or(a.inUse, a.login)
+	operation, err := t.Look(ctx, login)
+	if err != nil {
+		a.failure = new(explain("looking at "+a.target, err))
+		return
+	}
+	if login == a.inUse && isStale(s, newestOf(group), operation) {
+		// Nobody can be using what the vault holds for this login, and the other one may be in use yet.
+		a.stale, a.login = true, a.inUse
 	}
 }
 

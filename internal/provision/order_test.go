@@ -235,7 +235,7 @@ func golden(t *testing.T, name, got string) {
 // A run without trouble goes through its calls in the one order, and leaves vault and target agreed.
 func TestOrders(t *testing.T) {
 	for a, want := range map[arrangement]string{
-		twoLogins:   "look look lock prepare held finish unlock",
+		twoLogins:   "look lock prepare held finish unlock",
 		oneLogin:    "look lock prepare held finish unlock",
 		azureServer: "look lock prepare held finish unlock",
 	} {

@@ -121,6 +121,13 @@ func (w *targetWorld) note(format string, args ...any) {
 	fmt.Fprintf(&w.log, format+"\n", args...)
 }
 
+// draws reports whether the next call goes wrong.
+func (w *targetWorld) draws() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rng.IntN(20) < w.trouble
+}
+
 // fault sets how often, of 20 calls, one goes wrong.
 func (w *targetWorld) fault(often int) {
 	w.mu.Lock()
@@ -158,7 +165,12 @@ func (w *targetWorld) drawn(mode provision.Mode, troubled bool) *client {
 			c.killAt = w.intN(30)
 		case 1:
 			stop := time.AfterFunc(time.Duration(w.intN(4000))*time.Millisecond,
-				func() { stopped = time.Now(); cancel() })
+				func() {
+					w.mu.Lock()
+					stopped = time.Now()
+					w.mu.Unlock()
+					cancel()
+				})
 			defer stop.Stop()
 		}
 	}
@@ -169,6 +181,8 @@ func (w *targetWorld) drawn(mode provision.Mode, troubled bool) *client {
 		w.t.Fatal(err)
 	}
 	c.result = plan.Apply(ctx, vaults, o, provision.Observer{})[0]
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if !stopped.IsZero() {
 		c.took = time.Since(stopped)
 	}
@@ -200,7 +214,7 @@ func (c *client) trouble(ctx context.Context, call string, done bool) error {
 		return errDead
 	}
 	c.w.checkReaders(call, done)
-	if !c.troubled || c.w.intN(20) >= c.w.trouble {
+	if !c.troubled || !c.w.draws() {
 		return nil
 	}
 	kind := []refusal.Kind{refusal.Forbidden, refusal.Unreachable, refusal.Other}[c.w.intN(3)]

@@ -61,7 +61,7 @@ const (
 // A world is one secret in the vault, whose password the target takes.
 type world struct {
 	order
-	t      *testing.T
+	t      testing.TB
 	server *pgserver.Server // nil: the target is an Azure server
 	front  *pgserver.Front
 	job    *job.Job
@@ -76,7 +76,7 @@ const past = "0123456789abcdef0123456789abcdef"
 var worlds int
 
 // newWorld returns a world in which a rotation is due.
-func newWorld(t *testing.T, s *pgserver.Server, o order) *world {
+func newWorld(t testing.TB, s *pgserver.Server, o order) *world {
 	t.Helper()
 	w := &world{order: o, t: t, server: s}
 	s.Exec(t, `CREATE ROLE azure_admin LOGIN CREATEROLE`)
@@ -110,7 +110,7 @@ func (w *world) administer(sql string) {
 }
 
 // newAzureWorld returns a world whose target is the administrator of an Azure server.
-func newAzureWorld(t *testing.T) *world {
+func newAzureWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{order: azureServer, t: t, job: job.New(azure, t.TempDir())}
 	azure.Grant(emulator.DefaultClient, vault, emulator.Update)
