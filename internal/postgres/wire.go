@@ -116,7 +116,7 @@ func (c *conn) logIn(ctx context.Context, who login, a *attempt) error {
 		case 'K':
 			c.key = slices.Clone(body)
 		case 'Z':
-			if !a.accepted || len(body) != 1 {
+			if !a.accepted || !isStatus(body) {
 				return errStrange
 			}
 			c.status = body[0]
@@ -235,7 +235,7 @@ func (c *conn) results() (results []result, err error) {
 				refused = &serverError{codeIn(body)}
 			}
 		case 'Z':
-			if len(body) != 1 {
+			if !isStatus(body) {
 				return nil, c.lose(errStrange)
 			}
 			c.status = body[0]
@@ -246,6 +246,9 @@ func (c *conn) results() (results []result, err error) {
 		}
 	}
 }
+
+// isStatus reports whether body is the status of a transaction: none, one, or one that has failed.
+func isStatus(body []byte) bool { return len(body) == 1 && strings.IndexByte("ITE", body[0]) >= 0 }
 
 // obey makes reading and writing fail once ctx is done, until the function that it returns is called.
 func (c *conn) obey(ctx context.Context) (stop func()) {

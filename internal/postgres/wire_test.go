@@ -150,6 +150,7 @@ func FuzzResults(f *testing.F) {
 	f.Add(message('D', "\x00\x01\x00\x00\x00\x09x") + message('Z', "I"))
 	f.Add(message('D', "\x00") + "Z\x00\x00\x00\x03")
 	f.Add("Z\xff\xff\xff\xff")
+	f.Add(message('Z', "\x00"))
 	f.Fuzz(func(t *testing.T, said string) {
 		c, _ := newScripted(said)
 		results, err := c.query(t.Context(), "SELECT 1")
