@@ -113,7 +113,10 @@ func (d *demo) plant(ctx context.Context) error {
 		{vault: prod, name: "smtp-relay-password", age: 500},
 		{vault: prod, name: "partner-sftp-password", operation: "e", age: 9, lives: 90,
 			plant: emulator.Plant{Disabled: true}},
-		{vault: prod, name: "orders-database-url", operation: "f", policy: older, age: 41, lives: 180, contentType: "url"},
+		{
+			vault: prod, name: "orders-database-url", operation: "f", policy: older, age: 41, lives: 180,
+			contentType: "url",
+		},
 		{vault: prod, name: "signing-key", operation: "g", age: 40, lives: 90, contentType: "key"},
 		{vault: standby, name: "signing-key", operation: "h", age: 10, lives: 90, contentType: "key"},
 		{vault: prod, name: "backup-encryption-key", operation: "i", age: 210, lives: 365, contentType: "key"},

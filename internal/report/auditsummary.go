@@ -227,7 +227,8 @@ func (s *auditSummary) upcomingTable() string {
 	if len(events) == 0 {
 		return ""
 	}
-	t := longTable("Due, or due or expiring in the next 90 days", maxUpcoming, "date&nbsp;(UTC)", "secret", "vault", "what")
+	t := longTable("Due, or due or expiring in the next 90 days", maxUpcoming, "date&nbsp;(UTC)", "secret", "vault",
+		"what")
 	for _, e := range events {
 		t.add(func() []string {
 			return []string{day(e.at), escape.Cell(s.labelOf(e.secret)), escape.Cell(e.secret.Vault),
@@ -337,10 +338,8 @@ func (s *auditSummary) findingTable() string {
 }
 
 func (s *auditSummary) secretTable(limit int) string {
-	t := longTable("Secrets", limit, "secret", "vault", "state", "made&nbsp;(UTC)", "expires&nbsp;(UTC)", "next&nbsp;rotation",
-		"versions",
-		"policy",
-		"findings")
+	t := longTable("Secrets", limit, "secret", "vault", "state", "made&nbsp;(UTC)", "expires&nbsp;(UTC)",
+		"next&nbsp;rotation", "versions", "policy", "findings")
 	for i := range s.Report.Secrets {
 		secret := &s.Report.Secrets[i]
 		t.add(func() []string {

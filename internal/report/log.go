@@ -38,7 +38,8 @@ type shared struct {
 // NewLog returns the log of a plan.
 func NewLog(plan *provision.Plan) *Log {
 	l := &Log{
-		at: map[*provision.Step]int{}, expected: map[secretKey]int{}, ended: map[secretKey][]row{}, told: map[refusal.Refusal]*shared{},
+		at: map[*provision.Step]int{}, expected: map[secretKey]int{}, ended: map[secretKey][]row{},
+		told: map[refusal.Refusal]*shared{},
 	}
 	vaults := map[string]bool{}
 	for _, e := range entries(rows(plan, nil)) {

@@ -276,8 +276,8 @@ type chart struct{ bars [][2]string }
 
 func (c *chart) add(section, bar string) { c.bars = append(c.bars, [2]string{chartText(section), bar}) }
 
-// String returns the chart in Mermaid's language. The sections have their names at the left, in a margin as wide as they
-// need: Mermaid's own is narrower than most vaults' names.
+// String returns the chart in Mermaid's language. The sections have their names at the left, in a margin as wide as
+// they need: Mermaid's own is narrower than most vaults' names.
 func (c *chart) String() string {
 	slices.SortStableFunc(c.bars, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
 	longest := 0

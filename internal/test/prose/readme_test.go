@@ -400,8 +400,8 @@ func TestFirstCommands(t *testing.T) {
 	t.Error("README has no commands")
 }
 
-// The data actions that README says are needed always are those of the role that the set-up makes, and what reads a value
-// is needed never.
+// The data actions that README says are needed always are those of the role that the set-up makes, and what reads a
+// value is needed never.
 func TestRole(t *testing.T) {
 	const prefix = "Microsoft.KeyVault/vaults/secrets/"
 	needed := map[string][]string{}
