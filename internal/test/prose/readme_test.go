@@ -292,7 +292,7 @@ func TestMaskingIsTold(t *testing.T) {
 
 // Links between files lead somewhere, and so do those within a file.
 func TestLinks(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	link := regexp.MustCompile(`(?:\]\(|\b(?:src|srcset)=")([^)"\s]+)[)"]`)
 	for _, file := range texts(t) {
 		text := prose(read(t, file))
 		for _, found := range link.FindAllStringSubmatch(text, -1) {
