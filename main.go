@@ -19,12 +19,10 @@ import (
 )
 
 func main() {
-	// The job's environment could make the SDK and MSAL use another authority, the SDK log requests, and pgconn read a
-	// service file, without which it refuses every connection. Unsetenv fails only if the name is invalid, and these
-	// are valid. internal/environment_test.go knows what else they read.
+	// The job's environment could make the SDK and MSAL use another authority, and the SDK log requests. Unsetenv fails
+	// only if the name is invalid, and these are valid. internal/environment_test.go knows what else they read.
 	_ = os.Unsetenv("AZURE_REGIONAL_AUTHORITY_NAME")
 	_ = os.Unsetenv("MSAL_FORCE_REGION")
-	_ = os.Unsetenv("PGSERVICE")
 	azlog.SetListener(nil)
 	// If a peer sends something unasked, net/http logs it, and it may be a value that the peer echoes.
 	log.SetOutput(io.Discard)

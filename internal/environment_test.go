@@ -76,9 +76,6 @@ var environment = map[string]map[string]string{
 		"MSI_SECRET":                 unused,
 		"ProgramData":                unused,
 	},
-	"github.com/jackc/pgx/v5/pgconn": {
-		wholly: "the PG variables: postgres replaces all that they say, and main unsets PGSERVICE",
-	},
 	"github.com/sethvargo/go-githubactions": {
 		wholly: "a default: runner gives the library a function of its own",
 	},
@@ -94,7 +91,7 @@ var environment = map[string]map[string]string{
 // What is linked reads no environment variable that is not known here, and main unsets what the list says.
 func TestEnvironmentOfWhatIsLinked(t *testing.T) {
 	want := map[string][]string{}
-	toUnset := []string{"PGSERVICE"}
+	var toUnset []string
 	for place, variables := range environment {
 		for name, why := range variables {
 			want[place] = append(want[place], name)

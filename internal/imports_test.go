@@ -18,7 +18,8 @@ var arrows = map[string]string{
 	"internal/audit":                           "declaration lifecycle",
 	"internal/azure":                           "refusal",
 	"internal/composite":                       "refusal sensitive",
-	"internal/declaration":                     "azure composite declaration/internal/strict lifecycle password refusal",
+	"internal/declaration":                     "azure composite declaration/internal/grammar declaration/internal/strict lifecycle password refusal",
+	"internal/declaration/internal/grammar":    "azure composite declaration/internal/strict lifecycle password refusal",
 	"internal/declaration/internal/strict":     "refusal",
 	"internal/escape":                          "",
 	"internal/export":                          "audit declaration lifecycle refusal",
@@ -45,7 +46,7 @@ var arrows = map[string]string{
 	"internal/test/emulator":                   "",
 	"internal/test/job":                        "action network test/emulator",
 	"internal/test/pgserver":                   "test/emulator",
-	"examples/local":                           "test/emulator",
+	"examples/local":                           "test/emulator test/pgserver",
 }
 
 const module = "keyvault-passwords"

@@ -3,13 +3,19 @@
 // that there is nothing to do. What it prints is what a workflow would see.
 //
 //	go run ./examples/local [-faults SEED] [DECLARATION]
-//	go run ./examples/local -audit
+//	go run ./examples/local -audit | -rotation [-keep FOLDER]
+//	go run ./examples/local -logins
 //
 // The declaration is examples/bootstrap/passwords.yml unless another is named. Nothing is kept: the emulator holds its
 // secrets in memory, and the folder for the build is removed.
 //
 // With -audit it shows an audit of two vaults in which there is something to find, and the rotation of what is due. Its
-// four reports are kept, in a folder that it names.
+// four reports are kept, in a folder that it names. With -rotation it shows the rotation of everything in the same
+// vaults, in which two secrets are refused. With -keep, the last run's job summary and the reports are kept in that
+// folder.
+//
+// With -logins it shows rotations of a secret with two logins at a PostgreSQL server, which it starts. It needs
+// PostgreSQL, such as Debian's package; POSTGRESQL_18 may name a folder with initdb and postgres instead.
 package main
 
 import (
@@ -46,6 +52,7 @@ type demo struct {
 	dir         string // for the build and the runner's files
 	program     string
 	declaration string
+	keep        string // the folder for the last run's summary; "": none
 	emulator    *emulator.Emulator
 }
 
@@ -53,8 +60,21 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("local", flag.ContinueOnError)
 	seed := flags.Uint64("faults", 0, "have the services fail in the ways that this seed draws; 0: not at all")
 	audit := flags.Bool("audit", false, "show an audit, and write its reports into a folder that is kept")
+	logins := flags.Bool("logins", false, "show rotations with two logins, at a PostgreSQL server that is started")
+	rotation := flags.Bool("rotation", false, "show a rotation in which two secrets are refused")
+	keep := flags.String("keep", "", "keep the last run's job summary, and an audit's reports, in this folder")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *keep != "" {
+		folder, err := filepath.Abs(*keep)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return err
+		}
+		*keep = folder
 	}
 	root, err := moduleRoot(ctx)
 	if err != nil {
@@ -71,10 +91,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	d := &demo{out: out, dir: dir, program: filepath.Join(dir, "keyvault-passwords"), declaration: declaration}
+	d := &demo{out: out, dir: dir, program: filepath.Join(dir, "keyvault-passwords"), declaration: declaration,
+		keep: *keep}
 	show := func() error { return d.show(ctx, *seed) }
-	if *audit {
+	switch {
+	case *audit:
 		show = func() error { return d.showAudit(ctx) }
+	case *rotation:
+		show = func() error { return d.showRotation(ctx) }
+	case *logins:
+		show = func() error { return d.showLogins(ctx) }
 	}
 	err = d.build(ctx)
 	if err == nil {
@@ -137,12 +163,12 @@ func (d *demo) vaults() ([]string, error) {
 	return vaults, nil
 }
 
-// runAction runs the program as the runner would, with further inputs NAME=VALUE, and shows what came of it. It returns
-// what is in the output file.
-func (d *demo) runAction(ctx context.Context, title string, inputs ...string) (outputs string, err error) {
-	d.heading(title)
+// fileCommands are what the runner gives a step a file for.
+var fileCommands = []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"}
+
+// command is the program as the runner would start it, with further inputs NAME=VALUE.
+func (d *demo) command(ctx context.Context, inputs ...string) (*exec.Cmd, error) {
 	d.runs++
-	files := map[string]string{}
 	command := exec.CommandContext(ctx, d.program)
 	command.Env = append(d.emulator.Environ(),
 		"GITHUB_WORKSPACE="+filepath.Dir(d.declaration),
@@ -156,31 +182,43 @@ func (d *demo) runAction(ctx context.Context, title string, inputs ...string) (o
 	if !d.namesVault() {
 		command.Env = append(command.Env, "INPUT_VAULT="+emulator.DefaultVault)
 	}
-	names := []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"}
-	for _, name := range names {
-		files[name] = filepath.Join(d.dir, name)
-		if err := os.WriteFile(files[name], nil, 0o600); err != nil {
-			return "", err
+	for _, name := range fileCommands {
+		file := filepath.Join(d.dir, name)
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			return nil, err
 		}
-		command.Env = append(command.Env, name+"="+files[name])
+		command.Env = append(command.Env, name+"="+file)
+	}
+	return command, nil
+}
+
+// runAction runs the program with further inputs NAME=VALUE, and shows what came of it. It returns what is in the
+// output file.
+func (d *demo) runAction(ctx context.Context, title string, inputs ...string) (outputs string, err error) {
+	d.heading(title)
+	command, err := d.command(ctx, inputs...)
+	if err != nil {
+		return "", err
 	}
 	command.Stdout, command.Stderr = d.out, d.out
 	failed := command.Run()
-	for _, name := range names {
-		text, err := os.ReadFile(files[name])
+	written := map[string]string{}
+	for _, name := range fileCommands {
+		text, err := os.ReadFile(filepath.Join(d.dir, name))
 		if err != nil {
 			return "", err
 		}
 		d.heading(name + " after it")
 		fmt.Fprint(d.out, string(text))
-		if name == "GITHUB_OUTPUT" {
-			outputs = string(text)
-		}
+		written[name] = string(text)
+	}
+	if d.keep != "" {
+		err = os.WriteFile(filepath.Join(d.keep, "summary.md"), []byte(written["GITHUB_STEP_SUMMARY"]), 0o600)
 	}
 	if failed != nil {
-		return outputs, fmt.Errorf("the action: %w", failed)
+		err = errors.Join(fmt.Errorf("the action: %w", failed), err)
 	}
-	return outputs, nil
+	return written["GITHUB_OUTPUT"], err
 }
 
 // namesVault reports whether the declaration has a default vault of its own.

@@ -208,6 +208,7 @@ resource setter 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (withS
           'Microsoft.DBforPostgreSQL/flexibleServers/write'
           'Microsoft.DBforMySQL/flexibleServers/read'
           'Microsoft.DBforMySQL/flexibleServers/write'
+          'Microsoft.Authorization/permissions/read'
         ]
         notActions: []
         dataActions: []

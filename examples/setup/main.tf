@@ -225,6 +225,7 @@ resource "azurerm_role_definition" "setter" {
       "Microsoft.DBforPostgreSQL/flexibleServers/write",
       "Microsoft.DBforMySQL/flexibleServers/read",
       "Microsoft.DBforMySQL/flexibleServers/write",
+      "Microsoft.Authorization/permissions/read",
     ]
   }
 }

@@ -126,13 +126,17 @@ func New(c Config) (*Target, error) {
 // that the administrator must have. The operation is always "": the server does not tell which password it holds. It
 // changes nothing.
 //
-// It needs the action TYPE/read, such as Microsoft.Sql/servers/read. Its error is an [*Error].
+// It needs the action TYPE/read, such as Microsoft.Sql/servers/read. With Microsoft.Authorization/permissions/read it
+// finds out whether the identity may change the server; without, only the change does. Its error is an [*Error].
 func (t *Target) Look(ctx context.Context, login string) (operation string, err error) {
 	s, err := t.get(ctx)
-	if err != nil {
-		return "", err
+	if err == nil {
+		err = t.check(s, login)
 	}
-	return "", t.check(s, login)
+	if err == nil {
+		err = t.checkAccess(ctx)
+	}
+	return "", err
 }
 
 // busyTimeout bounds the wait for a server that is busy with another change, such as a new size.
@@ -146,8 +150,11 @@ func (t *Target) Lock(ctx context.Context, login string) error {
 		if err != nil {
 			return err
 		}
-		if err := t.check(s, login); err != nil || !t.isBusy(s) {
+		if err := t.check(s, login); err != nil {
 			return err
+		}
+		if !t.isBusy(s) {
+			return t.checkAccess(ctx)
 		}
 		if pause == 2*time.Second {
 			t.config.Note(fmt.Sprintf("server %s is busy: waiting up to %s", t.config.Server.Name, busyTimeout))
@@ -184,14 +191,19 @@ func (t *Target) Unlock() { t.password = nil }
 
 // request returns a request for the server.
 func (t *Target) request(ctx context.Context, method string) (*policy.Request, error) {
+	return t.requestAt(ctx, method, "", t.kind.version)
+}
+
+// requestAt returns a request for the server, or for what is below it.
+func (t *Target) requestAt(ctx context.Context, method, below, version string) (*policy.Request, error) {
 	s := t.config.Server
 	place := "https://" + t.config.Cloud.Manager + "/subscriptions/" + s.Subscription + "/resourceGroups/" +
-		url.PathEscape(s.ResourceGroup) + "/providers/" + s.Kind + "/" + s.Name
+		url.PathEscape(s.ResourceGroup) + "/providers/" + s.Kind + "/" + s.Name + below
 	request, err := runtime.NewRequest(ctx, method, place)
 	if err != nil {
 		return nil, err
 	}
-	request.Raw().URL.RawQuery = "api-version=" + t.kind.version
+	request.Raw().URL.RawQuery = "api-version=" + version
 	request.Raw().Header.Set("Accept", "application/json")
 	return request, nil
 }

@@ -192,6 +192,10 @@ func TestLookChangesNothing(t *testing.T) {
 		if b.emulator.Requests()["update-server"] != 0 || b.holds() != "before" {
 			t.Error("a look has changed the server")
 		}
+		b.emulator.Revoke("", "", emulator.WriteServer)
+		if _, err := b.Look(t.Context(), ""); !isKind(err, refusal.Forbidden) {
+			t.Errorf("a look without the permission to change: %v", err)
+		}
 		if err := b.Prepare(t.Context(), "", "", sensitive.New([]byte(password))); err != nil {
 			t.Error(err)
 		}
@@ -363,8 +367,8 @@ func TestLongChangeWithFailures(t *testing.T) {
 	})
 }
 
-// What a Location ends with must be the server. Where it is anything else, the server itself is looked at, or the change
-// is asked for again.
+// What a Location ends with must be the server. Where it is anything else, the server itself is looked at, or the
+// change is asked for again.
 func TestLocationWithoutServer(t *testing.T) {
 	for kind := range kinds {
 		for _, fault := range []emulator.Kind{emulator.Empty, emulator.NoBody} {
@@ -442,7 +446,12 @@ func TestRefusals(t *testing.T) {
 				"\"/subscriptions/6e7b1a5c-93d2-4f08-8a1b-0c2d4e6f8a90/resourceGroups/rg-example/providers/Microsoft.Sql/servers/sql-prod\"",
 		},
 		"no role to change": {
-			before: deny(emulator.WriteServer), kind: refusal.Forbidden, sent: true,
+			before: deny(emulator.WriteServer), kind: refusal.Forbidden,
+			cause:  "the identity has no role here that lets it change the server",
+			remedy: "--role ROLE --scope",
+		},
+		"no role to change, and none to see that": {
+			before: deny(emulator.WriteServer, emulator.ReadPermissions), kind: refusal.Forbidden, sent: true,
 			cause:  "the identity has no role here that allows it: 403 AuthorizationFailed",
 			remedy: "--role ROLE --scope",
 		},
@@ -623,6 +632,28 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Whatever comes in place of the permissions, a server that can be changed is changed: only their list says otherwise.
+func TestPermissionsAreAdvice(t *testing.T) {
+	for name, fault := range map[string]emulator.Fault{
+		"cut": {Kind: emulator.Cut}, "503": {Kind: emulator.Status, Status: 503}, "empty": {Kind: emulator.Empty},
+		"no body": {Kind: emulator.NoBody}, "slow": {Kind: emulator.Slow, Delay: time.Hour},
+		"404":    {Kind: emulator.Status, Status: 404, Code: "InvalidResourceType"},
+		"a page": {Kind: emulator.Between, Status: 200},
+	} {
+		with(t, emulator.ServerOptions{}, func(t *testing.T, b *bench) {
+			fault.Operation, fault.Times = "permissions", -1
+			b.emulator.Fault(fault)
+			start := time.Now()
+			if err := b.set(t.Context()); err != nil || b.holds() != "new" || time.Since(start) > 20*time.Second {
+				t.Errorf("%s: %v after %s; the server holds the password %s", name, err, time.Since(start), b.holds())
+			}
+			if len(b.emulator.FaultLog()) == 0 {
+				t.Errorf("%s: the permissions were not asked for", name)
+			}
+		})
+	}
+}
+
 // Each password that a service refuses leads to the preset that has its rules.
 func TestRefusedPasswords(t *testing.T) {
 	for kind, preset := range map[string]string{
@@ -730,14 +761,14 @@ func TestVersionsAndClouds(t *testing.T) {
 	}
 }
 
-// A recorder notes host and API version of each request to a Resource Manager.
+// A recorder notes host and API version of each request to a Resource Manager that is about a server.
 type recorder struct {
 	http.RoundTripper
 	versions []string
 }
 
 func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
-	if strings.HasPrefix(request.URL.Host, "management.") {
+	if strings.HasPrefix(request.URL.Host, "management.") && !strings.HasSuffix(request.URL.Path, "/permissions") {
 		r.versions = append(r.versions, request.URL.Host+" "+request.URL.Query().Get("api-version"))
 	}
 	return r.RoundTripper.RoundTrip(request)

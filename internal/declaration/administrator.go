@@ -28,13 +28,13 @@ func (r *resolver) checkAzure(s *grammar.Secret, secret Secret, password string)
 		const remedy = "expected 8 to 128 characters of three of lower, upper, digit, symbol, as azure-sql, " +
 			"azure-postgresql and azure-mysql have them"
 		shortest, longest := part.Space.Lengths()
-		any, _, _ := part.Space.Characters()
+		alphabet, _, _ := part.Space.Characters()
 		at := placeOfPolicy(s)
 		switch {
 		case shortest < minAdministrator || longest > maxAdministrator:
 			r.Refuse(at, fmt.Sprintf("Azure refuses an administrator's password of %d to %d characters", shortest,
 				longest), remedy)
-		case classesIn(any) < classesAdministrator:
+		case classesIn(alphabet) < classesAdministrator:
 			r.Refuse(at, "Azure refuses an administrator's password of these characters", remedy)
 		case part.rules.Rules == "" && classesCertain(part.rules) < classesAdministrator:
 			r.warn(at, "the policy allows passwords that Azure refuses of an administrator", remedy)

@@ -134,15 +134,18 @@ func (r *resolver) checkTwoLogins(s *grammar.Secret) {
 	}
 }
 
+// passwordsOf returns which passwords of a target a secret sets, and how the target is told from others. A server has
+// one administrator.
+func passwordsOf(s *grammar.Secret, a *Apply) (logins []string, where string) {
+	if a.Host != nil {
+		return s.Login.Value, a.Host.Host
+	}
+	return []string{""}, strings.ToLower(a.Server.ID())
+}
+
 // oneSecret notes a login that another secret sets at the same target: each run would undo the other's.
 func (r *resolver) oneSecret(s *grammar.Secret, a *Apply) {
-	logins, where := s.Login.Value, ""
-	switch {
-	case a.Host != nil:
-		where = a.Host.Host
-	default:
-		where, logins = strings.ToLower(a.Server.ID()), []string{""}
-	}
+	logins, where := passwordsOf(s, a)
 	for _, login := range logins {
 		key := where + " " + login
 		if other, taken := r.applied[key]; taken && other != s.Name {

@@ -7,9 +7,9 @@
 // that no password satisfies, and durations that contradict each other. It knows neither the network nor any value: its
 // messages quote only the text of the declaration.
 //
-// Package grammar, below this one, knows what a declaration may say: it reads the texts with their places, and makes the
-// JSON Schema for editors ([Schema], in schema.json) and the reference ([Reference]). This package knows what they mean
-// together: it resolves names, compiles policies, and checks what depends on something else.
+// Package grammar, below this one, knows what a declaration may say: it reads the texts with their places, and makes
+// the JSON Schema for editors ([Schema], in schema.json) and the reference ([Reference]). This package knows what they
+// mean together: it resolves names, compiles policies, and checks what depends on something else.
 package declaration
 
 import (

@@ -3,7 +3,6 @@ package declaration
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"keyvault-passwords/internal/composite"
-	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/password"
 )
 

@@ -1,8 +1,11 @@
 package network
 
 import (
+	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 )
@@ -23,15 +26,20 @@ func NewClient(transport http.RoundTripper, debug func(line string)) *http.Clien
 	if debug != nil {
 		transport = traced{transport, debug}
 	}
-	return &http.Client{Transport: staying{transport}}
+	return &http.Client{Transport: apart{transport}}
 }
 
-// staying takes the address off each redirect, so that net/http has none to follow. To decline by CheckRedirect is too
-// late: net/http rewinds the request's body before it asks, and an early answer comes while that is still being sent.
-type staying struct{ http.RoundTripper }
+// apart keeps net/http and the SDKs from sharing a request's body. An answer may come while the body is still being
+// sent, and the SDKs then rewind theirs to try again, as net/http does for a redirect that it is about to decline. So
+// what is sent is a copy, and a redirect has no address that could be followed.
+type apart struct{ http.RoundTripper }
 
 // RoundTrip implements [http.RoundTripper].
-func (t staying) RoundTrip(request *http.Request) (*http.Response, error) {
+func (t apart) RoundTrip(request *http.Request) (*http.Response, error) {
+	request, err := withOwnBody(request)
+	if err != nil {
+		return nil, err
+	}
 	response, err := t.RoundTripper.RoundTrip(request)
 	if err == nil && response.StatusCode/100 == 3 {
 		response.Header.Del("Location")
@@ -40,7 +48,22 @@ func (t staying) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections closes the connections of the transport that is wrapped.
-func (t staying) CloseIdleConnections() { closeIdle(t.RoundTripper) }
+func (t apart) CloseIdleConnections() { closeIdle(t.RoundTripper) }
+
+// withOwnBody returns the request with a copy of its body, which it reads to the end and closes.
+func withOwnBody(request *http.Request) (*http.Request, error) {
+	if request.Body == nil || request.Body == http.NoBody {
+		return request, nil
+	}
+	body, err := io.ReadAll(request.Body)
+	if err = errors.Join(err, request.Body.Close()); err != nil {
+		return nil, err
+	}
+	request = request.WithContext(request.Context())
+	request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	request.Body, err = request.GetBody()
+	return request, err
+}
 
 func newTransport() *http.Transport {
 	return &http.Transport{

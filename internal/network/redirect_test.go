@@ -39,3 +39,43 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		server.Close()
 	}
 }
+
+// A noting transport is told of each request before it is sent.
+type noting func(*http.Request)
+
+func (n noting) RoundTrip(request *http.Request) (*http.Response, error) {
+	n(request)
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: request}, nil
+}
+
+// What is sent is not read from the caller's body any more: an SDK rewinds that one while an answer that came early is
+// judged.
+func TestBodyIsNotShared(t *testing.T) {
+	body := strings.NewReader("value")
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "https://kv.example", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := func(r *http.Request) string {
+		again, err := r.GetBody()
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, _ := io.ReadAll(r.Body)
+		second, _ := io.ReadAll(again)
+		return string(first) + " " + string(second)
+	}
+	transport := noting(func(r *http.Request) {
+		if left := body.Len(); left != 0 || r.ContentLength != 5 {
+			t.Errorf("%d bytes of the caller's body are left to be read, of %d", left, r.ContentLength)
+		}
+		if got := sent(r); got != "value value" {
+			t.Errorf("the body is sent as %q", got)
+		}
+	})
+	response, err := network.NewClient(transport, nil).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+}

@@ -91,7 +91,7 @@ func (s *subset) isEmpty(p Policy) bool {
 	attempt := automaton.Budget{Steps: min(trialSteps, s.work.Steps)}
 	s.work.Steps -= attempt.Steps
 	defer func() { s.work.Steps += attempt.Steps }()
-	if p.Length == anyLength && !r.Distinct {
+	if r.Min == anyLength.Min && r.Max == anyLength.Max { // other rules may bound the length too
 		return language.IsEmptyAtAnyLength(r, &attempt)
 	}
 	c, err := language.Count(r, &attempt)

@@ -139,6 +139,11 @@ func (n *normal) rules() *language.Rules {
 		r.Max = max(r.Min, min(r.Max, n.alphabet.Count()))
 	}
 	for _, s := range n.sets {
+		if s.chars == n.alphabet && s.max >= r.Min {
+			r.Max = min(r.Max, s.max) // no string has more
+		}
+	}
+	for _, s := range n.sets {
 		if n.atLeast == 0 && n.saysNothing(s, r.Max) {
 			continue
 		}

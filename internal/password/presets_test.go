@@ -470,6 +470,10 @@ func TestKnownCounts(t *testing.T) {
 		{"overlapping sets", Policy{
 			Length: Length{8, 8}, Characters: []Charset{{Chars: "abcd", Min: 1}, {Chars: "cdef", Min: 1}},
 		}, "1679104"},
+		// A maximum of all characters is a length: 2^2 + 2^3.
+		{"a maximum of all characters", Policy{
+			Length: Length{2, 5}, Characters: []Charset{{Chars: "ab", Max: limit(3)}},
+		}, "12"},
 	}
 	for _, test := range tests {
 		test.policy.MinEntropy = 1

@@ -49,10 +49,10 @@ func (t *Target) set(ctx context.Context) error {
 	if err != nil {
 		return s.explainExec(ctx, act, err)
 	}
-	if len(results) != 2 || len(results[1].Rows) != 1 {
+	if len(results) != 2 || len(results[1].rows) != 1 {
 		return t.missing(act, identity{}, []string{c.login}, nil)
 	}
-	comment := string(results[1].Rows[0][0])
+	comment := string(results[1].rows[0][0])
 	c.before = markerOf(comment)
 	salt := newSalt()
 	statement := sensitive.Derive(func(parts [][]byte) []byte {
@@ -66,7 +66,7 @@ func (t *Target) set(ctx context.Context) error {
 	if err != nil {
 		return s.explainExec(ctx, act, err)
 	}
-	if len(results) == 0 || results[0].CommandTag.String() == "" {
+	if len(results) == 0 || results[0].tag == "" {
 		return t.newError(act, "no SCRAM verifier could be made of it", "")
 	}
 	if s.byFunction {
@@ -113,13 +113,12 @@ func isPassing(kind refusal.Kind) bool {
 }
 
 func (t *Target) commitOnce(ctx context.Context, act string) error {
-	const inTransaction = 'T' // outside of one, COMMIT does nothing and says nothing
 	rolledBack := t.newError(act, "the server rolled it back", "run the job again")
-	if !t.session.isLost() && t.session.conn.TxStatus() != inTransaction {
-		return rolledBack
+	if !t.session.isLost() && t.session.conn.status != inTransaction {
+		return rolledBack // outside of one, COMMIT does nothing and says nothing
 	}
 	results, err := t.session.run(ctx, execTimeout, "COMMIT")
-	if err == nil && len(results) == 1 && results[0].CommandTag.String() == "COMMIT" {
+	if err == nil && len(results) == 1 && results[0].tag == "COMMIT" {
 		t.pending.committed = true
 		return nil
 	}
@@ -143,7 +142,7 @@ func (t *Target) settle(ctx context.Context, act string) error {
 			return err
 		}
 		if err := t.lock(ctx, s); err != nil {
-			s.close(ctx)
+			s.close()
 			return err
 		}
 		t.session = s
@@ -180,17 +179,11 @@ func (t *Target) prove(ctx context.Context) error {
 func (t *Target) proveOnce(ctx context.Context) *Error {
 	act := t.on("logging in as " + t.pending.login + ", as proof of the new password,")
 	a := &attempt{}
-	config, err := t.configure(t.pending.login, a)
-	if err != nil {
-		return t.explainConfig(act)
-	}
-	config.RequireAuth = "scram-sha-256"
-	config.Password = t.pending.password.Reveal() // into a SCRAM exchange, which does not send it
-	conn, err := a.connect(ctx, config)
+	who := login{role: t.pending.login, database: t.config.Database}
+	who.password = t.pending.password.Reveal() // into a SCRAM exchange, which does not send it
+	c, err := t.logIn(ctx, who, a)
 	if err == nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-		defer cancel()
-		_ = conn.Close(ctx)
+		c.leave()
 		return nil
 	}
 	if a.proven && a.accepted {

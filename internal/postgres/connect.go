@@ -1,17 +1,14 @@
 package postgres
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
-	"encoding/binary"
-	"io"
 	"net"
 	"strconv"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgproto3"
 
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
@@ -48,7 +45,7 @@ var settings = map[string]string{
 // A session is one connection of the identity.
 type session struct {
 	*Target
-	conn       *pgconn.PgConn
+	conn       *conn
 	byFunction bool // passwords are set by rotate.set_verifier
 }
 
@@ -64,18 +61,15 @@ func (t *Target) connect(ctx context.Context) (*session, error) {
 	began := time.Now()
 	for try := 0; ; try++ {
 		a := &attempt{}
-		config, err := t.configure(t.config.As, a)
-		if err != nil {
-			return nil, t.explainConfig(act)
-		}
-		config.Password, config.RequireAuth = token.Token, "password"
-		config.RuntimeParams = settings
-		conn, err := a.connect(ctx, config)
+		c, err := t.logIn(ctx, login{
+			role: t.config.As, database: t.config.Database, settings: settings, token: token.Token,
+		}, a)
 		if err == nil {
-			return &session{Target: t, conn: conn}, nil
+			return &session{Target: t, conn: c}, nil
 		}
 		failure := t.explainConnect(ctx, act, a, err)
-		again := failure.Kind == refusal.Unreachable && !a.lasts(err) && time.Since(began) < connectTimeout
+		lasts := !network.IsTransient(err) || network.IsWaitedOut(err)
+		again := failure.Kind == refusal.Unreachable && !lasts && time.Since(began) < connectTimeout
 		if !again || try == len(retries) || !network.Sleep(ctx.Done(), retries[try]) {
 			return nil, failure
 		}
@@ -85,138 +79,39 @@ func (t *Target) connect(ctx context.Context) (*session, error) {
 // retries are the waits before another try to connect.
 var retries = [...]time.Duration{500 * time.Millisecond, 2 * time.Second}
 
-// configure returns the settings of a connection as role. [pgconn.ParseConfig] must make them. What it takes from PG*
-// variables, and from files that these name, is replaced by what is right here or by nothing; for a host that is a path
-// it reads no file for TLS. Only PGSERVICE cannot be replaced, which main unsets as all of them.
-func (t *Target) configure(role string, a *attempt) (*pgconn.Config, error) {
-	config, err := pgconn.ParseConfig("host=/ port=5432 user=x password=x dbname=x sslmode=disable " +
-		"sslcertmode=disable sslnegotiation=postgres target_session_attrs=any min_protocol_version=3.0 " +
-		"max_protocol_version=3.0 channel_binding=prefer require_auth=none connect_timeout=0")
+// dial connects to the server, and verifies it.
+func (t *Target) dial(ctx context.Context) (net.Conn, error) {
+	raw, err := t.config.Network.Dial(ctx, net.JoinHostPort(t.config.Host, strconv.Itoa(port)))
 	if err != nil {
 		return nil, err
 	}
-	config.Host, config.Port, config.User, config.Database = t.config.Host, port, role, t.config.Database
-	config.Password, config.Fallbacks, config.RuntimeParams = "", nil, map[string]string{}
 	// No roots: the machine's, or those of SSL_CERT_FILE, as for HTTPS.
-	config.TLSConfig = &tls.Config{ServerName: t.config.Host, MinVersion: tls.VersionTLS12}
-	config.MaxProtocolMessageBodyLen = maxMessage
-	// The name is looked up on the way, by the proxy if there is one.
-	config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
-	address := net.JoinHostPort(t.config.Host, strconv.Itoa(port))
-	config.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		conn, err := t.config.Network.Dial(ctx, address)
-		if a.dialled { // pgconn cancels a statement, by another connection, while we go on
-			return conn, err
-		}
-		a.dialled = true
-		if err != nil {
-			a.failed = err
-			return nil, err
-		}
-		return &offered{Conn: conn, attempt: a}, nil
+	secure, err := startTLS(ctx, raw, &tls.Config{ServerName: t.config.Host, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		_ = raw.Close() // nothing was sent
+		return nil, err
 	}
-	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
-		return pgproto3.NewFrontend(&authentication{Reader: r, attempt: a}, w)
-	}
-	return config, nil
+	return secure, nil
 }
 
-// maxMessage bounds a message of the server, in bytes.
-const maxMessage = 1 << 20
-
-// An attempt is how far a connection came.
-type attempt struct {
-	dialled  bool
-	failed   error  // why there is none
-	noTLS    bool   // the server has none
-	asked    uint32 // the kind of its last message on authentication
-	proven   bool   // it has proven that it knows the password
-	accepted bool   // it has let the role in
-}
-
-func (a *attempt) connect(ctx context.Context, config *pgconn.Config) (*pgconn.PgConn, error) {
+// logIn connects and begins the session of a login. An error that came as the time was over is that.
+func (t *Target) logIn(ctx context.Context, who login, a *attempt) (c *conn, err error) {
 	ctx, cancel := network.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	conn, err := pgconn.ConnectConfig(ctx, config)
-	if err != nil && a.failed == nil && ctx.Err() != nil {
-		a.failed = context.Cause(ctx)
-	}
-	return conn, err
-}
-
-// lasts reports whether the next try would fail likewise.
-func (a *attempt) lasts(err error) bool {
-	if a.failed != nil {
-		err = a.failed
-	}
-	return !network.IsTransient(err) || network.IsWaitedOut(err)
-}
-
-// offered notes what the server answers to the question for TLS, the first byte that it sends.
-type offered struct {
-	net.Conn
-	attempt *attempt
-	seen    bool
-}
-
-// Read implements [net.Conn].
-func (o *offered) Read(b []byte) (int, error) {
-	n, err := o.Conn.Read(b)
-	if n > 0 && !o.seen {
-		o.seen, o.attempt.noTLS = true, b[0] != 'S'
-	}
-	return n, err
-}
-
-// authentication notes what the server says of it. pgconn says only by text why a connection failed, and fails where
-// the role may log in but has no right to the database.
-// https://www.postgresql.org/docs/current/protocol-message-formats.html
-type authentication struct {
-	io.Reader
-	attempt *attempt
-	head    []byte // of the message that is being read
-	skip    int    // what is left of a message
-}
-
-// The kinds of messages on authentication that are told apart.
-const (
-	authOK        = 0
-	authSASL      = 10
-	authSASLFinal = 12
-)
-
-// Read implements [io.Reader].
-func (r *authentication) Read(b []byte) (int, error) {
-	n, err := r.Reader.Read(b)
-	for _, c := range b[:n] {
-		if r.attempt.accepted {
-			break
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
 		}
-		r.note(c)
+	}()
+	secure, err := t.dial(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return n, err
-}
-
-func (r *authentication) note(c byte) {
-	if r.skip > 0 {
-		r.skip--
-		return
+	c = &conn{Conn: secure, read: bufio.NewReader(secure), secure: t.dial}
+	if err := c.logIn(ctx, who, a); err != nil {
+		return nil, c.lose(err)
 	}
-	const kindAndLength, code = 5, 4
-	r.head = append(r.head, c)
-	if len(r.head) < kindAndLength || r.head[0] == 'R' && len(r.head) < kindAndLength+code {
-		return
-	}
-	r.skip = int(min(binary.BigEndian.Uint32(r.head[1:]), maxMessage)) + 1 - len(r.head)
-	if r.head[0] == 'R' {
-		asked := binary.BigEndian.Uint32(r.head[kindAndLength:])
-		r.attempt.proven = r.attempt.proven || asked == authSASLFinal
-		r.attempt.accepted = asked == authOK
-		if asked != authOK {
-			r.attempt.asked = asked
-		}
-	}
-	r.head = r.head[:0]
+	return c, nil
 }
 
 // exec sends statements, and returns the rows of their results. It ends the session if its context is done meanwhile.
@@ -227,26 +122,22 @@ func (s *session) exec(ctx context.Context, act, sql string) ([][][]byte, error)
 	}
 	var rows [][][]byte
 	for _, result := range results {
-		rows = append(rows, result.Rows...)
+		rows = append(rows, result.rows...)
 	}
 	return rows, nil
 }
 
-func (s *session) run(ctx context.Context, timeout time.Duration, sql string) ([]*pgconn.Result, error) {
+func (s *session) run(ctx context.Context, timeout time.Duration, sql string) ([]result, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return s.conn.Exec(ctx, sql).ReadAll()
+	return s.conn.query(ctx, sql)
 }
 
 // isLost reports whether the connection is: the server may have done what it was last told.
-func (s *session) isLost() bool { return s.conn.IsClosed() }
+func (s *session) isLost() bool { return s.conn.lost }
 
 // close ends the session. What the server does not hear in time it sees by the connection's end.
-func (s *session) close(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	_ = s.conn.Close(ctx)
-}
+func (s *session) close() { s.conn.leave() }
 
 // outlive returns a context that ends a grace after ctx: for what must not stay half done.
 func (t *Target) outlive(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
@@ -56,11 +54,6 @@ func (t *Target) explainToken(ctx context.Context, act string, err error) *Error
 	return (&Error{Refusal: refusal.Of(err).Within(act), Err: err}).of(refusal.Identity)
 }
 
-// explainConfig explains what pgconn does not take. Its reasons may quote files that PG* variables name.
-func (t *Target) explainConfig(act string) *Error {
-	return t.newError(act, "the settings of the connection could not be made", "unset the job's PG* variables")
-}
-
 // The SQLSTATEs that are told apart: https://www.postgresql.org/docs/current/errcodes-appendix.html
 const (
 	invalidAuthorization  = "28000"
@@ -75,13 +68,12 @@ const (
 	diskFull              = "53100"
 )
 
-// codeOf returns the SQLSTATE of an error, if it is of the form of one; "" if there is none.
+// codeOf returns the SQLSTATE of an error; "" if the server gave none.
 func codeOf(err error) string {
-	refused, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || len(refused.Code) != 5 || strings.Trim(refused.Code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		return ""
+	if refused, ok := errors.AsType[*serverError](err); ok {
+		return refused.code
 	}
-	return refused.Code
+	return ""
 }
 
 // explainConnect explains why the identity could not log in.
@@ -91,7 +83,7 @@ func (t *Target) explainConnect(ctx context.Context, act string, a *attempt, err
 	}
 	code := codeOf(err)
 	switch {
-	case code == "" && a.asked != 0 && a.asked != authCleartext:
+	case errors.Is(err, errMethod):
 		return t.newError(act, "the server takes no access token for role "+t.config.As+": it asks for a password",
 			t.makeIdentity()).of(refusal.Forbidden)
 	case a.accepted && code == noDatabase:
@@ -113,17 +105,14 @@ func (t *Target) explainConnect(ctx context.Context, act string, a *attempt, err
 func (t *Target) explainWay(ctx context.Context, act string, a *attempt, err error) *Error {
 	host := t.config.Host
 	why := t.config.Network.Explain(err)
-	if a.failed != nil {
-		why = t.config.Network.Explain(a.failed)
-	}
 	proxy, proxied := errors.AsType[*network.ProxyError](why)
 	told, remedy := network.DescribeConnection(why), network.Remedy(why)
 	switch {
 	case ctx.Err() != nil:
 		return cancelled(act)
-	case codeOf(err) != "" || a.asked != 0:
+	case codeOf(err) != "" || a.asked || errors.Is(err, errMethod) || errors.Is(err, errStrange):
 		return nil
-	case a.noTLS:
+	case errors.Is(err, errNoTLS):
 		return t.newError(act, "the server does not offer TLS",
 			"check the proxy and the DNS between the runner and "+host)
 	case proxied && proxy.Status != 0:
@@ -141,9 +130,6 @@ func (t *Target) explainWay(ctx context.Context, act string, a *attempt, err err
 		"to connect to %s, port %d: in the server's firewall, and in the runner's network", host, port)).
 		of(refusal.Unreachable)
 }
-
-// authCleartext is how the service asks for a token.
-const authCleartext = 3
 
 // explainExec explains why a statement was not done. A wait that lock has for other runs ends as lockNotAvailable.
 func (s *session) explainExec(ctx context.Context, act string, err error) *Error {
@@ -165,7 +151,7 @@ func (t *Target) explainProof(ctx context.Context, act string, a *attempt, err e
 	}
 	code := codeOf(err)
 	switch {
-	case code == "" && a.asked != 0 && a.asked != authSASL && a.asked != authSASLFinal:
+	case errors.Is(err, errMethod):
 		return t.newError(act, "the server does not ask for SCRAM authentication", setAccepted).of(refusal.Forbidden)
 	case code == invalidPassword:
 		return t.refused(act, code, "the server does not take the password that was just set", setAccepted).

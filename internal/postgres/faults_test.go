@@ -64,7 +64,8 @@ func TestTheWayToTheServer(t *testing.T) {
 		{
 			name: "a server that ends each connection", kind: refusal.Unreachable,
 			arrange: func(front *pgserver.Front) { front.Watch(func(pgserver.Event) bool { return false }) },
-			want:    "no answer: the answer was cut off", remedy: "allow the runner to connect to " + host +
+			want:    "no answer: the connection was closed without an answer", remedy: "allow the runner to connect " +
+				"to " + host +
 				", port 5432",
 		},
 		{
@@ -349,6 +350,23 @@ func TestProofFails(t *testing.T) {
 	})
 }
 
+// A server that asks for the password itself does not get it.
+func TestPasswordIsNeverSent(t *testing.T) {
+	each(t, func(t *testing.T, _ *pgserver.Server, front *pgserver.Front) {
+		front.Identify("orders_b", emulator.DefaultClient) // whoever that is, is asked for it in clear
+		const password = "Canary-7f3a.Tweet~"
+		err := lockPrepareFinish(t, two(), "orders_b", password)
+		const want = "logging in as orders_b, as proof of the new password at " + host +
+			": the server does not ask for SCRAM authentication"
+		if seen := refused(t, err); seen.Seen() != want || seen.Kind != refusal.Forbidden {
+			t.Errorf("got %q; want %q", seen.Seen(), want)
+		}
+		if strings.Contains(front.Wire(), password) {
+			t.Error("the password was sent")
+		}
+	})
+}
+
 // A login that may not connect to the database has proven its password all the same.
 func TestProofWithoutDatabase(t *testing.T) {
 	each(t, func(t *testing.T, s *pgserver.Server, front *pgserver.Front) {
@@ -384,7 +402,8 @@ func TestCodes(t *testing.T) {
 			"XX000": {"the server failed", refusal.Other},
 			"22023": {"the server refused it", refusal.Other},
 		} {
-			s.Exec(t, `DROP SCHEMA IF EXISTS rotate CASCADE; CREATE SCHEMA rotate; GRANT USAGE ON SCHEMA rotate TO PUBLIC;
+			s.Exec(t, `DROP SCHEMA IF EXISTS rotate CASCADE; CREATE SCHEMA rotate;
+GRANT USAGE ON SCHEMA rotate TO PUBLIC;
 CREATE FUNCTION rotate.set_verifier(login text, verifier text, operation text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN IF verifier IS NOT NULL THEN RAISE EXCEPTION '%', 'Canary ' || verifier USING ERRCODE = '`+code+`',
 	DETAIL = 'Canary', HINT = 'Canary'; END IF; END $$`)

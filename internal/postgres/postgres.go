@@ -4,7 +4,8 @@
 // The server never gets a password: it gets a SCRAM verifier that is made here, and the proof is a SCRAM exchange. So
 // no password is on the wire, in the server's log or in its statistics. The identity logs in with an access token in
 // place of a password, to a host within the cloud's domain, over TLS that is verified with the machine's roots; neither
-// token nor verifier is sent to a server that is not. The job's PG* variables are of no effect.
+// token nor verifier is sent to a server that is not. The package speaks PostgreSQL's protocol itself: it needs little
+// of it, and a client for everything reads the job's PG* variables and the files that they name.
 //
 // A [Target] does nothing but that. It creates no role, grants nothing and drops nothing: where something of that kind
 // is missing, it refuses with the SQL to run. What it refuses is in an [Error], which holds neither text of the
@@ -79,7 +80,7 @@ func (t *Target) Look(ctx context.Context, login string) (operation string, err 
 	if err != nil {
 		return "", err
 	}
-	defer s.close(ctx)
+	defer s.close()
 	roles, err := t.check(ctx, s)
 	if err != nil {
 		return "", err
@@ -95,11 +96,11 @@ func (t *Target) Lock(ctx context.Context, _ string) error {
 		return err
 	}
 	if err := t.lock(ctx, s); err != nil {
-		s.close(ctx)
+		s.close()
 		return err
 	}
 	if _, err := t.check(ctx, s); err != nil {
-		s.close(ctx)
+		s.close()
 		return err
 	}
 	t.session, t.pending = s, nil
@@ -173,7 +174,7 @@ func (t *Target) Undo(ctx context.Context) error {
 	act := t.on("taking back the password of login " + t.config.Logins[0])
 	if _, err := t.session.exec(ctx, act, "ROLLBACK"); err != nil {
 		// The server does so itself when the connection ends.
-		t.session.close(ctx)
+		t.session.close()
 		t.session = nil
 	}
 	return nil
@@ -182,7 +183,7 @@ func (t *Target) Undo(ctx context.Context) error {
 // Unlock lets other runs in, and disconnects.
 func (t *Target) Unlock() {
 	if t.session != nil {
-		t.session.close(context.Background())
+		t.session.close()
 	}
 	if t.unwatch != nil {
 		t.unwatch()

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -47,7 +48,9 @@ func newAim(s *declaration.Secret, group []holding) aim {
 	if s.Logins == nil {
 		return a
 	}
-	a.login = s.Logins[0]
+	if a.login = s.Logins[0]; a.login == s.Apply.CurrentLogin {
+		a.login = s.Logins[1] // readers use the first one, by a password that no vault holds
+	}
 	var logins []string // of the versions that there are
 	var newest *holding
 	for i := range group {
@@ -69,6 +72,8 @@ func newAim(s *declaration.Secret, group []holding) aim {
 		a.login = a.inUse
 	case a.inUse == s.Logins[0]:
 		a.login = s.Logins[1]
+	case a.inUse == s.Logins[1]:
+		a.login = s.Logins[0]
 	}
 	return a
 }
@@ -109,22 +114,15 @@ func (a *aim) look(ctx context.Context, t Target, s *declaration.Secret, group [
 	if a.unclear {
 		return
 	}
-	current := newestOf(group)
-	looked := map[string]bool{}
-	for _, login := range []string{a.inUse, a.login} {
-		if s.Logins != nil && login == "" || looked[login] {
-			continue
-		}
-		looked[login] = true
-		operation, err := t.Look(ctx, login)
-		if err != nil {
-			a.failure = new(explain("looking at "+a.target, err))
-			return
-		}
-		if login == a.inUse && isStale(s, current, operation) {
-			// Nobody can be using what the vault holds for this login, and the other one may be in use yet.
-			a.stale, a.login = true, a.inUse
-		}
+	login := cmp.Or(a.inUse, a.login)
+	operation, err := t.Look(ctx, login)
+	if err != nil {
+		a.failure = new(explain("looking at "+a.target, err))
+		return
+	}
+	if login == a.inUse && isStale(s, newestOf(group), operation) {
+		// Nobody can be using what the vault holds for this login, and the other one may be in use yet.
+		a.stale, a.login = true, a.inUse
 	}
 }
 

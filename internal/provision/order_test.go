@@ -235,7 +235,7 @@ func golden(t *testing.T, name, got string) {
 // A run without trouble goes through its calls in the one order, and leaves vault and target agreed.
 func TestOrders(t *testing.T) {
 	for a, want := range map[arrangement]string{
-		twoLogins:   "look look lock prepare held finish unlock",
+		twoLogins:   "look lock prepare held finish unlock",
 		oneLogin:    "look lock prepare held finish unlock",
 		azureServer: "look lock prepare held finish unlock",
 	} {
@@ -539,7 +539,8 @@ func TestSetInDoubt(t *testing.T) {
 		r.at("vault", "set", 1, false, func() error { return r.kv.refusal("setting", "db", refusal.Ambiguous) })
 		result := r.run(t.Context())
 		if result.Err == nil || result.Outcome != want || !r.opens(r.old) {
-			t.Errorf("%s: %s, %v; the value that the vault holds opens: %t", a, result.Outcome, result.Err, r.opens(r.old))
+			t.Errorf("%s: %s, %v; the value that the vault holds opens: %t", a, result.Outcome, result.Err,
+				r.opens(r.old))
 		}
 	}
 }

@@ -22,8 +22,8 @@ import (
 //	Finish      nothing                  commit, log in        set, wait until it is done
 //	Undo        nothing                  roll back             nothing
 type Target interface {
-	// Look connects and checks that the password of that login can be set, and returns the operation that the target
-	// says it holds for it; "" if it says none. It changes nothing.
+	// Look connects and checks that the password of each of the secret's logins can be set, and returns the operation
+	// that the target says it holds for this one; "" if it says none. It changes nothing.
 	Look(ctx context.Context, login string) (operation string, err error)
 	// Lock connects, waits until no other run sets a login of this secret, keeps them out until Unlock, and checks as
 	// Look does.

@@ -36,8 +36,8 @@ type server struct {
 	lock      chan struct{}     // holds a token while a login is locked
 }
 
-// A target is a client of a server, as provision.Target describes it and no kinder: it does one thing at a time, forgets
-// what is not committed when it is gone, and reports a caller that goes out of order.
+// A target is a client of a server, as provision.Target describes it and no kinder: it does one thing at a time,
+// forgets what is not committed when it is gone, and reports a caller that goes out of order.
 type target struct {
 	*server
 

@@ -92,7 +92,7 @@ func (w *targetWorld) run() {
 
 // one is a run with trouble.
 func (w *targetWorld) one(beside bool) {
-	w.fault(w.rng.IntN(3))
+	w.fault(w.intN(3))
 	mode := []provision.Mode{ensure, rotate, rotate, force}[w.intN(4)]
 	before := w.latest()
 	r := w.drawn(mode, true)
@@ -119,6 +119,13 @@ func (w *targetWorld) note(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	fmt.Fprintf(&w.log, format+"\n", args...)
+}
+
+// draws reports whether the next call goes wrong.
+func (w *targetWorld) draws() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rng.IntN(20) < w.trouble
 }
 
 // fault sets how often, of 20 calls, one goes wrong.
@@ -157,7 +164,13 @@ func (w *targetWorld) drawn(mode provision.Mode, troubled bool) *client {
 		case 0:
 			c.killAt = w.intN(30)
 		case 1:
-			stop := time.AfterFunc(time.Duration(w.intN(4000))*time.Millisecond, func() { stopped = time.Now(); cancel() })
+			stop := time.AfterFunc(time.Duration(w.intN(4000))*time.Millisecond,
+				func() {
+					w.mu.Lock()
+					stopped = time.Now()
+					w.mu.Unlock()
+					cancel()
+				})
 			defer stop.Stop()
 		}
 	}
@@ -168,6 +181,8 @@ func (w *targetWorld) drawn(mode provision.Mode, troubled bool) *client {
 		w.t.Fatal(err)
 	}
 	c.result = plan.Apply(ctx, vaults, o, provision.Observer{})[0]
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if !stopped.IsZero() {
 		c.took = time.Since(stopped)
 	}
@@ -199,7 +214,7 @@ func (c *client) trouble(ctx context.Context, call string, done bool) error {
 		return errDead
 	}
 	c.w.checkReaders(call, done)
-	if !c.troubled || c.w.intN(20) >= c.w.trouble {
+	if !c.troubled || !c.w.draws() {
 		return nil
 	}
 	kind := []refusal.Kind{refusal.Forbidden, refusal.Unreachable, refusal.Other}[c.w.intN(3)]

@@ -227,7 +227,8 @@ func (s *auditSummary) upcomingTable() string {
 	if len(events) == 0 {
 		return ""
 	}
-	t := longTable("Due, or due or expiring in the next 90 days", maxUpcoming, "date", "secret", "vault", "what")
+	t := longTable("Due, or due or expiring in the next 90 days", maxUpcoming, "date&nbsp;(UTC)", "secret", "vault",
+		"what")
 	for _, e := range events {
 		t.add(func() []string {
 			return []string{day(e.at), escape.Cell(s.labelOf(e.secret)), escape.Cell(e.secret.Vault),
@@ -244,30 +245,25 @@ func (s *auditSummary) labelOf(secret *audit.Secret) string {
 // gantt returns a chart of the first events, each from today to its date.
 func (s *auditSummary) gantt(events []event) string {
 	later := max(0, len(events)-maxChart)
-	events = slices.Clone(events[:len(events)-later])
-	slices.SortStableFunc(events, func(a, b event) int { return strings.Compare(a.secret.Vault, b.secret.Vault) })
-	var b strings.Builder
-	b.WriteString("```mermaid\ngantt\n    dateFormat YYYY-MM-DD\n    axisFormat %Y-%m-%d\n")
-	for i, e := range events {
-		if i == 0 || events[i-1].secret.Vault != e.secret.Vault {
-			fmt.Fprintf(&b, "    section %s\n", chartText(e.secret.Vault))
-		}
-		state, what := "active", "expires"
+	events = events[:len(events)-later]
+	c := chart{}
+	for _, e := range events {
+		state, what := "", "expires"
 		if e.crit {
-			state = "crit"
+			state = "crit, "
 		}
 		if !e.at.Equal(e.secret.Expires) {
 			what = "due"
 		}
 		// a line that began with a name like title-x could be a statement
-		fmt.Fprintf(&b, "    %s :%s, %s, %s\n", chartText("at "+what+" "+s.labelOf(e.secret)), state,
-			day(s.Report.Taken), day(e.at.Add(24*time.Hour)))
+		c.add(e.secret.Vault, fmt.Sprintf("%s :%s%s, %s", chartText("at "+what+" "+s.labelOf(e.secret)), state,
+			day(s.Report.Taken), day(e.at.Add(24*time.Hour))))
 	}
-	b.WriteString("```\n")
+	text := c.String()
 	if later > 0 {
-		fmt.Fprintf(&b, "\nLater: %s.\n", Counted(later, "more date"))
+		text += fmt.Sprintf("\nLater: %s.\n", Counted(later, "more date"))
 	}
-	return b.String() + "\n"
+	return text + "\n"
 }
 
 // ages are the rows of the table of ages, in days.
@@ -342,9 +338,8 @@ func (s *auditSummary) findingTable() string {
 }
 
 func (s *auditSummary) secretTable(limit int) string {
-	t := longTable("Secrets", limit, "secret", "vault", "state", "made", "expires", "next rotation", "versions",
-		"policy",
-		"findings")
+	t := longTable("Secrets", limit, "secret", "vault", "state", "made&nbsp;(UTC)", "expires&nbsp;(UTC)",
+		"next&nbsp;rotation", "versions", "policy", "findings")
 	for i := range s.Report.Secrets {
 		secret := &s.Report.Secrets[i]
 		t.add(func() []string {

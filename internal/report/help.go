@@ -26,6 +26,7 @@ var headings = [...]string{
 	"no federated credential matches the audience of the job's ID token",
 	"no federated credential matches the issuer of the job's ID token",
 	"no federated credential matches the subject of the job's ID token",
+	"no tag says which of its two logins the current version is for",
 	"no vault is known for secret",
 	"not stored: the vault is read-only, its region has failed over",
 	"run with mode: rotate, which gives all its vaults one new value",

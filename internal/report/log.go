@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -21,6 +22,7 @@ const maxColumn = 48
 type Log struct {
 	name, vault, policy, entropy, target int // the widths of columns; 0: there is none
 
+	at       map[*provision.Step]int     // the places of steps in the plan
 	expected map[secretKey]int           // how many results of a secret are to come
 	ended    map[secretKey][]row         // those that came
 	told     map[refusal.Refusal]*shared // the problems of which a line has been written
@@ -36,7 +38,8 @@ type shared struct {
 // NewLog returns the log of a plan.
 func NewLog(plan *provision.Plan) *Log {
 	l := &Log{
-		expected: map[secretKey]int{}, ended: map[secretKey][]row{}, told: map[refusal.Refusal]*shared{},
+		at: map[*provision.Step]int{}, expected: map[secretKey]int{}, ended: map[secretKey][]row{},
+		told: map[refusal.Refusal]*shared{},
 	}
 	vaults := map[string]bool{}
 	for _, e := range entries(rows(plan, nil)) {
@@ -47,6 +50,7 @@ func NewLog(plan *provision.Plan) *Log {
 		l.vault = widen(l.vault, e.vaults(", "))
 		l.target = widen(l.target, e[0].target)
 		for _, r := range e {
+			l.at[r.step] = len(l.at)
 			l.expected[secretOf(s)]++
 			vaults[r.step.Vault] = true
 		}
@@ -130,6 +134,8 @@ func (l *Log) Ended(result provision.Result) string {
 	if l.expected[key]--; l.expected[key] > 0 {
 		return ""
 	}
+	// Vaults end in any order.
+	slices.SortFunc(l.ended[key], func(a, b row) int { return l.at[a.step] - l.at[b.step] })
 	all := entries(l.ended[key])
 	delete(l.ended, key)
 	var lines []string

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"keyvault-passwords/internal/declaration"
 	"keyvault-passwords/internal/escape"
@@ -44,7 +45,7 @@ func Summary(run Run) string {
 	b.WriteString(declaredTable(run.Warnings))
 	secrets := entries(all)
 	b.WriteString(warningTable(secrets))
-	tail := timeline(all, run.Now) + notes(run)
+	tail := timeline(secrets, run.Now) + notes(run)
 	b.WriteString(secretTable(secrets, maxSummary-b.Len()-len(tail)))
 	b.WriteString(tail)
 	return b.String()
@@ -185,8 +186,8 @@ func named(s *provision.Step) string {
 }
 
 func secretTable(all []entry, limit int) string {
-	columns := []string{"secret", "vault", "what was done, and why", "version", "policy", "bits", "expires",
-		"next rotation"}
+	columns := []string{"secret", "what was done, and why", "vault and version", "policy", "bits", "expires&nbsp;(UTC)",
+		"next&nbsp;rotation"} // no narrower than a date, which would break at its hyphens
 	targets := slices.ContainsFunc(all, func(e entry) bool { return e[0].target != "" })
 	if targets {
 		columns = append(columns, "target")
@@ -206,18 +207,16 @@ func secretTable(all []entry, limit int) string {
 
 // cells returns the row of the table of secrets.
 func (e entry) cells() []string {
-	var vaults, versions []string
+	var versions []string
 	for _, r := range e {
-		vaults = append(vaults, escape.Cell(r.step.Vault))
-		version := "-"
+		versions = append(versions, escape.Cell(r.step.Vault))
 		if r.state.Version != "" {
-			version = "`" + escape.Cell(r.state.Version) + "`"
+			versions = append(versions, "`"+escape.Cell(r.state.Version)+"`")
 		}
-		versions = append(versions, version)
 	}
 	r := e[0]
 	return []string{
-		named(r.step), strings.Join(vaults, "<br>"), r.story(), strings.Join(versions, "<br>"),
+		named(r.step), r.story(), strings.Join(versions, "<br>"),
 		escape.Cell(orDash(r.step.Policy.Name())), // the fingerprint is in the log
 		escape.Cell(orDash(r.step.Bits)), day(r.state.Expires), day(r.state.Next),
 	}
@@ -235,38 +234,67 @@ func (r row) story() string {
 }
 
 // timeline returns a chart of when the versions expire, the first first; "" if none does.
-func timeline(all []row, now time.Time) string {
-	expiring := slices.DeleteFunc(slices.Clone(all), func(r row) bool { return r.state.Expires.IsZero() })
+func timeline(all []entry, now time.Time) string {
+	expiring := slices.DeleteFunc(slices.Clone(all), func(e entry) bool { return e[0].state.Expires.IsZero() })
 	if len(expiring) == 0 {
 		return ""
 	}
-	slices.SortStableFunc(expiring, func(a, b row) int { return a.state.Expires.Compare(b.state.Expires) })
+	slices.SortStableFunc(expiring, func(a, b entry) int { return a[0].state.Expires.Compare(b[0].state.Expires) })
 	beyond := 0 // far ones, which would squeeze the near ones: the axis is common to all
-	if far := slices.IndexFunc(expiring, func(r row) bool { return r.state.Expires.Sub(now) > farthest }); far > 0 &&
-		expiring[0].state.Expires.Sub(now) < nearest {
+	if far := slices.IndexFunc(expiring, func(e entry) bool {
+		return e[0].state.Expires.Sub(now) > farthest
+	}); far > 0 && expiring[0][0].state.Expires.Sub(now) < nearest {
 		beyond = len(expiring) - far
 		expiring = expiring[:far]
 	}
 	later := max(0, len(expiring)-maxChart)
 	expiring = expiring[:len(expiring)-later]
-	// a section each
-	slices.SortStableFunc(expiring, func(a, b row) int { return strings.Compare(a.step.Vault, b.step.Vault) })
-	var b strings.Builder
-	b.WriteString("### What expires when\n\n```mermaid\ngantt\n    dateFormat YYYY-MM-DD\n    axisFormat %Y-%m-%d\n")
-	for i, r := range expiring {
-		if i == 0 || expiring[i-1].step.Vault != r.step.Vault {
-			fmt.Fprintf(&b, "    section %s\n", chartText(r.step.Vault))
-		}
-		fmt.Fprintf(&b, "    %s\n", bar(r, now))
+	c := chart{}
+	for _, e := range expiring {
+		c.add(e.section(), bar(e[0], now))
 	}
-	b.WriteString("```\n")
+	text := "### What expires when\n\n" + c.String()
 	if later > 0 {
-		fmt.Fprintf(&b, "\nLater: %s.\n", Counted(later, "more secret"))
+		text += fmt.Sprintf("\nLater: %s.\n", Counted(later, "more secret"))
 	}
 	if beyond > 0 {
-		fmt.Fprintf(&b, "\nAfter more than two years: %s.\n", Counted(beyond, "more secret"))
+		text += fmt.Sprintf("\nAfter more than two years: %s.\n", Counted(beyond, "more secret"))
 	}
-	return b.String() + "\n"
+	return text + "\n"
+}
+
+// section returns where an entry's bar stands: its vaults, or how many they are.
+func (e entry) section() string {
+	if len(e) > 2 {
+		return Counted(len(e), "vault")
+	}
+	return e.vaults(" and ")
+}
+
+// A chart is a Gantt chart of bars in sections. Its zero value has none.
+type chart struct{ bars [][2]string }
+
+func (c *chart) add(section, bar string) { c.bars = append(c.bars, [2]string{chartText(section), bar}) }
+
+// String returns the chart in Mermaid's language. The sections have their names at the left, in a margin as wide as
+// they need: Mermaid's own is narrower than most vaults' names.
+func (c *chart) String() string {
+	slices.SortStableFunc(c.bars, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+	longest := 0
+	for _, b := range c.bars {
+		longest = max(longest, utf8.RuneCountInString(b[0]))
+	}
+	const border, letter = 20, 6 // in pixels
+	var b strings.Builder
+	fmt.Fprintf(&b, "```mermaid\n---\nconfig:\n  gantt:\n    leftPadding: %d\n---\n", border+letter*longest)
+	b.WriteString("gantt\n    dateFormat YYYY-MM-DD\n    axisFormat %Y-%m-%d\n")
+	for i, line := range c.bars {
+		if i == 0 || c.bars[i-1][0] != line[0] {
+			fmt.Fprintf(&b, "    section %s\n", line[0])
+		}
+		fmt.Fprintf(&b, "    %s\n", line[1])
+	}
+	return b.String() + "```\n"
 }
 
 const (
@@ -283,9 +311,9 @@ const (
 
 // bar returns one line of the chart: from now, or from the expiry where that is past, to the expiry.
 func bar(r row, now time.Time) string {
-	state, from, to, cut := "active", now, r.state.Expires, ""
+	state, from, to, cut := "", now, r.state.Expires, "" // "active" cannot be read on GitHub's dark page
 	if to.Sub(now) < soon {
-		state = "crit"
+		state = "crit, "
 	}
 	if to.Sub(now) > longest {
 		to, cut = now.Add(longest), " (later than ten years)"
@@ -298,7 +326,7 @@ func bar(r row, now time.Time) string {
 		label = "secret " + label
 	}
 	label = chartText(label + " (" + place(r.step.Place) + ")" + cut)
-	return fmt.Sprintf("%s :%s, %s, %s", label, state, day(from), day(to.Add(24*time.Hour)))
+	return fmt.Sprintf("%s :%s%s, %s", label, state, day(from), day(to.Add(24*time.Hour)))
 }
 
 // keyword matches names that Mermaid would not take for a label: its words are recognised wherever a line begins with

@@ -131,7 +131,7 @@ func New(o Options) *Emulator {
 		ids:     newIdentifiers(o.Seed),
 		vaults:  map[string]*vault{},
 		granted: map[string]actions{strings.ToLower(o.Client): newActions(
-			SetSecret, ReadMetadata, ReadServer, WriteServer, ReadOperations,
+			SetSecret, ReadMetadata, ReadServer, WriteServer, ReadOperations, ReadPermissions,
 		)},
 		servers: map[string]*databaseServer{},
 		changes: map[string]*change{},
@@ -162,8 +162,8 @@ func (e *Emulator) Advance(d time.Duration) { e.offset.Add(int64(d)) }
 // Requests returns how many requests of each operation arrived, refused ones included. The operations are: oidc,
 // github-discovery, github-keys; instance-discovery, tenant-discovery, entra-keys, token; challenge (any request to a
 // vault without token), set, get, versions, list, update, delete, list-deleted, recover; get-server, update-server,
-// operation; other (a path that no service knows) and unknown-host. Each connection that a client asked for counts as
-// connect.
+// operation, permissions; other (a path that no service knows) and unknown-host. Each connection that a client asked
+// for counts as connect.
 func (e *Emulator) Requests() map[string]int {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -17,6 +17,8 @@ const (
 	ReadServer     = "servers/read"
 	WriteServer    = "servers/write"
 	ReadOperations = "locations/*/read"
+	// ReadPermissions lets an application see what it may do at a server.
+	ReadPermissions = "permissions/read"
 )
 
 // apiVersions are those that are known here of each kind: the stable ones of Azure/azure-rest-api-specs.
@@ -54,6 +56,10 @@ func routeManager(c *call) handler {
 		case http.MethodPatch:
 			c.operation = "update-server"
 		}
+	case c.request.Method == http.MethodGet && len(path) == 11 && strings.EqualFold(
+		strings.Join(path[8:], "/"), "providers/Microsoft.Authorization/permissions"):
+		c.target = c.e.serverOf("/" + strings.Join(path[:8], "/"))
+		c.operation, c.name = "permissions", path[7]
 	case c.request.Method == http.MethodGet && len(path) > 6 && strings.EqualFold(path[last-3], "locations"):
 		c.operation = "operation"
 		c.change = c.e.changeOf(path[last])
@@ -96,6 +102,8 @@ func serveManager(c *call) answer {
 		return answer{status: http.StatusOK, body: s.resource()}
 	case "update-server":
 		return c.updateServer(token)
+	case "permissions":
+		return answer{status: http.StatusOK, body: s.permissions(token.client)}
 	}
 	return c.tellOperation()
 }
@@ -169,7 +177,7 @@ func (c *call) admitManager(token accessToken) *refusal {
 	if refused := s.authorize(c.operation, token); refused != nil {
 		return refused
 	}
-	if !slices.Contains(apiVersions[s.options.Kind], c.query.Get("api-version")) {
+	if c.operation != "permissions" && !slices.Contains(apiVersions[s.options.Kind], c.query.Get("api-version")) {
 		return armBad("NoRegisteredProviderFound", fmt.Sprintf(
 			"No registered resource provider found for location '%s' and API version '%s' for type '%s'.",
 			s.options.Location, c.query.Get("api-version"), s.options.Kind))
@@ -192,6 +200,8 @@ func (s *databaseServer) authorize(operation string, token accessToken) *refusal
 	switch operation {
 	case "update-server":
 		need, action = WriteServer, namespace+"/"+kind+"/write"
+	case "permissions":
+		need, action = ReadPermissions, "Microsoft.Authorization/permissions/read"
 	case "operation":
 		need, action = ReadOperations, namespace+"/locations/"+async+"/read"
 		scope = s.group() + "/providers/" + namespace + "/locations/" + s.location()
@@ -206,6 +216,24 @@ func (s *databaseServer) authorize(operation string, token accessToken) *refusal
 			"the "+
 			"scope is invalid. If access was recently granted, please refresh your credentials.",
 		token.client, objectID(token.client), action, scope))
+}
+
+// permissions is what a client may do at the server; the caller holds the server's lock.
+// https://learn.microsoft.com/rest/api/authorization/permissions/list-for-resource
+func (s *databaseServer) permissions(client string) permissionList {
+	actions := []string{}
+	for _, known := range []struct{ grant, action string }{
+		{ReadServer, s.options.Kind + "/read"},
+		{WriteServer, s.options.Kind + "/write"},
+		{ReadPermissions, "Microsoft.Authorization/permissions/read"},
+	} {
+		if s.access[client][known.grant].by(0, s.e.Now()) {
+			actions = append(actions, known.action)
+		}
+	}
+	return permissionList{Value: []permission{{
+		Actions: actions, NotActions: []string{}, DataActions: []string{}, NotDataActions: []string{},
+	}}}
 }
 
 // guarded refuses a change that a lock or an Azure Policy forbids.

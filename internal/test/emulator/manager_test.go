@@ -29,9 +29,11 @@ const (
 	flexMy = group + "/providers/Microsoft.DBforMySQL/flexibleServers/"
 	sound  = `{"properties":{"administratorLoginPassword":"Aa1!Aa1!Aa1!"}}`
 	sqlAPI = "?api-version=2023-08-01"
-	pgAPI  = "?api-version=2024-08-01"
-	myAPI  = "?api-version=2023-12-30"
-	no2nd  = "" +
+	// permissionsOf is where a caller\'s own permissions at a server are.
+	permissionsOf = "/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
+	pgAPI         = "?api-version=2024-08-01"
+	myAPI         = "?api-version=2023-12-30"
+	no2nd         = "" +
 		`{"error":{"code":"UpsertLogicalServerRequestAlreadyInProgress","message":"An ongoing logical server request is already in progress, please try your request again later."}}`
 	sqlBody = "" +
 		`{"kind":"v12.0","properties":{"administratorLogin":"sqladmin","version":"12.0","state":"Ready","fullyQualifiedDomainName":"sql.database.windows.net"},"location":"westeurope","id":"` + sql + `sql","name":"sql","type":"Microsoft.Sql/servers"}`
@@ -70,7 +72,8 @@ var managed = []struct {
 	{name: "a subscription that is not there", who: owner,
 		request: "GET " + strings.Replace(sql, emulator.DefaultSubscription, another, 1) + "sql" + sqlAPI,
 		status:  404,
-		want:    `{"error":{"code":"SubscriptionNotFound","message":"The subscription '` + another + `' could not be found."}}`},
+		want: `{"error":{"code":"SubscriptionNotFound","message":"The subscription '` + another +
+			`' could not be found."}}`},
 	{name: "a server that is not there", who: owner, request: "GET " + sql + "nosuch" + sqlAPI,
 		status: 404,
 		want:   `{"error":{"code":"ResourceNotFound","message":"The Resource 'Microsoft.Sql/servers/nosuch' under resource group 'rg-example' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix"}}`},
@@ -82,6 +85,13 @@ var managed = []struct {
 		status: 403, want: denied("write", sql+"sql")},
 	{name: "a server, in any letter case", who: watcher, request: "GET " + strings.ToUpper(sql) + "SQL" + sqlAPI,
 		status: 200, want: sqlBody},
+	{name: "what one may do", who: owner, request: "GET " + sql + "sql" + permissionsOf,
+		status: 200,
+		want:   `{"value":[{"actions":["Microsoft.Sql/servers/read","Microsoft.Sql/servers/write","Microsoft.Authorization/permissions/read"],"notActions":[],"dataActions":[],"notDataActions":[]}]}`},
+	{name: "what one may do, who may not see it", who: watcher, request: "GET " + sql + "sql" + permissionsOf,
+		status: 403,
+		want: strings.Replace(denied("read", sql+"sql"), "Microsoft.Sql/servers/read",
+			"Microsoft.Authorization/permissions/read", 1)},
 	{name: "a password that is too short", who: owner, request: "PATCH " + sql + "sql" + sqlAPI,
 		body: `{"properties":{"administratorLoginPassword":"Aa1!"}}`, status: 400,
 		want: `{"error":{"code":"PasswordTooShort","message":"Password validation failed. The password does not meet policy requirements because it is too short."}}`},
@@ -112,9 +122,10 @@ var managed = []struct {
 		status: 200, want: `{"name":"GUID","status":"Succeeded",` + started + `}`},
 	{name: "with the server as its result", who: owner, request: "GET (result)", status: 200, want: sqlBody},
 	{name: "an operation that is not there", who: owner,
-		request: "GET " + group + "/providers/Microsoft.Sql/locations/westeurope/serverAzureAsyncOperation/nosuch" + sqlAPI,
-		status:  404,
-		want:    `{"error":{"code":"OperationIdNotFound","message":"The operation with Id does not exist."}}`},
+		request: "GET " + group + "/providers/Microsoft.Sql/locations/westeurope/serverAzureAsyncOperation/nosuch" +
+			sqlAPI,
+		status: 404,
+		want:   `{"error":{"code":"OperationIdNotFound","message":"The operation with Id does not exist."}}`},
 	{name: "a server that is deferred accepts any password", who: owner, request: "PATCH " + sql + "deferred" + sqlAPI,
 		body:   `{"properties":{"administratorLoginPassword":"P2SSWORD"}}`,
 		status: 202, want: `{"operation":"UpsertLogicalServer","startTime":"2000-01-01T00:00:01Z"}`},
@@ -132,7 +143,9 @@ var managed = []struct {
 		want:   `{"error":{"code":"AadOnlyAuthenticationIsEnabled","message":"Azure Active Directory Only Authentication is enabled. Please contact your system administrator."}}`},
 	{name: "a lock", who: owner, request: "PATCH " + sql + "locked" + sqlAPI, body: sound,
 		status: 409,
-		want:   `{"error":{"code":"ScopeLocked","message":"The scope '` + sql + `locked' cannot perform write operation because following scope(s) are locked: '` + group + `'. Please remove the lock and try again."}}`},
+		want: `{"error":{"code":"ScopeLocked","message":"The scope '` + sql +
+			`locked' cannot perform write operation because following scope(s) are locked: '` + group +
+			`'. Please remove the lock and try again."}}`},
 	{name: "an Azure Policy", who: owner, request: "PATCH " + sql + "policy" + sqlAPI, body: sound,
 		status: 403,
 		want:   `{"error":{"code":"RequestDisallowedByPolicy","message":"Resource 'policy' was disallowed by policy. Policy identifiers: '[{\"policyAssignment\":{\"name\":\"No changes\",\"id\":\"/subscriptions/6e7b1a5c-93d2-4f08-8a1b-0c2d4e6f8a90/providers/Microsoft.Authorization/policyAssignments/deny\"}}]'."}}`},
@@ -174,7 +187,8 @@ var managed = []struct {
 func denied(action, scope string) string {
 	return "" +
 		`{"error":{"code":"AuthorizationFailed","message":"The client 'CLIENT' with object id 'OBJECT' does not have authorization to perform action 'Microsoft.Sql/servers/` + action +
-		`' over scope '` + scope + `' or the scope is invalid. If access was recently granted, please refresh your credentials."}}`
+		`' over scope '` + scope +
+		`' or the scope is invalid. If access was recently granted, please refresh your credentials."}}`
 }
 
 // newManaged is a world of servers, and the tokens of those who ask.

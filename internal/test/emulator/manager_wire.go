@@ -87,6 +87,18 @@ type authConfig struct {
 	Password string `json:"passwordAuth"`
 }
 
+// permissionList is what a caller may do at a scope, one entry a role.
+type permissionList struct {
+	Value []permission `json:"value"`
+}
+
+type permission struct {
+	Actions        []string `json:"actions"`
+	NotActions     []string `json:"notActions"`
+	DataActions    []string `json:"dataActions"`
+	NotDataActions []string `json:"notDataActions"`
+}
+
 // resource is a server as told; the caller holds the server's lock.
 func (s *databaseServer) resource() serverBody {
 	o := s.options

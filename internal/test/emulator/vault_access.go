@@ -53,7 +53,8 @@ func (e *Emulator) Grant(client, name string, list ...string) {
 func (e *Emulator) Revoke(client, name string, list ...string) {
 	if len(list) == 0 {
 		list = []string{
-			SetSecret, ReadMetadata, Update, GetSecret, Recover, Delete, ReadServer, WriteServer, ReadOperations,
+			SetSecret, ReadMetadata, Update, GetSecret, Recover, Delete,
+			ReadServer, WriteServer, ReadOperations, ReadPermissions,
 		}
 	}
 	e.access(client, name, nil, list)

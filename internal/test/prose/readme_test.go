@@ -292,7 +292,7 @@ func TestMaskingIsTold(t *testing.T) {
 
 // Links between files lead somewhere, and so do those within a file.
 func TestLinks(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	link := regexp.MustCompile(`(?:\]\(|\b(?:src|srcset)=")([^)"\s]+)[)"]`)
 	for _, file := range texts(t) {
 		text := prose(read(t, file))
 		for _, found := range link.FindAllStringSubmatch(text, -1) {
@@ -400,8 +400,8 @@ func TestFirstCommands(t *testing.T) {
 	t.Error("README has no commands")
 }
 
-// The data actions that README says are needed always are those of the role that the set-up makes, and what reads a value
-// is needed never.
+// The data actions that README says are needed always are those of the role that the set-up makes, and what reads a
+// value is needed never.
 func TestRole(t *testing.T) {
 	const prefix = "Microsoft.KeyVault/vaults/secrets/"
 	needed := map[string][]string{}

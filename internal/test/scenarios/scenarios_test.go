@@ -219,8 +219,8 @@ func addVault(ts *testscript.TestScript, _ bool, args []string) {
 	the(ts).emulator.AddVault(o)
 }
 
-// addServer adds a database server, or replaces one: server JSON, of emulator.ServerOptions; "Takes" may be a duration in
-// words.
+// addServer adds a database server, or replaces one: server JSON, of emulator.ServerOptions; "Takes" may be a duration
+// in words.
 func addServer(ts *testscript.TestScript, _ bool, args []string) {
 	var o emulator.ServerOptions
 	decode(ts, args[0], "Takes", &o)

@@ -227,7 +227,8 @@ func (s *simulation) checkTargets(title string, r run) {
 		if r.Status == 0 && !noted {
 			s.t.Errorf("%s: success, and %s in %s is not noted as applied", title, h.Name, h.Vault)
 		}
-		if slices.ContainsFunc(server.Sent, func(p string) bool { return p != "properties.administratorLoginPassword" }) {
+		if slices.ContainsFunc(server.Sent,
+			func(p string) bool { return p != "properties.administratorLoginPassword" }) {
 			s.t.Errorf("%s: %s was sent %v", title, server.ID, server.Sent)
 		}
 	}

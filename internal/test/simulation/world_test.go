@@ -20,10 +20,11 @@ type secret struct {
 	rotates  bool
 	disables bool
 	past     past
-	expiry   int64                   // of what a vault held, in seconds since 1970; 0: none
-	tags     bool                    // what a vault held has tags whose names differ in letter case from those that are set
-	server   *emulator.ServerOptions // whose administrator's password it is; nil: none
-	applied  bool                    // the server has, and is known to have, what the newest version of ours holds
+	expiry   int64 // of what a vault held, in seconds since 1970; 0: none
+	// what a vault held has tags whose names differ in letter case from those that are set
+	tags    bool
+	server  *emulator.ServerOptions // whose administrator's password it is; nil: none
+	applied bool                    // the server has, and is known to have, what the newest version of ours holds
 }
 
 // A past is what a vault held of a secret before the run.
@@ -497,8 +498,8 @@ func newest(p past) string {
 func (s secret) value(operation string) string { return "Planted-1-" + s.name + operation }
 
 // open reports whether the end of a run without faults depends on what the faulty one before it got done: a version
-// that may not be disabled is a failure in mode force only while the version that superseded it is old, and a secret with
-// a server waits for a role at the vault for as long as a set may take, not for as long as the run waits.
+// that may not be disabled is a failure in mode force only while the version that superseded it is old, and a secret
+// with a server waits for a role at the vault for as long as a set may take, not for as long as the run waits.
 func (w *world) open() bool {
 	if w.hasServers() && w.role != nil {
 		return true

@@ -61,7 +61,7 @@ const (
 // A world is one secret in the vault, whose password the target takes.
 type world struct {
 	order
-	t      *testing.T
+	t      testing.TB
 	server *pgserver.Server // nil: the target is an Azure server
 	front  *pgserver.Front
 	job    *job.Job
@@ -76,7 +76,7 @@ const past = "0123456789abcdef0123456789abcdef"
 var worlds int
 
 // newWorld returns a world in which a rotation is due.
-func newWorld(t *testing.T, s *pgserver.Server, o order) *world {
+func newWorld(t testing.TB, s *pgserver.Server, o order) *world {
 	t.Helper()
 	w := &world{order: o, t: t, server: s}
 	s.Exec(t, `CREATE ROLE azure_admin LOGIN CREATEROLE`)
@@ -110,7 +110,7 @@ func (w *world) administer(sql string) {
 }
 
 // newAzureWorld returns a world whose target is the administrator of an Azure server.
-func newAzureWorld(t *testing.T) *world {
+func newAzureWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{order: azureServer, t: t, job: job.New(azure, t.TempDir())}
 	azure.Grant(emulator.DefaultClient, vault, emulator.Update)
@@ -130,7 +130,8 @@ func (w *world) renew() {
 		w.id = azure.AddServer(emulator.ServerOptions{
 			Name: fmt.Sprint("sql-", worlds), Password: w.old, Takes: 50 * time.Millisecond,
 		})
-		w.declare(fmt.Sprintf("{login: sqladmin, policy: azure-sql, rotate: {after: 30d}, apply: {azure: %s}}", w.id), tags)
+		w.declare(fmt.Sprintf("{login: sqladmin, policy: azure-sql, rotate: {after: 30d}, apply: {azure: %s}}", w.id),
+			tags)
 		return
 	}
 	w.administer(fmt.Sprintf(`ALTER ROLE orders_a PASSWORD '%s'; ALTER ROLE orders_b PASSWORD 'older-password-%d';
@@ -141,7 +142,8 @@ COMMENT ON ROLE orders_b IS NULL`, w.old, worlds, past))
 		login, w.old, tags["login"] = "[orders_a, orders_b], value: "+
 			"\"${login}:${password}\"", "orders_a:"+w.old, "orders_a"
 	}
-	w.declare(fmt.Sprintf("{login: %s, rotate: {after: 30d}, apply: {postgresql: %s, as: %s}}", login, host, identity), tags)
+	w.declare(fmt.Sprintf("{login: %s, rotate: {after: 30d}, apply: {postgresql: %s, as: %s}}", login, host, identity),
+		tags)
 }
 
 // declare declares the secret, and plants its first version.

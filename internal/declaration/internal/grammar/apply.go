@@ -27,7 +27,7 @@ const (
 // readLogin reads one login, or a list of two.
 func (s *Secret) readLogin(r *reader, n *strict.Node) {
 	if strict.KindOf(n) != strict.List {
-		if login := r.locateText(n, "login", maxText); login.Given() {
+		if login := r.locateText(n, "login"); login.Given() {
 			s.Login = locate(r, n, []string{login.Value})
 		}
 		return
@@ -37,7 +37,7 @@ func (s *Secret) readLogin(r *reader, n *strict.Node) {
 		r.Refuse(r.Place(n), fmt.Sprintf("login is a list of %d", len(items)), loginRemedy)
 		return
 	}
-	first, second := r.locateText(items[0], "login[0]", maxText), r.locateText(items[1], "login[1]", maxText)
+	first, second := r.locateText(items[0], "login[0]"), r.locateText(items[1], "login[1]")
 	if !first.Given() || !second.Given() {
 		return
 	}
@@ -103,7 +103,7 @@ const maxRole = 63
 
 // locateRole reads the name of a role, or of a database.
 func (r *reader) locateRole(n *strict.Node, what string) Located[string] {
-	name := r.locateText(n, what, maxText)
+	name := r.locateText(n, what)
 	if !CheckRole(r.Reader, what, name.Value, name.Place) {
 		return Located[string]{}
 	}

@@ -83,18 +83,17 @@ func (r *reader) readItems(n *strict.Node, what, remedy, remedyForNone string) [
 }
 
 // readCount reads a whole number of at least 1, for rules that 0 would turn off without a word.
-func (r *reader) readCount(n *strict.Node, what string) (int, bool) {
+func (r *reader) readCount(n *strict.Node, what string) int {
 	number, ok := r.Integer(n, what, 1)
 	if ok && number == 0 {
 		r.Refuse(r.Place(n), what+" is 0", "expected 1 or more; otherwise remove the key")
-		return 0, false
 	}
-	return number, ok
+	return number
 }
 
 // locateText reads a text and notes its place.
-func (r *reader) locateText(n *strict.Node, what string, most int) Located[string] {
-	return locateAs(r, n, what, most, func(text string) (string, error) { return text, nil })
+func (r *reader) locateText(n *strict.Node, what string) Located[string] {
+	return locateAs(r, n, what, maxText, func(text string) (string, error) { return text, nil })
 }
 
 // locateAs reads a text of some form, and notes the refusal of one that is not of it.

@@ -79,7 +79,7 @@ func (p *Policy) PlaceOf(text *strict.Reader, problem password.Problem, login st
 // readLength reads a number of characters, or {min, max}.
 func readLength(r *reader, n *strict.Node, p *password.Policy) {
 	if strict.KindOf(n) != strict.Mapping {
-		length, _ := r.readCount(n, "length")
+		length := r.readCount(n, "length")
 		p.Length = password.Length{Min: length, Max: length}
 		return
 	}

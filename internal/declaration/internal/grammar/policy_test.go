@@ -51,7 +51,8 @@ secrets:
 		{[]string{"max-run"}, 5},
 		{nil, 5},
 	} {
-		if got := policy.PlaceOf(source, password.Problem{Keys: tt.keys}, strict.Place{}); got.Line != tt.line || got.File != "p.yml" {
+		got := policy.PlaceOf(source, password.Problem{Keys: tt.keys}, strict.Place{})
+		if got.Line != tt.line || got.File != "p.yml" {
 			t.Errorf("%v is placed at %v, want line %d", tt.keys, got, tt.line)
 		}
 	}

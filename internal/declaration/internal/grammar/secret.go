@@ -264,7 +264,7 @@ func (s *Secret) readVaults(r *reader, n *strict.Node) {
 	const remedy = "expected a list of names under vaults, such as [eu, us]"
 	var names []Located[string]
 	for _, item := range r.readItems(n, "vaults", remedy, remedy) {
-		if name := r.locateText(item, "a vault", maxText); name.Given() {
+		if name := r.locateText(item, "a vault"); name.Given() {
 			names = append(names, name)
 		}
 	}

@@ -165,8 +165,8 @@ var applyFields = []field[Apply]{
 	},
 	{
 		name: "current-login", takes: "text", schema: "role", notWith: []string{"azure"},
-		doc: "Which of two logins the current version is for, where no tag says so, as in a secret that was made " +
-			"before `apply` was declared.",
+		doc: "Which of two logins readers use, where no tag of a version says so: in a secret that was made before " +
+			"`apply` was declared, or where there is none yet. The other one gets the password.",
 		read: func(r *reader, n *strict.Node, a *Apply) { a.CurrentLogin = r.locateRole(n, "current-login") },
 	},
 	{
@@ -230,7 +230,7 @@ var policyFields = []field[password.Policy]{
 	{
 		name: "sets", takes: "number", schema: "count", notWith: notWithPhraseOrRules,
 		doc:  "At least this many of the sets of `characters` appear: for example 3 of 4.",
-		read: func(r *reader, n *strict.Node, p *password.Policy) { p.Sets, _ = r.readCount(n, "sets") },
+		read: func(r *reader, n *strict.Node, p *password.Policy) { p.Sets = r.readCount(n, "sets") },
 	},
 	{
 		name: "exclude", takes: "text", schema: "text", notWith: notWithPhraseOrRules,
@@ -257,14 +257,14 @@ var policyFields = []field[password.Policy]{
 	{
 		name: "max-run", takes: "number", schema: "count", notWith: notWithPhraseOrRules,
 		doc:  "No character appears more often in a row. With 2, `aa` may appear and `aaa` may not. Case matters.",
-		read: func(r *reader, n *strict.Node, p *password.Policy) { p.MaxRun, _ = r.readCount(n, "max-run") },
+		read: func(r *reader, n *strict.Node, p *password.Policy) { p.MaxRun = r.readCount(n, "max-run") },
 	},
 	{
 		name: "max-sequence", takes: "number", schema: "count", notWith: notWithPhrase,
 		doc: "No sequence of letters (case ignored) or of digits is longer, up or down. " +
 			"With 3, `abc` and `321` may appear and `abcd` may not.",
 		read: func(r *reader, n *strict.Node, p *password.Policy) {
-			p.MaxSequence, _ = r.readCount(n, "max-sequence")
+			p.MaxSequence = r.readCount(n, "max-sequence")
 		},
 	},
 	{
@@ -314,12 +314,12 @@ var lengthFields = []field[password.Length]{
 	{
 		name: "min", takes: "number", schema: "count",
 		doc:  "The least number of characters.",
-		read: func(r *reader, n *strict.Node, l *password.Length) { l.Min, _ = r.readCount(n, "length.min") },
+		read: func(r *reader, n *strict.Node, l *password.Length) { l.Min = r.readCount(n, "length.min") },
 	},
 	{
 		name: "max", takes: "number", schema: "count",
 		doc:  "The greatest number of characters.",
-		read: func(r *reader, n *strict.Node, l *password.Length) { l.Max, _ = r.readCount(n, "length.max") },
+		read: func(r *reader, n *strict.Node, l *password.Length) { l.Max = r.readCount(n, "length.max") },
 	},
 }
 
@@ -354,7 +354,7 @@ var passphraseFields = []field[password.Passphrase]{
 	{
 		name: "words", takes: "number", schema: "count",
 		doc:  "The number of words, at most 64, from the EFF's list of 7,776: 12.9 bits each.",
-		read: func(r *reader, n *strict.Node, p *password.Passphrase) { p.Words, _ = r.readCount(n, "words") },
+		read: func(r *reader, n *strict.Node, p *password.Passphrase) { p.Words = r.readCount(n, "words") },
 	},
 	{
 		name: "separator", takes: "text", schema: "printable",
@@ -402,7 +402,7 @@ var auditFields = []field[Audit]{
 		name: "max-versions", takes: "number", schema: "count",
 		doc: "A secret with this many versions has the finding `many-versions`. Default: 400. Key Vault backs up no " +
 			"more than 500.",
-		read: func(r *reader, n *strict.Node, a *Audit) { a.MaxVersions, _ = r.readCount(n, "max-versions") },
+		read: func(r *reader, n *strict.Node, a *Audit) { a.MaxVersions = r.readCount(n, "max-versions") },
 	},
 	{
 		name: "undeclared", takes: "`off`, `warning` or `error`", schema: "undeclared",

@@ -150,8 +150,8 @@ func EntriesOf(n *Node) []Entry {
 	return entries
 }
 
-// Along returns the node that a path leads to, as "characters[2].min" does through mappings and lists; where it leads to
-// none, the last one on the way, which may be n.
+// Along returns the node that a path leads to, as "characters[2].min" does through mappings and lists; where it leads
+// to none, the last one on the way, which may be n.
 func Along(n *Node, path string) *Node {
 	for _, step := range strings.FieldsFunc(path, func(c rune) bool { return strings.ContainsRune(".[]", c) }) {
 		next := child(n, step)

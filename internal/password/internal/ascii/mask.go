@@ -39,9 +39,9 @@ func (m Mask) IsEmpty() bool { return m == Mask{} }
 // Chars returns the characters in the order of ASCII.
 func (m Mask) Chars() string {
 	text := make([]byte, 0, m.Count())
-	for c := range byte(128) {
-		if m.Has(c) {
-			text = append(text, c)
+	for half, rest := range m {
+		for ; rest != 0; rest &= rest - 1 {
+			text = append(text, byte(64*half+bits.TrailingZeros64(rest)))
 		}
 	}
 	return string(text)

@@ -34,7 +34,11 @@ func (r *Rules) sizeApart(words *lexicon.Lexicon, work *automaton.Budget) (*big.
 	if err != nil {
 		return nil, err
 	}
-	breaking := new(big.Int).Sub(r.anyStrings(), r.withCharsets(work))
+	satisfying, err := r.withCharsets(work)
+	if err != nil {
+		return nil, err
+	}
+	breaking := new(big.Int).Sub(r.anyStrings(), satisfying)
 	size := r.withoutWords(words)
 	if size.Sub(size, breaking.Add(breaking, matching)); size.Sign() <= 0 {
 		return nil, automaton.ErrTooLarge
@@ -72,25 +76,46 @@ func (r *Rules) distinctApart(words *lexicon.Lexicon, work *automaton.Budget) (*
 }
 
 // withCharsets returns how many strings satisfy the charsets, at least, whatever the other rules say.
-func (r *Rules) withCharsets(work *automaton.Budget) *big.Int {
+func (r *Rules) withCharsets(work *automaton.Budget) (*big.Int, error) {
 	if len(r.Charsets) == 0 && r.AtLeast == 0 {
-		return r.anyStrings()
+		return r.anyStrings(), nil
 	}
-	few := *r
-	few.Patterns, few.MaxRun = nil, 0
-	if satisfying, err := few.walked(work); err == nil {
-		return satisfying
+	if r.combinations() <= maxQuotas {
+		few := *r
+		few.Patterns, few.MaxRun = nil, 0
+		attempt := work.Half()
+		satisfying, err := few.walked(attempt)
+		work.Charge(attempt)
+		if err == nil {
+			return satisfying, nil
+		}
 	}
-	if c, err := r.compositions(work); err == nil {
-		return c.Size()
+	reserve := r.stepsOfEachCharset()
+	attempt := &automaton.Budget{Steps: work.Steps - reserve}
+	c, err := r.compositions(attempt)
+	work.Steps = attempt.Steps + reserve
+	if err == nil {
+		return c.Size(), nil
 	}
-	return r.withEachCharset()
+	return r.withEachCharset(work)
+}
+
+// stepsOfEachCharset returns about how many steps withEachCharset takes.
+func (r *Rules) stepsOfEachCharset() int {
+	return 5 * len(r.Charsets) * (r.Max + 1) * (r.Max - r.Min + 1)
 }
 
 // withEachCharset returns how many strings satisfy the charsets, at least: all but the sum of those that break each
 // one. The characters between the ends are independent. If they have enough of a set, so has the string; and it has not
 // too many if they have two less.
-func (r *Rules) withEachCharset() *big.Int {
+func (r *Rules) withEachCharset(work *automaton.Budget) (*big.Int, error) {
+	if err := work.Spend(r.stepsOfEachCharset()); err != nil {
+		return nil, err
+	}
+	factorials := make([]float64, r.Max+1) // their logarithms
+	for n := range factorials {
+		factorials[n], _ = math.Lgamma(float64(n + 1))
+	}
 	total := new(big.Int)
 	for i, strings := range r.anyByLength() {
 		inner := max(r.Min+i-2, 0)
@@ -100,9 +125,9 @@ func (r *Rules) withEachCharset() *big.Int {
 			for k := range inner + 1 {
 				switch {
 				case k < s.Min || s.Max < r.Max && k > s.Max-2:
-					breaking += binomial(inner, k, share)
+					breaking += binomial(inner, k, share, factorials)
 				case k == 0:
-					absent += binomial(inner, k, share)
+					absent += binomial(inner, k, share, factorials)
 				}
 			}
 		}
@@ -111,19 +136,18 @@ func (r *Rules) withEachCharset() *big.Int {
 		}
 		total.Add(total, portion(strings, 1-breaking*(1+slack)-slack))
 	}
-	return total
+	return total, nil
 }
 
-// binomial returns the probability of k of n, each of which has a probability.
-func binomial(n, k int, each float64) float64 {
+// binomial returns the probability of k of n, each of which has a probability. factorials are logarithms of n! by n.
+func binomial(n, k int, each float64, factorials []float64) float64 {
 	if each == 0 || each == 1 {
 		if float64(k) == each*float64(n) {
 			return 1
 		}
 		return 0
 	}
-	factorial := func(m int) float64 { g, _ := math.Lgamma(float64(m + 1)); return g }
-	ways := factorial(n) - factorial(k) - factorial(n-k)
+	ways := factorials[n] - factorials[k] - factorials[n-k]
 	return math.Exp(ways + float64(k)*math.Log(each) + float64(n-k)*math.Log1p(-each))
 }
 

@@ -241,8 +241,9 @@ func (r *Rules) neighbours(work *automaton.Budget) (*automaton.DFA, error) {
 }
 
 // What a draw may cost on average, in steps of about a nanosecond and in random bytes. Up to a cheap one, no cheaper
-// one is looked for. A draw that needs 64 times as many bytes as the average has a probability of less than e^-64, and
-// is taken for a source that repeats itself.
+// one is looked for: policies as people write them have one. What has none is drawn at ten times the cost rather than
+// refused, as 512 lower-case letters without an English word are. A draw that needs 64 times as many bytes as the
+// average has a probability of less than e^-64, and is taken for a source that repeats itself.
 const (
 	cheapDraw    = 20_000
 	maxDraw      = 200_000

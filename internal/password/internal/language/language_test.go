@@ -274,7 +274,10 @@ func TestTrellisAndCompositionsAgree(t *testing.T) {
 			t.Skip("there is nothing to count")
 		}
 		c := testAgreement(t, r)
-		apart := r.withEachCharset()
+		apart, err := r.withEachCharset(budget())
+		if err != nil {
+			t.Fatal(err)
+		}
 		if apart.Cmp(c.Size()) > 0 {
 			t.Fatalf("%+v has %v strings, but %v are promised by each charset", r, c.Size(), apart)
 		}
