@@ -227,7 +227,7 @@ func (s *auditSummary) upcomingTable() string {
 	if len(events) == 0 {
 		return ""
 	}
-	t := longTable("Due, or due or expiring in the next 90 days", maxUpcoming, "date&nbsp;(UTC)", "secret", "vault",
+	t := longTable("Due, or due or expiring in the next 90 days", maxUpcoming, "date&nbsp;(in&nbsp;UTC)", "secret", "vault",
 		"what")
 	for _, e := range events {
 		t.add(func() []string {
@@ -255,8 +255,7 @@ func (s *auditSummary) gantt(events []event) string {
 		if !e.at.Equal(e.secret.Expires) {
 			what = "due"
 		}
-		// a line that began with a name like title-x could be a statement
-		c.add(e.secret.Vault, fmt.Sprintf("%s :%s%s, %s", chartText("at "+what+" "+s.labelOf(e.secret)), state,
+		c.add(e.secret.Vault, fmt.Sprintf("%s :%s%s, %s", barLabel(s.labelOf(e.secret)+" "+what), state,
 			day(s.Report.Taken), day(e.at.Add(24*time.Hour))))
 	}
 	text := c.String()

@@ -31,8 +31,9 @@ type Log struct {
 
 // A shared problem is one that a line has told of, and the steps of further secrets that met it.
 type shared struct {
-	what string
-	more []*provision.Step
+	what  string
+	first string // the name of the secret whose line tells of it
+	more  []*provision.Step
 }
 
 // NewLog returns the log of a plan.
@@ -148,7 +149,7 @@ func (l *Log) Ended(result provision.Result) string {
 		case known != nil:
 			known.more = append(known.more, e.steps()...)
 		default:
-			l.told[problem] = &shared{what: e[0].what}
+			l.told[problem] = &shared{what: e[0].what, first: e[0].step.Name}
 			l.shared = append(l.shared, l.told[problem])
 			lines = append(lines, l.line(e))
 		}
@@ -161,7 +162,8 @@ func (l *Log) Rest() string {
 	var lines []string
 	for _, s := range l.shared {
 		if len(s.more) > 0 {
-			lines = append(lines, escape.Line(pad(s.what, actWidth)+"for the same reason: "+whose(s.more)))
+			slices.SortFunc(s.more, func(a, b *provision.Step) int { return l.at[a] - l.at[b] })
+			lines = append(lines, escape.Line(pad(s.what, actWidth)+"for the same reason as "+s.first+": "+whose(s.more)))
 		}
 	}
 	return strings.Join(lines, "\n")

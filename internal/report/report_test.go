@@ -285,7 +285,7 @@ func TestOneLineForManyRefusals(t *testing.T) {
 		"host " +
 		"(request 0)\n"
 	const ended = "refused    s00  looking it up: there is no host (request 0)\n" +
-		"refused    for the same reason: 15 secrets in kv (s01, s02, s03, s04, s05, and 10 more)\n"
+		"refused    for the same reason as s00: 15 secrets in kv (s01, s02, s03, s04, s05, and 10 more)\n"
 	if diff := cmp.Diff(planned+ended, b.String()+logOf(plan, results)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -329,6 +329,26 @@ func TestTimelineOfTwoVaults(t *testing.T) {
 		if strings.Count(got, want) != 1 {
 			t.Errorf("the chart has not one %q:\n%s", want, got)
 		}
+	}
+}
+
+// Where two problems are shared, the lines at the end say which is which, with the secrets in the plan's order.
+func TestSharedProblemsAreToldApart(t *testing.T) {
+	plan := &provision.Plan{}
+	for i := range 6 {
+		s := step(i+1, fmt.Sprint("s", i), "kv", provision.Refuse, "")
+		s.Refusal = refusal.Refusal{Cause: []string{"it is blocked", "it is foreign"}[i%2]}
+		plan.Steps = append(plan.Steps, s)
+	}
+	var results []provision.Result
+	for _, i := range []int{0, 1, 4, 5, 2, 3} {
+		results = append(results, provision.Result{Step: &plan.Steps[i], Err: plan.Steps[i].Refusal})
+	}
+	const want = "refused    s0  it is blocked\nrefused    s1  it is foreign\n" +
+		"refused    for the same reason as s0: 2 secrets in kv (s2, s4)\n" +
+		"refused    for the same reason as s1: 2 secrets in kv (s3, s5)\n"
+	if diff := cmp.Diff(want, logOf(plan, results)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }
 

@@ -277,16 +277,17 @@ type chart struct{ bars [][2]string }
 func (c *chart) add(section, bar string) { c.bars = append(c.bars, [2]string{chartText(section), bar}) }
 
 // String returns the chart in Mermaid's language. The sections have their names at the left, in a margin as wide as
-// they need: Mermaid's own is narrower than most vaults' names.
+// they need: Mermaid's own is narrower than most vaults' names. On a phone the chart is smaller, and not another one.
 func (c *chart) String() string {
 	slices.SortStableFunc(c.bars, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
 	longest := 0
 	for _, b := range c.bars {
 		longest = max(longest, utf8.RuneCountInString(b[0]))
 	}
-	const border, letter = 20, 6 // in pixels
+	const border, letter, width = 20, 6, 1000 // in pixels
 	var b strings.Builder
-	fmt.Fprintf(&b, "```mermaid\n---\nconfig:\n  gantt:\n    leftPadding: %d\n---\n", border+letter*longest)
+	fmt.Fprintf(&b, "```mermaid\n---\nconfig:\n  gantt:\n    leftPadding: %d\n    useWidth: %d\n---\n",
+		border+letter*longest, width)
 	b.WriteString("gantt\n    dateFormat YYYY-MM-DD\n    axisFormat %Y-%m-%d\n")
 	for i, line := range c.bars {
 		if i == 0 || c.bars[i-1][0] != line[0] {
@@ -321,12 +322,16 @@ func bar(r row, now time.Time) string {
 	if from.After(to) {
 		from = to
 	}
-	label := r.step.Name
-	if keyword.MatchString(label) {
-		label = "secret " + label
-	}
-	label = chartText(label + " (" + place(r.step.Place) + ")" + cut)
+	label := barLabel(r.step.Name + " (" + place(r.step.Place) + ")" + cut)
 	return fmt.Sprintf("%s :%s%s, %s", label, state, day(from), day(to.Add(24*time.Hour)))
+}
+
+// barLabel returns text that begins with a name as the label of a bar.
+func barLabel(text string) string {
+	if keyword.MatchString(text) {
+		text = "secret " + text
+	}
+	return chartText(text)
 }
 
 // keyword matches names that Mermaid would not take for a label: its words are recognised wherever a line begins with
