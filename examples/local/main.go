@@ -63,7 +63,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	logins := flags.Bool("logins", false, "show rotations with two logins, at a PostgreSQL server that is started")
 	rotation := flags.Bool("rotation", false, "show a rotation in which two secrets are refused")
 	keep := flags.String("keep", "", "keep the last run's job summary, and an audit's reports, in this folder")
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil // it has been shown
+	} else if err != nil {
 		return err
 	}
 	if *keep != "" {
