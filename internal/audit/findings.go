@@ -12,6 +12,8 @@ import (
 // What is to be done about several findings alike.
 const (
 	renewOurs  = "run with mode: force for a new version, and declare rotate so that the next one is made in time"
+	renewDrift = "run with mode: force for a new version, and declare rotate: {on-policy-change: true} so that the " +
+		"next change makes one"
 	renewOther = "give it a new version, or declare it, so that this action does"
 )
 
@@ -54,8 +56,12 @@ func (j *judge) judgeTerms(s *subject) {
 	}
 	j.judgeRotation(s)
 	if s.declared.Drifts(s.current) {
+		remedy := s.renew()
+		if remedy == renewOurs {
+			remedy = renewDrift
+		}
 		f := s.find(PolicyDrift, fmt.Sprintf("made to the policy %s, and %s is declared", orNone(s.Made), s.Policy),
-			s.renew())
+			remedy)
 		if s.declared.Rotate.OnPolicyChange {
 			f.Level = LevelError
 		}

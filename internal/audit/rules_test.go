@@ -323,3 +323,14 @@ func TestDisabledSecretsHaveNoFindingsOfDates(t *testing.T) {
 		t.Errorf("findings: %v", r.Findings)
 	}
 }
+
+// What is said about a changed policy helps, also where a rotation by time is declared: that one may be months away.
+func TestRemedyOfDrift(t *testing.T) {
+	s := clean()
+	s.secret.PolicyTag, s.secret.Rotate.After = "default@2", 80*day
+	r := s.judge()
+	i := slices.IndexFunc(r.Findings, func(f audit.Finding) bool { return f.Rule == audit.PolicyDrift })
+	if i < 0 || !strings.Contains(r.Findings[i].Remedy, "declare rotate: {on-policy-change: true}") {
+		t.Errorf("findings %v; want one of drift that names on-policy-change", r.Findings)
+	}
+}

@@ -227,8 +227,8 @@ func (s *auditSummary) upcomingTable() string {
 	if len(events) == 0 {
 		return ""
 	}
-	t := longTable("Due, or due or expiring in the next 90 days", maxUpcoming, "date&nbsp;(in&nbsp;UTC)", "secret", "vault",
-		"what")
+	t := longTable("Due, or due or expiring in the next 90 days", maxUpcoming, "date&nbsp;(in&nbsp;UTC)", "secret",
+		"vault", "what")
 	for _, e := range events {
 		t.add(func() []string {
 			return []string{day(e.at), escape.Cell(s.labelOf(e.secret)), escape.Cell(e.secret.Vault),

@@ -163,7 +163,8 @@ func (l *Log) Rest() string {
 	for _, s := range l.shared {
 		if len(s.more) > 0 {
 			slices.SortFunc(s.more, func(a, b *provision.Step) int { return l.at[a] - l.at[b] })
-			lines = append(lines, escape.Line(pad(s.what, actWidth)+"for the same reason as "+s.first+": "+whose(s.more)))
+			text := pad(s.what, actWidth) + "for the same reason as " + s.first + ": " + whose(s.more)
+			lines = append(lines, escape.Line(text))
 		}
 	}
 	return strings.Join(lines, "\n")
