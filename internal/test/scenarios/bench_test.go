@@ -72,7 +72,8 @@ func benchmark(b *testing.B, secrets, vaults int, prepare func(*weekly)) {
 	slices.Sort(walls)
 	slices.Sort(peaks)
 	b.ReportMetric(float64(walls[len(walls)/2].Microseconds())/1000, "ms/run")
-	// Maxrss is in KiB on Linux. It is at least this process's own, which the kernel counts until the program is loaded.
+	// Maxrss is in KiB on Linux. It is at least this process's own, which the kernel counts until the program is
+	// loaded.
 	b.ReportMetric(float64(peaks[len(peaks)/2])/1024, "peak-MiB")
 	b.ReportMetric(float64(peaks[len(peaks)-1])/1024, "highest-peak-MiB")
 	b.ReportMetric(0, "ns/op")

@@ -206,8 +206,8 @@ func (d *dying) RoundTrip(request *http.Request) (*http.Response, error) {
 	return d.RoundTripper.RoundTrip(request)
 }
 
-// checkTargets: what is noted as applied is what the server has, and with success so is every current version. Where the
-// vaults of a secret hold different operations, which makes it due, only one of them can be the server's.
+// checkTargets: what is noted as applied is what the server has, and with success so is every current version. Where
+// the vaults of a secret hold different operations, which makes it due, only one of them can be the server's.
 func (s *simulation) checkTargets(title string, r run) {
 	s.t.Helper()
 	servers := map[string]emulator.HeldServer{}
