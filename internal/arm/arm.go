@@ -60,6 +60,7 @@ type Target struct {
 // A kind is what differs between the kinds of servers.
 type kind struct {
 	version   string // of the API
+	expand    string // what else a look must ask for: it is not in the answer otherwise
 	namespace string // of the resource provider
 	command   string // of the az command line
 	preset    string // the policy with the service's rules
@@ -71,6 +72,7 @@ type kind struct {
 var kinds = map[string]kind{
 	azure.SQLServer: {
 		version:   "2023-08-01",
+		expand:    "administrators/activedirectory", // has azureADOnlyAuthentication
 		namespace: "Microsoft.Sql",
 		command:   "az sql server",
 		preset:    "azure-sql",
@@ -216,6 +218,9 @@ func (t *Target) get(ctx context.Context) (s server, err error) {
 			request, err := t.request(ctx, http.MethodGet)
 			if err != nil {
 				return err
+			}
+			if t.kind.expand != "" {
+				request.Raw().URL.RawQuery += "&$expand=" + url.QueryEscape(t.kind.expand)
 			}
 			response, err := t.pipeline.Do(request)
 			if err != nil {

@@ -99,7 +99,7 @@ func serveManager(c *call) answer {
 	s.settle(c.now)
 	switch c.operation {
 	case "get-server":
-		return answer{status: http.StatusOK, body: s.resource()}
+		return answer{status: http.StatusOK, body: s.resource(c.query.Get("$expand"))}
 	case "update-server":
 		return c.updateServer(token)
 	case "permissions":
@@ -311,7 +311,7 @@ func (c *call) updateServer(token accessToken) answer {
 	s.pending = made
 	if s.options.Takes == 0 && ending == nil {
 		s.settle(c.now)
-		return answer{status: http.StatusOK, body: s.resource()}
+		return answer{status: http.StatusOK, body: s.resource("")}
 	}
 	c.e.mu.Lock()
 	c.e.changes[made.id] = made
@@ -399,5 +399,5 @@ func (c *call) tellOperation() answer {
 	case made.failure != nil:
 		return made.failure.answer()
 	}
-	return answer{status: http.StatusOK, body: made.server.resource()}
+	return answer{status: http.StatusOK, body: made.server.resource("")}
 }

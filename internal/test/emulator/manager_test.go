@@ -138,6 +138,13 @@ var managed = []struct {
 	{name: "a change that takes no time", who: owner, request: "PATCH " + sql + "instant" + sqlAPI, body: sound,
 		status: 200,
 		want:   strings.NewReplacer(`sql"`, `instant"`, "sql.data", "instant.data").Replace(sqlBody)},
+	{name: "Entra alone, not asked for", who: owner, request: "GET " + sql + "entra" + sqlAPI, status: 200,
+		want: `{"kind":"v12.0","properties":{"administratorLogin":"sqladmin","version":"12.0","state":"Ready","fullyQualifiedDomainName":"entra.database.windows.net"},"location":"westeurope","id":"` +
+			sql + `entra","name":"entra","type":"Microsoft.Sql/servers"}`},
+	{name: "Entra alone, asked for", who: owner, status: 200,
+		request: "GET " + sql + "entra" + sqlAPI + "&$expand=administrators/activedirectory",
+		want: `{"kind":"v12.0","properties":{"administratorLogin":"sqladmin","version":"12.0","state":"Ready","fullyQualifiedDomainName":"entra.database.windows.net","administrators":{"administratorType":"ActiveDirectory","azureADOnlyAuthentication":true}},"location":"westeurope","id":"` +
+			sql + `entra","name":"entra","type":"Microsoft.Sql/servers"}`},
 	{name: "without passwords", who: owner, request: "PATCH " + sql + "entra" + sqlAPI, body: sound,
 		status: 400,
 		want:   `{"error":{"code":"AadOnlyAuthenticationIsEnabled","message":"Azure Active Directory Only Authentication is enabled. Please contact your system administrator."}}`},

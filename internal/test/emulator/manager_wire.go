@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // Azure Resource Manager's wire format, as far as it is of database servers: specification/sql, postgresql and mysql of
@@ -99,15 +100,17 @@ type permission struct {
 	NotDataActions []string `json:"notDataActions"`
 }
 
-// resource is a server as told; the caller holds the server's lock.
-func (s *databaseServer) resource() serverBody {
+// resource is a server as told, with what is told only where the request expands it; the caller holds the server's lock.
+// SQL's examples ServerGet.json and ServerGetWithExpandEqualsAdministrators.json differ so:
+// https://github.com/Azure/azure-rest-api-specs, Microsoft.Sql 2023-08-01.
+func (s *databaseServer) resource(expand string) serverBody {
 	o := s.options
 	b := serverBody{Location: s.location(), ID: s.id(), Name: o.Name, Type: o.Kind}
 	b.Properties = serverProperties{Login: o.Login, State: s.state(), Host: o.Name + s.suffix()}
 	switch o.Kind {
 	case SQLServer:
 		b.Kind, b.Properties.Version = "v12.0", "12.0"
-		if o.EntraOnly {
+		if o.EntraOnly && strings.EqualFold(expand, "administrators/activedirectory") {
 			b.Properties.Administrators = &administrators{Kind: "ActiveDirectory", EntraOnly: true}
 		}
 	case PostgreSQLServer:
