@@ -9,6 +9,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/network"
 )
 
@@ -28,21 +29,66 @@ const (
 // in each run. Where the identity may not see its own permissions, or there is no answer, nothing is known.
 // https://learn.microsoft.com/rest/api/authorization/permissions/list-for-resource
 func (t *Target) checkAccess(ctx context.Context) error {
+	const cause = "the identity has no role here that lets it change the server"
+	for t.isForbidden(ctx) {
+		if t.waitForAccess(ctx, actSet, cause) {
+			continue
+		}
+		if ctx.Err() != nil {
+			return t.cancelled(actLook)
+		}
+		e := t.newError(actLook)
+		m := meanings[authorizationFailed]
+		e.Kind, e.Cause, e.Remedy = m.kind, cause+t.config.Access.Ended(), t.expand(m.remedy)+t.adviseWait()
+		return e
+	}
+	t.config.Access.Passed(t.door(actSet))
+	return nil
+}
+
+// isForbidden reports whether Resource Manager says that the identity may not change the server.
+func (t *Target) isForbidden(ctx context.Context) bool {
 	permissions, known := t.permissions(ctx)
 	action := t.config.Server.Kind + "/write"
 	for _, p := range permissions {
 		if matchesAny(p.Actions, action) && !matchesAny(p.NotActions, action) {
-			return nil
+			return false
 		}
 	}
-	if !known {
-		return nil
+	return known
+}
+
+// accessPause is the least time between two requests for the same permission, while access is waited for.
+const accessPause = 5 * time.Second
+
+// waitForAccess waits until what was refused for want of a role may be tried again. It reports false if it is not to
+// be.
+func (t *Target) waitForAccess(ctx context.Context, a act, cause string) bool {
+	if !t.config.Access.Out(ctx.Done(), access.Refusal{Door: t.door(a), Seen: cause, Every: accessPause}) {
+		return false
 	}
-	e := t.newError(actLook)
-	m := meanings["AuthorizationFailed"]
-	e.Kind, e.Cause, e.Remedy = m.kind, "the identity has no role here that lets it change the "+
-		"server", t.expand(m.remedy)
-	return e
+	t.config.HTTP.CloseIdleConnections() // on a connection that is kept, the same front end would be asked as before
+	return true
+}
+
+// door is what an act waits before: the server, for what its permission allows.
+func (t *Target) door(a act) string {
+	action := t.config.Server.Kind + "/read"
+	switch a {
+	case actSet:
+		action = t.config.Server.Kind + "/write"
+	case actFollow:
+		action = t.kind.namespace + "/locations/*/read"
+	}
+	return "server " + t.config.Server.Name + " (" + action + ")"
+}
+
+// adviseWait is what a remedy adds where a role may be too new.
+func (t *Target) adviseWait() string {
+	if t.config.Access != nil {
+		return ""
+	}
+	return "; set wait-for-access: 10m to wait for what was made or changed minutes ago"
 }
 
 // permissions returns what the identity may do at the server, and whether that is known.

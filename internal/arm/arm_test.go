@@ -16,6 +16,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/arm"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/identity"
@@ -36,6 +37,7 @@ type bench struct {
 	emulator *emulator.Emulator
 	network  *job.Network
 	id       string
+	access   *access.Wait
 
 	mu    sync.Mutex
 	notes []string
@@ -85,16 +87,18 @@ func (b *bench) target(t *testing.T, id string, cloud azure.Cloud, transport htt
 	}
 	target, err := arm.New(arm.Config{
 		Server: server, Cloud: cloud, Credential: credential, HTTP: client, ClientID: emulator.DefaultClient,
-		Note: func(text string) {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			b.notes = append(b.notes, text)
-		},
+		Note: b.note, Access: b.access,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return target
+}
+
+func (b *bench) note(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.notes = append(b.notes, text)
 }
 
 // set goes through what a run does with a target, for the password of the tests.
@@ -567,7 +571,7 @@ func TestRefusals(t *testing.T) {
 			before: func(b *bench) {
 				b.emulator.Fault(emulator.Fault{Operation: "update-server", Kind: emulator.Redirect, Times: -1})
 			}, sent: true, kind: refusal.Ambiguous,
-			cause:  "the answer is a redirect, which is not followed: it would carry the password to another host: 307",
+			cause:  "the answer is a redirect, which is not followed: it would carry the access token to another host: 307",
 			remedy: "check the proxy and the DNS between the runner and management.azure.com",
 		},
 		"a page of something in between": {

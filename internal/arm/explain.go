@@ -111,7 +111,7 @@ func (t *Target) explainStrange(e *Error, status int) {
 	e.Remedy = t.checkPath()
 	if status >= 300 && status < 400 {
 		e.Cause = fmt.Sprintf("the answer is a redirect, which is not followed: "+
-			"it would carry the password to another host: %d", status)
+			"it would carry the access token to another host: %d", status)
 		return
 	}
 	e.Cause = fmt.Sprintf("the answer is not in Resource Manager's own form, so it may be a proxy's: %d", status)
@@ -130,8 +130,10 @@ func (t *Target) explainAnswer(e *Error, a act, answer *azcore.ResponseError, fa
 	}
 	m, known := meanings[s.code]
 	switch {
-	case s.code == "AuthorizationFailed" && a == actFollow:
+	case s.code == authorizationFailed && a == actFollow:
 		m = mayNotFollow
+	case e.Status == http.StatusNotFound && a == actFollow:
+		m = meaning{cause: "Resource Manager does not know the change any more", remedy: seeLog}
 	case known:
 	case failed:
 		m = meaning{cause: "the server did not make it", remedy: seeLog}
@@ -151,6 +153,10 @@ func (t *Target) explainAnswer(e *Error, a act, answer *azcore.ResponseError, fa
 	e.Kind = m.kind
 	e.Cause = t.expand(m.cause) + ": " + seen
 	e.Remedy = t.expand(m.remedy)
+	if isFresh(answer) {
+		e.Cause += t.config.Access.Ended()
+		e.Remedy += t.adviseWait()
+	}
 }
 
 // A meaning is what a code means, and what to do. The placeholders in its texts are those of expand.
@@ -159,6 +165,9 @@ type meaning struct {
 	cause  string
 	remedy string
 }
+
+// authorizationFailed is the code of what no role of the caller allows.
+const authorizationFailed = "AuthorizationFailed"
 
 const (
 	entraAlone = "the server takes no passwords, since it is set to Entra authentication alone"
@@ -189,7 +198,7 @@ var mayNotFollow = meaning{
 // services (https://github.com/Azure/azure-rest-api-specs: Microsoft.Sql, Servers.json, and the threads that the
 // emulator of the tests names).
 var meanings = map[string]meaning{
-	"AuthorizationFailed": {
+	authorizationFailed: {
 		kind:  refusal.Forbidden,
 		cause: "the identity has no role here that allows it",
 		remedy: "assign the identity a role with the actions {kind}/read and {kind}/write at the server: " +
@@ -292,7 +301,7 @@ func meaningOfStatus(status int) meaning {
 	case status == http.StatusForbidden:
 		return meaning{
 			kind: refusal.Forbidden, cause: "Resource Manager refuses it",
-			remedy: meanings["AuthorizationFailed"].remedy,
+			remedy: meanings[authorizationFailed].remedy,
 		}
 	case status == http.StatusNotFound:
 		return meaning{kind: refusal.NotFound, cause: "it does not exist", remedy: findServer}

@@ -29,6 +29,7 @@ const (
 // A waits counts what one call has waited for.
 type waits struct {
 	*Target
+	act   act
 	limit time.Duration // of the tries after a failure
 
 	throttled, tries, failures int
@@ -44,6 +45,8 @@ func (w *waits) again(ctx context.Context, err error) bool {
 	switch {
 	case answered && isBusy(answer):
 		return w.waitForServer(ctx, answer)
+	case answered && isFresh(answer):
+		return w.waitForAccess(ctx, w.act, w.explain(w.act, err).Cause)
 	case failed:
 		w.failures++
 		return w.failures < failuresMax && isPassing(answer) && network.Sleep(ctx.Done(), network.Backoff(w.failures))
@@ -97,6 +100,12 @@ var busyCodes = []string{
 
 func isBusy(answer *azcore.ResponseError) bool {
 	return slices.Contains(busyCodes, saidBy(answer).code)
+}
+
+// isFresh reports whether an answer is that to an identity without a role, or with one that not every front end of
+// Resource Manager knows yet.
+func isFresh(answer *azcore.ResponseError) bool {
+	return answer.StatusCode == http.StatusForbidden && saidBy(answer).code == authorizationFailed
 }
 
 // isPassing reports whether a change that has failed so may succeed the next time. What a service says of a password is
