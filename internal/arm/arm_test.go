@@ -300,8 +300,8 @@ func TestFailedChange(t *testing.T) {
 func TestBusyServer(t *testing.T) {
 	for kind, code := range map[string]string{
 		emulator.SQLServer:        "UpsertLogicalServerRequestAlreadyInProgress",
-		emulator.PostgreSQLServer: "ServerIsNotReady",
-		emulator.MySQLServer:      "ServerUnavailableForOperation",
+		emulator.PostgreSQLServer: "ServerIsBusy",
+		emulator.MySQLServer:      "AConflictThatNobodyKnows",
 	} {
 		with(t, emulator.ServerOptions{Kind: kind}, func(t *testing.T, b *bench) {
 			b.emulator.Fault(emulator.Fault{
@@ -551,6 +551,18 @@ func TestRefusals(t *testing.T) {
 		"an unknown version": {
 			before: answers("get-server", 400, "NoRegisteredProviderFound"),
 			cause:  "does not know such a server", remedy: "cloud",
+		},
+		"a version that is not known": {
+			before: answers("get-server", 400, "InvalidApiVersionParameter"),
+			cause:  "or not by the version 2023-08-01 of its interface", remedy: "this cloud does not have that version",
+		},
+		"a look that is not accepted": {
+			before: answers("get-server", 400, "NeverHeardOf"),
+			cause:  "Resource Manager refused the request: 400 NeverHeardOf", remedy: "look up the code",
+		},
+		"a key that the server cannot use": {
+			before: answers("update-server", 400, "CMKOperationNotAllowed"), sent: true,
+			cause:  "the server cannot use the key in Key Vault", remedy: "give the server access to the key",
 		},
 		"a provider that is not registered": {
 			before: answers("update-server", 409, "MissingSubscriptionRegistration"), sent: true,

@@ -59,7 +59,8 @@ func relative(name string) func(*http.Response) {
 // However Resource Manager says that a change goes on, and ends, the password is sent once, and an end is an end.
 func TestHowAChangeEnds(t *testing.T) {
 	const place = "/subscriptions/x/providers/Microsoft.Sql/locations/westeurope/serverOperationResults/y"
-	goesOn := []answer{{status: 200, body: `{"name":"x","status":"InProgress"}`}, {status: 200, body: `{"status":"Waiting"}`}}
+	goesOn := []answer{{status: 200, body: `{"name":"x","status":"InProgress"}`},
+		{status: 200, body: `{"status":"Waiting"}`}}
 	for name, x := range map[string]struct {
 		header  string
 		answers []answer
@@ -72,7 +73,8 @@ func TestHowAChangeEnds(t *testing.T) {
 		"a Location without content":           {header: emulator.LocationHeader, answers: []answer{{status: 204}}},
 		"a Location with 202 and nothing else": {header: emulator.LocationHeader, answers: []answer{{status: 202}}},
 		"a Location relative to the host":      {header: emulator.LocationHeader, accept: relative("Location")},
-		"an operation relative to the host":    {header: emulator.AsyncHeader, accept: relative("Azure-Asyncoperation")},
+		"an operation relative to the host": {header: emulator.AsyncHeader,
+			accept: relative("Azure-Asyncoperation")},
 		"a Location that moves, relative to the host": {
 			header:  emulator.LocationHeader,
 			answers: []answer{{status: 202, place: place}, {status: 200, body: `{"status":"Succeeded"}`}},
@@ -93,8 +95,9 @@ func TestHowAChangeEnds(t *testing.T) {
 			},
 		},
 		"a change that is not known any more": {
-			header:  emulator.AsyncHeader,
-			answers: []answer{{status: 404, body: `{"error":{"code":"OperationIdNotFound","message":"there is none"}}`}},
+			header: emulator.AsyncHeader,
+			answers: []answer{{status: 404,
+				body: `{"error":{"code":"OperationIdNotFound","message":"there is none"}}`}},
 			want: "it is not known whether it is set: Resource Manager does not know the change any more: " +
 				"404 OperationIdNotFound",
 		},
