@@ -562,7 +562,7 @@ func TestRefusals(t *testing.T) {
 		},
 		"a key that the server cannot use": {
 			before: answers("update-server", 400, "CMKOperationNotAllowed"), sent: true,
-			cause:  "the server cannot use the key in Key Vault", remedy: "give the server access to the key",
+			cause: "the server cannot use the key in Key Vault", remedy: "give the server access to the key",
 		},
 		"a provider that is not registered": {
 			before: answers("update-server", 409, "MissingSubscriptionRegistration"), sent: true,
