@@ -46,8 +46,9 @@ type identity struct {
 // version16 is the first in which CREATEROLE alone does not do.
 const version16 = 160000
 
-// identityQuery and rolesQuery ask the catalogs that every role may read. A membership may be granted several times
-// since version 16; before, it has no options of its own.
+// identityQuery and rolesQuery ask the catalogs that every role may read. A function that would run with the rights of
+// the action's own role is not asked for: whoever may make a schema could have made it. A membership may be granted
+// several times since version 16; before, it has no options of its own.
 const (
 	identityQuery = `SELECT json_build_object(
 	'Version', current_setting('server_version_num')::int,
@@ -58,7 +59,8 @@ const (
 	'Execute', coalesce(has_function_privilege(f.oid, 'EXECUTE')
 		AND has_schema_privilege(f.pronamespace, 'USAGE'), false))
 FROM pg_roles LEFT JOIN (SELECT p.oid, p.pronamespace FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-	WHERE n.nspname = 'rotate' AND p.proname = 'set_verifier' AND p.proargtypes = '25 25 25'::oidvector) f ON true
+	WHERE n.nspname = 'rotate' AND p.proname = 'set_verifier' AND p.proargtypes = '25 25 25'::oidvector
+		AND p.prosecdef) f ON true
 WHERE rolname = current_user`
 
 	rolesQuery = `SELECT json_build_object(
