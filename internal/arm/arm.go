@@ -131,14 +131,15 @@ func New(c Config) (*Target, error) {
 // changes nothing.
 //
 // It needs the action TYPE/read, such as Microsoft.Sql/servers/read. With Microsoft.Authorization/permissions/read it
-// finds out whether the identity may change the server; without, only the change does. Its error is an [*Error].
+// finds out whether the identity may change the server, and with Microsoft.Authorization/locks/read whether a lock
+// forbids it; without, only the change does. Its error is an [*Error].
 func (t *Target) Look(ctx context.Context, login string) (operation string, err error) {
 	s, err := t.get(ctx)
 	if err == nil {
 		err = t.check(s, login)
 	}
 	if err == nil {
-		err = t.checkAccess(ctx)
+		err = t.checkObstacles(ctx)
 	}
 	return "", err
 }
@@ -158,7 +159,7 @@ func (t *Target) Lock(ctx context.Context, login string) error {
 			return err
 		}
 		if !t.isBusy(s) {
-			return t.checkAccess(ctx)
+			return t.checkObstacles(ctx)
 		}
 		if pause == 2*time.Second {
 			t.config.Note(fmt.Sprintf("server %s is busy: waiting up to %s", t.config.Server.Name, busyTimeout))

@@ -504,7 +504,13 @@ func TestRefusals(t *testing.T) {
 			cause:  "its state is Disabled", remedy: "the server's page in the portal",
 		},
 		"a lock": {
-			server: emulator.ServerOptions{Locked: true}, kind: refusal.Forbidden, sent: true,
+			server: emulator.ServerOptions{Locked: true}, kind: refusal.Forbidden,
+			cause:  "a read-only lock forbids every change of the server",
+			remedy: `az lock list --resource-group "rg-example" --output table`,
+		},
+		"a lock that the identity may not see": {
+			server: emulator.ServerOptions{Locked: true}, before: deny(emulator.ReadLocks), kind: refusal.Forbidden,
+			sent:   true,
 			cause:  "a read-only lock forbids every change of the server: 409 ScopeLocked",
 			remedy: `az lock list --resource-group "rg-example" --output table`,
 		},
@@ -554,7 +560,8 @@ func TestRefusals(t *testing.T) {
 		},
 		"a version that is not known": {
 			before: answers("get-server", 400, "InvalidApiVersionParameter"),
-			cause:  "or not by the version 2023-08-01 of its interface", remedy: "this cloud does not have that version",
+			cause:  "or not by the version 2023-08-01 of its interface",
+			remedy: "this cloud does not have that version",
 		},
 		"a look that is not accepted": {
 			before: answers("get-server", 400, "NeverHeardOf"),
@@ -583,7 +590,8 @@ func TestRefusals(t *testing.T) {
 			before: func(b *bench) {
 				b.emulator.Fault(emulator.Fault{Operation: "update-server", Kind: emulator.Redirect, Times: -1})
 			}, sent: true, kind: refusal.Ambiguous,
-			cause:  "the answer is a redirect, which is not followed: it would carry the access token to another host: 307",
+			cause: "the answer is a redirect, which is not followed: it would carry the access token to another " +
+				"host: 307",
 			remedy: "check the proxy and the DNS between the runner and management.azure.com",
 		},
 		"a page of something in between": {
@@ -648,25 +656,30 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Whatever comes in place of the permissions, a server that can be changed is changed: only their list says otherwise.
-func TestPermissionsAreAdvice(t *testing.T) {
+// Whatever comes in place of the permissions or the locks, a server that can be changed is changed: only their lists
+// say otherwise.
+func TestPermissionsAndLocksAreAdvice(t *testing.T) {
 	for name, fault := range map[string]emulator.Fault{
 		"cut": {Kind: emulator.Cut}, "503": {Kind: emulator.Status, Status: 503}, "empty": {Kind: emulator.Empty},
 		"no body": {Kind: emulator.NoBody}, "slow": {Kind: emulator.Slow, Delay: time.Hour},
 		"404":    {Kind: emulator.Status, Status: 404, Code: "InvalidResourceType"},
 		"a page": {Kind: emulator.Between, Status: 200},
 	} {
-		with(t, emulator.ServerOptions{}, func(t *testing.T, b *bench) {
-			fault.Operation, fault.Times = "permissions", -1
-			b.emulator.Fault(fault)
-			start := time.Now()
-			if err := b.set(t.Context()); err != nil || b.holds() != "new" || time.Since(start) > 20*time.Second {
-				t.Errorf("%s: %v after %s; the server holds the password %s", name, err, time.Since(start), b.holds())
-			}
-			if len(b.emulator.FaultLog()) == 0 {
-				t.Errorf("%s: the permissions were not asked for", name)
-			}
-		})
+		for _, operation := range []string{"permissions", "locks"} {
+			with(t, emulator.ServerOptions{}, func(t *testing.T, b *bench) {
+				fault.Operation, fault.Times = operation, -1
+				b.emulator.Fault(fault)
+				start := time.Now()
+				err := b.set(t.Context())
+				if err != nil || b.holds() != "new" || time.Since(start) > 20*time.Second {
+					t.Errorf("%s, %s: %v after %s; the server holds the password %s", operation, name, err,
+						time.Since(start), b.holds())
+				}
+				if len(b.emulator.FaultLog()) == 0 {
+					t.Errorf("%s, %s: they were not asked for", operation, name)
+				}
+			})
+		}
 	}
 }
 
@@ -784,7 +797,8 @@ type recorder struct {
 }
 
 func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
-	if strings.HasPrefix(request.URL.Host, "management.") && !strings.HasSuffix(request.URL.Path, "/permissions") {
+	if strings.HasPrefix(request.URL.Host, "management.") &&
+		!strings.Contains(request.URL.Path, "/providers/Microsoft.Authorization/") {
 		r.versions = append(r.versions, request.URL.Host+" "+request.URL.Query().Get("api-version"))
 	}
 	return r.RoundTripper.RoundTrip(request)

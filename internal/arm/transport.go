@@ -94,7 +94,8 @@ func (t transport) Do(request *http.Request) (*http.Response, error) {
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	for _, header := range followHeaders {
-		if link, err := request.URL.Parse(response.Header.Get(header)); err == nil && response.Header.Get(header) != "" {
+		if link, err := request.URL.Parse(response.Header.Get(header)); err == nil &&
+			response.Header.Get(header) != "" {
 			response.Header.Set(header, link.String()) // the SDK does not take a relative one
 		}
 	}

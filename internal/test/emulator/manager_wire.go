@@ -100,8 +100,24 @@ type permission struct {
 	NotDataActions []string `json:"notDataActions"`
 }
 
-// resource is a server as told, with what is told only where the request expands it; the caller holds the server's lock.
-// SQL's examples ServerGet.json and ServerGetWithExpandEqualsAdministrators.json differ so:
+// lockList is what a list of locks has: specification/resources, locks 2016-09-01.
+type lockList struct {
+	Value []lock `json:"value"`
+}
+
+type lock struct {
+	Properties lockProperties `json:"properties"`
+	ID         string         `json:"id"`
+	Type       string         `json:"type"`
+	Name       string         `json:"name"`
+}
+
+type lockProperties struct {
+	Level string `json:"level"` // CanNotDelete, ReadOnly
+}
+
+// resource is a server as told, with what is told only where the request expands it; the caller holds the server's
+// lock. SQL's examples ServerGet.json and ServerGetWithExpandEqualsAdministrators.json differ so:
 // https://github.com/Azure/azure-rest-api-specs, Microsoft.Sql 2023-08-01.
 func (s *databaseServer) resource(expand string) serverBody {
 	o := s.options
