@@ -280,6 +280,6 @@ func (r *run) deliverAudit(ctx context.Context, found *audit.Report, l *ledger) 
 // fails reports whether what was found fails the run. A vault that was not listed whole does, whatever the threshold:
 // what was not seen must not pass for clean.
 func (r *run) fails(found *audit.Report) bool {
-	return slices.ContainsFunc(found.Vaults, func(v audit.Vault) bool { return !v.Complete }) ||
+	return !found.Complete() ||
 		slices.ContainsFunc(found.Findings, func(f audit.Finding) bool { return r.failOn.isReached(f.Level) })
 }

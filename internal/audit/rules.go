@@ -169,6 +169,3 @@ func RuleOf(id string) Rule {
 func rank(id string) int {
 	return slices.IndexFunc(rules[:], func(r Rule) bool { return r.ID == id })
 }
-
-// grave returns how much a level matters: the gravest is 0.
-func grave(l Level) int { return slices.Index([]Level{LevelError, LevelWarning, LevelInfo}, l) }

@@ -271,7 +271,7 @@ func TestRules(t *testing.T) {
 				f.Vault != "kv" || !strings.EqualFold(f.Secret, "db") {
 				t.Errorf("got %+v; want level %s, place %s, words %q", f, c.level, c.at, c.says)
 			}
-			if !slices.Contains(r.Secrets[0].Findings, c.id) || grave(r.Secrets[0].Worst) > grave(c.level) {
+			if !slices.Contains(r.Secrets[0].Findings, c.id) || r.Secrets[0].Worst.Rank() > c.level.Rank() {
 				t.Errorf("the secret's row has findings %q and level %q", r.Secrets[0].Findings, r.Secrets[0].Worst)
 			}
 			miss := clean()
@@ -290,16 +290,12 @@ func TestRules(t *testing.T) {
 	}
 }
 
-func grave(l audit.Level) int {
-	return slices.Index([]audit.Level{audit.LevelError, audit.LevelWarning, audit.LevelInfo}, l)
-}
-
 // The rules are those that a declaration may ignore, each with words; none has a level that an exit status ignores.
 func TestRulesAreDeclared(t *testing.T) {
 	var ids []string
 	for _, rule := range audit.Rules() {
 		ids = append(ids, rule.ID)
-		if rule.Title == "" || rule.Help == "" || grave(rule.Level) < 0 || len(rule.Help) > 1024 {
+		if rule.Title == "" || rule.Help == "" || rule.Level.Rank() < 0 || len(rule.Help) > 1024 {
 			t.Errorf("rule %s is incomplete, or its help is longer than code scanning takes", rule.ID)
 		}
 	}

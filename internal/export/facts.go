@@ -15,25 +15,6 @@ const toolName = "keyvault-passwords"
 
 const secondsPerDay = 24 * 60 * 60
 
-// levelsOf counts the findings of each level.
-func levelsOf(r *audit.Report) map[audit.Level]int {
-	counts := map[audit.Level]int{}
-	for i := range r.Findings {
-		counts[r.Findings[i].Level]++
-	}
-	return counts
-}
-
-// complete reports whether every vault was listed whole.
-func complete(r *audit.Report) bool {
-	for _, v := range r.Vaults {
-		if !v.Complete {
-			return false
-		}
-	}
-	return true
-}
-
 // orNull returns a text, or nil for "".
 func orNull(text string) *string {
 	if text == "" {

@@ -201,7 +201,7 @@ func gravestFirst(findings []audit.Finding) []int {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Compare(grave(findings[a].Level), grave(findings[b].Level))
+		return cmp.Compare(findings[a].Level.Rank(), findings[b].Level.Rank())
 	})
 	return order
 }

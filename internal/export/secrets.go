@@ -60,7 +60,7 @@ func (d *dashboard) choices() {
 // shown tells which secrets have a row: all, or those with the gravest findings.
 func (d *dashboard) shown() []bool {
 	shown, left := make([]bool, len(d.report.Secrets)), maxRows
-	for _, level := range []audit.Level{audit.LevelError, audit.LevelWarning, audit.LevelInfo, ""} {
+	for _, level := range append(audit.Levels(), "") {
 		for i := range d.report.Secrets {
 			if left > 0 && d.report.Secrets[i].Worst == level {
 				shown[i] = true

@@ -177,7 +177,7 @@ func (t *Target) prove(ctx context.Context) error {
 }
 
 func (t *Target) proveOnce(ctx context.Context) *Error {
-	act := t.on("logging in as " + t.pending.login + ", as proof of the new password,")
+	act := t.on("logging in as " + t.pending.login + ", as proof of the new password")
 	a := &attempt{}
 	who := login{role: t.pending.login, database: t.config.Database}
 	who.password = t.pending.password.Reveal() // into a SCRAM exchange, which does not send it

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
@@ -32,12 +31,7 @@ func (e *Error) of(kind refusal.Kind) *Error {
 }
 
 // on names the server that an act is done at.
-func (t *Target) on(act string) string {
-	if rest, found := strings.CutSuffix(act, ","); found {
-		return rest + " at " + t.config.Host
-	}
-	return act + " at " + t.config.Host
-}
+func (t *Target) on(act string) string { return act + " at " + t.config.Host }
 
 func cancelled(act string) *Error {
 	return &Error{Refusal: refusal.Refusal{
