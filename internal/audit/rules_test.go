@@ -302,6 +302,38 @@ func TestRulesAreDeclared(t *testing.T) {
 	if diff := cmp.Diff(declaration.AuditRules(), ids); diff != "" {
 		t.Errorf("rules (-declaration +audit):\n%s", diff)
 	}
+	for _, id := range ids {
+		if rule := audit.RuleOf(id); rule.ID != id {
+			t.Errorf("the rule of %s is %q", id, rule.ID)
+		}
+	}
+	if rule := audit.RuleOf("unheard-of"); rule.ID != "" {
+		t.Errorf("the rule of an unknown ID is %q", rule.ID)
+	}
+}
+
+// What is said about an overdue rotation is to rotate; where mode rotate would not, it is to see why.
+func TestRemedyOfAnOverdueRotation(t *testing.T) {
+	for _, tc := range []struct {
+		rotation audit.Rotation
+		want     string
+	}{
+		{audit.Rotation{Writes: true, Trigger: lifecycle.TriggerAge}, "see why the scheduled runs did not"},
+		{audit.Rotation{}, "which says why it cannot be rotated"},
+	} {
+		s := declared("db", "kv")
+		s.Rotate.After = day
+		in := audit.Input{
+			Rules: declaration.DefaultAudit(), Taken: now, Secrets: []declaration.Secret{s},
+			Rotations: []audit.Rotation{tc.rotation},
+			Listings:  []audit.Listing{{Vault: "kv", Now: now, Listed: true, Secrets: listed("db")}},
+		}
+		found := audit.Judge(in).Findings
+		i := slices.IndexFunc(found, func(f audit.Finding) bool { return f.Rule == audit.OverdueRotation })
+		if i < 0 || !strings.Contains(found[i].Remedy, tc.want) {
+			t.Errorf("%+v: findings %v; want the remedy %q", tc.rotation, found, tc.want)
+		}
+	}
 }
 
 // A disabled secret has no finding about dates: it cannot be read.
