@@ -10,6 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"keyvault-passwords/internal/network"
+	"keyvault-passwords/internal/sdk"
 )
 
 // A permission is what one role gives the identity. A pattern may have asterisks, which stand for any text.
@@ -53,7 +54,7 @@ func (t *Target) permissions(ctx context.Context) (all []permission, known bool)
 		Value    []permission `json:"value"`
 		NextLink string       `json:"nextLink"`
 	}
-	err := catchPanic(func() error {
+	err := sdk.CatchPanic(func() error {
 		request, err := t.requestAt(ctx, http.MethodGet, "/providers/Microsoft.Authorization/permissions",
 			permissionsVersion)
 		if err != nil {

@@ -19,7 +19,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	azarm "github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	azcloud "github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -28,21 +27,15 @@ import (
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 	"keyvault-passwords/internal/sensitive"
 )
-
-// A Credential gets access tokens. Renew makes it forget those that it has, because Resource Manager does not accept
-// them.
-type Credential interface {
-	azcore.TokenCredential
-	Renew() error
-}
 
 // Config says which server, and as whom. Server, Cloud, Credential and HTTP are required.
 type Config struct {
 	Server     azure.Server
 	Cloud      azure.Cloud
-	Credential Credential
+	Credential sdk.Credential
 	HTTP       *http.Client
 	Note       func(text string) // is called with what the log should say, such as why the target waits
 	ClientID   string            // of the identity, for the commands of remedies
@@ -101,7 +94,7 @@ func New(c Config) (*Target, error) {
 		c.Note = func(string) {}
 	}
 	endpoint := "https://" + c.Cloud.Manager
-	client, err := azarm.NewClient("arm", "v1.0.0", credential{c.Credential}, &azarm.ClientOptions{
+	client, err := azarm.NewClient("arm", "v1.0.0", sdk.Marked(c.Credential), &azarm.ClientOptions{
 		// Else a refusal would make the SDK register resource providers in the subscription.
 		DisableRPRegistration: true,
 		ClientOptions: policy.ClientOptions{
@@ -212,7 +205,7 @@ func (t *Target) requestAt(ctx context.Context, method, below, version string) (
 func (t *Target) get(ctx context.Context) (s server, err error) {
 	w := waits{Target: t, limit: lookTimeout}
 	for {
-		err = catchPanic(func() error {
+		err = sdk.CatchPanic(func() error {
 			request, err := t.request(ctx, http.MethodGet)
 			if err != nil {
 				return err

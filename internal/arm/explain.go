@@ -12,6 +12,7 @@ import (
 
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 )
 
 // An Error is a refusal of Resource Manager. It holds no value, no token, no body of an answer, and no query of a URL.
@@ -45,28 +46,28 @@ func (t *Target) cancelled(a act) *Error {
 func (t *Target) explain(a act, err error) *Error {
 	e := t.newError(a)
 	var already *Error
-	var identity *identityError
+	var identity *sdk.TokenError
 	var answer *azcore.ResponseError
 	var lost *network.LostError
-	var strange *strangeError
+	var strange *sdk.StrangeError
 	switch {
 	case errors.As(err, &already):
 		return already
 	case errors.As(err, &identity):
-		e.Refusal, e.Err = refusal.Of(identity.err).Within(e.Act), identity.err
+		e.Refusal, e.Err = refusal.Of(identity.Err).Within(e.Act), identity.Err
 		e.Kind = refusal.Identity
 	case errors.As(err, &answer):
 		t.explainAnswer(e, a, answer, errors.As(err, new(*failedError)))
 	case errors.As(err, &strange):
-		t.explainStrange(e, strange.status)
-	case errors.Is(err, errOtherHost):
+		t.explainStrange(e, strange.Status)
+	case errors.Is(err, sdk.ErrOtherHost):
 		e.Cause, e.Remedy = "the answer pointed to another host, which was not contacted", t.checkPath()
 	case errors.As(err, &lost):
 		t.explainLost(e, lost)
-	case errors.Is(err, errStopped):
+	case errors.Is(err, sdk.ErrStopped):
 		return t.cancelled(a)
-	case errors.Is(err, errTooLarge):
-		e.Cause, e.Remedy = err.Error(), t.checkPath()
+	case errors.Is(err, sdk.ErrTooLarge):
+		e.Cause, e.Remedy = "the answer is too large to be Resource Manager's", t.checkPath()
 	default: // the SDK's errors quote what they could not read
 		e.Cause, e.Remedy = errMalformed.Error(), t.checkPath()
 	}
@@ -345,20 +346,11 @@ func (t *Target) expand(text string) string {
 // form is that of microsoft/vscode-apimanagement#348 (2024).
 var aPolicy = regexp.MustCompile(`"policyAssignment":\{"name":"([A-Za-z][A-Za-z0-9 .-]{1,119})"`)
 
-// longestWord is how many characters a word of a policy's name has at most. A longer one could be a value that whoever
-// answered has echoed: every preset for a password draws 24 characters or more, without a space.
-const longestWord = 23
-
 // policyName returns the name of the Azure Policy that a message says to forbid something; "" if it names none.
 func policyName(message string) string {
 	m := aPolicy.FindStringSubmatch(message)
 	if m == nil {
 		return ""
 	}
-	for word := range strings.FieldsSeq(m[1]) {
-		if len(word) > longestWord {
-			return ""
-		}
-	}
-	return strings.TrimRight(m[1], " .")
+	return sdk.PolicyName(m[1])
 }

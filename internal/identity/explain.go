@@ -12,6 +12,7 @@ import (
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 )
 
 // An Error is why there is no access token. It holds no token, and nothing of Entra's answer but its codes.
@@ -214,8 +215,8 @@ func (c *Credential) refused(ctx context.Context, err error) *Error {
 		e.Refusal, e.Err = refusal.Of(c.last.assertion).Within(e.Act), c.last.assertion
 		e.Kind = refusal.Identity
 		return e
-	case errors.Is(err, errPanic):
-		return newError(err.Error(), "run the job again; "+
+	case errors.Is(err, sdk.ErrPanic):
+		return newError("Entra's answer could not be understood", "run the job again; "+
 			"if it fails again, check the proxy and the DNS between the runner and "+c.config.Cloud.Authority)
 	}
 	status, body := payload(err)

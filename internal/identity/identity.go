@@ -28,6 +28,7 @@ import (
 	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/network"
+	"keyvault-passwords/internal/sdk"
 	"keyvault-passwords/internal/sensitive"
 )
 
@@ -246,15 +247,12 @@ const refusalLifetime = 30 * time.Second
 func (c *Credential) requestToken(
 	ctx context.Context, options policy.TokenRequestOptions,
 ) (token azcore.AccessToken, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = errPanic
-		}
-	}()
-	return c.inner.GetToken(ctx, options)
+	err = sdk.CatchPanic(func() (err error) {
+		token, err = c.inner.GetToken(ctx, options)
+		return err
+	})
+	return token, err
 }
-
-var errPanic = errors.New("Entra's answer could not be understood")
 
 // payload returns status and body of Entra's answer; 0 if there was none. The body is for its codes, never for
 // printing.

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+
+	"keyvault-passwords/internal/sdk"
 )
 
 // The messages of Key Vault's refusals are never printed: they may hold anything. What follows takes facts of a known
@@ -39,22 +41,13 @@ var aPolicy = regexp.MustCompile(`(?i:\bby (?:azure )?policy: |` +
 	`policy(?:assignment|definition)?(?:display)?name\\?":\s*\\?")` +
 	`((?:\[Preview\]: )?[A-Za-z][A-Za-z0-9 .-]{1,119}?)(?:\.?\s*$|\.\s|\.?\\?['"\r\n])`)
 
-// longestWord is how many characters a word of a policy's name has at most. A longer one could be a value that whoever
-// answered has echoed: every preset for a password draws 24 characters or more, without a space.
-const longestWord = 23
-
 // policyName returns the name of the Azure Policy that a message says to forbid something; "" if it names none.
 func policyName(message string) string {
 	m := aPolicy.FindStringSubmatch(message)
 	if m == nil {
 		return ""
 	}
-	for word := range strings.FieldsSeq(m[1]) {
-		if len(word) > longestWord {
-			return ""
-		}
-	}
-	return strings.TrimRight(m[1], " .")
+	return sdk.PolicyName(m[1])
 }
 
 // lacksPermission reports whether a message says that the vault's access policies lack a permission.

@@ -17,6 +17,7 @@ import (
 	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 )
 
 // sendsMax is how often one operation sends its value at most. Before each further send, the versions were searched
@@ -100,8 +101,8 @@ func (o *setOperation) pause(ctx context.Context, err error, sends int) bool {
 func (o *setOperation) send(ctx context.Context) (id string, err error) {
 	answering, cancel := network.Outlive(ctx, sendGrace)
 	defer cancel()
-	answering = withSendStop(answering, ctx.Done())
-	err = catchPanic(func() error {
+	answering = sdk.WithSendStop(answering, ctx.Done())
+	err = sdk.CatchPanic(func() error {
 		response, err := o.secrets.SetSecret(answering, o.name, o.parameters(), nil)
 		if err != nil {
 			return err
@@ -121,7 +122,7 @@ func (o *setOperation) made(id *azsecrets.ID, tags map[string]*string) bool {
 		return false
 	}
 	u, err := url.Parse(string(*id))
-	if err != nil || !o.transport.isVault(u) {
+	if err != nil || !sdk.IsAt(u, o.transport.host) {
 		return false
 	}
 	parts := strings.Split(u.Path, "/") // the first is empty
@@ -250,7 +251,7 @@ func (o *setOperation) failed(ctx context.Context, err, searchErr error) error {
 // the run was stopped then, that is why the operation failed.
 func waitedInVain(err error) bool {
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
-	return neverSent(err) || isFresh(err) || errors.Is(err, errStopped) || ok &&
+	return neverSent(err) || isFresh(err) || errors.Is(err, sdk.ErrStopped) || ok &&
 		answer.StatusCode == http.StatusTooManyRequests
 }
 
