@@ -258,12 +258,12 @@ func TestFailedChange(t *testing.T) {
 		{code: "OperationTimedOut", times: 1, holds: "new"},
 		{code: "InternalServerError", times: 2, holds: "new"},
 		{code: "InternalServerError", times: -1, holds: "before",
-			want: "the service has failed; it says so of a password that it does not accept, too: Failed " +
+			want: "the service has failed; it also says so of a password that it does not accept: Failed " +
 				"InternalServerError",
 			remedy: "policy is azure-sql"},
 		{code: "ServerIsNotReady", times: 1, holds: "new"},
 		{code: "PasswordNotComplex", times: 1, holds: "before",
-			want:   "the password does not have the characters that the server wants: Failed PasswordNotComplex",
+			want:   "the password does not have the characters that the server requires: Failed PasswordNotComplex",
 			remedy: "declare the policy azure-sql"},
 		{code: "SomethingElse", times: 1, holds: "before",
 			want:   "the change was accepted and has failed: the server did not make it: Failed SomethingElse",
@@ -457,16 +457,16 @@ func TestRefusals(t *testing.T) {
 		},
 		"SQL with Entra alone": {
 			server: emulator.ServerOptions{EntraOnly: true},
-			cause:  "the server takes no passwords, since it is set to Entra authentication alone",
-			remedy: `let it take passwords: az sql server ad-only-auth disable --name sql-prod --resource-group "rg-example"; or take apply away from the declaration`,
+			cause:  "the server accepts no passwords, because it is set to Entra authentication only",
+			remedy: `let it take passwords: az sql server ad-only-auth disable --name sql-prod --resource-group "rg-example"; or remove apply from the declaration`,
 		},
 		"PostgreSQL with Entra alone": {
 			server: emulator.ServerOptions{EntraOnly: true, Kind: emulator.PostgreSQLServer},
-			cause:  "the server takes no passwords", remedy: "az postgres flexible-server update",
+			cause:  "the server accepts no passwords", remedy: "az postgres flexible-server update",
 		},
 		"Entra alone since the look": {
 			before: answers("update-server", 400, "AadOnlyAuthenticationIsEnabled"), sent: true,
-			cause: "the server takes no passwords", remedy: "ad-only-auth disable",
+			cause: "the server accepts no passwords", remedy: "ad-only-auth disable",
 		},
 		"another administrator": {
 			server: emulator.ServerOptions{Login: "boss"}, login: "sqladmin",

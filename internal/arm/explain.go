@@ -31,8 +31,8 @@ type act struct{ text string } // as a gerund; the server's name follows
 
 var (
 	actLook   = act{"looking at server"}
-	actSet    = act{"setting the password of the administrator of server"}
-	actFollow = act{"seeing whether the password is set of the administrator of server"}
+	actSet    = act{"setting the administrator's password at server"}
+	actFollow = act{"checking whether the administrator's password is set at server"}
 )
 
 func (t *Target) cancelled(a act) *Error {
@@ -162,7 +162,7 @@ type meaning struct {
 }
 
 const (
-	entraAlone = "the server takes no passwords, since it is set to Entra authentication alone"
+	entraAlone = "the server accepts no passwords, because it is set to Entra authentication only"
 	assign     = "az role assignment create --assignee {client} --role ROLE --scope"
 	madeBy     = "where ROLE is such a role (examples/setup makes one); " +
 		"a new assignment takes effect within 10 minutes"
@@ -203,7 +203,7 @@ var meanings = map[string]meaning{
 	},
 	"PasswordTooShort": {cause: "the server does not accept so short a password", remedy: badPassword},
 	"PasswordTooLong":  {cause: "the server does not accept so long a password", remedy: badPassword},
-	"PasswordNotComplex": {cause: "the password does not have the characters that the server wants",
+	"PasswordNotComplex": {cause: "the password does not have the characters that the server requires",
 		remedy: badPassword},
 	"InvalidParameterValue": {
 		cause: "the server does not accept the password", remedy: badPassword,
@@ -239,7 +239,7 @@ var meanings = map[string]meaning{
 	"ScopeLocked": {
 		kind:  refusal.Forbidden,
 		cause: "a read-only lock forbids every change of the server",
-		remedy: "take the lock away, at least while the job runs: az lock list --resource-group {group} --output " +
+		remedy: "remove the lock, at least while the job runs: az lock list --resource-group {group} --output " +
 			"table " +
 			"shows it, if it is not the subscription's",
 	},
@@ -269,16 +269,16 @@ var meanings = map[string]meaning{
 		remedy: "register it: az provider register --namespace {namespace}",
 	},
 	"InternalServerError": {
-		cause: "the service has failed; it says so of a password that it does not accept, too",
+		cause: "the service has failed; it also says so of a password that it does not accept",
 		remedy: "run the job again; if it fails again, " +
-			"see that the declared policy is {preset}, and the server's Activity log in the portal",
+			"check that the declared policy is {preset}, and see the server's Activity log in the portal",
 	},
 }
 
 // orWithout is what to do about a server that takes no passwords, and seeState about one whose state has changed since
 // it was looked at.
 const (
-	orWithout = "{enable}take apply away from the declaration, because no password opens the server"
+	orWithout = "{enable}remove apply from the declaration, because the server accepts no password"
 	seeState  = "see its state: {command} show --name {server} --resource-group {group} --query state"
 )
 

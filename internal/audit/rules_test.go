@@ -190,7 +190,7 @@ var ruleCases = []ruleCase{
 		func(s *scene) { s.current().NotBefore = now },
 	},
 	{
-		audit.SupersededEnabled, audit.LevelWarning, place, "1 superseded version is enabled",
+		audit.SupersededEnabled, audit.LevelWarning, place, "1 superseded version is still enabled",
 		func(s *scene) {
 			s.versions = append([]lifecycle.Version{made(20*day, "b")}, s.versions...)
 			s.secret.Superseded = &lifecycle.Superseded{DisableAfter: 10 * day}

@@ -228,7 +228,7 @@ func TestSARIFStopsAtWhatIsKept(t *testing.T) {
 		}
 	}
 	notices := got.Invocations[0].ToolExecutionNotifications
-	if len(notices) != 1 || !strings.Contains(*notices[0].Message.Text, "the first 5,000 are here") {
+	if len(notices) != 1 || !strings.Contains(*notices[0].Message.Text, "the 5,000 most severe are here") {
 		t.Errorf("notices %+v; expected one that says how many are left out", notices)
 	}
 	if few := read(t, written(t, export.SARIF, sample(3))); len(few.Invocations[0].ToolExecutionNotifications) > 0 {
@@ -258,7 +258,7 @@ func TestSARIFOmitted(t *testing.T) {
 		"the declaration is in no file":            inline,
 		"is in no file of the repository, and":     outside,
 		"name it with the input file, or write a":  inline,
-		"a part, and GitHub would take the alerts": sample(3),
+		"a part, and GitHub would close the alerts": sample(3),
 	} {
 		var b bytes.Buffer
 		run := run

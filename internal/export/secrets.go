@@ -33,8 +33,8 @@ func (d *dashboard) secrets() {
 	for i := range d.vaults {
 		d.vault(&d.vaults[i], shown)
 	}
-	d.more(d.all.total-maxRows, "secret", "The page lists "+grouped(maxRows)+", those with the gravest findings "+
-		"before all others. The reports in JSON and CSV have all of them.")
+	d.more(d.all.total-maxRows, "secret", "The page lists "+grouped(maxRows)+", those with the most severe "+
+		"findings. The reports in JSON and CSV have all of them.")
 	d.raw("</section>\n")
 }
 

@@ -285,7 +285,7 @@ func (c *Client) explainAnswer(e *Error, a act, answer *azcore.ResponseError) {
 	case isReadOnly(answer):
 		m = meaning{
 			kind:   refusal.ReadOnly,
-			cause:  "the vault is read-only, its region has failed over",
+			cause:  "the vault is read-only because its region has failed over",
 			remedy: "run the job again later; see https://azure.status.microsoft",
 		}
 		if a == actSet {
@@ -327,7 +327,7 @@ func (c *Client) meaningOfPolicy(a act, name string) meaning {
 			"the vault's Policy compliance in the portal shows it"
 	}
 	if name == "" && !c.transport.roles.Load() {
-		m.remedy += "; in a vault with access policies, see that the identity has the secret permission {permission}"
+		m.remedy += "; in a vault with access policies, check that the identity has the secret permission {permission}"
 	}
 	return m
 }
@@ -374,7 +374,7 @@ func (c *Client) meaningOfStatus(status int, a act, otherTenant bool) meaning {
 	case status == http.StatusForbidden && a == actSet:
 		return meaning{
 			kind:  refusal.Forbidden,
-			cause: "the vault refuses the secret, and why is not in a form that is known here",
+			cause: "the vault refuses the secret for a reason that this action does not know",
 			remedy: "if an Azure Policy requires it, declare expires and content-type; " +
 				"the vault's Policy compliance in the portal shows it. " +
 				"Setting a secret also needs the data action Microsoft.KeyVault/vaults/secrets/{action}",

@@ -730,7 +730,7 @@ func TestReadOnly(t *testing.T) {
 			_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
 			told := fmt.Sprint(err)
 			if !isKind(err, refusal.ReadOnly) ||
-				!strings.Contains(told, "not stored: the vault is read-only, its region has failed over") ||
+				!strings.Contains(told, "not stored: the vault is read-only because its region has failed over") ||
 				!strings.Contains(told, "run the job again later") || strings.Contains(told, "SecretSet") {
 				t.Errorf("Set: %v; want it said that the vault is read-only, in words of its own", err)
 			}

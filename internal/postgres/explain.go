@@ -157,8 +157,8 @@ func (t *Target) explainProof(ctx context.Context, act string, a *attempt, err e
 }
 
 // setAccepted is the remedy where the server takes no passwords.
-const setAccepted = "turn on password authentication for the server, and set its parameter " +
-	"azure.accepted_password_auth_method so that it has SCRAM-SHA-256"
+const setAccepted = "turn on password authentication for the server, and add SCRAM-SHA-256 to its parameter " +
+	"azure.accepted_password_auth_method"
 
 // refused returns what the server refuses, with its code.
 func (t *Target) refused(act, code, cause, remedy string) *Error {

@@ -33,13 +33,12 @@ func (r *rig) holds(versions ...lifecycle.Version) {
 func TestPlanOfATarget(t *testing.T) {
 	const (
 		unclear = "refuse: no tag says which of its two logins the current version is for -> add current-login to " +
-			"its " +
-			"apply, with the login that readers use: app_a or app_b"
+			"its apply, with the login that readers use: app_a or app_b"
 		stale = "rotate (unapplied): the target does not hold this version"
 		ahead = "refuse: the target does not hold this version -> run with mode: rotate, which sets a new password " +
 			"in both"
 		down    = "refuse: looking at pg-prod: seen by the target -> what to do"
-		foreign = "this action did not make the current version, so whether pg-prod holds it is not known"
+		foreign = "this action did not make the current version, so it is not known whether pg-prod holds it"
 	)
 	young := func(tags ...string) lifecycle.Version {
 		v := made(2*day, "a")

@@ -205,9 +205,10 @@ func (r *order) set(ctx context.Context) (stored, inDoubt bool) {
 		d.Err = r.op.set(bounded, r.vaults[d.Step.Vault], d.carried, &d.Result)
 		if refusal.Of(d.Err).Kind == refusal.Cancelled && ctx.Err() == nil {
 			d.Err = refusal.Refusal{
-				Act:    "setting it",
-				Cause:  fmt.Sprintf("the vault did not take it within %s, and %s is locked until then", most, r.at()),
-				Remedy: "run the job again when less is sent to the vault",
+				Act: "setting it",
+				Cause: fmt.Sprintf("the vault did not take it within %s, the longest that %s is kept locked", most,
+					r.at()),
+				Remedy: "run the job again when the vault is less busy",
 			}
 		}
 		if d.Changed {

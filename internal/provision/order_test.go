@@ -459,8 +459,8 @@ func TestThrottledVault(t *testing.T) {
 		}
 		start := time.Now()
 		result := r.run(t.Context())
-		want := "setting it: the vault did not take it within 45s, and app at pg-prod is locked until then; run the " +
-			"job again when less is sent to the vault"
+		want := "setting it: the vault did not take it within 45s, the longest that app at pg-prod is kept locked; " +
+			"run the job again when the vault is less busy"
 		if result.Err == nil || result.Err.Error() != want || result.Outcome != provision.TargetUntouched {
 			t.Errorf("%+v", result)
 		}

@@ -237,7 +237,7 @@ func holdBack(obstacles []*refusal.Refusal, group []holding, n need, o Options) 
 		if obstacles[i] == nil {
 			obstacles[i] = &refusal.Refusal{
 				Cause:  n.reason + ", but held back: its vaults share one value, and it is refused in " + blocked,
-				Remedy: "solve the refusal in " + blocked,
+				Remedy: "resolve the refusal in " + blocked,
 			}
 		}
 	}
@@ -321,7 +321,7 @@ func newStep(h *holding, d decision, a *aim, o Options) Step {
 		step.warnOfDates(h.now)
 	}
 	if step.Target != "" && step.Change == Keep && step.Foreign {
-		step.warn("this action did not make the current version, so whether %s holds it is not known", step.Target)
+		step.warn("this action did not make the current version, so it is not known whether %s holds it", step.Target)
 	}
 	if versions >= manyVersions {
 		step.warn("%d of %d versions: Key Vault backs up no more and cannot delete single versions; plan for a new "+

@@ -318,7 +318,7 @@ func TestOneSecretInTwoVaults(t *testing.T) {
 			"keep: exists, made 9d ago, not by this action", "keep: exists, made 9d ago, not by this action"},
 		{"foreign in one", past{made(9*day, "a")}, past{theirs(9 * day)}, provision.Options{Mode: rotate},
 			"refuse: vaults differ: set by different operations in eu, us, but held back: its vaults share one " +
-				"value, and it is refused in us -> solve the refusal in us",
+				"value, and it is refused in us -> resolve the refusal in us",
 			"refuse: vaults differ: set by different operations in eu, us, but this action did not make the current " +
 				"version" + adopt},
 		{"foreign in one, adopted", past{made(9*day, "a")}, past{theirs(9 * day)},
@@ -326,7 +326,8 @@ func TestOneSecretInTwoVaults(t *testing.T) {
 			"rotate (diverged): vaults differ: set by different operations in eu, us",
 			"rotate (diverged): vaults differ: set by different operations in eu, us"},
 		{"a certificate's in one", nil, past{managed(theirs(9 * day))}, provision.Options{Mode: ensure},
-			"refuse: not there yet, but held back: its vaults share one value, and it is refused in us -> solve the " +
+			"refuse: not there yet, but held back: its vaults share one value, and it is refused in us -> resolve " +
+				"the " +
 				"refusal in us",
 			"refuse: it is managed by a Key Vault certificate -> declare another name; Key Vault renews the " +
 				"certificate itself"},
@@ -717,8 +718,7 @@ func TestDatesAndWarnings(t *testing.T) {
 	}
 	want := []string{"expired 10d ago; declare rotate and run with mode: rotate, or run with mode: force for a new " +
 		"version", "expires in 5d, before any declared rotation; declare rotate.before-expiry, or run with mode: " +
-		"force " +
-		"for a new version", "expires after 2038-01-19, the last date that Key Vault's interface is declared for"}
+		"force for a new version", "expires after 2038-01-19, the last date that Key Vault's interface is declared for"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

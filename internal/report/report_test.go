@@ -282,8 +282,7 @@ func TestOneLineForManyRefusals(t *testing.T) {
 	var b strings.Builder
 	report.Plan(&b, plan)
 	const planned = "refuse     16 secrets in kv (s00, s01, s02, s03, s04, and 11 more): looking it up: there is no " +
-		"host " +
-		"(request 0)\n"
+		"host (request 0)\n"
 	const ended = "refused    s00  looking it up: there is no host (request 0)\n" +
 		"refused    for the same reason as s00: 15 secrets in kv (s01, s02, s03, s04, s05, and 10 more)\n"
 	if diff := cmp.Diff(planned+ended, b.String()+logOf(plan, results)); diff != "" {
