@@ -66,6 +66,11 @@ func TestOneWaits(t *testing.T) {
 		if w.Took() != 35*time.Second || w.Waited() != 35*time.Second || w.Ended() != "" || !w.Patient() {
 			t.Errorf("took %s, waited %s, ended %q, patient %t", w.Took(), w.Waited(), w.Ended(), w.Patient())
 		}
+		go w.Out(nil, at("Entra"))
+		time.Sleep(2 * time.Second)
+		if w.Waited() != 37*time.Second {
+			t.Errorf("waited %s, 2 s into another wait; want 37s", w.Waited())
+		}
 	})
 }
 

@@ -319,6 +319,9 @@ func TestBusyServer(t *testing.T) {
 		}
 		start := time.Now()
 		err := b.Lock(t.Context(), "")
+		if want := "server sql-prod is busy: waiting up to 5m0s"; !slices.Equal(b.notes, []string{want}) {
+			t.Errorf("the log says %q; want %q, once", b.notes, want)
+		}
 		if err == nil || !strings.Contains(err.Error(),
 			"after 5m0s another change of the server was still under way") ||
 			time.Since(start) > 6*time.Minute {

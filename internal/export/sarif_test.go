@@ -126,6 +126,22 @@ func TestSARIFResults(t *testing.T) {
 	}
 }
 
+// The run's commit is told where it is known, and no other word in its place.
+func TestSARIFProvenance(t *testing.T) {
+	for sha, told := range map[string]bool{run.SHA: true, "main": false, "": false} {
+		from := run
+		from.SHA = sha
+		var text bytes.Buffer
+		if err := export.SARIF(&text, sample(3), from); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(text.String(), `"revisionId"`); got != told ||
+			told && !strings.Contains(text.String(), sha) {
+			t.Errorf("commit %q: a revision is told: %t; want %t", sha, got, told)
+		}
+	}
+}
+
 // A finding is the same alert wherever its line moves and however its name is spelt, and another secret's is another.
 func TestSARIFFingerprint(t *testing.T) {
 	of := func(change func(f *audit.Finding)) string {
@@ -254,10 +270,10 @@ func TestSARIFOmitted(t *testing.T) {
 	inline, outside := sample(3), sample(3)
 	inline.File, outside.File = "", "/elsewhere/passwords.yml"
 	for want, r := range map[string]*audit.Report{
-		"kv-payments-us is not complete":           incomplete(300),
-		"the declaration is in no file":            inline,
-		"is in no file of the repository, and":     outside,
-		"name it with the input file, or write a":  inline,
+		"kv-payments-us is not complete":            incomplete(300),
+		"the declaration is in no file":             inline,
+		"is in no file of the repository, and":      outside,
+		"name it with the input file, or write a":   inline,
 		"a part, and GitHub would close the alerts": sample(3),
 	} {
 		var b bytes.Buffer
