@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
@@ -344,11 +345,13 @@ func (t *Target) expand(text string) string {
 
 // aPolicy finds the name of an Azure Policy's assignment in a refusal: letters, digits, spaces, hyphens and dots. The
 // form is that of microsoft/vscode-apimanagement#348 (2024).
-var aPolicy = regexp.MustCompile(`"policyAssignment":\{"name":"([A-Za-z][A-Za-z0-9 .-]{1,119})"`)
+var aPolicy = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`"policyAssignment":\{"name":"([A-Za-z][A-Za-z0-9 .-]{1,119})"`)
+})
 
 // policyName returns the name of the Azure Policy that a message says to forbid something; "" if it names none.
 func policyName(message string) string {
-	m := aPolicy.FindStringSubmatch(message)
+	m := aPolicy().FindStringSubmatch(message)
 	if m == nil {
 		return ""
 	}

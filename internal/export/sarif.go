@@ -136,7 +136,7 @@ func SARIF(w io.Writer, r *audit.Report, run Run) error {
 	of.member("invocations", []sarifInvocation{invocation})
 	if repository := run.repository(); repository != "" {
 		provenance := sarifProvenance{Repository: repository}
-		if isCommit.MatchString(run.SHA) {
+		if isCommit().MatchString(run.SHA) {
 			provenance.Revision = run.SHA
 		}
 		of.member("versionControlProvenance", []sarifProvenance{provenance})

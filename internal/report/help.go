@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // headings are those of .github/TROUBLESHOOTING.md that are words of this action's messages. The test that makes the
@@ -50,16 +51,18 @@ var headings = [...]string{
 type Help struct{ page string }
 
 var (
-	repositoryForm = regexp.MustCompile(`^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$`)
-	refForm        = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
+	repositoryForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$`)
+	})
+	refForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`) })
 )
 
 // NewHelp returns the help for an action that a workflow uses from a repository (OWNER/NAME) at a ref of it, as the
 // runner names them. A local action (uses: ./) has neither, and no help. Server is GitHub's address.
 func NewHelp(server, repository, ref string) Help {
 	base, err := url.Parse(server)
-	if err != nil || base.Scheme != "https" || base.Host == "" || !repositoryForm.MatchString(repository) ||
-		!refForm.MatchString(ref) {
+	if err != nil || base.Scheme != "https" || base.Host == "" || !repositoryForm().MatchString(repository) ||
+		!refForm().MatchString(ref) {
 		return Help{}
 	}
 	return Help{page: "https://" + base.Host + "/" + repository + "/blob/" + ref + "/.github/TROUBLESHOOTING.md"}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -328,7 +329,7 @@ func bar(r row, now time.Time) string {
 
 // barLabel returns text that begins with a name as the label of a bar.
 func barLabel(text string) string {
-	if keyword.MatchString(text) {
+	if keyword().MatchString(text) {
 		text = "secret " + text
 	}
 	return chartText(text)
@@ -337,8 +338,10 @@ func barLabel(text string) string {
 // keyword matches names that Mermaid would not take for a label: its words are recognised wherever a line begins with
 // them, in any letter case, and so is a date:
 // https://github.com/mermaid-js/mermaid/blob/develop/packages/mermaid/src/diagrams/gantt/parser/gantt.jison
-var keyword = regexp.MustCompile(`(?i)^(gantt|topaxis|inclusiveenddates|title|section|acctitle|accdescr|dateformat|` +
-	`axisformat|tickinterval|todaymarker|excludes|includes|weekday|weekend|click|call|href|\d{4}-\d\d-\d\d)`)
+var keyword = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^(gantt|topaxis|inclusiveenddates|title|section|acctitle|accdescr|dateformat|` +
+		`axisformat|tickinterval|todaymarker|excludes|includes|weekday|weekend|click|call|href|\d{4}-\d\d-\d\d)`)
+})
 
 // chartText returns text that Mermaid takes for a name: what is its syntax becomes a space.
 func chartText(text string) string {
