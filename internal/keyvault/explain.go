@@ -276,9 +276,6 @@ func (c *Client) explainAnswer(e *Error, a act, answer *azcore.ResponseError) {
 	e.Trace = trace(answer.RawResponse.Header)
 	e.ofAllSecrets = a.isList() && e.Status == http.StatusForbidden
 	_, message := readError(answer)
-	if e.Inner == "ForbiddenByPolicy" && lacksPermission(message) {
-		e.Inner = "AccessDenied" // the older code for the same: the access policies lack a permission
-	}
 	m, known := meaningOf(e.Inner)
 	switch {
 	case isReadOnly(answer):
@@ -449,9 +446,13 @@ func trace(header http.Header) string {
 	return ""
 }
 
-// innerCode reads error.innererror.code of the answer. The SDK's ErrorCode is the outer one.
+// innerCode reads error.innererror.code of the answer. The SDK's ErrorCode is the outer one. Where access policies lack
+// a permission the code is AccessDenied, or the older ForbiddenByPolicy: both are AccessDenied here.
 func innerCode(answer *azcore.ResponseError) string {
-	inner, _ := readError(answer)
+	inner, message := readError(answer)
+	if inner == "ForbiddenByPolicy" && lacksPermission(message) {
+		return "AccessDenied"
+	}
 	return code(inner)
 }
 
