@@ -30,6 +30,7 @@ func (r *run) provision(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, outputs.Close())
 	}
+	r.access.Settle()
 	r.showPlan(plan)
 	r.note(clients.timing("The plan was ready", time.Since(r.start)))
 	ledger := newLedger(plan, outputs, options)
@@ -84,6 +85,7 @@ func (r *run) apply(ctx context.Context, plan *provision.Plan, vaults map[string
 		}
 	}
 	results := plan.Apply(ctx, vaults, o, provision.Observer{Stored: l.record, Ended: ended})
+	r.access.Settle()
 	r.runner.PrintLines(log.Rest())
 	return results
 }

@@ -196,7 +196,7 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 		}
 		expected := failure.fresh || waiting && failure.Transient
 		if expected && c.config.Access.Out(ctx.Done(), access.Refusal{
-			Door: c.door(), Seen: failure.Cause, Every: accessPause,
+			Door: c.door(), Seen: failure.Cause, Every: accessPause, Pace: "Entra",
 		}) {
 			continue
 		}
@@ -211,7 +211,7 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 	}
 }
 
-// accessPause is the least time between two token requests while access is waited for.
+// accessPause is the least time between two token requests while access is waited for, whoever is to sign in.
 const accessPause = 10 * time.Second
 
 // door is what a sign-in waits before.

@@ -152,6 +152,7 @@ func TestBootstrap(t *testing.T) {
 			"\naccess after 40s: Entra, as client ID " + emulator.DefaultClient + "\n",
 			"\nwaiting for access, 1m30s of 10m0s: vault kv-new (readMetadata/action): " + role + "\n",
 			"\naccess after 1m35s: vault kv-new (readMetadata/action)\n",
+			"\naccess after 2m0s: vault kv-new (readMetadata/action)\n",
 		}},
 		{"the firewall last", setting{firewall: seconds(60, 75), set: seconds(30)}, 75 * time.Second, []string{
 			"up to 10m0s: vault kv-new (readMetadata/action): the vault's firewall does not admit",
