@@ -14,7 +14,7 @@ var arrows = map[string]string{
 	".":                                        "action",
 	"internal/access":                          "",
 	"internal/action":                          "access arm audit azure declaration export identity keyvault lifecycle network postgres provision refusal report runner",
-	"internal/arm":                             "azure network refusal sensitive",
+	"internal/arm":                             "access azure network refusal sensitive",
 	"internal/audit":                           "declaration lifecycle",
 	"internal/azure":                           "refusal",
 	"internal/composite":                       "refusal sensitive",

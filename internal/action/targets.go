@@ -63,7 +63,7 @@ func (r *run) target(s *declaration.Secret, as *signIn) (provision.Target, error
 	if server := s.Apply.Server; server != nil {
 		return arm.New(arm.Config{
 			Server: *server, Cloud: r.cloud, Credential: as, HTTP: r.client, Note: r.runner.Print,
-			ClientID: as.clientID,
+			ClientID: as.clientID, Access: r.access,
 		})
 	}
 	logins := s.Logins

@@ -40,7 +40,7 @@ func (t *Target) Finish(ctx context.Context) error {
 	}
 	following, cancel := network.Outlive(ctx, followGrace)
 	defer cancel()
-	c := change{waits: waits{Target: t, limit: changeTimeout}}
+	c := change{waits: waits{Target: t, act: actSet, limit: changeTimeout}}
 	for {
 		err := c.once(ctx, following)
 		if err == nil {
@@ -70,6 +70,7 @@ func (c *change) once(ctx, following context.Context) error {
 		return err
 	}
 	c.accepted = true
+	c.config.Access.Passed(c.door(actSet))
 	err = c.follow(ctx, following, response)
 	if err == nil {
 		return nil
@@ -131,13 +132,14 @@ func (c *change) follow(ctx, following context.Context, response *http.Response)
 	if !isFollowed(response) {
 		return nil // a 200 with the changed server
 	}
+	accepted := response
 	poller, err := runtime.NewPoller[struct{}](response, c.pipeline, nil)
 	if err != nil {
 		return errMalformed // its text may quote the answer
 	}
 	c.config.Note(fmt.Sprintf("server %s has accepted the new password: waiting until it is set",
 		c.config.Server.Name))
-	w := waits{Target: c.Target, limit: changeTimeout}
+	w := waits{Target: c.Target, act: actFollow, limit: changeTimeout}
 	for pause := time.Second; ; pause = min(2*pause, 15*time.Second) {
 		if !c.pause(ctx, following, network.RetryAfter(response, pause, pollPauseMax)) {
 			return errStopped
@@ -150,6 +152,9 @@ func (c *change) follow(ctx, following context.Context, response *http.Response)
 			}
 			return err
 		})
+		if err == nil {
+			c.config.Access.Passed(c.door(actFollow))
+		}
 		switch {
 		case err == nil && poller.Done():
 			return c.outcome(ctx, following, latest)
@@ -161,6 +166,10 @@ func (c *change) follow(ctx, following context.Context, response *http.Response)
 			return errStopped
 		case !w.again(following, err):
 			return &followError{err: err}
+		case poller.Done(): // a refusal at a Location is the end of a change for the SDK
+			if poller, err = runtime.NewPoller[struct{}](accepted, c.pipeline, nil); err != nil {
+				return errMalformed
+			}
 		}
 	}
 }

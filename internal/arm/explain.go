@@ -25,13 +25,18 @@ type Error struct {
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// An act is one thing that is asked of Resource Manager.
-type act struct{ text string } // as a gerund; the server's name follows
+// An act is one thing that is asked of Resource Manager, and the action of Azure roles that it needs.
+type act struct {
+	text   string // as a gerund; the server's name follows
+	action string // with the placeholders of expand
+}
 
 var (
-	actLook   = act{"looking at server"}
-	actSet    = act{"setting the password of the administrator of server"}
-	actFollow = act{"seeing whether the password is set of the administrator of server"}
+	actLook   = act{"looking at server", "{kind}/read"}
+	actSet    = act{"setting the password of the administrator of server", "{kind}/write"}
+	actFollow = act{
+		"seeing whether the password is set of the administrator of server", "{namespace}/locations/*/read",
+	}
 )
 
 func (t *Target) cancelled(a act) *Error {
@@ -69,6 +74,9 @@ func (t *Target) explain(a act, err error) *Error {
 		e.Cause, e.Remedy = err.Error(), t.checkPath()
 	default: // the SDK's errors quote what they could not read
 		e.Cause, e.Remedy = errMalformed.Error(), t.checkPath()
+	}
+	if isFresh(err) {
+		t.tellWait(e)
 	}
 	return e
 }
