@@ -37,7 +37,7 @@ var arrows = map[string]string{
 	"internal/password/internal/phrase":        "password/internal/ascii password/internal/automaton password/internal/uniform",
 	"internal/password/internal/quota":         "password/internal/ascii password/internal/automaton",
 	"internal/password/internal/uniform":       "",
-	"internal/postgres":                        "network refusal sensitive",
+	"internal/postgres":                        "access network refusal sensitive",
 	"internal/provision":                       "declaration keyvault lifecycle refusal sensitive",
 	"internal/refusal":                         "",
 	"internal/report":                          "audit declaration escape provision refusal",

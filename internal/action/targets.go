@@ -73,6 +73,6 @@ func (r *run) target(s *declaration.Secret, as *signIn) (provision.Target, error
 	return postgres.New(postgres.Config{
 		Host: s.Apply.Host.Host, Database: s.Apply.Database, As: s.Apply.As, Logins: logins,
 		Scope: s.Apply.Host.Cloud.DatabaseAudience + "/.default", Credential: as,
-		Network: network.NewDialer(r.runner.Getenv),
+		Network: network.NewDialer(r.runner.Getenv), Access: r.access,
 	}), nil
 }
