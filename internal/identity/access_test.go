@@ -17,6 +17,7 @@ import (
 func TestAccessIsWaitedFor(t *testing.T) {
 	for code, fresh := range map[string]bool{
 		"70021": true, "70025": true, "700211": true, "700213": true, "7002137": true, "700016": true,
+		"7000229": true,
 		"700212": false, "7002138": false, "700024": false, "90002": false, "53003": false, "7000112": false,
 	} {
 		t.Run(code, func(t *testing.T) {

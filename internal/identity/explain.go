@@ -122,6 +122,13 @@ func (c *Credential) denied(code int) (found cause, known bool) {
 	switch code {
 	case 700016:
 		return cause{text: "the tenant has no such application", remedy: c.checkIDs(), fresh: true}, true
+	case 7000229:
+		return cause{
+			text: "the application has no service principal in the tenant",
+			remedy: fmt.Sprintf("make it: az ad sp create --id %s; an application that was not made in the portal has "+
+				"none. Otherwise, ", c.config.ClientID) + c.checkIDs(),
+			fresh: true,
+		}, true
 	case 90002, 900023, 50059, 50128:
 		return cause{text: "there is no such tenant", remedy: c.checkIDs()}, true
 	case 900382, 900439, 900432:
