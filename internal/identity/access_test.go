@@ -18,7 +18,7 @@ func TestAccessIsWaitedFor(t *testing.T) {
 	for code, fresh := range map[string]bool{
 		"70021": true, "70025": true, "700211": true, "700213": true, "7002137": true, "700016": true,
 		"7000229": true,
-		"700212": false, "7002138": false, "700024": false, "90002": false, "53003": false, "7000112": false,
+		"700212":  false, "7002138": false, "700024": false, "90002": false, "53003": false, "7000112": false,
 	} {
 		t.Run(code, func(t *testing.T) {
 			waiting(t, emulator.Options{}, 5*time.Minute, func(t *testing.T, e *emulator.Emulator,

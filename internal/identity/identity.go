@@ -90,14 +90,18 @@ const renewalInterval = 10 * time.Second
 
 func (c *Credential) renew() error {
 	inner, err := azidentity.NewClientAssertionCredential(c.config.TenantID, c.config.ClientID, c.assertion,
-		&azidentity.ClientAssertionCredentialOptions{ClientOptions: azcore.ClientOptions{
-			// Explicit, because the job's AZURE_AUTHORITY_HOST would otherwise choose who gets the assertion.
-			Cloud:     azcloud.Configuration{ActiveDirectoryAuthorityHost: c.config.Cloud.Authority},
-			Transport: authority{c},
-			Telemetry: policy.TelemetryOptions{ApplicationID: "keyvault-passwords"},
-			// If Entra asks for a longer wait, the SDK gives up.
-			Retry: policy.RetryOptions{MaxRetryDelay: 5 * time.Second},
-		}})
+		&azidentity.ClientAssertionCredentialOptions{
+			ClientOptions: azcore.ClientOptions{
+				// Explicit, because the job's AZURE_AUTHORITY_HOST would otherwise choose who gets the assertion.
+				Cloud:     azcloud.Configuration{ActiveDirectoryAuthorityHost: c.config.Cloud.Authority},
+				Transport: authority{c},
+				Telemetry: policy.TelemetryOptions{ApplicationID: "keyvault-passwords"},
+				// If Entra asks for a longer wait, the SDK gives up.
+				Retry: policy.RetryOptions{MaxRetryDelay: 5 * time.Second},
+			},
+			// One request less: it asks whether the authority is Azure's, and those of azure.Cloud are.
+			DisableInstanceDiscovery: true,
+		})
 	if err != nil {
 		return fmt.Errorf("preparing the identity: %w; check tenant-id and client-id", err)
 	}
