@@ -295,6 +295,15 @@ func (w *Wait) Ended() string {
 	return fmt.Sprintf(", after waiting %s for access", rounded(max(w.until().Sub(w.first), 0)))
 }
 
+// Conclude completes a refusal that a new set-up shows: its cause with how long access was waited for or, where it was
+// not, its remedy with the inputs that have a run wait.
+func (w *Wait) Conclude(cause, remedy *string) {
+	if w == nil {
+		*remedy += "; set wait-for-access: 10m, and timeout to more, to wait for what was made minutes ago"
+	}
+	*cause += w.Ended()
+}
+
 // Took returns how long after the first refusal the last one had passed; 0 if there was none.
 func (w *Wait) Took() time.Duration {
 	if w == nil {

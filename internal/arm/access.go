@@ -48,7 +48,8 @@ func (t *Target) checkAccess(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return t.cancelled(actLook)
 		default:
-			return t.tellWait(e)
+			t.config.Access.Conclude(&e.Cause, &e.Remedy)
+			return e
 		}
 	}
 }
@@ -87,15 +88,6 @@ func (t *Target) outlast(ctx context.Context, a act, seen *Error) bool {
 	}
 	t.config.HTTP.CloseIdleConnections() // else the same front end would be asked again
 	return true
-}
-
-// tellWait completes a refusal that a new role shows: with how long access was waited for, or that it can be.
-func (t *Target) tellWait(e *Error) *Error {
-	e.Cause += t.config.Access.Ended()
-	if t.config.Access == nil {
-		e.Remedy += "; set wait-for-access: 10m to wait for what was made minutes ago"
-	}
-	return e
 }
 
 // permissions returns what the identity may do at the server, and whether that is known.

@@ -76,7 +76,7 @@ func (t *Target) explain(a act, err error) *Error {
 		e.Cause, e.Remedy = errMalformed.Error(), t.checkPath()
 	}
 	if isFresh(err) {
-		t.tellWait(e)
+		t.config.Access.Conclude(&e.Cause, &e.Remedy)
 	}
 	return e
 }

@@ -61,7 +61,7 @@ func TestRolesAreWaitedFor(t *testing.T) {
 		b.emulator.Revoke("", "", emulator.ReadServer)
 		_, err2 := b.Look(t.Context(), "")
 		for _, err := range []error{err, err2} {
-			const remedy = "; set wait-for-access: 10m to wait for what was made minutes ago"
+			const remedy = "; set wait-for-access: 10m, and timeout to more, to wait for what was made minutes ago"
 			if !strings.HasSuffix(refusal.Of(err).Remedy, remedy) {
 				t.Errorf("the remedy does not name the wait: %v", err)
 			}

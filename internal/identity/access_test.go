@@ -40,7 +40,7 @@ func TestAccessIsWaitedFor(t *testing.T) {
 			with(t, emulator.Options{}, func(t *testing.T, e *emulator.Emulator, c *identity.Credential) {
 				e.Fault(aadsts(code, -1))
 				_, err := c.GetToken(t.Context(), vault)
-				const remedy = "; set wait-for-access: 10m to wait for what was made minutes ago"
+				const remedy = "; set wait-for-access: 10m, and timeout to more, to wait for what was made minutes ago"
 				if err == nil || strings.HasSuffix(err.Error(), remedy) != fresh {
 					t.Errorf("the remedy names the wait: %t; %v", !fresh, err)
 				}

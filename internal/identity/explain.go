@@ -249,9 +249,6 @@ func (c *Credential) explain(status int, body []byte) *Error {
 		e.Cause, e.Remedy = known.text, known.remedy
 		e.Transient = known.transient && status < http.StatusInternalServerError // the SDK has retried those
 		e.fresh = known.fresh
-		if e.fresh && c.config.Access == nil {
-			e.Remedy += "; set wait-for-access: 10m to wait for what was made minutes ago"
-		}
 	}
 	e.Cause += fmt.Sprintf(": AADSTS%d", e.Code)
 	if azure.IsID(answer.Correlation) {

@@ -208,7 +208,7 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 			return azcore.AccessToken{}, stopped(ctx)
 		}
 		if failure.fresh {
-			failure.Cause += c.config.Access.Ended()
+			c.config.Access.Conclude(&failure.Cause, &failure.Remedy)
 		}
 		c.refusal, c.refusedAt = failure, time.Now()
 		return azcore.AccessToken{}, failure

@@ -97,7 +97,7 @@ func TestAccessIsWaitedFor(t *testing.T) {
 				if took := time.Since(start); err == nil || took > 15*time.Second || len(b.notes) > 0 {
 					t.Errorf("not waited for: Versions: %v after %s", err, took)
 				}
-				const remedy = "; set wait-for-access: 10m to wait for what was made or changed minutes ago"
+				const remedy = "; set wait-for-access: 10m, and timeout to more, to wait for what was made minutes ago"
 				if strings.HasSuffix(fmt.Sprint(err), remedy) != tc.fresh {
 					t.Errorf("the remedy names the wait: %t; %v", !tc.fresh, err)
 				}

@@ -151,10 +151,7 @@ func (c *Client) explain(a act, name string, err error) *Error {
 		e.Cause, e.Remedy = "the answer is not what Key Vault documents", c.checkPath()
 	}
 	if isFresh(err) {
-		e.Cause += c.config.Access.Ended()
-		if c.config.Access == nil {
-			e.Remedy += "; set wait-for-access: 10m to wait for what was made or changed minutes ago"
-		}
+		c.config.Access.Conclude(&e.Cause, &e.Remedy)
 	}
 	return e
 }

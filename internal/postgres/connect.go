@@ -87,14 +87,11 @@ func (t *Target) connect(ctx context.Context) (*session, error) {
 
 // ended returns why the identity could not log in, with how long access was waited for, or that it can be.
 func (t *Target) ended(ctx context.Context, act string, failure *Error, err error) *Error {
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return cancelled(act)
-	case !t.isFresh(err):
-	case t.config.Access == nil:
-		failure.Remedy += "; set wait-for-access: 10m to wait for what was made minutes ago"
-	default:
-		failure.Cause += t.config.Access.Ended()
+	}
+	if t.isFresh(err) {
+		t.config.Access.Conclude(&failure.Cause, &failure.Remedy)
 	}
 	return failure
 }

@@ -40,7 +40,7 @@ func TestHostIsWaitedFor(t *testing.T) {
 		cause, remedy string
 	}{
 		{nil, "there is no host does-not-exist.invalid",
-			"; set wait-for-access: 10m to wait for what was made minutes ago"},
+			"; set wait-for-access: 10m, and timeout to more, to wait for what was made minutes ago"},
 		{
 			access.New(t.Context(), time.Second, func(string) {}),
 			"there is no host does-not-exist.invalid, after waiting 1s for access", "resolves only inside its network",
