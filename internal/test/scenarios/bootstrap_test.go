@@ -184,6 +184,9 @@ func TestBootstrap(t *testing.T) {
 				if b.took < tc.until || b.took > tc.until+time.Minute {
 					t.Errorf("it took %s; want little more than %s", b.took, tc.until)
 				}
+				if strings.Contains(b.Log, " 0.0/s, ") {
+					t.Errorf("what is left is judged by a wait that is over:\n%s", b.Log)
+				}
 				if waited := len(tc.told) > 0; waited != strings.Contains(b.Files["GITHUB_STEP_SUMMARY"],
 					"- Access after ") {
 					t.Errorf("the summary tells of a wait: %t", !waited)
