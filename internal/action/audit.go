@@ -111,6 +111,7 @@ func (r *run) audit(ctx context.Context) error {
 		return errors.Join(err, outputs.Close())
 	}
 	surveys := r.survey(ctx, clients.lists)
+	r.access.Settle()
 	r.note(clients.timing("The vaults were listed", time.Since(r.start)))
 	plan, err := r.rotation(ctx, surveys)
 	if err != nil {

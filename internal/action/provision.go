@@ -30,6 +30,7 @@ func (r *run) provision(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, outputs.Close())
 	}
+	r.access.Settle()
 	r.showPlan(plan)
 	r.note(clients.timing("The plan was ready", time.Since(r.start)))
 	ledger := newLedger(plan, outputs, options)
@@ -72,18 +73,19 @@ const progressEvery = 5 * time.Second
 func (r *run) apply(ctx context.Context, plan *provision.Plan, vaults map[string]provision.Vault,
 	o provision.Options, l *ledger) []provision.Result {
 	log := report.NewLog(plan)
-	start := time.Now()
+	start, waited := time.Now(), r.access.Waited()
 	progress, next, done := report.Progress{Total: len(plan.Steps)}, start.Add(progressEvery), 0
 	ended := func(result provision.Result) {
 		done++
 		l.record(result)
 		r.runner.PrintLines(log.Ended(result))
 		if now := time.Now(); now.After(next) && done < progress.Total {
-			r.runner.Print(progress.Line(done, now.Sub(start)))
+			r.runner.Print(progress.Line(done, now.Sub(start)-(r.access.Waited()-waited)))
 			next = now.Add(progressEvery)
 		}
 	}
 	results := plan.Apply(ctx, vaults, o, provision.Observer{Stored: l.record, Ended: ended})
+	r.access.Settle()
 	r.runner.PrintLines(log.Rest())
 	return results
 }
