@@ -399,6 +399,8 @@ func TestCodes(t *testing.T) {
 			"53100": {"the server's disk is full", refusal.ReadOnly},
 			"57P01": {"the server is restarting, or ended the connection", refusal.Unreachable},
 			"25P03": {"the server is restarting, or ended the connection", refusal.Unreachable},
+			"08P01": {"what answers is not the server itself: it does not take what a session begins with",
+				refusal.Other},
 			"XX000": {"the server failed", refusal.Other},
 			"22023": {"the server refused it", refusal.Other},
 		} {
