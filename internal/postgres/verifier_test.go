@@ -61,6 +61,7 @@ func TestMarker(t *testing.T) {
 		"the orders' \\ service":            "the orders' \\ service [keyvault-passwords operation=" + b + "]",
 		withMarker("", a):                   "[keyvault-passwords operation=" + b + "]",
 		withMarker("text $1", a):            "text $1 [keyvault-passwords operation=" + b + "]",
+		"  two spaces ":                     "  two spaces  [keyvault-passwords operation=" + b + "]",
 		withMarker("text", a) + " and more": "text and more [keyvault-passwords operation=" + b + "]",
 		withMarker("x", a) + withMarker("", a) + "é\n": "xé\n [keyvault-passwords operation=" + b + "]",
 		"[keyvault-passwords operation=]": "[keyvault-passwords operation=] [keyvault-passwords " +
