@@ -15,6 +15,7 @@ type role struct {
 	CanLogin    bool
 	Expired     bool
 	Super       bool
+	Limit       int             // of connections at once; negative: none
 	Attributes  map[string]bool // by their names in SQL
 	Memberships []membership    // of the login in other roles
 	Settings    []setting
@@ -39,7 +40,7 @@ type identity struct {
 	ReadOnly   bool
 	Super      bool
 	CreateRole bool
-	Function   bool // rotate.set_verifier is there
+	Function   bool // rotate.set_verifier is there, and runs with the rights of its owner
 	Execute    bool // and may be called
 }
 
@@ -58,7 +59,8 @@ const (
 	'Execute', coalesce(has_function_privilege(f.oid, 'EXECUTE')
 		AND has_schema_privilege(f.pronamespace, 'USAGE'), false))
 FROM pg_roles LEFT JOIN (SELECT p.oid, p.pronamespace FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-	WHERE n.nspname = 'rotate' AND p.proname = 'set_verifier' AND p.proargtypes = '25 25 25'::oidvector) f ON true
+	WHERE n.nspname = 'rotate' AND p.proname = 'set_verifier' AND p.proargtypes = '25 25 25'::oidvector
+		AND p.prosecdef) f ON true
 WHERE rolname = current_user`
 
 	rolesQuery = `SELECT json_build_object(
@@ -66,6 +68,7 @@ WHERE rolname = current_user`
 	'CanLogin', r.rolcanlogin,
 	'Expired', coalesce(r.rolvaliduntil <= now(), false),
 	'Super', r.rolsuper,
+	'Limit', r.rolconnlimit,
 	'Attributes', json_build_object('INHERIT', r.rolinherit, 'CREATEROLE', r.rolcreaterole,
 		'CREATEDB', r.rolcreatedb, 'REPLICATION', r.rolreplication, 'BYPASSRLS', r.rolbypassrls),
 	'Memberships', (SELECT json_agg(json_build_object('Role', name, 'Inherit', inherits, 'Set', sets) ORDER BY name)
@@ -150,10 +153,10 @@ func (t *Target) compare(act string, me identity, a, b role) error {
 	sortSettings(a.Settings)
 	sortSettings(b.Settings)
 	switch {
+	case !maps.Equal(a.Attributes, b.Attributes) || a.Limit != b.Limit: // first: INHERIT decides what a membership is
+		return t.otherAttributes(act, a, b)
 	case !slices.Equal(a.Memberships, b.Memberships):
 		return t.otherMemberships(act, me, a, b)
-	case !maps.Equal(a.Attributes, b.Attributes):
-		return t.otherAttributes(act, a, b)
 	case !slices.Equal(a.Settings, b.Settings):
 		return t.otherSettings(act, a, b)
 	}

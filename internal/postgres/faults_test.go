@@ -406,7 +406,8 @@ func TestCodes(t *testing.T) {
 		} {
 			s.Exec(t, `DROP SCHEMA IF EXISTS rotate CASCADE; CREATE SCHEMA rotate;
 GRANT USAGE ON SCHEMA rotate TO PUBLIC;
-CREATE FUNCTION rotate.set_verifier(login text, verifier text, operation text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION rotate.set_verifier(login text, verifier text, operation text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN IF verifier IS NOT NULL THEN RAISE EXCEPTION '%', 'Canary ' || verifier USING ERRCODE = '`+code+`',
 	DETAIL = 'Canary', HINT = 'Canary'; END IF; END $$`)
 			err := lockPrepareFinish(t, two(), "orders_b", "new")
