@@ -42,6 +42,8 @@ type identity struct {
 	CreateRole bool
 	Function   bool // rotate.set_verifier is there, and runs with the rights of its owner
 	Execute    bool // and may be called
+
+	group bool // there is a role of the name that groupOf gives the group of the logins
 }
 
 // version16 is the first in which CREATEROLE alone does not do.
@@ -89,7 +91,7 @@ FROM pg_roles r WHERE r.rolname IN (`
 // notes in the session how passwords are set, and returns the logins by name.
 func (t *Target) check(ctx context.Context, s *session) (map[string]role, error) {
 	act := t.on("checking login " + strings.Join(t.config.Logins, " and "))
-	var quoted []string
+	quoted := []string{literal(groupOf(t.config.Logins))}
 	for _, login := range t.config.Logins {
 		quoted = append(quoted, literal(login))
 	}
@@ -110,6 +112,10 @@ func (t *Target) check(ctx context.Context, s *session) (map[string]role, error)
 				"check that "+t.config.Host+" is an Azure Database for PostgreSQL flexible server")
 		}
 		if i == 0 {
+			continue
+		}
+		if !slices.Contains(t.config.Logins, r.Name) {
+			me.group = true
 			continue
 		}
 		if r.Comment != nil {

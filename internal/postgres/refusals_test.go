@@ -51,6 +51,11 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 			cure: `ALTER ROLE "orders_a" SET role TO "orders_owner";`,
 		},
 		{
+			name: "both logins are missing and their group is not", sql: `DROP ROLE orders_a; DROP ROLE orders_b`,
+			seen: checkingTwo + "there is no role orders_a and no role orders_b", kind: refusal.NotFound,
+			cure: `GRANT "orders_owner" TO "orders_a";`,
+		},
+		{
 			name: "one that may not log in", sql: `ALTER ROLE orders_b NOLOGIN`, cure: `ALTER ROLE "orders_b" LOGIN;`,
 			seen: checkingTwo + "role orders_b is not permitted to log in",
 		},

@@ -80,7 +80,7 @@ func (t *Target) missing(act string, me identity, missing []string, others []rol
 			sql += grants(others[0].Memberships, login) + sets(others[0].Name, others[0].Settings, login)
 		}
 	case len(missing) == 2:
-		sql += shareGroup(missing)
+		sql += shareGroup(me, missing)
 	}
 	sql += t.grantAdmin(me, missing)
 	return t.newError(act, "there is no role "+strings.Join(missing, " and no role "), t.run(strings.TrimSpace(sql))).
@@ -88,9 +88,11 @@ func (t *Target) missing(act string, me identity, missing []string, others []rol
 }
 
 // shareGroup makes two logins owners of the same: what one creates, the other may change.
-func shareGroup(logins []string) string {
+func shareGroup(me identity, logins []string) (sql string) {
 	group := identifier(groupOf(logins))
-	sql := "CREATE ROLE " + group + " NOLOGIN;\n"
+	if !me.group {
+		sql = "CREATE ROLE " + group + " NOLOGIN;\n"
+	}
 	for _, login := range logins {
 		sql += "GRANT " + group + " TO " + identifier(login) + ";\n" +
 			"ALTER ROLE " + identifier(login) + " SET role TO " + group + ";\n"
@@ -100,15 +102,18 @@ func shareGroup(logins []string) string {
 
 // groupOf returns a name for the group of two logins: orders_owner for orders_a and orders_b.
 func groupOf(logins []string) string {
-	n := 0
-	for n < len(logins[0]) && n < len(logins[1]) && logins[0][n] == logins[1][n] {
+	first, last, n := logins[0], logins[len(logins)-1], 0
+	for n < len(first) && n < len(last) && first[n] == last[n] {
 		n++
 	}
-	name := strings.TrimRight(logins[0][:n], "_-. ")
+	name := strings.TrimRight(first[:n], "_-. ")
 	if name == "" || !isPlain(name) {
 		name = "app"
 	}
-	return name + "_owner"
+	for name += "_owner"; slices.Contains(logins, name); {
+		name += "_owner"
+	}
+	return name
 }
 
 // grantAdmin lets the identity set the passwords of logins. Before version 16 a grant would not do it.

@@ -92,6 +92,7 @@ func TestMarker(t *testing.T) {
 func TestGroupOf(t *testing.T) {
 	for logins, want := range map[string]string{
 		"orders_a orders_b": "orders_owner", "blue green": "app_owner", "a' b'": "app_owner", "x'a x'b": "app_owner",
+		"app_owner app_reader": "app_owner_owner", "app_a": "app_a_owner",
 	} {
 		if got := groupOf(strings.Fields(logins)); got != want {
 			t.Errorf("groupOf(%s) = %s; want %s", logins, got, want)
