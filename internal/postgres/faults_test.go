@@ -399,12 +399,15 @@ func TestCodes(t *testing.T) {
 			"53100": {"the server's disk is full", refusal.ReadOnly},
 			"57P01": {"the server is restarting, or ended the connection", refusal.Unreachable},
 			"25P03": {"the server is restarting, or ended the connection", refusal.Unreachable},
+			"08P01": {"what answers is not the server itself: it does not take what a session begins with",
+				refusal.Other},
 			"XX000": {"the server failed", refusal.Other},
 			"22023": {"the server refused it", refusal.Other},
 		} {
 			s.Exec(t, `DROP SCHEMA IF EXISTS rotate CASCADE; CREATE SCHEMA rotate;
 GRANT USAGE ON SCHEMA rotate TO PUBLIC;
-CREATE FUNCTION rotate.set_verifier(login text, verifier text, operation text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION rotate.set_verifier(login text, verifier text, operation text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN IF verifier IS NOT NULL THEN RAISE EXCEPTION '%', 'Canary ' || verifier USING ERRCODE = '`+code+`',
 	DETAIL = 'Canary', HINT = 'Canary'; END IF; END $$`)
 			err := lockPrepareFinish(t, two(), "orders_b", "new")
