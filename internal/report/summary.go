@@ -44,7 +44,7 @@ func Summary(run Run) string {
 	b.WriteString(problemTable(problems(all), run.Help))
 	b.WriteString(declaredTable(run.Warnings))
 	secrets := entries(all)
-	b.WriteString(warningTable(secrets))
+	b.WriteString(warningTable(Warnings(run.Plan)))
 	tail := timeline(secrets, run.Now) + notes(run)
 	b.WriteString(secretTable(secrets, maxSummary-b.Len()-len(tail)))
 	b.WriteString(tail)
@@ -121,10 +121,19 @@ func problemTable(list []Problem, help Help) string {
 			if link := help.Link(p.Error()); link != "" {
 				todo += " ([more](" + link + "))"
 			}
-			return []string{few(namedIn(p.Steps), "<br>"), escape.Cell(p.Seen()), todo}
+			return []string{concerned(p.Steps), escape.Cell(p.Seen()), todo}
 		})
 	}
 	return t.end()
+}
+
+// concerned returns the secrets of some steps for a cell: the first few, and how many they are.
+func concerned(steps []*provision.Step) string {
+	names := namedIn(steps)
+	if len(names) == 1 {
+		return names[0]
+	}
+	return Counted(len(names), "secret") + ":<br>" + few(names, "<br>")
 }
 
 // namedIn returns the secrets of some steps, each with its place and its vaults.
@@ -163,19 +172,13 @@ func declaredTable(list declaration.Problems) string {
 	return t.end()
 }
 
-func warningTable(all []entry) string {
-	t := newTable("Warnings", maxWarnings, "secret", "vault", "warning")
-	some := false
-	for _, e := range all {
-		for _, warning := range e[0].step.Warnings {
-			some = true
-			t.add(func() []string {
-				return []string{named(e[0].step), escape.Cell(e.vaults(", ")), escape.Cell(warning)}
-			})
-		}
-	}
-	if !some {
+func warningTable(list []Warning) string {
+	if len(list) == 0 {
 		return ""
+	}
+	t := newTable("Warnings", maxWarnings, "secret", "warning")
+	for _, w := range list {
+		t.add(func() []string { return []string{concerned(w.Steps), escape.Cell(w.warning)} })
 	}
 	return t.end()
 }
@@ -216,21 +219,21 @@ func (e entry) cells() []string {
 	}
 	r := e[0]
 	return []string{
-		named(r.step), r.story(), strings.Join(versions, "<br>"),
+		named(r.step), e.story(), strings.Join(versions, "<br>"),
 		escape.Cell(orDash(r.step.Policy.Name())), // the fingerprint is in the log
 		escape.Cell(orDash(r.step.Bits)), day(r.state.Expires), day(r.state.Next),
 	}
 }
 
 // story is what was done and why, or where to read why not.
-func (r row) story() string {
-	switch {
+func (e entry) story() string {
+	switch r := e[0]; {
 	case r.partly:
 		return r.what + ", but see Problems"
 	case r.problem != nil:
 		return r.what + ": see Problems"
 	}
-	return r.what + ": " + escape.Cell(r.why)
+	return e.what() + ": " + escape.Cell(e.why())
 }
 
 // timeline returns a chart of when the versions expire, the first first; "" if none does.
