@@ -535,7 +535,7 @@ func TestPlanAfterAStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, step := range plan.Steps {
-		if got, want := says(step), "refuse: the run was stopped before it was looked up -> run the job "+
+		if got, want := says(step), "refuse: the run was stopped before this was looked up -> run the job "+
 			"again"; got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}

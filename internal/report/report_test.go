@@ -84,11 +84,11 @@ func example() (*provision.Plan, []provision.Result) {
 	}
 	steps[5].Bits, steps[6].Bits = "77.54 + 128.00", "77.54 + 128.00"
 	steps[8].Refusal = again
-	steps[8].Refusal.Cause = "the run was stopped before it was looked up"
+	steps[8].Refusal.Cause = "the run was stopped before this was looked up"
 	steps[9].Before.Version, steps[9].Disable = id(5), []string{id(6)}
 
 	stopped := again
-	stopped.Cause = "the run was stopped before this secret was started"
+	stopped.Cause = "the run was stopped before this was started"
 	results := make([]provision.Result, len(steps))
 	for i := range steps {
 		results[i] = provision.Result{Step: &steps[i], After: steps[i].Before}
