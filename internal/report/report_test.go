@@ -458,6 +458,38 @@ func TestProgressCountsSecrets(t *testing.T) {
 	}
 }
 
+// The axis of the chart has at most ten dates or so, whatever it reaches to: more would overlap.
+func TestTimelineDates(t *testing.T) {
+	for _, test := range []struct {
+		days int
+		want string
+	}{
+		{-1, "1day"}, {1, "1day"}, {9, "1day"}, {10, "1week"}, {69, "1week"}, {70, "1month"}, {299, "1month"},
+		{300, "3month"}, {899, "3month"}, {900, "12month"}, {100000, "12month"},
+	} {
+		s := step(1, "db", "kv", provision.Keep, "exists")
+		s.After.Expires = today.Add(time.Duration(test.days) * day)
+		plan := &provision.Plan{Steps: []provision.Step{s}}
+		got := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Now: today})
+		if !strings.Contains(got, "\n    tickInterval "+test.want+"\n") {
+			t.Errorf("%d days: expected an interval of %s:\n%s", test.days, test.want, got)
+		}
+	}
+}
+
+// The label of a bar begins with the name, and has its place, however long the name is.
+func TestTimelineOfALongName(t *testing.T) {
+	name := strings.Repeat("x", 127)
+	s := step(7, name, "kv", provision.Keep, "exists")
+	s.After.Expires = today.Add(40 * day)
+	got := report.Summary(report.Run{
+		Mode: provision.ModeEnsure, Plan: &provision.Plan{Steps: []provision.Step{s}}, Now: today,
+	})
+	if want := "\n    " + name[:47] + "… (passwords.yml 7) :"; !strings.Contains(got, want) {
+		t.Errorf("the chart has no %q:\n%s", want, got)
+	}
+}
+
 // A name that Mermaid would take for one of its words, or for a date, is no label by itself.
 func TestTimelineOfOddNames(t *testing.T) {
 	plan := &provision.Plan{}
