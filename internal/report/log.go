@@ -151,10 +151,7 @@ func (l *Log) planned(e entry) string {
 		return escape.Line(text + r.problem.Seen())
 	}
 	text += pad(orDash(string(r.step.Policy)), l.policy) + pad(entropy(r.step), l.entropy) + pad(r.target, l.target)
-	if !r.state.Expires.IsZero() {
-		text += "expires " + day(r.state.Expires) + "  "
-	}
-	return escape.Line(text + e.why())
+	return escape.Line(text + e.lives() + e.why())
 }
 
 // Ended returns the lines of a secret whose last result this is: "created  db  0123...  expires 2027-02-20  0.12 s". It
@@ -212,10 +209,7 @@ func (l *Log) line(e entry) string {
 	case r.problem != nil:
 		text += r.problem.Seen()
 	default:
-		if !r.state.Expires.IsZero() {
-			text += "expires " + day(r.state.Expires) + "  "
-		}
-		text += e.why()
+		text += e.lives() + e.why()
 	}
 	var longest time.Duration
 	for _, r := range e {
@@ -225,6 +219,14 @@ func (l *Log) line(e entry) string {
 		text += fmt.Sprintf("  (%.2f s)", longest.Seconds())
 	}
 	return escape.Line(text)
+}
+
+// lives says when an entry's versions expire, as a column; "" if none does.
+func (e entry) lives() string {
+	if e.expires().IsZero() {
+		return ""
+	}
+	return "expires " + strings.Join(e.distinct(expiryDay), ", ") + "  "
 }
 
 // versions returns the IDs of an entry's versions, in the order of its vaults.

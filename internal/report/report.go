@@ -145,14 +145,12 @@ type secretKey struct {
 
 func secretOf(s *provision.Step) secretKey { return secretKey{s.Name, s.Place} }
 
-// alike reports whether the same is to be said of two rows of one secret. A version that is made is one more or the
-// first one as the vault has it.
+// alike reports whether two rows of one secret are told together: the same is done, or is amiss. Whether a version that
+// is made is the first one in its vault makes no difference, and no more do reasons and dates: see why and days.
 func alike(a, b row) bool {
 	made := a.makes() && b.makes()
-	return (a.what == b.what || made) && a.why == b.why && a.lacking == b.lacking && a.target == b.target &&
-		a.partly == b.partly && problemOf(a) == problemOf(b) &&
-		a.step.Policy == b.step.Policy && a.step.Bits == b.step.Bits &&
-		day(a.state.Expires) == day(b.state.Expires) && day(a.state.Next) == day(b.state.Next)
+	return (a.what == b.what || made) && a.target == b.target && a.partly == b.partly && problemOf(a) == problemOf(b) &&
+		a.step.Policy == b.step.Policy && a.step.Bits == b.step.Bits
 }
 
 // makes reports whether a new version is or was made, and nothing is amiss.
@@ -166,13 +164,15 @@ func (e entry) what() string {
 	return slices.MinFunc(e, gravestOf).what
 }
 
-// why is the reason for what is done, and what is done beside it in all of an entry's vaults.
+// why is the reason for what is done, by vault where they differ, and what is done beside it in all of an entry's
+// vaults.
 func (e entry) why() string {
-	text := e[0].why
-	obsolete, disabled, duplicates := 0, 0, []string(nil)
+	text := strings.Join(e.distinct(func(r row) string { return r.why }), "; ")
+	obsolete, disabled, lacking, duplicates := 0, 0, "", []string(nil)
 	for _, r := range e {
 		obsolete += r.obsolete
 		disabled += r.disabled
+		lacking = cmp.Or(lacking, r.lacking)
 		duplicates = append(duplicates, r.duplicates...)
 	}
 	if obsolete > 0 {
@@ -181,8 +181,8 @@ func (e entry) why() string {
 	if disabled > 0 {
 		text += "; disabled " + Counted(disabled, "superseded version")
 	}
-	if e[0].lacking != "" {
-		text += fmt.Sprintf("; superseded versions stay enabled until %s has the new value too", e[0].lacking)
+	if lacking != "" {
+		text += fmt.Sprintf("; superseded versions stay enabled until %s has the new value too", lacking)
 	}
 	if duplicates != nil {
 		text += fmt.Sprintf("; the service made %s with the same value: %s",
@@ -190,6 +190,39 @@ func (e entry) why() string {
 	}
 	return text
 }
+
+// distinct returns what a text of its rows is; where they differ, each with its vaults: "kv-eu, kv-us: exists".
+func (e entry) distinct(textOf func(row) string) []string {
+	var texts, all []string
+	of := map[string]entry{}
+	for _, r := range e {
+		text := textOf(r)
+		if of[text] == nil {
+			texts = append(texts, text)
+		}
+		of[text] = append(of[text], r)
+	}
+	if len(texts) == 1 {
+		return texts
+	}
+	for _, text := range texts {
+		all = append(all, of[text].vaults(", ")+": "+text)
+	}
+	return all
+}
+
+// expires is when the first of an entry's versions does; the zero time if none does.
+func (e entry) expires() (first time.Time) {
+	for _, r := range e {
+		if at := r.state.Expires; first.IsZero() || !at.IsZero() && at.Before(first) {
+			first = at
+		}
+	}
+	return first
+}
+
+func expiryDay(r row) string { return day(r.state.Expires) }
+func nextDay(r row) string   { return day(r.state.Next) }
 
 // problemOf returns what is wrong, without what is of one request alone; the zero Refusal if nothing is.
 func problemOf(r row) (problem refusal.Refusal) {

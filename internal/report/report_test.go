@@ -346,6 +346,40 @@ func TestTwoVaultsThatDifferAreOneSecret(t *testing.T) {
 	}
 }
 
+// A secret whose vaults were written a second apart, or by two, is one line, one row and one bar: what differs is told
+// by vault.
+func TestTwoVaultsOfDifferentDatesAreOneSecret(t *testing.T) {
+	plan := &provision.Plan{Steps: []provision.Step{
+		step(1, "key", "kv-eu", provision.Keep, "exists, made 29s ago"),
+		step(1, "key", "kv-us", provision.Keep, "exists, made 30s ago"),
+		step(1, "key", "kv-de", provision.Keep, "exists, made 30s ago"),
+	}}
+	for i := range plan.Steps {
+		plan.Steps[i].After.Expires = today.Add(time.Duration(30+min(i, 1)) * day)
+	}
+	results := make([]provision.Result, len(plan.Steps))
+	for i := range plan.Steps {
+		results[i] = provision.Result{Step: &plan.Steps[i], After: plan.Steps[i].After}
+		results[i].After.Version = id(i)
+	}
+	var b strings.Builder
+	report.Plan(&b, plan)
+	const dates = "expires kv-eu: 2026-03-31, kv-us, kv-de: 2026-04-01  " +
+		"kv-eu: exists, made 29s ago; kv-us, kv-de: exists, made 30s ago\n"
+	want := "keep       key  kv-eu, kv-us, kv-de  azure-sql@0123456789ab  209.54 bits  " + dates +
+		"kept       key  kv-eu, kv-us, kv-de  " + id(0) + ", " + id(1) + ", " + id(2) + "  " + dates
+	if diff := cmp.Diff(want, b.String()+logOf(plan, results)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	summary := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Results: results, Now: today})
+	for _, want := range []string{"| kv-eu: 2026-03-31<br>kv-us, kv-de: 2026-04-01 | - |",
+		"\n    section 3 vaults\n    key (passwords.yml 1) :2026-03-01, 2026-04-01\n```"} {
+		if !strings.Contains(summary, want) {
+			t.Errorf("the summary has no %q:\n%s", want, summary)
+		}
+	}
+}
+
 // A secret in two vaults has one bar in the chart, and the names of the vaults have room beside it.
 func TestTimelineOfTwoVaults(t *testing.T) {
 	plan := &provision.Plan{}

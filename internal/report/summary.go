@@ -221,8 +221,17 @@ func (e entry) cells() []string {
 	return []string{
 		named(r.step), e.story(), strings.Join(versions, "<br>"),
 		escape.Cell(orDash(r.step.Policy.Name())), // the fingerprint is in the log
-		escape.Cell(orDash(r.step.Bits)), day(r.state.Expires), day(r.state.Next),
+		escape.Cell(orDash(r.step.Bits)), e.days(expiryDay), e.days(nextDay),
 	}
+}
+
+// days returns a date of an entry's rows for a cell.
+func (e entry) days(of func(row) string) string {
+	var cells []string
+	for _, text := range e.distinct(of) {
+		cells = append(cells, escape.Cell(text))
+	}
+	return strings.Join(cells, "<br>")
 }
 
 // story is what was done and why, or where to read why not.
@@ -238,15 +247,15 @@ func (e entry) story() string {
 
 // timeline returns a chart of when the versions expire, the first first; "" if none does.
 func timeline(all []entry, now time.Time) string {
-	expiring := slices.DeleteFunc(slices.Clone(all), func(e entry) bool { return e[0].state.Expires.IsZero() })
+	expiring := slices.DeleteFunc(slices.Clone(all), func(e entry) bool { return e.expires().IsZero() })
 	if len(expiring) == 0 {
 		return ""
 	}
-	slices.SortStableFunc(expiring, func(a, b entry) int { return a[0].state.Expires.Compare(b[0].state.Expires) })
+	slices.SortStableFunc(expiring, func(a, b entry) int { return a.expires().Compare(b.expires()) })
 	beyond := 0 // far ones, which would squeeze the near ones: the axis is common to all
 	if far := slices.IndexFunc(expiring, func(e entry) bool {
-		return e[0].state.Expires.Sub(now) > farthest
-	}); far > 0 && expiring[0][0].state.Expires.Sub(now) < nearest {
+		return e.expires().Sub(now) > farthest
+	}); far > 0 && expiring[0].expires().Sub(now) < nearest {
 		beyond = len(expiring) - far
 		expiring = expiring[:far]
 	}
@@ -351,13 +360,13 @@ const (
 // bar returns the bar of an entry: from now, or from the expiry where that is past, to the expiry. Its section is the
 // entry's vaults, or how many they are.
 func (e entry) bar(now time.Time) bar {
-	r := e[0]
-	b, cut := bar{from: now, to: r.state.Expires, crit: r.state.Expires.Sub(now) < soon}, ""
+	s := e[0].step
+	b, cut := bar{from: now, to: e.expires(), crit: e.expires().Sub(now) < soon}, ""
 	if b.to.Sub(now) > longest {
 		b.to, cut = now.Add(longest), " (later than ten years)"
 	}
 	b.from = minTime(b.from, b.to)
-	b.label = barLabel(r.step.Name, " ("+place(r.step.Place)+")"+cut)
+	b.label = barLabel(s.Name, " ("+place(s.Place)+")"+cut)
 	if b.section = chartText(e.vaults(" and ")); len(e) > 2 {
 		b.section = Counted(len(e), "vault")
 	}
