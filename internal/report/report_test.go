@@ -223,7 +223,7 @@ func TestCheck(t *testing.T) {
 			Vaults: []string{"kv-app-eu", "kv-app-us"}, Policy: "passphrase + hex-256", Length: "20 to 70 + 64",
 			Bits: ">= 77.54 + 256.00", Expires: "never", Rotates: "after 30d", Target: "pg-prod",
 		},
-		{Name: "a|b", Policy: "inline", Length: "8", Bits: "64.00", Expires: "never"},
+		{Name: "a|b", Policy: "inline", Length: "1", Bits: "3.32", Expires: "never"},
 	}
 	var b strings.Builder
 	report.Check(&b, declared)

@@ -46,7 +46,11 @@ func Summary(run Run) string {
 	secrets := entries(all)
 	b.WriteString(warningTable(Warnings(run.Plan)))
 	tail := timeline(secrets, run.Now) + notes(run)
-	b.WriteString(secretTable(secrets, maxSummary-b.Len()-len(tail)))
+	done := "what was done, and why"
+	if run.Results == nil {
+		done = "what would be done, and why"
+	}
+	b.WriteString(secretTable(secrets, done, maxSummary-b.Len()-len(tail)))
 	b.WriteString(tail)
 	return b.String()
 }
@@ -188,8 +192,8 @@ func named(s *provision.Step) string {
 	return escape.Cell(s.Name) + " (" + escape.Cell(place(s.Place)) + ")"
 }
 
-func secretTable(all []entry, limit int) string {
-	columns := []string{"secret", "what was done, and why", "vault and version", "policy", "bits", "expires&nbsp;(UTC)",
+func secretTable(all []entry, done string, limit int) string {
+	columns := []string{"secret", done, "vault and version", "policy", "bits", "expires&nbsp;(UTC)",
 		"next&nbsp;rotation"} // no narrower than a date, which would break at its hyphens
 	targets := slices.ContainsFunc(all, func(e entry) bool { return e[0].target != "" })
 	if targets {
