@@ -188,7 +188,11 @@ func TestHTMLSaysWhatWasFound(t *testing.T) {
 	r := sample(300)
 	text := textOf(parsed(t, written(t, export.HTML, r)))
 	for _, f := range r.Findings {
-		for _, want := range []string{f.Secret, f.Message[1:], f.Remedy[1:], f.Vault} {
+		since := f.Message[1:]
+		if !f.Since.IsZero() {
+			since += " since " + f.Since.Format(time.DateOnly)
+		}
+		for _, want := range []string{f.Secret, since, f.Remedy[1:], f.Vault} {
 			if !strings.Contains(text, want) {
 				t.Fatalf("the page does not say %q", want)
 			}
@@ -483,5 +487,35 @@ func TestHTMLRows(t *testing.T) {
 		if got := textOf(cells[4]); !strings.HasPrefix(got, expiry) || expiry == "" && got != "" {
 			t.Errorf("%s expires %q; want %q", s.Name, got, expiry)
 		}
+	}
+}
+
+// A row says what a secret is, and the words before the charts what was due and has expired before.
+func TestHTMLStates(t *testing.T) {
+	known := audit.Secret{Vault: "kv", Name: "db", Exists: true, Enabled: true, Declared: true, Ours: true,
+		Created: taken}
+	for want, change := range map[string]func(s *audit.Secret){
+		"declared":               func(*audit.Secret) {},
+		"soft-deleted":           func(s *audit.Secret) { s.Exists, s.Deleted = false, taken },
+		"missing":                func(s *audit.Secret) { s.Exists = false },
+		"disabled":               func(s *audit.Secret) { s.Enabled = false },
+		"managed":                func(s *audit.Secret) { s.Managed = true },
+		"disabled, not declared": func(s *audit.Secret) { s.Enabled, s.Declared = false, false },
+		"foreign":                func(s *audit.Secret) { s.Ours = false },
+	} {
+		s := known
+		change(&s)
+		r := &audit.Report{Taken: taken, Vaults: []audit.Vault{{Name: "kv", Complete: true}},
+			Secrets: []audit.Secret{s}}
+		rows := classed(parsed(t, written(t, export.HTML, r)), "tr", "r")
+		if got := textOf(elements(rows[0], "td")[1]); got != want {
+			t.Errorf("state %q; want %q", got, want)
+		}
+	}
+	expired := known
+	expired.Expires = taken
+	r := &audit.Report{Taken: taken, Vaults: []audit.Vault{{Name: "kv"}}, Secrets: []audit.Secret{expired}}
+	if text := textOf(parsed(t, written(t, export.HTML, r))); !strings.Contains(text, "0 due already, 1 expired.") {
+		t.Error("the page does not say that one secret has expired")
 	}
 }
