@@ -133,6 +133,7 @@ func (t *Target) finish(ctx context.Context) error {
 	}
 	if !t.pending.proven {
 		if err := t.prove(ctx); err != nil {
+			t.disown(ctx, err)
 			return err
 		}
 	}
