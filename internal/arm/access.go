@@ -3,15 +3,18 @@ package arm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/network"
+	"keyvault-passwords/internal/sdk"
 )
 
 // A permission is what one role gives the identity. A pattern may have asterisks, which stand for any text.
@@ -39,66 +42,63 @@ func (t *Target) checkObstacles(ctx context.Context) error {
 // in each run. Where the identity may not see its own permissions, or there is no answer, nothing is known.
 // https://learn.microsoft.com/rest/api/authorization/permissions/list-for-resource
 func (t *Target) checkAccess(ctx context.Context) error {
-	const cause = "the identity has no role here that lets it change the server"
-	for t.isForbidden(ctx) {
-		if t.waitForAccess(ctx, actSet, cause) {
-			continue
+	for {
+		allowed, known := t.mayChange(ctx)
+		if allowed {
+			t.config.Access.Passed(t.door(actSet))
 		}
-		if ctx.Err() != nil {
-			return t.cancelled(actLook)
+		if allowed || !known {
+			return nil
 		}
 		e := t.newError(actLook)
-		m := meanings[authorizationFailed]
-		e.Kind, e.Cause, e.Remedy = m.kind, cause+t.config.Access.Ended(), t.expand(m.remedy)+t.adviseWait()
-		return e
+		m := meanings["AuthorizationFailed"]
+		e.Kind, e.Cause = m.kind, "the identity has no role here that lets it change the server"
+		e.Remedy = t.expand(m.remedy)
+		switch {
+		case t.outlast(ctx, actSet, e):
+		case ctx.Err() != nil:
+			return t.cancelled(actLook)
+		default:
+			t.config.Access.Conclude(&e.Cause, &e.Remedy)
+			return e
+		}
 	}
-	t.config.Access.Passed(t.door(actSet))
-	return nil
 }
 
-// isForbidden reports whether Resource Manager says that the identity may not change the server.
-func (t *Target) isForbidden(ctx context.Context) bool {
+// mayChange returns whether the identity may change the server, and whether that is known.
+func (t *Target) mayChange(ctx context.Context) (allowed, known bool) {
 	permissions, known := t.permissions(ctx)
 	action := t.config.Server.Kind + "/write"
 	for _, p := range permissions {
 		if matchesAny(p.Actions, action) && !matchesAny(p.NotActions, action) {
-			return false
+			return true, true
 		}
 	}
-	return known
+	return false, known
 }
 
 // accessPause is the least time between two requests for the same permission, while access is waited for.
 const accessPause = 5 * time.Second
 
-// waitForAccess waits until what was refused for want of a role may be tried again. It reports false if it is not to
-// be.
-func (t *Target) waitForAccess(ctx context.Context, a act, cause string) bool {
-	if !t.config.Access.Out(ctx.Done(), access.Refusal{Door: t.door(a), Seen: cause, Every: accessPause}) {
+// door is what an act waits before: the server, for what its action allows.
+func (t *Target) door(a act) string {
+	return "server " + t.config.Server.Name + " (" + t.expand(a.action) + ")"
+}
+
+// isFresh reports whether a request was refused as one is whose role was assigned minutes ago: Resource Manager's front
+// ends learn of it one by one. Such a request was certainly not applied.
+func isFresh(err error) bool {
+	answer, ok := errors.AsType[*azcore.ResponseError](err)
+	return ok && answer.StatusCode == http.StatusForbidden && saidBy(answer).code == "AuthorizationFailed"
+}
+
+// outlast waits until an act that was refused so may be tried again. It reports false if it is not to be.
+func (t *Target) outlast(ctx context.Context, a act, seen *Error) bool {
+	if !t.config.Access.Out(ctx.Done(), access.Refusal{Door: t.door(a), Seen: seen.Cause, Every: accessPause}) {
 		return false
 	}
-	t.config.HTTP.CloseIdleConnections() // on a connection that is kept, the same front end would be asked as before
+	t.config.HTTP.CloseIdleConnections() // else the same front end would be asked again
 	return true
-}
-
-// door is what an act waits before: the server, for what its permission allows.
-func (t *Target) door(a act) string {
-	action := t.config.Server.Kind + "/read"
-	switch a {
-	case actSet:
-		action = t.config.Server.Kind + "/write"
-	case actFollow:
-		action = t.kind.namespace + "/locations/*/read"
-	}
-	return "server " + t.config.Server.Name + " (" + action + ")"
-}
-
-// adviseWait is what a remedy adds where a role may be too new.
-func (t *Target) adviseWait() string {
-	if t.config.Access != nil {
-		return ""
-	}
-	return "; set wait-for-access: 10m to wait for what was made or changed minutes ago"
 }
 
 // permissions returns what the identity may do at the server, and whether that is known.
@@ -146,7 +146,7 @@ func (t *Target) forbids(l lock) bool {
 func (t *Target) ask(ctx context.Context, what, version string, into any) bool {
 	ctx, cancel := network.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	return nil == catchPanic(func() error {
+	return nil == sdk.CatchPanic(func() error {
 		request, err := t.requestAt(ctx, http.MethodGet, "/providers/Microsoft.Authorization/"+what, version)
 		if err != nil {
 			return err

@@ -16,6 +16,7 @@ import (
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 )
 
 // How long a change may go on after the run was stopped. The whole run is over 7 s after that.
@@ -63,7 +64,7 @@ type change struct {
 // once asks for the change and follows it.
 func (c *change) once(ctx, following context.Context) error {
 	if ctx.Err() != nil {
-		return errStopped
+		return sdk.ErrStopped
 	}
 	response, err := c.send(ctx) //nolint:bodyclose // the transport has read and closed it
 	if err != nil {
@@ -94,8 +95,8 @@ type update struct {
 func (c *change) send(ctx context.Context) (response *http.Response, err error) {
 	answering, cancel := network.Outlive(ctx, sendGrace)
 	defer cancel()
-	answering = withSendStop(answering, ctx.Done())
-	err = catchPanic(func() error {
+	answering = sdk.WithSendStop(answering, ctx.Done())
+	err = sdk.CatchPanic(func() error {
 		request, err := c.request(answering, http.MethodPatch)
 		if err != nil {
 			return err
@@ -103,7 +104,7 @@ func (c *change) send(ctx context.Context) (response *http.Response, err error) 
 		var body update
 		body.Properties.Password = c.password.Reveal() // the body of the PATCH to Resource Manager
 		if err := runtime.MarshalAsJSON(request, body); err != nil {
-			return errPanic // its text may quote what it could not encode
+			return sdk.ErrPanic // its text may quote what it could not encode
 		}
 		response, err = c.pipeline.Do(request) //nolint:bodyclose // the transport has read and closed it
 		switch {
@@ -146,10 +147,10 @@ func (c *change) follow(ctx, following context.Context, response *http.Response)
 	w := waits{Target: c.Target, act: actFollow, limit: changeTimeout}
 	for pause := time.Second; ; pause = min(2*pause, 15*time.Second) {
 		if !c.pause(ctx, following, network.RetryAfter(response, pause, pollPauseMax)) {
-			return errStopped
+			return sdk.ErrStopped
 		}
 		var latest *http.Response
-		err := catchPanic(func() (err error) {
+		err := sdk.CatchPanic(func() (err error) {
 			latest, err = poller.Poll(following) //nolint:bodyclose // the transport has read and closed it
 			if err == nil && latest.StatusCode >= http.StatusBadRequest {
 				return runtime.NewResponseError(latest) // what is asked by Location ends so, or is asked again
@@ -167,7 +168,7 @@ func (c *change) follow(ctx, following context.Context, response *http.Response)
 		case endedBadly(err, poller.Done()):
 			return &failedError{err: err}
 		case following.Err() != nil:
-			return errStopped
+			return sdk.ErrStopped
 		case !w.again(following, err):
 			return &followError{err: err}
 		}
@@ -234,7 +235,7 @@ func (c *change) untilReady(ctx, following context.Context) error {
 		case !c.isBusy(s):
 			return nil
 		case !c.pause(ctx, following, pause):
-			return errStopped
+			return sdk.ErrStopped
 		}
 	}
 }

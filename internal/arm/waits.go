@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"keyvault-passwords/internal/network"
+	"keyvault-passwords/internal/sdk"
 )
 
 const (
@@ -40,13 +41,15 @@ type waits struct {
 
 // again reports whether a request is to be sent again. It waits first, as long as needed.
 func (w *waits) again(ctx context.Context, err error) bool {
+	if isFresh(err) && w.outlast(ctx, w.act, w.explain(w.act, err)) {
+		w.since = time.Time{} // Resource Manager has answered
+		return true
+	}
 	answer, answered := errors.AsType[*azcore.ResponseError](err)
 	_, failed := errors.AsType[*failedError](err)
 	switch {
 	case answered && isBusy(answer):
 		return w.waitForServer(ctx, answer)
-	case answered && isFresh(answer):
-		return w.waitForAccess(ctx, w.act, w.explain(w.act, err).Cause)
 	case failed:
 		w.failures++
 		return w.failures < failuresMax && isPassing(answer) && network.Sleep(ctx.Done(), network.Backoff(w.failures))
@@ -107,12 +110,6 @@ func isBusy(answer *azcore.ResponseError) bool {
 		answer.StatusCode == http.StatusConflict && !known && !isPassing(answer)
 }
 
-// isFresh reports whether an answer is that to an identity without a role, or with one that not every front end of
-// Resource Manager knows yet.
-func isFresh(answer *azcore.ResponseError) bool {
-	return answer.StatusCode == http.StatusForbidden && saidBy(answer).code == authorizationFailed
-}
-
 // isPassing reports whether a change that has failed so may succeed the next time. What a service says of a password is
 // the same each time, but flexible servers say InternalServerError of one that they do not accept, too:
 // https://github.com/Azure/reliable-web-app-pattern-java/issues/98
@@ -133,10 +130,10 @@ func isTransient(err error) bool {
 	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
 		return network.IsTransientStatus(answer.StatusCode)
 	}
-	if strange, ok := errors.AsType[*strangeError](err); ok {
-		return strange.status < 300 || network.IsTransientStatus(strange.status)
+	if strange, ok := errors.AsType[*sdk.StrangeError](err); ok {
+		return strange.Status < 300 || network.IsTransientStatus(strange.Status)
 	}
-	if _, ok := errors.AsType[*identityError](err); ok {
+	if _, ok := errors.AsType[*sdk.TokenError](err); ok {
 		return false
 	}
 	if lost, ok := errors.AsType[*network.LostError](err); ok {
@@ -145,7 +142,7 @@ func isTransient(err error) bool {
 	if _, ok := errors.AsType[*Error](err); ok {
 		return false // it was tried again already
 	}
-	return !errors.Is(err, errStopped) && !errors.Is(err, errOtherHost)
+	return !errors.Is(err, sdk.ErrStopped) && !errors.Is(err, sdk.ErrOtherHost)
 }
 
 // isFinal reports whether Resource Manager has refused a request for good.
@@ -163,10 +160,10 @@ func mayBeApplied(err error) bool {
 	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
 		return answer.StatusCode >= http.StatusInternalServerError || answer.StatusCode == http.StatusRequestTimeout
 	}
-	if _, ok := errors.AsType[*identityError](err); ok {
+	if _, ok := errors.AsType[*sdk.TokenError](err); ok {
 		return false
 	}
-	return !errors.Is(err, errStopped)
+	return !errors.Is(err, sdk.ErrStopped)
 }
 
 // saidBy returns what an answer says of a failure.

@@ -54,29 +54,6 @@ func TestExamplesOfSetup(t *testing.T) {
 	}
 }
 
-// Whoever may make a schema in the database may make a function of that name. One that would run with the rights of the
-// action's role is not called.
-func TestForeignFunction(t *testing.T) {
-	pgserver.Each(t, func(t *testing.T, s *pgserver.Server) {
-		setUp(t, s)
-		s.Exec(t, `ALTER ROLE "gh-passwords" NOCREATEROLE; CREATE ROLE somebody LOGIN;
-CREATE TABLE public.caught (role text); GRANT INSERT ON public.caught TO PUBLIC;
-GRANT CREATE ON DATABASE postgres TO somebody`)
-		t.Cleanup(func() { s.Exec(t, `DROP TABLE public.caught; DROP OWNED BY somebody CASCADE; DROP ROLE somebody`) })
-		_, err := s.ExecAs("somebody", `CREATE SCHEMA rotate; GRANT USAGE ON SCHEMA rotate TO PUBLIC;
-CREATE FUNCTION rotate.set_verifier(login text, verifier text, operation text) RETURNS void LANGUAGE sql AS
-$$ INSERT INTO public.caught VALUES (current_user) $$`)
-		must(t, err)
-		_, err = two().Look(t.Context(), "orders_a")
-		if seen := refused(t, err); !strings.Contains(seen.Cause, "may not set the password of login orders_a") {
-			t.Errorf("%s", seen.Seen())
-		}
-		if caught := s.Query(t, "SELECT role FROM public.caught"); len(caught) != 0 {
-			t.Errorf("the function was called with the rights of %q", caught)
-		}
-	})
-}
-
 // The file has the function that the refusal prints.
 func TestExampleHasTheFunction(t *testing.T) {
 	want := functionOf("orders_a", "orders_b") + "\n"
