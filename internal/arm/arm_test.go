@@ -100,12 +100,6 @@ func (b *bench) target(t *testing.T, id string, cloud azure.Cloud, transport htt
 	return target
 }
 
-func (b *bench) note(text string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.notes = append(b.notes, text)
-}
-
 // set goes through what a run does with a target, for the password of the tests.
 func (b *bench) set(ctx context.Context) error {
 	if err := b.Lock(ctx, ""); err != nil {

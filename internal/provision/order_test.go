@@ -348,7 +348,8 @@ func TestTwoRunsAtOneAzureServer(t *testing.T) {
 		}
 		r.revive()
 		next := r.run(t.Context())
-		if next.Step.Trigger != lifecycle.TriggerUnapplied || next.Outcome != provision.Applied || !r.opens(r.latest()) {
+		if next.Step.Trigger != lifecycle.TriggerUnapplied || next.Outcome != provision.Applied ||
+			!r.opens(r.latest()) {
 			t.Errorf("the next rotation: %s: %+v", says(*next.Step), next)
 		}
 	})
