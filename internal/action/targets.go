@@ -39,7 +39,7 @@ func (r *run) targets(c *clients) (map[string]provision.Target, error) {
 		}
 		p := purpose{r.principalAt(s.Apply), s.Apply.Server != nil}
 		if signIns[p] == nil {
-			signIn, err := r.signIn(p.principal, "servers")
+			signIn, err := r.signIn(p.principal, "server")
 			if err != nil {
 				return nil, err
 			}

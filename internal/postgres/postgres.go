@@ -135,6 +135,7 @@ func (t *Target) finish(ctx context.Context) error {
 	}
 	if !t.pending.proven {
 		if err := t.prove(ctx); err != nil {
+			t.disown(ctx, err)
 			return err
 		}
 	}
