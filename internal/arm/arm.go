@@ -24,6 +24,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
@@ -39,6 +40,7 @@ type Config struct {
 	HTTP       *http.Client
 	Note       func(text string) // is called with what the log should say, such as why the target waits
 	ClientID   string            // of the identity, for the commands of remedies
+	Access     *access.Wait      // for a role that was assigned minutes ago; nil: for nothing
 }
 
 // A Target is the administrator's password of one server. Calls come from one goroutine at a time. It has no lock that
@@ -203,7 +205,7 @@ func (t *Target) requestAt(ctx context.Context, method, below, version string) (
 
 // get looks at the server, again after failures that end by themselves.
 func (t *Target) get(ctx context.Context) (s server, err error) {
-	w := waits{Target: t, limit: lookTimeout}
+	w := waits{Target: t, act: actLook, limit: lookTimeout}
 	for {
 		err = sdk.CatchPanic(func() error {
 			request, err := t.request(ctx, http.MethodGet)
@@ -223,6 +225,7 @@ func (t *Target) get(ctx context.Context) (s server, err error) {
 		})
 		switch {
 		case err == nil:
+			t.config.Access.Passed(t.door(actLook))
 			return s, nil
 		case ctx.Err() != nil:
 			return s, t.cancelled(actLook)

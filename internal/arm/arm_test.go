@@ -16,6 +16,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/arm"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/identity"
@@ -36,6 +37,7 @@ type bench struct {
 	emulator *emulator.Emulator
 	network  *job.Network
 	id       string
+	access   *access.Wait // of targets that are made from now on
 
 	mu    sync.Mutex
 	notes []string
@@ -80,6 +82,7 @@ func (b *bench) target(t *testing.T, id string, cloud azure.Cloud, transport htt
 	}
 	target, err := arm.New(arm.Config{
 		Server: server, Cloud: cloud, Credential: credential, HTTP: client, ClientID: emulator.DefaultClient,
+		Access: b.access,
 		Note: func(text string) {
 			b.mu.Lock()
 			defer b.mu.Unlock()

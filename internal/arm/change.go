@@ -41,7 +41,7 @@ func (t *Target) Finish(ctx context.Context) error {
 	}
 	following, cancel := network.Outlive(ctx, followGrace)
 	defer cancel()
-	c := change{waits: waits{Target: t, limit: changeTimeout}}
+	c := change{waits: waits{Target: t, act: actSet, limit: changeTimeout}}
 	for {
 		err := c.once(ctx, following)
 		if err == nil {
@@ -71,6 +71,7 @@ func (c *change) once(ctx, following context.Context) error {
 		return err
 	}
 	c.accepted = true
+	c.config.Access.Passed(c.door(actSet))
 	err = c.follow(ctx, following, response)
 	if err == nil {
 		return nil
@@ -132,13 +133,14 @@ func (c *change) follow(ctx, following context.Context, response *http.Response)
 	if !isFollowed(response) {
 		return nil // a 200 with the changed server
 	}
+	accepted := response
 	poller, err := runtime.NewPoller[struct{}](response, c.pipeline, nil)
 	if err != nil {
 		return errMalformed // its text may quote the answer
 	}
 	c.config.Note(fmt.Sprintf("server %s has accepted the new password: waiting until it is set",
 		c.config.Server.Name))
-	w := waits{Target: c.Target, limit: changeTimeout}
+	w := waits{Target: c.Target, act: actFollow, limit: changeTimeout}
 	for pause := time.Second; ; pause = min(2*pause, 15*time.Second) {
 		if !c.pause(ctx, following, network.RetryAfter(response, pause, pollPauseMax)) {
 			return sdk.ErrStopped
@@ -151,6 +153,9 @@ func (c *change) follow(ctx, following context.Context, response *http.Response)
 			}
 			return err
 		})
+		if err == nil {
+			c.config.Access.Passed(c.door(actFollow))
+		}
 		switch {
 		case err == nil && poller.Done():
 			return c.outcome(ctx, following, latest)
@@ -162,6 +167,10 @@ func (c *change) follow(ctx, following context.Context, response *http.Response)
 			return sdk.ErrStopped
 		case !w.again(following, err):
 			return &followError{err: err}
+		case poller.Done(): // a refusal at a Location is the end of a change for the SDK
+			if poller, err = runtime.NewPoller[struct{}](accepted, c.pipeline, nil); err != nil {
+				return errMalformed
+			}
 		}
 	}
 }

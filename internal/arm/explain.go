@@ -27,13 +27,18 @@ type Error struct {
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// An act is one thing that is asked of Resource Manager.
-type act struct{ text string } // as a gerund; the server's name follows
+// An act is one thing that is asked of Resource Manager, and the action of Azure roles that it needs.
+type act struct {
+	text   string // as a gerund; the server's name follows
+	action string // with the placeholders of expand
+}
 
 var (
-	actLook   = act{"looking at server"}
-	actSet    = act{"setting the administrator's password at server"}
-	actFollow = act{"checking whether the administrator's password is set at server"}
+	actLook   = act{"looking at server", "{kind}/read"}
+	actSet    = act{"setting the administrator's password at server", "{kind}/write"}
+	actFollow = act{
+		"checking whether the administrator's password is set at server", "{namespace}/locations/*/read",
+	}
 )
 
 func (t *Target) cancelled(a act) *Error {
@@ -71,6 +76,9 @@ func (t *Target) explain(a act, err error) *Error {
 		e.Cause, e.Remedy = "the answer is too large to be Resource Manager's", t.checkPath()
 	default: // the SDK's errors quote what they could not read
 		e.Cause, e.Remedy = errMalformed.Error(), t.checkPath()
+	}
+	if isFresh(err) {
+		t.config.Access.Conclude(&e.Cause, &e.Remedy)
 	}
 	return e
 }

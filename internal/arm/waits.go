@@ -30,6 +30,7 @@ const (
 // A waits counts what one call has waited for.
 type waits struct {
 	*Target
+	act   act
 	limit time.Duration // of the tries after a failure
 
 	throttled, tries, failures int
@@ -40,6 +41,10 @@ type waits struct {
 
 // again reports whether a request is to be sent again. It waits first, as long as needed.
 func (w *waits) again(ctx context.Context, err error) bool {
+	if isFresh(err) && w.outlast(ctx, w.act, w.explain(w.act, err)) {
+		w.since = time.Time{} // Resource Manager has answered
+		return true
+	}
 	answer, answered := errors.AsType[*azcore.ResponseError](err)
 	_, failed := errors.AsType[*failedError](err)
 	switch {

@@ -112,7 +112,7 @@ func TestRows(t *testing.T) {
 		Rules: declaration.DefaultAudit(), Taken: now,
 		Secrets: []declaration.Secret{declared("zz", "kv-2", "kv-1"), declared("aa", "kv-closed", "kv-1", "kv-cut")},
 		Rotations: []audit.Rotation{
-			{Key: "kv-2/zz"}, {Key: "kv-1/zz", Writes: true, Reason: "not there yet"},
+			{Key: "kv-2/zz"}, {Key: "kv-1/zz", Writes: true, Reason: "did not exist"},
 			{Key: "kv-closed/aa", Writes: true}, {Key: "kv-1/aa"}, {Key: "kv-cut/aa"},
 		},
 		Listings: []audit.Listing{
@@ -145,7 +145,7 @@ func TestRows(t *testing.T) {
 	if diff := cmp.Diff(want[:3], rowsOf(audit.Judge(in))); diff != "" {
 		t.Errorf("rows of a part (-want +got):\n%s", diff)
 	}
-	if s := r.Secrets[1]; s.Due != audit.TriggerMissing || s.DueReason != "not there yet" {
+	if s := r.Secrets[1]; s.Due != audit.TriggerMissing || s.DueReason != "did not exist" {
 		t.Errorf("due %q, %q", s.Due, s.DueReason)
 	}
 }

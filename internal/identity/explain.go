@@ -123,6 +123,13 @@ func (c *Credential) denied(code int) (found cause, known bool) {
 	switch code {
 	case 700016:
 		return cause{text: "the tenant has no such application", remedy: c.checkIDs(), fresh: true}, true
+	case 7000229:
+		return cause{
+			text: "the application has no service principal in the tenant",
+			remedy: fmt.Sprintf("make it: az ad sp create --id %s; an application that was not made in the portal has "+
+				"none. Otherwise, ", c.config.ClientID) + c.checkIDs(),
+			fresh: true,
+		}, true
 	case 90002, 900023, 50059, 50128:
 		return cause{text: "there is no such tenant", remedy: c.checkIDs()}, true
 	case 900382, 900439, 900432:
@@ -243,9 +250,6 @@ func (c *Credential) explain(status int, body []byte) *Error {
 		e.Cause, e.Remedy = known.text, known.remedy
 		e.Transient = known.transient && status < http.StatusInternalServerError // the SDK has retried those
 		e.fresh = known.fresh
-		if e.fresh && c.config.Access == nil {
-			e.Remedy += "; set wait-for-access: 10m to wait for what was made minutes ago"
-		}
 	}
 	e.Cause += fmt.Sprintf(": AADSTS%d", e.Code)
 	if azure.IsID(answer.Correlation) {

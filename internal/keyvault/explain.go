@@ -152,10 +152,7 @@ func (c *Client) explain(a act, name string, err error) *Error {
 		e.Cause, e.Remedy = "the answer is not what Key Vault documents", c.checkPath()
 	}
 	if isFresh(err) {
-		e.Cause += c.config.Access.Ended()
-		if c.config.Access == nil {
-			e.Remedy += "; set wait-for-access: 10m to wait for what was made or changed minutes ago"
-		}
+		c.config.Access.Conclude(&e.Cause, &e.Remedy)
 	}
 	return e
 }
@@ -277,9 +274,6 @@ func (c *Client) explainAnswer(e *Error, a act, answer *azcore.ResponseError) {
 	e.Trace = trace(answer.RawResponse.Header)
 	e.ofAllSecrets = a.isList() && e.Status == http.StatusForbidden
 	_, message := readError(answer)
-	if e.Inner == "ForbiddenByPolicy" && lacksPermission(message) {
-		e.Inner = "AccessDenied" // the older code for the same: the access policies lack a permission
-	}
 	m, known := meaningOf(e.Inner)
 	switch {
 	case isReadOnly(answer):
@@ -439,9 +433,13 @@ func trace(header http.Header) string {
 	return ""
 }
 
-// innerCode reads error.innererror.code of the answer. The SDK's ErrorCode is the outer one.
+// innerCode reads error.innererror.code of the answer. The SDK's ErrorCode is the outer one. Where access policies lack
+// a permission the code is AccessDenied, or the older ForbiddenByPolicy: both are AccessDenied here.
 func innerCode(answer *azcore.ResponseError) string {
-	inner, _ := readError(answer)
+	inner, message := readError(answer)
+	if inner == "ForbiddenByPolicy" && lacksPermission(message) {
+		return "AccessDenied"
+	}
 	return sdk.Code(inner)
 }
 

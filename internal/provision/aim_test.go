@@ -57,12 +57,12 @@ func TestPlanOfATarget(t *testing.T) {
 		looks   int
 		warning string
 	}{
-		{"nothing there", twoLogins, ensure, func(r *rig) { r.holds() }, "create: not there yet", "app_a", 1, ""},
+		{"nothing there", twoLogins, ensure, func(r *rig) { r.holds() }, "create: did not exist", "app_a", 1, ""},
 		{"nothing there, and a login is in use", twoLogins, ensure, func(r *rig) {
 			r.holds()
 			r.secret.Apply.CurrentLogin = "app_a"
-		}, "create: not there yet", "app_b", 1, ""},
-		{"nothing there", oneLogin, ensure, func(r *rig) { r.holds() }, "create: not there yet", "app", 1, ""},
+		}, "create: did not exist", "app_b", 1, ""},
+		{"nothing there", oneLogin, ensure, func(r *rig) { r.holds() }, "create: did not exist", "app", 1, ""},
 		{"due", twoLogins, rotate, nil, "rotate (age): made 9d ago, rotate after 7d", "app_b", 1, ""},
 		{"due, exists", twoLogins, ensure, nil,
 			"keep: exists; due in mode rotate: made 9d ago, rotate after 7d", "app_a", 1, ""},

@@ -40,7 +40,7 @@ const (
 // run carries the order out, and leaves in each delivery how it ended. It reports whether anything was started.
 func (r *order) run(ctx context.Context) (started bool) {
 	if ctx.Err() != nil {
-		r.fail(stopped("this secret was started"), "")
+		r.fail(stopped("this was started"), "")
 		return false
 	}
 	if err := r.incomplete(); err != nil {

@@ -148,7 +148,7 @@ func needOf(s *declaration.Secret, writable []*holding, a *aim, o Options) need 
 	case o.Mode == ModeForce:
 		return need{write: true, trigger: lifecycle.TriggerForced, reason: "forced"}
 	case !slices.ContainsFunc(writable, exists):
-		return need{write: true, reason: "not there yet"}
+		return need{write: true, reason: "did not exist"}
 	case difference != "" && o.Mode == ModeEnsure:
 		return need{reason: difference, remedy: "run with mode: rotate, which gives all its vaults one new value"}
 	case difference != "":
@@ -251,7 +251,7 @@ func (h *holding) write(n need) decision {
 	case len(h.versions) > 0:
 		return decision{change: Rotate, trigger: n.trigger, reason: n.reason}
 	case n.trigger == lifecycle.TriggerForced:
-		return decision{change: Create, reason: "not there yet"}
+		return decision{change: Create, reason: "did not exist"}
 	}
 	return decision{change: Create, trigger: n.trigger, reason: n.reason}
 }

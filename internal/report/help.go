@@ -21,6 +21,7 @@ var headings = [...]string{
 	"did you mean",
 	"in the workspace; check the path, and that a step before this one checks the repository out",
 	"it is soft-deleted, so its name is taken",
+	"it is not given, and the job's",
 	"its newest version is disabled, so somebody has blocked it",
 	"leaves no password",
 	"neither file nor secrets is given",

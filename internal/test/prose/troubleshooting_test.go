@@ -70,6 +70,7 @@ var troubles = map[string]trouble{
 		world: trust(func(e *emulator.Emulator) emulator.Credential {
 			return emulator.Credential{Subject: strings.ToUpper(e.Subject())}
 		})},
+	"it is not given, and the job's":     {job: map[string]string{"AZURE_TENANT_ID": ""}},
 	"the tenant has no such application": {inputs: map[string]string{"client-id": another}},
 	"the vault belongs to tenant":        {world: vault(emulator.VaultOptions{Tenant: another})},
 	"the identity has no role here that allows it": {world: func(e *emulator.Emulator) {
