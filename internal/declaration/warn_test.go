@@ -81,6 +81,16 @@ secrets:
     apply: {postgresql: pg-prod.postgres.database.azure.com, as: gh}`,
 		`f.yml:6:26: ${login} stands in the user info of a URL, and the login has ":"; write ${login|url}`,
 	},
+	{
+		"two logins, neither of which fits twice", `
+secrets:
+  a:
+    login: ["app:a", "app:b"]
+    value: "postgres://${login}:${password}@host/a\npostgres://${login}:${password}@host/b"
+    apply: {postgresql: pg-prod.postgres.database.azure.com, as: gh}`,
+		`f.yml:6:26: ${login} stands in the user info of a URL, and the login has ":"; write ${login|url}` + "\n" +
+			`f.yml:6:66: ${login} stands in the user info of a URL, and the login has ":"; write ${login|url}`,
+	},
 	{"at once", "\nsecrets: {a: {superseded: {disable-after: 0h}}}", disabled("0h")},
 	{"half a day", "\nsecrets: {a: {superseded: {disable-after: 12h}}}", disabled("12h")},
 	{"a second less than a day", "\nsecrets: {a: {superseded: {disable-after: 86399s}}}", disabled("86399s")},
