@@ -131,3 +131,20 @@ func TestAuditSummaryIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// One date to come is a table too, and none is no table.
+func TestAuditSummaryOfOneDate(t *testing.T) {
+	secret := audit.Secret{
+		Vault: "kv-app", Name: "db", Declared: true, Exists: true, Enabled: true, Created: today,
+		Expires: today.Add(20 * day),
+	}
+	for expires, told := range map[time.Time]bool{today.Add(20 * day): true, today.Add(200 * day): false} {
+		secret.Expires = expires
+		summary := report.AuditSummary(report.AuditRun{Report: &audit.Report{
+			Taken: today, Vaults: []audit.Vault{{Name: "kv-app", Complete: true}}, Secrets: []audit.Secret{secret},
+		}})
+		if strings.Contains(summary, "Due, or due or expiring in the next 90 days") != told {
+			t.Errorf("expires %s: the table is there: %t; want %t", expires, !told, told)
+		}
+	}
+}
