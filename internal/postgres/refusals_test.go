@@ -199,7 +199,7 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 		},
 		{
 			name: "no connection left", root: `ALTER ROLE "gh-passwords" CONNECTION LIMIT 0`, kind: refusal.Unreachable,
-			seen: connecting + "the server has no connection left (SQLSTATE 53300)",
+			seen: connecting + "no connection is left (SQLSTATE 53300)",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
