@@ -111,6 +111,7 @@ func (r *run) audit(ctx context.Context) error {
 		return errors.Join(err, outputs.Close())
 	}
 	surveys := r.survey(ctx, clients.lists)
+	r.access.Settle()
 	r.note(clients.timing("The vaults were listed", time.Since(r.start)))
 	plan, err := r.rotation(ctx, surveys)
 	if err != nil {
@@ -214,7 +215,7 @@ func (r *run) showAudit(found *audit.Report) {
 func (r *run) annotateFirst(all []runner.Annotation) {
 	if left := len(all) - runner.MaxAnnotations; left > 0 {
 		all = all[:runner.MaxAnnotations]
-		all[len(all)-1].Text += fmt.Sprintf(" (and %d more: see the findings in the log)", left)
+		all[len(all)-1].Text += fmt.Sprintf(" (and %d more: see the log)", left)
 	}
 	r.annotate(all)
 }
@@ -280,6 +281,6 @@ func (r *run) deliverAudit(ctx context.Context, found *audit.Report, l *ledger) 
 // fails reports whether what was found fails the run. A vault that was not listed whole does, whatever the threshold:
 // what was not seen must not pass for clean.
 func (r *run) fails(found *audit.Report) bool {
-	return slices.ContainsFunc(found.Vaults, func(v audit.Vault) bool { return !v.Complete }) ||
+	return !found.Complete() ||
 		slices.ContainsFunc(found.Findings, func(f audit.Finding) bool { return r.failOn.isReached(f.Level) })
 }

@@ -10,6 +10,7 @@
 package audit
 
 import (
+	"slices"
 	"time"
 
 	"keyvault-passwords/internal/declaration"
@@ -25,6 +26,12 @@ const (
 	LevelWarning Level = "warning"
 	LevelInfo    Level = "info"
 )
+
+// Levels returns the levels, the gravest first.
+func Levels() []Level { return []Level{LevelError, LevelWarning, LevelInfo} }
+
+// Rank returns how much a level matters: the gravest is 0.
+func (l Level) Rank() int { return slices.Index(Levels(), l) }
 
 // A Rule is one thing that an audit looks at. Its ID is stable and is never used for another.
 type Rule struct {
@@ -105,4 +112,18 @@ type Report struct {
 	Months   []Month   // the last twelve, the oldest first
 	Ignored  int       // findings that the declaration ignores
 	Notes    []string  // about the audit itself: an ignore that has ended
+}
+
+// Complete reports whether every vault was listed whole.
+func (r *Report) Complete() bool {
+	return !slices.ContainsFunc(r.Vaults, func(v Vault) bool { return !v.Complete })
+}
+
+// Counts returns how many findings there are of each level.
+func (r *Report) Counts() map[Level]int {
+	counts := map[Level]int{}
+	for i := range r.Findings {
+		counts[r.Findings[i].Level]++
+	}
+	return counts
 }

@@ -67,8 +67,8 @@ func (j *judge) judgeTerms(s *subject) {
 		}
 	}
 	if s.Superseded > 0 {
-		s.find(SupersededEnabled, fmt.Sprintf("%s enabled past disable-after of its superseded",
-			count(s.Superseded, "superseded version is", "superseded versions are")),
+		s.find(SupersededEnabled, count(s.Superseded, "superseded version is", "superseded versions are")+
+			" still enabled, longer than disable-after of superseded allows",
 			"run with mode: rotate, which disables them",
 		).Since = s.Created.Add(s.declared.Superseded.DisableAfter)
 	}

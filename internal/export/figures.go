@@ -106,7 +106,7 @@ func (u upcoming) first() time.Time {
 
 // figuresOf counts what the dashboard shows.
 func figuresOf(r *audit.Report) *figures {
-	f := &figures{levels: levelsOf(r)}
+	f := &figures{levels: r.Counts()}
 	f.countFindings(r)
 	at := map[string]int{}
 	for i := range r.Vaults {
@@ -159,13 +159,8 @@ func (f *figures) countFindings(r *audit.Report) {
 		group.findings = append(group.findings, i)
 	}
 	slices.SortStableFunc(f.rules, func(a, b *ruleFigures) int {
-		return cmp.Or(cmp.Compare(grave(a.level), grave(b.level)), cmp.Compare(a.rank, b.rank))
+		return cmp.Or(cmp.Compare(a.level.Rank(), b.level.Rank()), cmp.Compare(a.rank, b.rank))
 	})
-}
-
-// grave returns how much a level matters: the gravest is 0.
-func grave(l audit.Level) int {
-	return slices.Index([]audit.Level{audit.LevelError, audit.LevelWarning, audit.LevelInfo}, l)
 }
 
 func (f *figures) countAge(s *audit.Secret, taken time.Time) {

@@ -33,8 +33,8 @@ func (d *dashboard) secrets() {
 	for i := range d.vaults {
 		d.vault(&d.vaults[i], shown)
 	}
-	d.more(d.all.total-maxRows, "secret", "The page lists "+grouped(maxRows)+", those with the gravest findings "+
-		"before all others. The reports in JSON and CSV have all of them.")
+	d.more(d.all.total-maxRows, "secret", "The page lists "+grouped(maxRows)+", those with the most severe "+
+		"findings. The reports in JSON and CSV have all of them.")
 	d.raw("</section>\n")
 }
 
@@ -60,7 +60,7 @@ func (d *dashboard) choices() {
 // shown tells which secrets have a row: all, or those with the gravest findings.
 func (d *dashboard) shown() []bool {
 	shown, left := make([]bool, len(d.report.Secrets)), maxRows
-	for _, level := range []audit.Level{audit.LevelError, audit.LevelWarning, audit.LevelInfo, ""} {
+	for _, level := range append(audit.Levels(), "") {
 		for i := range d.report.Secrets {
 			if left > 0 && d.report.Secrets[i].Worst == level {
 				shown[i] = true

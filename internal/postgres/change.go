@@ -197,7 +197,7 @@ func (t *Target) disown(ctx context.Context, err error) {
 }
 
 func (t *Target) proveOnce(ctx context.Context) *Error {
-	act := t.on("logging in as " + t.pending.login + ", as proof of the new password,")
+	act := t.on("logging in as " + t.pending.login + ", as proof of the new password")
 	a := &attempt{}
 	who := login{role: t.pending.login, database: t.config.Database}
 	who.password = t.pending.password.Reveal() // into a SCRAM exchange, which does not send it

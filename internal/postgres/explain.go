@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
@@ -32,12 +31,7 @@ func (e *Error) of(kind refusal.Kind) *Error {
 }
 
 // on names the server that an act is done at.
-func (t *Target) on(act string) string {
-	if rest, found := strings.CutSuffix(act, ","); found {
-		return rest + " at " + t.config.Host
-	}
-	return act + " at " + t.config.Host
-}
+func (t *Target) on(act string) string { return act + " at " + t.config.Host }
 
 func cancelled(act string) *Error {
 	return &Error{Refusal: refusal.Refusal{
@@ -181,8 +175,8 @@ func (t *Target) explainProof(ctx context.Context, act string, a *attempt, err e
 }
 
 // setAccepted is the remedy where the server takes no passwords.
-const setAccepted = "turn on password authentication for the server, and set its parameter " +
-	"azure.accepted_password_auth_method so that it has SCRAM-SHA-256"
+const setAccepted = "turn on password authentication for the server, and add SCRAM-SHA-256 to its parameter " +
+	"azure.accepted_password_auth_method"
 
 // refused returns what the server refuses, with its code.
 func (t *Target) refused(act, code, cause, remedy string) *Error {

@@ -94,7 +94,7 @@ func AuditTotals(r *audit.Report) string {
 			due++
 		}
 	}
-	levels := levelsOf(r)
+	levels := r.Counts()
 	text := fmt.Sprintf("%s in %s, %d of them declared: %s, %s, %s", Counted(len(r.Secrets), "secret"),
 		Counted(len(r.Vaults), "vault"), declared, Counted(levels[audit.LevelError], "error"),
 		Counted(levels[audit.LevelWarning], "warning"), Counted(levels[audit.LevelInfo], "note"))
@@ -114,14 +114,6 @@ func AuditTotals(r *audit.Report) string {
 		text += fmt.Sprintf("; %s not listed whole", Counted(incomplete, "vault"))
 	}
 	return text
-}
-
-func levelsOf(r *audit.Report) map[audit.Level]int {
-	levels := map[audit.Level]int{}
-	for _, f := range r.Findings {
-		levels[f.Level]++
-	}
-	return levels
 }
 
 // Nothing returns the summary of a run that had nothing to do.
