@@ -107,7 +107,12 @@ func (c *Client) Versions(ctx context.Context, name string) ([]lifecycle.Version
 			return page.Value
 		}
 		return each(ctx, pager, versionPagesMax, items, func(item *azsecrets.SecretProperties) (bool, error) {
-			version, err := readVersion(item)
+			id, ok := c.transport.versionOf(item.ID, name)
+			if !ok {
+				return false, errMalformed // it is not of this secret: a cache may have kept it
+			}
+			version, err := readProperties(item)
+			version.ID = id
 			versions = append(versions, version)
 			return true, err
 		})
@@ -329,15 +334,6 @@ func each[P, T any](
 		}
 	}
 	return nil
-}
-
-// readVersion reads an item of a list of versions.
-func readVersion(item *azsecrets.SecretProperties) (lifecycle.Version, error) {
-	version, err := readProperties(item)
-	if err == nil && !isVersionID(item.ID.Version()) {
-		return lifecycle.Version{}, errMalformed
-	}
-	return version, err
 }
 
 // readProperties reads an item of a list of versions or of secrets. The latter has no version ID.

@@ -290,8 +290,8 @@ func TestThrottledWaits(t *testing.T) {
 				if took := time.Since(start); took < tc.want || took > tc.want+time.Second {
 					t.Errorf("Set took %s; want %s", took, tc.want)
 				}
-				if lists := b.emulator.Requests()["versions"]; lists != 1 {
-					t.Errorf("%d lists; want the warm-up alone, since a 429 was certainly not applied", lists)
+				if lists := b.emulator.Requests()["versions"]; lists != 1+tc.times {
+					t.Errorf("%d lists; want the warm-up, and one before each further send", lists)
 				}
 			})
 		})

@@ -6,8 +6,13 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/sdk"
@@ -72,12 +77,15 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if carriesValue(request) && response.StatusCode != http.StatusOK &&
-		!isOwn(response.StatusCode, response.Header, body) {
-		// The SDK is not told of it: on a 401, whoever sent that, it would send the value once more.
-		return nil, &sdk.StrangeError{Status: response.StatusCode}
-	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
+	switch {
+	case !carriesValue(request) || response.StatusCode == http.StatusOK:
+	case !isOwn(response.StatusCode, response.Header, body):
+		return nil, &sdk.StrangeError{Status: response.StatusCode}
+	case response.StatusCode == http.StatusUnauthorized:
+		// The SDK is told that this is the end: it would send the value once more at once.
+		return nil, runtime.NewResponseError(response)
+	}
 	return response, nil
 }
 
@@ -85,6 +93,22 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 // challenge, without one.
 func carriesValue(request *http.Request) bool {
 	return request.Method == http.MethodPut && request.ContentLength != 0
+}
+
+// versionOf returns the version that an ID names, and whether it is one of that secret in this vault.
+func (t *transport) versionOf(id *azsecrets.ID, secret string) (version string, ok bool) {
+	if id == nil {
+		return "", false
+	}
+	u, err := url.Parse(string(*id))
+	if err != nil || !sdk.IsAt(u, t.host) {
+		return "", false
+	}
+	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
+	if len(parts) != 3 || parts[0] != "secrets" || !strings.EqualFold(parts[1], secret) || !isVersionID(parts[2]) {
+		return "", false
+	}
+	return parts[2], true
 }
 
 // admit waits until the vault's limits allow a request of that method. It reports false if stop is closed first.
