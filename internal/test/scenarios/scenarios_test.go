@@ -192,8 +192,8 @@ func runAction(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// when returns whether a run is as far as the text says: set=N, the vaults have got so many sets in it; output=NAME, the
-// output file has the name; else a duration since its start.
+// when returns whether a run is as far as the text says: set=N, the vaults have got so many sets in it; output=NAME,
+// the output file has the name; else a duration since its start.
 func (w *world) when(ts *testscript.TestScript, j *job.Job, text string) func(since time.Duration) bool {
 	what, value, _ := strings.Cut(text, "=")
 	switch what {
