@@ -81,7 +81,7 @@ func (r *run) apply(ctx context.Context, plan *provision.Plan, vaults map[string
 		done, progress.Total = log.Progress()
 		if now := time.Now(); now.After(next) && done < progress.Total {
 			elapsed := now.Sub(start) - (r.access.Waited() - waited)
-			r.runner.Print("secrets written: " + progress.Line(done, elapsed))
+			r.runner.Print("secrets done: " + progress.Line(done, elapsed))
 			next = now.Add(progressEvery)
 		}
 	}
