@@ -238,7 +238,8 @@ func (s *subject) fill() {
 // find notes a finding, at the level of its rule.
 func (s *subject) find(rule, message, remedy string) *Finding {
 	s.found = append(s.found, Finding{
-		Rule: rule, Level: rules[rank(rule)].Level, Vault: s.Vault, Secret: s.Name, Place: s.Place,
+		Rule: rule, Level: rules[rank(rule)].Level, Vault: s.Vault, Secret: s.Name,
+		Declared: s.Declared, Place: s.Place,
 		Message: message, Remedy: remedy,
 	})
 	return &s.found[len(s.found)-1]

@@ -166,7 +166,7 @@ func (d *dashboard) tiles() {
 	tile("w", d.levels[audit.LevelWarning], noun(d.levels[audit.LevelWarning], "warning"))
 	tile("i", d.levels[audit.LevelInfo], noun(d.levels[audit.LevelInfo], "note"))
 	tile("a", d.due, "due for rotation now")
-	tile("a", len(d.upcoming), "due or expiring in "+strconv.Itoa(soonDays)+" days")
+	tile("a", d.ahead, "due or expiring in "+strconv.Itoa(soonDays)+" days")
 	tile("a", d.made, noun(d.made, "version")+" made in 12 months")
 	d.raw("</ul>\n")
 }

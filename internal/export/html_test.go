@@ -258,7 +258,7 @@ func TestHTMLIsOfLimitedSize(t *testing.T) {
 		of[string(f.Level)+f.Rule]++
 	}
 	for _, want := range []string{
-		fmt.Sprintf("%d,%03d more secrets not shown here", (len(r.Secrets)-5000)/1000, (len(r.Secrets)-5000)%1000),
+		fmt.Sprintf("%d,%03d more rows not shown here", (len(r.Secrets)-5000)/1000, (len(r.Secrets)-5000)%1000),
 		grouped(of["warning"+audit.NeverExpires]-200) + " more findings not shown here",
 	} {
 		if !strings.Contains(text, want) {

@@ -33,8 +33,9 @@ func (d *dashboard) secrets() {
 	for i := range d.vaults {
 		d.vault(&d.vaults[i], shown)
 	}
-	d.more(d.all.total-maxRows, "secret", "The page lists "+grouped(maxRows)+", those with the gravest findings "+
-		"before all others. The reports in JSON and CSV have all of them.")
+	d.more(len(d.report.Secrets)-maxRows, "row",
+		"The page lists "+grouped(maxRows)+", those with the gravest findings "+
+			"before all others. The reports in JSON and CSV have all of them.")
 	d.raw("</section>\n")
 }
 
@@ -73,7 +74,7 @@ func (d *dashboard) shown() []bool {
 
 func (d *dashboard) vault(v *vaultFigures, shown []bool) {
 	d.raw("<details class=vault")
-	if d.all.total <= unfolded {
+	if len(d.report.Secrets) <= unfolded {
 		d.raw(" open")
 	}
 	d.raw("><summary><b>").text(v.Name).raw("</b> <span class=count>").text(counted(v.total, "secret")).

@@ -129,7 +129,7 @@ func (s *auditSummary) ruleTable() string {
 	if kinds == nil {
 		return "Nothing was found.\n\n"
 	}
-	t := newTable("Findings by rule", maxWarnings, "level", "rule", "secrets", "what it is")
+	t := newTable("Findings by rule", maxWarnings, "level", "rule", "findings", "what it is")
 	var pie strings.Builder
 	pie.WriteString("```mermaid\npie showData title Findings by rule\n")
 	for _, k := range kinds {
@@ -287,7 +287,7 @@ func (s *auditSummary) ageTable() string {
 			}
 		}
 	}
-	t := newTable("Ages of the current versions", maxWarnings, "age", "secrets", "")
+	t := newTable("Ages of the current versions", maxWarnings, "age", "versions", "")
 	for k := range ages {
 		t.add(func() []string {
 			return []string{ages[k].label, fmt.Sprint(counts[k]), bars(counts[k], slices.Max(counts))}
