@@ -179,7 +179,7 @@ func (j *judge) subjectOf(s *declaration.Secret, x *index) *subject {
 		declared: s, holding: x.secrets[name], deleted: x.deleted[name], now: x.Now,
 	}
 	subject.fill()
-	if subject.Exists {
+	if subject.Exists && !subject.Managed { // nothing that is declared can hold for a certificate's
 		subject.Next = s.Next(subject.current)
 		if subject.holding.Versions != nil {
 			subject.Superseded = len(s.Obsolete(subject.holding.Versions, subject.current, subject.now))

@@ -363,11 +363,17 @@ func readProperties(item *azsecrets.SecretProperties) (lifecycle.Version, error)
 	}, nil
 }
 
+// farthest is the last second that is read. What is later is as far as it: a time of more seconds is before all others
+// when it is compared.
+const farthest = 1 << 53
+
 // readTime returns a time that is set for a version; zero if there is none. Other tools write 0 or -1 for none.
 func readTime(t *time.Time) time.Time {
-	// Unix does not overflow as a comparison of times does: a number of seconds may be any.
-	if t == nil || t.Unix() <= 0 {
+	switch {
+	case t == nil || t.Unix() <= 0: // Unix does not overflow: a number of seconds may be any
 		return time.Time{}
+	case t.Unix() > farthest:
+		return time.Unix(farthest, 0).UTC()
 	}
 	return *t
 }
