@@ -71,6 +71,12 @@ func (r *run) checkReports() (mistakes []error) {
 	for _, err := range r.runner.CheckReports(r.reports) {
 		mistakes = append(mistakes, mistake(inputReport, "%w", err))
 	}
+	for _, path := range r.reports {
+		if r.source.file != "" && r.runner.IsSameFile(path, r.source.file) {
+			mistakes = append(mistakes,
+				mistake(inputReport, "%q is the declaration; expected another path, such as audit/vault.json", path))
+		}
+	}
 	return mistakes
 }
 
