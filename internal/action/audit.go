@@ -265,11 +265,11 @@ func (r *run) exportRun() export.Run {
 // deliverAudit writes the outputs and the summary.
 func (r *run) deliverAudit(ctx context.Context, found *audit.Report, l *ledger) (failed bool) {
 	if cause := context.Cause(ctx); cause != nil {
-		r.runner.Print("The run was stopped before every vault was listed. Run the job again.")
+		r.runner.Print(stoppedAudit(cause, found))
 	}
 	if err := l.close(); err != nil {
-		r.runner.Annotate(runner.Annotation{Level: runner.LevelError, Text: err.Error()})
-		r.runner.Print("The outputs could not be written. Due: " + encode(found.Due))
+		r.showOutputs(err, l)
+		r.runner.Print("Due: " + encode(found.Due))
 		failed = true
 	}
 	r.noteAccess()
@@ -283,9 +283,26 @@ func (r *run) deliverAudit(ctx context.Context, found *audit.Report, l *ledger) 
 	return failed
 }
 
+// stoppedAudit says how far an audit got that was stopped.
+func stoppedAudit(cause error, found *audit.Report) string {
+	text := "The run was stopped"
+	if errors.Is(cause, errTimeout) {
+		text = "The run's timeout is over"
+	}
+	if slices.ContainsFunc(found.Vaults, isIncomplete) {
+		text += " before every vault was listed"
+	}
+	if errors.Is(cause, errTimeout) {
+		return text + ". Set the input timeout to more, and run the job again."
+	}
+	return text + ". Run the job again."
+}
+
+func isIncomplete(v audit.Vault) bool { return !v.Complete }
+
 // fails reports whether what was found fails the run. A vault that was not listed whole does, whatever the threshold:
 // what was not seen must not pass for clean.
 func (r *run) fails(found *audit.Report) bool {
-	return slices.ContainsFunc(found.Vaults, func(v audit.Vault) bool { return !v.Complete }) ||
+	return slices.ContainsFunc(found.Vaults, isIncomplete) ||
 		slices.ContainsFunc(found.Findings, func(f audit.Finding) bool { return r.failOn.isReached(f.Level) })
 }

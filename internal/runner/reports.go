@@ -308,6 +308,8 @@ func unwritten(act string, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		r.Remedy = "free space on the runner's disk, and run the job again"
+	case errors.Is(err, syscall.EFBIG):
+		r.Remedy = "let the container write larger files (ulimit -f), and run the job again"
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		r.Remedy = "run the container as root, with the workspace mounted for writing"
 	default:
