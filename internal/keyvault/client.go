@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,6 +121,10 @@ func (c *Client) Versions(ctx context.Context, name string) ([]lifecycle.Version
 	e, refused := errors.AsType[*Error](err)
 	if refused && e.Kind == refusal.NotFound && e.Inner == "" && e.Code == "SecretNotFound" {
 		return nil, nil // should the service ever say so, it clearly means that there are none
+	}
+	if err == nil { // a list that grows while it is read may show a version on two pages
+		slices.SortStableFunc(versions, func(a, b lifecycle.Version) int { return strings.Compare(a.ID, b.ID) })
+		versions = slices.CompactFunc(versions, func(a, b lifecycle.Version) bool { return a.ID == b.ID })
 	}
 	return versions, err
 }
