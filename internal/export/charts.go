@@ -247,7 +247,8 @@ func spokenOf(title string, list []column) string {
 
 // timeline shows what is due or expires in the days to come: how much each week, and the first secrets by name.
 func (d *dashboard) timeline() {
-	words := "Nothing is due and nothing expires in the next " + strconv.Itoa(soonDays) + " days."
+	words := "Nothing is due and nothing expires in the next " + strconv.Itoa(soonDays) + " days" +
+		string(d.asFar()) + "."
 	if d.ahead > 0 {
 		words = counted(d.ahead, "secret") + " due for rotation or expiring, by week."
 	}

@@ -25,7 +25,11 @@ var filters = []struct {
 func (d *dashboard) secrets() {
 	d.raw("<section class=secrets aria-labelledby=secrets>\n<h2 id=secrets>Secrets</h2>\n")
 	if d.all.total == 0 {
-		d.raw("<p class=none>The vaults hold no secret, and none is declared.</p>\n</section>\n")
+		if complete(d.report) {
+			d.raw("<p class=none>The vaults hold no secret, and none is declared.</p>\n</section>\n")
+		} else {
+			d.raw("<p class=none>No secret could be listed.</p>\n</section>\n")
+		}
 		return
 	}
 	d.choices()

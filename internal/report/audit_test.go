@@ -74,6 +74,11 @@ func TestAuditSummary(t *testing.T) {
 		"Nothing was found.") {
 		t.Errorf("where there is nothing:\n%s", got)
 	}
+	nothing := &audit.Report{Taken: today, Vaults: []audit.Vault{{Name: "kv-us", Why: "it is closed"}}}
+	if got := report.AuditSummary(report.AuditRun{Report: nothing}); !strings.Contains(got,
+		"Nothing was found in what could be listed.") {
+		t.Errorf("where nothing could be listed:\n%s", got)
+	}
 }
 
 // Hidden names stand nowhere in the summary, and each undeclared secret has a row that can be told from the others.

@@ -126,7 +126,10 @@ func (s *auditSummary) ruleTable() string {
 			kinds = append(kinds, k)
 		}
 	}
-	if kinds == nil {
+	switch {
+	case kinds == nil && slices.ContainsFunc(s.Report.Vaults, func(v audit.Vault) bool { return !v.Complete }):
+		return "Nothing was found in what could be listed.\n\n"
+	case kinds == nil:
 		return "Nothing was found.\n\n"
 	}
 	t := newTable("Findings by rule", maxWarnings, "level", "rule", "findings", "what it is")
