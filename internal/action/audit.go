@@ -242,7 +242,12 @@ func (r *run) writeReports(found *audit.Report) (failed bool) {
 			failed = true
 			r.runner.Annotate(runner.Annotation{Level: runner.LevelError, Text: err.Error()})
 		default:
-			r.note("Report: " + path)
+			note := "Report: " + path
+			if n := export.LeftOut(path, found); n > 0 {
+				note += fmt.Sprintf(", without the %s that matter least: GitHub keeps no more",
+					report.Counted(n, "finding"))
+			}
+			r.note(note)
 		}
 	}
 	return failed

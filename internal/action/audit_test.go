@@ -105,6 +105,25 @@ func TestAuditWithoutAnOutputFile(t *testing.T) {
 	})
 }
 
+// The log says how many findings a report leaves out.
+func TestReportThatLeavesFindingsOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := emulator.New(emulator.Options{})
+		network := job.NewNetwork(e)
+		defer network.Close()
+		j := newAudit(t, e, 1700) // each has three
+		j.Input("secrets=", "report=a.sarif\na.json")
+		if err := j.Declare("secrets: {secret-0: default}"); err != nil {
+			t.Fatal(err)
+		}
+		r, err := j.Run(t.Context(), network)
+		const want = "Report: a.sarif, without the 100 findings that matter least: GitHub keeps no more\nReport: a.json\n"
+		if err != nil || !strings.Contains(r.Log, want) {
+			t.Errorf("%v; the log lacks %q:\n%.3000s", err, want, r.Log)
+		}
+	})
+}
+
 // A long audit says how far it is, and one that is stopped reports what it has, and fails.
 func TestLongAudit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
