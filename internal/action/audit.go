@@ -52,6 +52,8 @@ func (c *checker) reports(mode provision.Mode) (paths []string) {
 		case export.FormOf(path) == nil:
 			c.problem(inputReport, "%q has no ending that is a form; expected one of %s", path,
 				strings.Join(export.Endings(), ", "))
+		case isSeveral(path):
+			c.problem(inputReport, "%q is more than one path; expected one a line", path)
 		}
 		paths = append(paths, path)
 	}
@@ -61,6 +63,16 @@ func (c *checker) reports(mode provision.Mode) (paths []string) {
 			mode)
 	}
 	return paths
+}
+
+// isSeveral reports whether a line has a path that ends where a form's name does, and more.
+func isSeveral(line string) bool {
+	for _, ending := range export.Endings() {
+		if strings.Contains(line, ending+" ") || strings.Contains(line, ending+",") {
+			return true
+		}
+	}
+	return false
 }
 
 // checkReports returns what is wrong with the paths of the reports, as the workspace is now. It writes nothing.
