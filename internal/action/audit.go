@@ -129,6 +129,7 @@ func (r *run) audit(ctx context.Context) error {
 		return errors.Join(err, outputs.Close())
 	}
 	surveys := r.survey(ctx, clients.lists)
+	r.access.Settle()
 	r.note(clients.timing("The vaults were listed", time.Since(r.start)))
 	plan, err := r.rotation(ctx, surveys)
 	if err != nil {
@@ -232,7 +233,7 @@ func (r *run) showAudit(found *audit.Report) {
 func (r *run) annotateFirst(all []runner.Annotation) {
 	if left := len(all) - runner.MaxAnnotations; left > 0 {
 		all = all[:runner.MaxAnnotations]
-		all[len(all)-1].Text += fmt.Sprintf(" (and %d more: see the findings in the log)", left)
+		all[len(all)-1].Text += fmt.Sprintf(" (and %d more: see the log)", left)
 	}
 	r.annotate(all)
 }
@@ -306,7 +307,7 @@ func stoppedAudit(cause error, found *audit.Report) string {
 	if errors.Is(cause, errTimeout) {
 		text = "The run's timeout is over"
 	}
-	if slices.ContainsFunc(found.Vaults, isIncomplete) {
+	if !found.Complete() {
 		text += " before every vault was listed"
 	}
 	if errors.Is(cause, errTimeout) {
@@ -315,11 +316,9 @@ func stoppedAudit(cause error, found *audit.Report) string {
 	return text + ". Run the job again."
 }
 
-func isIncomplete(v audit.Vault) bool { return !v.Complete }
-
 // fails reports whether what was found fails the run. A vault that was not listed whole does, whatever the threshold:
 // what was not seen must not pass for clean.
 func (r *run) fails(found *audit.Report) bool {
-	return slices.ContainsFunc(found.Vaults, isIncomplete) ||
+	return !found.Complete() ||
 		slices.ContainsFunc(found.Findings, func(f audit.Finding) bool { return r.failOn.isReached(f.Level) })
 }

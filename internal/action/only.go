@@ -70,9 +70,8 @@ func (s selection) of(secrets []declaration.Secret) (chosen []declaration.Secret
 		}
 		if !matched {
 			mistakes = append(mistakes,
-				fmt.Errorf("input %s: %q matches none of the %d declared secrets; expected one of their names, a "+
-					"glob, "+
-					"or VAULT/NAME", inputOnly, pattern, len(secrets)))
+				fmt.Errorf("input %s: %q matches no declared secret; expected the name of one, a glob, or VAULT/NAME",
+					inputOnly, pattern))
 		}
 	}
 	for i, secret := range secrets {

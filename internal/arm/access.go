@@ -3,13 +3,17 @@ package arm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/network"
+	"keyvault-passwords/internal/sdk"
 )
 
 // A permission is what one role gives the identity. A pattern may have asterisks, which stand for any text.
@@ -28,21 +32,63 @@ const (
 // in each run. Where the identity may not see its own permissions, or there is no answer, nothing is known.
 // https://learn.microsoft.com/rest/api/authorization/permissions/list-for-resource
 func (t *Target) checkAccess(ctx context.Context) error {
+	for {
+		allowed, known := t.mayChange(ctx)
+		if allowed {
+			t.config.Access.Passed(t.door(actSet))
+		}
+		if allowed || !known {
+			return nil
+		}
+		e := t.newError(actLook)
+		m := meanings["AuthorizationFailed"]
+		e.Kind, e.Cause = m.kind, "the identity has no role here that lets it change the server"
+		e.Remedy = t.expand(m.remedy)
+		switch {
+		case t.outlast(ctx, actSet, e):
+		case ctx.Err() != nil:
+			return t.cancelled(actLook)
+		default:
+			t.config.Access.Conclude(&e.Cause, &e.Remedy)
+			return e
+		}
+	}
+}
+
+// mayChange returns whether the identity may change the server, and whether that is known.
+func (t *Target) mayChange(ctx context.Context) (allowed, known bool) {
 	permissions, known := t.permissions(ctx)
 	action := t.config.Server.Kind + "/write"
 	for _, p := range permissions {
 		if matchesAny(p.Actions, action) && !matchesAny(p.NotActions, action) {
-			return nil
+			return true, true
 		}
 	}
-	if !known {
-		return nil
+	return false, known
+}
+
+// accessPause is the least time between two requests for the same permission, while access is waited for.
+const accessPause = 5 * time.Second
+
+// door is what an act waits before: the server, for what its action allows.
+func (t *Target) door(a act) string {
+	return "server " + t.config.Server.Name + " (" + t.expand(a.action) + ")"
+}
+
+// isFresh reports whether a request was refused as one is whose role was assigned minutes ago: Resource Manager's front
+// ends learn of it one by one. Such a request was certainly not applied.
+func isFresh(err error) bool {
+	answer, ok := errors.AsType[*azcore.ResponseError](err)
+	return ok && answer.StatusCode == http.StatusForbidden && saidBy(answer).code == "AuthorizationFailed"
+}
+
+// outlast waits until an act that was refused so may be tried again. It reports false if it is not to be.
+func (t *Target) outlast(ctx context.Context, a act, seen *Error) bool {
+	if !t.config.Access.Out(ctx.Done(), access.Refusal{Door: t.door(a), Seen: seen.Cause, Every: accessPause}) {
+		return false
 	}
-	e := t.newError(actLook)
-	m := meanings["AuthorizationFailed"]
-	e.Kind, e.Cause, e.Remedy = m.kind, "the identity has no role here that lets it change the "+
-		"server", t.expand(m.remedy)
-	return e
+	t.config.HTTP.CloseIdleConnections() // else the same front end would be asked again
+	return true
 }
 
 // permissions returns what the identity may do at the server, and whether that is known.
@@ -53,7 +99,7 @@ func (t *Target) permissions(ctx context.Context) (all []permission, known bool)
 		Value    []permission `json:"value"`
 		NextLink string       `json:"nextLink"`
 	}
-	err := catchPanic(func() error {
+	err := sdk.CatchPanic(func() error {
 		request, err := t.requestAt(ctx, http.MethodGet, "/providers/Microsoft.Authorization/permissions",
 			permissionsVersion)
 		if err != nil {

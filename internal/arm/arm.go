@@ -19,33 +19,28 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	azarm "github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	azcloud "github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 	"keyvault-passwords/internal/sensitive"
 )
-
-// A Credential gets access tokens. Renew makes it forget those that it has, because Resource Manager does not accept
-// them.
-type Credential interface {
-	azcore.TokenCredential
-	Renew() error
-}
 
 // Config says which server, and as whom. Server, Cloud, Credential and HTTP are required.
 type Config struct {
 	Server     azure.Server
 	Cloud      azure.Cloud
-	Credential Credential
+	Credential sdk.Credential
 	HTTP       *http.Client
 	Note       func(text string) // is called with what the log should say, such as why the target waits
 	ClientID   string            // of the identity, for the commands of remedies
+	Access     *access.Wait      // for a role that was assigned minutes ago; nil: for nothing
 }
 
 // A Target is the administrator's password of one server. Calls come from one goroutine at a time. It has no lock that
@@ -101,7 +96,7 @@ func New(c Config) (*Target, error) {
 		c.Note = func(string) {}
 	}
 	endpoint := "https://" + c.Cloud.Manager
-	client, err := azarm.NewClient("arm", "v1.0.0", credential{c.Credential}, &azarm.ClientOptions{
+	client, err := azarm.NewClient("arm", "v1.0.0", sdk.Marked(c.Credential), &azarm.ClientOptions{
 		// Else a refusal would make the SDK register resource providers in the subscription.
 		DisableRPRegistration: true,
 		ClientOptions: policy.ClientOptions{
@@ -210,9 +205,9 @@ func (t *Target) requestAt(ctx context.Context, method, below, version string) (
 
 // get looks at the server, again after failures that end by themselves.
 func (t *Target) get(ctx context.Context) (s server, err error) {
-	w := waits{Target: t, limit: lookTimeout}
+	w := waits{Target: t, act: actLook, limit: lookTimeout}
 	for {
-		err = catchPanic(func() error {
+		err = sdk.CatchPanic(func() error {
 			request, err := t.request(ctx, http.MethodGet)
 			if err != nil {
 				return err
@@ -230,6 +225,7 @@ func (t *Target) get(ctx context.Context) (s server, err error) {
 		})
 		switch {
 		case err == nil:
+			t.config.Access.Passed(t.door(actLook))
 			return s, nil
 		case ctx.Err() != nil:
 			return s, t.cancelled(actLook)

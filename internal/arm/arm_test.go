@@ -16,6 +16,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/arm"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/identity"
@@ -36,6 +37,7 @@ type bench struct {
 	emulator *emulator.Emulator
 	network  *job.Network
 	id       string
+	access   *access.Wait // of targets that are made from now on
 
 	mu    sync.Mutex
 	notes []string
@@ -85,6 +87,7 @@ func (b *bench) target(t *testing.T, id string, cloud azure.Cloud, transport htt
 	}
 	target, err := arm.New(arm.Config{
 		Server: server, Cloud: cloud, Credential: credential, HTTP: client, ClientID: emulator.DefaultClient,
+		Access: b.access,
 		Note: func(text string) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -258,12 +261,12 @@ func TestFailedChange(t *testing.T) {
 		{code: "OperationTimedOut", times: 1, holds: "new"},
 		{code: "InternalServerError", times: 2, holds: "new"},
 		{code: "InternalServerError", times: -1, holds: "before",
-			want: "the service has failed; it says so of a password that it does not accept, too: Failed " +
+			want: "the service has failed; it also says so of a password that it does not accept: Failed " +
 				"InternalServerError",
 			remedy: "policy is azure-sql"},
 		{code: "ServerIsNotReady", times: 1, holds: "new"},
 		{code: "PasswordNotComplex", times: 1, holds: "before",
-			want:   "the password does not have the characters that the server wants: Failed PasswordNotComplex",
+			want:   "the password does not have the characters that the server requires: Failed PasswordNotComplex",
 			remedy: "declare the policy azure-sql"},
 		{code: "SomethingElse", times: 1, holds: "before",
 			want:   "the change was accepted and has failed: the server did not make it: Failed SomethingElse",
@@ -319,6 +322,9 @@ func TestBusyServer(t *testing.T) {
 		}
 		start := time.Now()
 		err := b.Lock(t.Context(), "")
+		if want := "server sql-prod is busy: waiting up to 5m0s"; !slices.Equal(b.notes, []string{want}) {
+			t.Errorf("the log says %q; want %q, once", b.notes, want)
+		}
 		if err == nil || !strings.Contains(err.Error(),
 			"after 5m0s another change of the server was still under way") ||
 			time.Since(start) > 6*time.Minute {
@@ -457,16 +463,16 @@ func TestRefusals(t *testing.T) {
 		},
 		"SQL with Entra alone": {
 			server: emulator.ServerOptions{EntraOnly: true},
-			cause:  "the server takes no passwords, since it is set to Entra authentication alone",
-			remedy: `let it take passwords: az sql server ad-only-auth disable --name sql-prod --resource-group "rg-example"; or take apply away from the declaration`,
+			cause:  "the server accepts no passwords, because it is set to Entra authentication only",
+			remedy: `let it take passwords: az sql server ad-only-auth disable --name sql-prod --resource-group "rg-example"; or remove apply from the declaration`,
 		},
 		"PostgreSQL with Entra alone": {
 			server: emulator.ServerOptions{EntraOnly: true, Kind: emulator.PostgreSQLServer},
-			cause:  "the server takes no passwords", remedy: "az postgres flexible-server update",
+			cause:  "the server accepts no passwords", remedy: "az postgres flexible-server update",
 		},
 		"Entra alone since the look": {
 			before: answers("update-server", 400, "AadOnlyAuthenticationIsEnabled"), sent: true,
-			cause: "the server takes no passwords", remedy: "ad-only-auth disable",
+			cause: "the server accepts no passwords", remedy: "ad-only-auth disable",
 		},
 		"another administrator": {
 			server: emulator.ServerOptions{Login: "boss"}, login: "sqladmin",

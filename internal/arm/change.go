@@ -15,6 +15,7 @@ import (
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 )
 
 // How long a change may go on after the run was stopped. The whole run is over 7 s after that.
@@ -40,7 +41,7 @@ func (t *Target) Finish(ctx context.Context) error {
 	}
 	following, cancel := network.Outlive(ctx, followGrace)
 	defer cancel()
-	c := change{waits: waits{Target: t, limit: changeTimeout}}
+	c := change{waits: waits{Target: t, act: actSet, limit: changeTimeout}}
 	for {
 		err := c.once(ctx, following)
 		if err == nil {
@@ -62,7 +63,7 @@ type change struct {
 // once asks for the change and follows it.
 func (c *change) once(ctx, following context.Context) error {
 	if ctx.Err() != nil {
-		return errStopped
+		return sdk.ErrStopped
 	}
 	response, err := c.send(ctx) //nolint:bodyclose // the transport has read and closed it
 	if err != nil {
@@ -70,6 +71,7 @@ func (c *change) once(ctx, following context.Context) error {
 		return err
 	}
 	c.accepted = true
+	c.config.Access.Passed(c.door(actSet))
 	err = c.follow(ctx, following, response)
 	if err == nil {
 		return nil
@@ -92,8 +94,8 @@ type update struct {
 func (c *change) send(ctx context.Context) (response *http.Response, err error) {
 	answering, cancel := network.Outlive(ctx, sendGrace)
 	defer cancel()
-	answering = withSendStop(answering, ctx.Done())
-	err = catchPanic(func() error {
+	answering = sdk.WithSendStop(answering, ctx.Done())
+	err = sdk.CatchPanic(func() error {
 		request, err := c.request(answering, http.MethodPatch)
 		if err != nil {
 			return err
@@ -101,7 +103,7 @@ func (c *change) send(ctx context.Context) (response *http.Response, err error) 
 		var body update
 		body.Properties.Password = c.password.Reveal() // the body of the PATCH to Resource Manager
 		if err := runtime.MarshalAsJSON(request, body); err != nil {
-			return errPanic // its text may quote what it could not encode
+			return sdk.ErrPanic // its text may quote what it could not encode
 		}
 		response, err = c.pipeline.Do(request) //nolint:bodyclose // the transport has read and closed it
 		switch {
@@ -131,25 +133,29 @@ func (c *change) follow(ctx, following context.Context, response *http.Response)
 	if !isFollowed(response) {
 		return nil // a 200 with the changed server
 	}
+	accepted := response
 	poller, err := runtime.NewPoller[struct{}](response, c.pipeline, nil)
 	if err != nil {
 		return errMalformed // its text may quote the answer
 	}
 	c.config.Note(fmt.Sprintf("server %s has accepted the new password: waiting until it is set",
 		c.config.Server.Name))
-	w := waits{Target: c.Target, limit: changeTimeout}
+	w := waits{Target: c.Target, act: actFollow, limit: changeTimeout}
 	for pause := time.Second; ; pause = min(2*pause, 15*time.Second) {
 		if !c.pause(ctx, following, network.RetryAfter(response, pause, pollPauseMax)) {
-			return errStopped
+			return sdk.ErrStopped
 		}
 		var latest *http.Response
-		err := catchPanic(func() (err error) {
+		err := sdk.CatchPanic(func() (err error) {
 			latest, err = poller.Poll(following) //nolint:bodyclose // the transport has read and closed it
 			if err == nil && latest.StatusCode >= http.StatusBadRequest {
 				return runtime.NewResponseError(latest) // what is asked by Location ends so, or is asked again
 			}
 			return err
 		})
+		if err == nil {
+			c.config.Access.Passed(c.door(actFollow))
+		}
 		switch {
 		case err == nil && poller.Done():
 			return c.outcome(ctx, following, latest)
@@ -158,9 +164,13 @@ func (c *change) follow(ctx, following context.Context, response *http.Response)
 		case endedBadly(err, poller.Done()):
 			return &failedError{err: err}
 		case following.Err() != nil:
-			return errStopped
+			return sdk.ErrStopped
 		case !w.again(following, err):
 			return &followError{err: err}
+		case poller.Done(): // a refusal at a Location is the end of a change for the SDK
+			if poller, err = runtime.NewPoller[struct{}](accepted, c.pipeline, nil); err != nil {
+				return errMalformed
+			}
 		}
 	}
 }
@@ -209,7 +219,7 @@ func (c *change) untilReady(ctx, following context.Context) error {
 		case !c.isBusy(s):
 			return nil
 		case !c.pause(ctx, following, pause):
-			return errStopped
+			return sdk.ErrStopped
 		}
 	}
 }

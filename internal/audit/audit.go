@@ -28,6 +28,12 @@ const (
 	LevelInfo    Level = "info"
 )
 
+// Levels returns the levels, the gravest first.
+func Levels() []Level { return []Level{LevelError, LevelWarning, LevelInfo} }
+
+// Rank returns how much a level matters: the gravest is 0.
+func (l Level) Rank() int { return slices.Index(Levels(), l) }
+
 // A Rule is one thing that an audit looks at. Its ID is stable and is never used for another.
 type Rule struct {
 	ID    string
@@ -110,6 +116,20 @@ type Report struct {
 	Notes    []string  // about the audit itself: an ignore that has ended
 }
 
+// Complete reports whether every vault was listed whole.
+func (r *Report) Complete() bool {
+	return !slices.ContainsFunc(r.Vaults, func(v Vault) bool { return !v.Complete })
+}
+
+// Counts returns how many findings there are of each level.
+func (r *Report) Counts() map[Level]int {
+	counts := map[Level]int{}
+	for i := range r.Findings {
+		counts[r.Findings[i].Level]++
+	}
+	return counts
+}
+
 // Whole returns the secrets, each with an element for each of its vaults. One that is declared for several vaults is
 // one secret; of one that nobody declared, nothing says that another vault's is the same.
 func (r *Report) Whole() iter.Seq[[]Secret] {
@@ -132,23 +152,23 @@ func (s *Secret) sharesWith(other *Secret) bool {
 	return s.Declared && other.Declared && s.Vault != other.Vault && s.Name == other.Name
 }
 
-// Counts are how many secrets an audit is about, whatever number of vaults each is in.
-type Counts struct {
+// Totals are how many secrets an audit is about, whatever number of vaults each is in.
+type Totals struct {
 	Secrets  int
 	Declared int // of them
 	Due      int // of them: mode rotate would give them a version now
 }
 
-// Counts counts the secrets of a report.
-func (r *Report) Counts() (c Counts) {
+// Totals counts the secrets of a report.
+func (r *Report) Totals() (t Totals) {
 	for secret := range r.Whole() {
-		c.Secrets++
+		t.Secrets++
 		if secret[0].Declared {
-			c.Declared++
+			t.Declared++
 		}
 		if slices.ContainsFunc(secret, func(s Secret) bool { return s.Due != "" }) {
-			c.Due++
+			t.Due++
 		}
 	}
-	return c
+	return t
 }

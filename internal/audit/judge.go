@@ -255,7 +255,7 @@ func (j *judge) add(s *subject) {
 		}
 		j.report.Findings = append(j.report.Findings, f)
 		s.Findings = append(s.Findings, f.Rule)
-		if s.Worst == "" || grave(f.Level) < grave(s.Worst) {
+		if s.Worst == "" || f.Level.Rank() < s.Worst.Rank() {
 			s.Worst = f.Level
 		}
 	}
@@ -295,7 +295,7 @@ func (j *judge) noteIgnores() {
 // sortFindings puts the gravest first; those of one level stay in the order of the secrets.
 func (j *judge) sortFindings() {
 	slices.SortStableFunc(j.report.Findings, func(a, b Finding) int {
-		return cmp.Compare(grave(a.Level), grave(b.Level))
+		return cmp.Compare(a.Level.Rank(), b.Level.Rank())
 	})
 }
 

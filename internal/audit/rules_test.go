@@ -279,7 +279,7 @@ func TestRules(t *testing.T) {
 				f.Vault != "kv" || !strings.EqualFold(f.Secret, "db") {
 				t.Errorf("got %+v; want level %s, place %s, words %q", f, c.level, c.at, c.says)
 			}
-			if !slices.Contains(r.Secrets[0].Findings, c.id) || grave(r.Secrets[0].Worst) > grave(c.level) {
+			if !slices.Contains(r.Secrets[0].Findings, c.id) || r.Secrets[0].Worst.Rank() > c.level.Rank() {
 				t.Errorf("the secret's row has findings %q and level %q", r.Secrets[0].Findings, r.Secrets[0].Worst)
 			}
 			miss := clean()
@@ -298,21 +298,49 @@ func TestRules(t *testing.T) {
 	}
 }
 
-func grave(l audit.Level) int {
-	return slices.Index([]audit.Level{audit.LevelError, audit.LevelWarning, audit.LevelInfo}, l)
-}
-
 // The rules are those that a declaration may ignore, each with words; none has a level that an exit status ignores.
 func TestRulesAreDeclared(t *testing.T) {
 	var ids []string
 	for _, rule := range audit.Rules() {
 		ids = append(ids, rule.ID)
-		if rule.Title == "" || rule.Help == "" || grave(rule.Level) < 0 || len(rule.Help) > 1024 {
+		if rule.Title == "" || rule.Help == "" || rule.Level.Rank() < 0 || len(rule.Help) > 1024 {
 			t.Errorf("rule %s is incomplete, or its help is longer than code scanning takes", rule.ID)
 		}
 	}
 	if diff := cmp.Diff(declaration.AuditRules(), ids); diff != "" {
 		t.Errorf("rules (-declaration +audit):\n%s", diff)
+	}
+	for _, id := range ids {
+		if rule := audit.RuleOf(id); rule.ID != id {
+			t.Errorf("the rule of %s is %q", id, rule.ID)
+		}
+	}
+	if rule := audit.RuleOf("unheard-of"); rule.ID != "" {
+		t.Errorf("the rule of an unknown ID is %q", rule.ID)
+	}
+}
+
+// What is said about an overdue rotation is to rotate; where mode rotate would not, it is to see why.
+func TestRemedyOfAnOverdueRotation(t *testing.T) {
+	for _, tc := range []struct {
+		rotation audit.Rotation
+		want     string
+	}{
+		{audit.Rotation{Writes: true, Trigger: lifecycle.TriggerAge}, "see why the scheduled runs did not"},
+		{audit.Rotation{}, "which says why it cannot be rotated"},
+	} {
+		s := declared("db", "kv")
+		s.Rotate.After = day
+		in := audit.Input{
+			Rules: declaration.DefaultAudit(), Taken: now, Secrets: []declaration.Secret{s},
+			Rotations: []audit.Rotation{tc.rotation},
+			Listings:  []audit.Listing{{Vault: "kv", Now: now, Listed: true, Secrets: listed("db")}},
+		}
+		found := audit.Judge(in).Findings
+		i := slices.IndexFunc(found, func(f audit.Finding) bool { return f.Rule == audit.OverdueRotation })
+		if i < 0 || !strings.Contains(found[i].Remedy, tc.want) {
+			t.Errorf("%+v: findings %v; want the remedy %q", tc.rotation, found, tc.want)
+		}
 	}
 }
 

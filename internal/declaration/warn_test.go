@@ -69,8 +69,8 @@ secrets:
     apply: {azure: ` + sqlServer + `b}
   c: {login: sqladmin, policy: {passphrase: {words: 6, digit: true}}, apply: {azure: ` + sqlServer + `c}}`,
 		"f.yml:6:13: the policy allows passwords that Azure refuses of an administrator; expected 8 to 128 " +
-			"characters of " +
-			"three of lower, upper, digit, symbol, as azure-sql, azure-postgresql and azure-mysql have them",
+			"characters of three of lower, upper, digit, symbol, as in the presets azure-sql, azure-postgresql and " +
+			"azure-mysql",
 	},
 	{
 		"two logins, of which one does not fit", `

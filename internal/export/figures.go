@@ -108,7 +108,7 @@ func (u upcoming) first() time.Time {
 
 // figuresOf counts what the dashboard shows.
 func figuresOf(r *audit.Report) *figures {
-	f := &figures{levels: levelsOf(r)}
+	f := &figures{levels: r.Counts()}
 	f.countFindings(r)
 	at := map[string]int{}
 	for i := range r.Vaults {
@@ -154,13 +154,8 @@ func (f *figures) countFindings(r *audit.Report) {
 		group.findings = append(group.findings, i)
 	}
 	slices.SortStableFunc(f.rules, func(a, b *ruleFigures) int {
-		return cmp.Or(cmp.Compare(grave(a.level), grave(b.level)), cmp.Compare(a.rank, b.rank))
+		return cmp.Or(cmp.Compare(a.level.Rank(), b.level.Rank()), cmp.Compare(a.rank, b.rank))
 	})
-}
-
-// grave returns how much a level matters: the gravest is 0.
-func grave(l audit.Level) int {
-	return slices.Index([]audit.Level{audit.LevelError, audit.LevelWarning, audit.LevelInfo}, l)
 }
 
 func (f *figures) countAge(s *audit.Secret, taken time.Time) {
@@ -191,7 +186,7 @@ func (f *figures) countSecret(secret []audit.Secret, taken time.Time) {
 	var weeks [weeks]weekFigures
 	for i := range secret {
 		s := &secret[i]
-		if grave(s.Worst) >= 0 && (worst == "" || grave(s.Worst) < grave(worst)) {
+		if s.Worst != "" && (worst == "" || s.Worst.Rank() < worst.Rank()) {
 			worst = s.Worst
 		}
 		due, replaced = due || s.Due != "", replaced || s.Due != "" && s.Exists

@@ -84,7 +84,7 @@ func (d *dashboard) verdict() string {
 		return counted(errors, "error")
 	case warnings > 0:
 		return counted(warnings, "warning")
-	case !complete(d.report):
+	case !d.report.Complete():
 		return "incomplete"
 	}
 	return "no errors and no warnings"
@@ -93,7 +93,7 @@ func (d *dashboard) verdict() string {
 // worst is the level of the gravest finding, as a class.
 func (d *dashboard) worst() markup {
 	switch {
-	case d.levels[audit.LevelError] > 0 || !complete(d.report):
+	case d.levels[audit.LevelError] > 0 || !d.report.Complete():
 		return "e"
 	case d.levels[audit.LevelWarning] > 0:
 		return "w"
@@ -131,7 +131,7 @@ func (d *dashboard) lede() string {
 	if d.run.Part {
 		text += ": a part, as the input only says"
 	}
-	if complete(d.report) {
+	if d.report.Complete() {
 		return text + ". Every vault was listed whole."
 	}
 	return text + ", as far as they could be listed."
@@ -139,7 +139,7 @@ func (d *dashboard) lede() string {
 
 // incomplete says which vaults could not be listed whole: without it, a page would look better than the vaults are.
 func (d *dashboard) incomplete() {
-	if complete(d.report) {
+	if d.report.Complete() {
 		return
 	}
 	d.raw("<section class=\"alert e\" aria-labelledby=incomplete>\n<h2 id=incomplete>This audit is incomplete</h2>\n").
@@ -155,7 +155,7 @@ func (d *dashboard) incomplete() {
 
 // asFar limits what is said of nothing: where a vault was not listed whole, there may be something.
 func (d *dashboard) asFar() markup {
-	if complete(d.report) {
+	if d.report.Complete() {
 		return ""
 	}
 	return " in what could be listed"

@@ -17,7 +17,8 @@ import (
 func TestAccessIsWaitedFor(t *testing.T) {
 	for code, fresh := range map[string]bool{
 		"70021": true, "70025": true, "700211": true, "700213": true, "7002137": true, "700016": true,
-		"700212": false, "7002138": false, "700024": false, "90002": false, "53003": false, "7000112": false,
+		"7000229": true,
+		"700212":  false, "7002138": false, "700024": false, "90002": false, "53003": false, "7000112": false,
 	} {
 		t.Run(code, func(t *testing.T) {
 			waiting(t, emulator.Options{}, 5*time.Minute, func(t *testing.T, e *emulator.Emulator,
@@ -39,7 +40,7 @@ func TestAccessIsWaitedFor(t *testing.T) {
 			with(t, emulator.Options{}, func(t *testing.T, e *emulator.Emulator, c *identity.Credential) {
 				e.Fault(aadsts(code, -1))
 				_, err := c.GetToken(t.Context(), vault)
-				const remedy = "; set wait-for-access: 10m to wait for what was made minutes ago"
+				const remedy = "; set wait-for-access: 10m, and timeout to more, to wait for what was made minutes ago"
 				if err == nil || strings.HasSuffix(err.Error(), remedy) != fresh {
 					t.Errorf("the remedy names the wait: %t; %v", !fresh, err)
 				}

@@ -27,19 +27,14 @@ import (
 	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 )
-
-// A Credential gets access tokens. Renew makes it forget those that it has, because the vault does not accept them.
-type Credential interface {
-	azcore.TokenCredential
-	Renew() error
-}
 
 // Config says which vault, and as whom. Name, Domain, Credential and HTTP are required.
 type Config struct {
 	Name       string // of the vault: kv-app-prod
 	Domain     string // of the cloud's vaults: vault.azure.net
-	Credential Credential
+	Credential sdk.Credential
 	HTTP       *http.Client
 	Note       func(text string) // is called with what the log should say, such as why the client waits
 	ClientID   string            // of the identity, for the commands of remedies
@@ -69,7 +64,7 @@ func New(c Config) (*Client, error) {
 		transport: &transport{host: host, client: c.HTTP, sets: newWindow(setsMax), requests: newWindow(requestsMax)},
 		listing:   make(chan struct{}, 1),
 	}
-	secrets, err := azsecrets.NewClient("https://"+host+"/", credential{c.Credential}, &azsecrets.ClientOptions{
+	secrets, err := azsecrets.NewClient("https://"+host+"/", sdk.Marked(c.Credential), &azsecrets.ClientOptions{
 		ClientOptions: azcore.ClientOptions{
 			Transport:       client.transport,
 			PerCallPolicies: []policy.Policy{pageRetry{client}},
@@ -113,7 +108,12 @@ func (c *Client) Versions(ctx context.Context, name string) ([]lifecycle.Version
 			return page.Value
 		}
 		return each(ctx, pager, versionPagesMax, items, func(item *azsecrets.SecretProperties) (bool, error) {
-			version, err := readVersion(item)
+			id, ok := c.transport.versionOf(item.ID, name)
+			if !ok {
+				return false, errMalformed // it is not of this secret: a cache may have kept it
+			}
+			version, err := readProperties(item)
+			version.ID = id
 			versions = append(versions, version)
 			return true, err
 		})
@@ -339,15 +339,6 @@ func each[P, T any](
 		}
 	}
 	return nil
-}
-
-// readVersion reads an item of a list of versions.
-func readVersion(item *azsecrets.SecretProperties) (lifecycle.Version, error) {
-	version, err := readProperties(item)
-	if err == nil && !isVersionID(item.ID.Version()) {
-		return lifecycle.Version{}, errMalformed
-	}
-	return version, err
 }
 
 // readProperties reads an item of a list of versions or of secrets. The latter has no version ID.

@@ -290,8 +290,8 @@ func TestThrottledWaits(t *testing.T) {
 				if took := time.Since(start); took < tc.want || took > tc.want+time.Second {
 					t.Errorf("Set took %s; want %s", took, tc.want)
 				}
-				if lists := b.emulator.Requests()["versions"]; lists != 1 {
-					t.Errorf("%d lists; want the warm-up alone, since a 429 was certainly not applied", lists)
+				if lists := b.emulator.Requests()["versions"]; lists != 1+tc.times {
+					t.Errorf("%d lists; want the warm-up, and one before each further send", lists)
 				}
 			})
 		})
@@ -730,7 +730,7 @@ func TestReadOnly(t *testing.T) {
 			_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
 			told := fmt.Sprint(err)
 			if !isKind(err, refusal.ReadOnly) ||
-				!strings.Contains(told, "not stored: the vault is read-only, its region has failed over") ||
+				!strings.Contains(told, "not stored: the vault is read-only because its region has failed over") ||
 				!strings.Contains(told, "run the job again later") || strings.Contains(told, "SecretSet") {
 				t.Errorf("Set: %v; want it said that the vault is read-only, in words of its own", err)
 			}

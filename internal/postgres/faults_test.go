@@ -350,6 +350,45 @@ func TestProofFails(t *testing.T) {
 	})
 }
 
+// One login has its password before the proof. Where that fails, the marker does not say that the login holds it, and
+// once it succeeds, it does.
+func TestProofFailsWithOneLogin(t *testing.T) {
+	each(t, func(t *testing.T, s *pgserver.Server, front *pgserver.Front) {
+		for _, by := range []string{"itself", "the function"} {
+			if by == "the function" {
+				administer(t, s, functionOf("orders_a"))
+				s.Exec(t, `ALTER ROLE "gh-passwords" NOCREATEROLE`)
+			}
+			target := one()
+			must(t, target.Lock(t.Context(), "orders_a"))
+			must(t, target.Prepare(t.Context(), "orders_a", operation, value("new")))
+			front.Watch(func(e pgserver.Event) bool {
+				if e.Point == pgserver.Startup && e.User == "orders_a" {
+					s.Exec(t, "ALTER ROLE orders_a PASSWORD 'something else'")
+				}
+				return true
+			})
+			err := target.Finish(t.Context())
+			front.Watch(nil)
+			if seen := refused(t, err); seen.Kind != refusal.Forbidden {
+				t.Errorf("by %s: %s", by, seen.Seen())
+			}
+			if op, err := one().Look(t.Context(), "orders_a"); op == operation || op == "" || err != nil {
+				t.Errorf("by %s: what is not proven is marked %q, %v", by, op, err)
+			}
+			must(t, target.Finish(t.Context()))
+			target.Unlock()
+			if op, err := one().Look(t.Context(), "orders_a"); op != operation || err != nil {
+				t.Errorf("by %s: what is proven is marked %q, %v", by, op, err)
+			}
+			if !takes(front, "orders_a", "new") {
+				t.Errorf("by %s: the login does not have the password", by)
+			}
+			s.Exec(t, "ALTER ROLE orders_a PASSWORD 'old'; COMMENT ON ROLE orders_a IS NULL")
+		}
+	})
+}
+
 // A server that asks for the password itself does not get it.
 func TestPasswordIsNeverSent(t *testing.T) {
 	each(t, func(t *testing.T, _ *pgserver.Server, front *pgserver.Front) {
@@ -399,12 +438,15 @@ func TestCodes(t *testing.T) {
 			"53100": {"the server's disk is full", refusal.ReadOnly},
 			"57P01": {"the server is restarting, or ended the connection", refusal.Unreachable},
 			"25P03": {"the server is restarting, or ended the connection", refusal.Unreachable},
+			"08P01": {"what answers is not the server itself: it does not take what a session begins with",
+				refusal.Other},
 			"XX000": {"the server failed", refusal.Other},
 			"22023": {"the server refused it", refusal.Other},
 		} {
 			s.Exec(t, `DROP SCHEMA IF EXISTS rotate CASCADE; CREATE SCHEMA rotate;
 GRANT USAGE ON SCHEMA rotate TO PUBLIC;
-CREATE FUNCTION rotate.set_verifier(login text, verifier text, operation text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION rotate.set_verifier(login text, verifier text, operation text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN IF verifier IS NOT NULL THEN RAISE EXCEPTION '%', 'Canary ' || verifier USING ERRCODE = '`+code+`',
 	DETAIL = 'Canary', HINT = 'Canary'; END IF; END $$`)
 			err := lockPrepareFinish(t, two(), "orders_b", "new")

@@ -40,7 +40,7 @@ const (
 // run carries the order out, and leaves in each delivery how it ended. It reports whether anything was started.
 func (r *order) run(ctx context.Context) (started bool) {
 	if ctx.Err() != nil {
-		r.fail(stopped("this secret was started"), "")
+		r.fail(stopped("this was started"), "")
 		return false
 	}
 	if err := r.incomplete(); err != nil {
@@ -205,9 +205,10 @@ func (r *order) set(ctx context.Context) (stored, inDoubt bool) {
 		d.Err = r.op.set(bounded, r.vaults[d.Step.Vault], d.carried, &d.Result)
 		if refusal.Of(d.Err).Kind == refusal.Cancelled && ctx.Err() == nil {
 			d.Err = refusal.Refusal{
-				Act:    "setting it",
-				Cause:  fmt.Sprintf("the vault did not take it within %s, and %s is locked until then", most, r.at()),
-				Remedy: "run the job again when less is sent to the vault",
+				Act: "setting it",
+				Cause: fmt.Sprintf("the vault did not take it within %s, the longest that %s is kept locked", most,
+					r.at()),
+				Remedy: "run the job again when the vault is less busy",
 			}
 		}
 		if d.Changed {

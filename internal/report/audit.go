@@ -92,12 +92,12 @@ func Incomplete(v audit.Vault) string {
 // AuditTotals returns "42 secrets in 2 vaults, 12 of them declared: 1 error, 3 warnings, 2 notes; 2 due; 4 ignored". A
 // secret that is declared for two vaults counts once, its findings in each.
 func AuditTotals(r *audit.Report) string {
-	counts, levels := r.Counts(), levelsOf(r)
-	text := fmt.Sprintf("%s in %s, %d of them declared: %s, %s, %s", Counted(counts.Secrets, "secret"),
-		Counted(len(r.Vaults), "vault"), counts.Declared, Counted(levels[audit.LevelError], "error"),
+	totals, levels := r.Totals(), r.Counts()
+	text := fmt.Sprintf("%s in %s, %d of them declared: %s, %s, %s", Counted(totals.Secrets, "secret"),
+		Counted(len(r.Vaults), "vault"), totals.Declared, Counted(levels[audit.LevelError], "error"),
 		Counted(levels[audit.LevelWarning], "warning"), Counted(levels[audit.LevelInfo], "note"))
-	if counts.Due > 0 {
-		text += fmt.Sprintf("; %d due", counts.Due)
+	if totals.Due > 0 {
+		text += fmt.Sprintf("; %d due", totals.Due)
 	}
 	if r.Ignored > 0 {
 		text += fmt.Sprintf("; %d ignored", r.Ignored)
@@ -112,14 +112,6 @@ func AuditTotals(r *audit.Report) string {
 		text += fmt.Sprintf("; %s not listed whole", Counted(incomplete, "vault"))
 	}
 	return text
-}
-
-func levelsOf(r *audit.Report) map[audit.Level]int {
-	levels := map[audit.Level]int{}
-	for _, f := range r.Findings {
-		levels[f.Level]++
-	}
-	return levels
 }
 
 // Nothing returns the summary of a run that had nothing to do.

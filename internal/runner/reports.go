@@ -313,7 +313,7 @@ func unwritten(act string, err error) error {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		r.Remedy = "run the container as root, with the workspace mounted for writing"
 	default:
-		r.Remedy = "check what stands at that path in the workspace, and run the job again"
+		r.Remedy = "check what is at that path in the workspace, and run the job again"
 	}
 	return r
 }

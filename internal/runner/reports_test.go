@@ -222,7 +222,7 @@ func TestWriteReportLeavesNoWorkspace(t *testing.T) {
 		"out/a.json":      `writing the report "out/a.json": `,
 		"dangling/a.json": `writing the report "dangling/a.json": `,
 		"file/a.json":     `writing the report "file/a.json": `,
-		"folder":          `writing the report "folder": file exists; check what stands at that path in the workspace`,
+		"folder":          `writing the report "folder": file exists; check what is at that path in the workspace`,
 		"../a.json":       "is outside the workspace",
 	} {
 		r, dir := inWorkspace(t)

@@ -208,7 +208,8 @@ func (s *databaseServer) authorize(operation string, token accessToken) *refusal
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.access[token.client][need].by(0, s.e.Now()) {
+	s.turn++ // each request is the next front end's
+	if s.access[token.client][need].by(s.turn, s.e.Now()) {
 		return nil
 	}
 	return armForbidden("AuthorizationFailed", fmt.Sprintf( // Azure/ARO-RP#66 (2020)
@@ -227,7 +228,7 @@ func (s *databaseServer) permissions(client string) permissionList {
 		{WriteServer, s.options.Kind + "/write"},
 		{ReadPermissions, "Microsoft.Authorization/permissions/read"},
 	} {
-		if s.access[client][known.grant].by(0, s.e.Now()) {
+		if s.access[client][known.grant].by(s.turn, s.e.Now()) {
 			actions = append(actions, known.action)
 		}
 	}

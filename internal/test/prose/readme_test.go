@@ -190,10 +190,16 @@ func checkBlock(t *testing.T, b block) {
 		if !strings.HasPrefix(b.text, "sequenceDiagram\n") {
 			t.Error("the diagram is not a sequence diagram, which is what was looked at when it was drawn")
 		}
+		if found := opaque.FindString(b.text); found != "" {
+			t.Errorf("%q hides the text of GitHub's dark page, which is light; expected rgba with 0.2", found)
+		}
 	default:
 		t.Errorf("nothing checks a block of language %q", b.language)
 	}
 }
+
+// opaque finds the background of a part of a diagram that is not nearly transparent.
+var opaque = regexp.MustCompile(`(?m)^\s*rect (rgb\(.*|rgba\(.*, (1|0\.[3-9]\d*)\))$`)
 
 func checkYAML(t *testing.T, text string) {
 	t.Helper()
