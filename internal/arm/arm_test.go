@@ -68,12 +68,7 @@ func with(t *testing.T, o emulator.ServerOptions, f func(t *testing.T, b *bench)
 func (b *bench) target(t *testing.T, id string, cloud azure.Cloud, transport http.RoundTripper) *arm.Target {
 	t.Helper()
 	client := network.NewClient(transport, nil)
-	job := map[string]string{}
-	for _, pair := range b.emulator.Environ() {
-		name, value, _ := strings.Cut(pair, "=")
-		job[name] = value
-	}
-	r := runner.New(func(name string) string { return job[name] }, t.Output(), client)
+	r := runner.New(b.emulator.Getenv, t.Output(), client)
 	credential, err := identity.New(identity.Config{
 		Cloud: cloud, TenantID: emulator.DefaultTenant, ClientID: emulator.DefaultClient,
 		Audience: cloud.Audience, IDToken: r.IDToken, HTTP: client,

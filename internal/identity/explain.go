@@ -259,7 +259,7 @@ func (c *Credential) explain(status int, body []byte) *Error {
 }
 
 func stopped(ctx context.Context) *Error {
-	e := newError("the run was stopped while it waited for a token", "")
+	e := newError("the run was stopped while it waited for a token", "run the job again")
 	e.Err = context.Cause(ctx)
 	return e
 }

@@ -35,12 +35,7 @@ func waiting(t *testing.T, o emulator.Options, total time.Duration,
 		transport := job.NewNetwork(e)
 		defer transport.Close()
 		client := network.NewClient(transport, nil)
-		job := map[string]string{}
-		for _, pair := range e.Environ() {
-			name, value, _ := strings.Cut(pair, "=")
-			job[name] = value
-		}
-		r := runner.New(func(name string) string { return job[name] }, t.Output(), client)
+		r := runner.New(e.Getenv, t.Output(), client)
 		var lines []string
 		c, err := identity.New(identity.Config{
 			Access: access.New(t.Context(), total, func(line string) { lines = append(lines, line) }),
