@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"keyvault-passwords/internal/identity"
@@ -84,6 +85,19 @@ func TestAccessThatDoesNotCome(t *testing.T) {
 		wg.Wait()
 		if took, requests := time.Since(start), e.Requests()["token"]; took != time.Minute || requests != 7 {
 			t.Errorf("%d token requests in %s; want 7 in a minute", requests, took)
+		}
+	})
+	waiting(t, emulator.Options{}, time.Hour, func(t *testing.T, e *emulator.Emulator, c *identity.Credential,
+		_ *[]string) {
+		e.Fault(aadsts("700213", -1))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _, _ = c.GetToken(ctx, vault) }() // it waits
+		synctest.Wait()
+		start, other := time.Now(), vault
+		other.TenantID = "11111111-2222-3333-4444-555555555555"
+		if _, err := c.GetToken(ctx, other); err == nil || time.Since(start) > 0 {
+			t.Errorf("GetToken for another tenant's vault: %v after %s; want a refusal at once", err, time.Since(start))
 		}
 	})
 	waiting(t, emulator.Options{}, time.Hour, func(t *testing.T, e *emulator.Emulator, c *identity.Credential,

@@ -212,8 +212,14 @@ func (t *Target) proveOnce(ctx context.Context) *Error {
 	return t.explainProof(ctx, act, a, err)
 }
 
-// identifier quotes a name, literal a text, so that it stands for itself in SQL. Backslashes are plain, since
-// standard_conforming_strings is on.
+// identifier quotes a name, literal a text, so that it stands for itself in SQL, whatever standard_conforming_strings
+// is where the SQL of a remedy is run.
 func identifier(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+func literal(text string) string {
+	quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"
+	if strings.Contains(text, `\`) {
+		quoted = "E" + strings.ReplaceAll(quoted, `\`, `\\`)
+	}
+	return quoted
+}

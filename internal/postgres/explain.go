@@ -88,6 +88,11 @@ func (t *Target) explainConnect(ctx context.Context, act string, a *attempt, err
 		return t.refused(act, code, "role "+t.config.As+" may not connect to database "+t.config.Database,
 			t.run("GRANT CONNECT ON DATABASE "+identifier(t.config.Database)+" TO "+identifier(t.config.As)+";")).
 			of(refusal.Forbidden)
+	case code == invalidAuthorization && !a.asked:
+		// https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-networking-public#firewall-rules
+		return t.refused(act, code,
+			"the server does not let the runner in: no rule of its firewall admits this address",
+			t.letIn()).of(refusal.Forbidden)
 	case code == invalidPassword, code == invalidAuthorization:
 		return t.refused(act, code, "the server does not let role "+t.config.As+
 			" in with the access token: there is no such role, or it is not the identity's", t.makeIdentity()).
@@ -127,9 +132,15 @@ func (t *Target) explainWay(ctx context.Context, act string, a *attempt, err err
 	case remedy != "":
 		return t.newError(act, "what answers is not trusted: "+told, remedy).of(refusal.Unreachable)
 	}
-	return t.newError(act, "no answer: "+told, fmt.Sprintf("run the job again; if it fails again, allow the runner "+
-		"to connect to %s, port %d: in the server's firewall, and in the runner's network", host, port)).
+	return t.newError(act, "no answer: "+told, "run the job again; if it fails again, "+t.letIn()).
 		of(refusal.Unreachable)
+}
+
+// letIn is the remedy where the runner does not reach the server.
+func (t *Target) letIn() string {
+	return fmt.Sprintf("allow the runner to connect to %s, port %d: in the server's firewall, and in the runner's "+
+		"network",
+		t.config.Host, port)
 }
 
 // explainExec explains why a statement was not done. A wait that lock has for other runs ends as lockNotAvailable.
@@ -186,14 +197,17 @@ func (t *Target) explainCode(act, code string) *Error {
 	case lockNotAvailable:
 		return t.refused(act, code, "another session holds it for longer than the action waits",
 			"run the job again; if it fails again, look for the session: "+
-				"SELECT pid, usename, state, query_start FROM pg_stat_activity "+
-				"WHERE application_name = 'keyvault-passwords';")
+				"SELECT DISTINCT pid, usename, application_name, state, xact_start "+
+				"FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE granted AND (locktype = 'advisory' "+
+				"OR relation = 'pg_authid'::regclass AND mode = 'RowExclusiveLock');")
 	case queryCanceled:
 		return t.refused(act, code, "the server did not do it in time", "run the job again").of(refusal.Unreachable)
 	case readOnlyTransaction:
 		return t.readOnly(act)
 	case tooManyConnections:
-		return t.refused(act, code, "the server has no connection left", "run the job again").of(refusal.Unreachable)
+		return t.refused(act, code, "no connection is left", "run the job again; if it fails again, look at "+
+			"max_connections of the server, and at CONNECTION LIMIT of the database and the "+
+			"role").of(refusal.Unreachable)
 	case diskFull:
 		return t.refused(act, code, "the server's disk is full", "give the server more storage").of(refusal.ReadOnly)
 	case protocolViolation: // PgBouncer says this to settings that it does not know

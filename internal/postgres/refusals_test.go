@@ -107,6 +107,12 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 			seen: checkingTwo + "roles orders_a and orders_b begin their sessions with different settings",
 		},
 		{
+			name: "a backslash, where it escapes", sql: `ALTER ROLE orders_a SET application_name TO E'a\\b'`,
+			root: `ALTER ROLE azure_admin SET standard_conforming_strings TO off`,
+			cure: `ALTER ROLE "orders_b" SET "application_name" TO E'a\\b';`,
+			seen: checkingTwo + "roles orders_a and orders_b begin their sessions with different settings",
+		},
+		{
 			name: "lists of names", sql: `ALTER ROLE orders_a SET search_path TO ''; ` +
 				`ALTER ROLE orders_a IN DATABASE postgres SET search_path TO public, "a, ""b", "$user"`,
 			cure: `ALTER ROLE "orders_b" IN DATABASE "postgres" SET "search_path" TO 'public', 'a, "b', '$user';`,
@@ -199,7 +205,7 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 		},
 		{
 			name: "no connection left", root: `ALTER ROLE "gh-passwords" CONNECTION LIMIT 0`, kind: refusal.Unreachable,
-			seen: connecting + "the server has no connection left (SQLSTATE 53300)",
+			seen: connecting + "no connection is left (SQLSTATE 53300)",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

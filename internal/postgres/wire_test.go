@@ -128,6 +128,16 @@ func TestWhatEndsAConnection(t *testing.T) {
 		"asked for a password, then cut": {password, auth(authSASL, "SCRAM-SHA-256\x00\x00"), lost,
 			refusal.Unreachable},
 		"asked for a token, then HTTP": {token, auth(authCleartext, "") + "HTTP/1.1 400", strange, refusal.Other},
+		"refused before anything was asked": {
+			token, message('E', "C28000\x00\x00"),
+			"the server does not let the runner in: no rule of its firewall admits this address (SQLSTATE 28000)",
+			refusal.Forbidden,
+		},
+		"refused with the token": {
+			token, auth(authCleartext, "") + message('E', "C28000\x00\x00"),
+			"the server does not let role gh in with the access token: there is no such role, or it is not the " +
+				"identity's (SQLSTATE 28000)", refusal.Forbidden,
+		},
 		"a statement, then cut": {
 			token, auth(authCleartext, "") + auth(authOK, "") + message('Z', ready), lost, refusal.Unreachable,
 		},

@@ -33,8 +33,8 @@ func (r *Rules) countApart(work *automaton.Budget) (*Counted, error) {
 //
 //	size >= strings that satisfy the rules without these patterns - strings that one of these patterns matches
 //
-// Patterns join the other rules, those first that match most strings, until the rest matches few. What a pattern matches
-// is counted among the strings that satisfy the rare rules.
+// Patterns join the other rules, those first that match most strings, until the rest matches few. What a pattern
+// matches is counted among the strings that satisfy the rare rules.
 func (r *Rules) sizeBeside(words *lexicon.Lexicon, work *automaton.Budget) (*big.Int, error) {
 	type beside struct {
 		pattern  *automaton.Pattern
