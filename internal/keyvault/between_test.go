@@ -49,7 +49,8 @@ func (b *between) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // statuses are what may come instead of the vault's answer.
 var statuses = []int{
-	200, 201, 202, 203, 204, 206, 301, 304, 307, 400, 401, 403, 404, 407, 408, 409, 413, 418, 421, 425, 429, 451, 499,
+	101, 200, 201, 202, 203, 204, 206, 301, 304, 307, 400, 401, 403, 404, 407, 408, 409, 413, 418, 421, 425, 429, 451,
+	499,
 	500, 502, 503, 511, 525, 600, 999,
 }
 
@@ -73,6 +74,8 @@ var forms = []struct {
 		`{"id":"https://kv-example.vault.azure.net/secrets/another/0123456789abcdef0123456789abcdef"}`},
 	{"another vault", nil,
 		`{"id":"https://kv-other.vault.azure.net/secrets/a-secret/0123456789abcdef0123456789abcdef"}`},
+	{"a version without tags", nil, `{"id":"https://kv-example.vault.azure.net/secrets/a-secret/` +
+		`0123456789abcdef0123456789abcdef"}`},
 	{"another operation", nil, `{"id":"https://kv-example.vault.azure.net/secrets/a-secret/` +
 		`0123456789abcdef0123456789abcdef","tags":{"operation":"op0"}}`},
 }
@@ -157,17 +160,54 @@ func TestDoubtOutlivesAnAnswer(t *testing.T) {
 	}
 }
 
-// A refusal in Key Vault's own form was not applied. Should something imitate the form, the version is found too.
+// A refusal in Key Vault's own form was not applied. Should something imitate the form, or have done what it refuses,
+// the version is found too.
 func TestImitatedRefusal(t *testing.T) {
-	for _, status := range []int{400, 403, 404, 405, 409, 413, 415, 421, 425, 451, 499} {
-		t.Run(fmt.Sprint(status), func(t *testing.T) {
+	for _, status := range []int{400, 401, 403, 404, 405, 409, 413, 415, 421, 425, 429, 451, 499} {
+		for _, times := range []int{1, -1} {
+			t.Run(fmt.Sprintf("%d, times %d", status, times), func(t *testing.T) {
+				storedThough(t, emulator.Fault{Kind: emulator.Status, Status: status, Times: times})
+			})
+		}
+	}
+	t.Run("being deleted", func(t *testing.T) {
+		storedThough(t, emulator.Fault{
+			Kind: emulator.Status, Status: 409, Code: "Conflict", Inner: "ObjectIsBeingDeleted", Times: -1,
+		})
+	})
+}
+
+// storedThough sets a secret that the vault stores before the fault answers.
+func storedThough(t *testing.T, fault emulator.Fault) {
+	t.Helper()
+	fault.Operation, fault.Phase = "set", emulator.After
+	with(t, func(t *testing.T, b *bench) {
+		b.emulator.Fault(fault)
+		stored, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
+		if err != nil || b.count("a-secret") != 1 || stored.Version != b.emulator.Holds()[0].Version {
+			t.Errorf("Set: %v, %d versions; want the one that was stored", err, b.count("a-secret"))
+		}
+	})
+}
+
+// A list that is of another secret, or of another vault, is not this one's: no version of it is reported.
+func TestListOfAnother(t *testing.T) {
+	const version = "0123456789abcdef0123456789abcdef"
+	for _, id := range []string{
+		"https://kv-example.vault.azure.net/secrets/another/" + version,
+		"https://kv-other.vault.azure.net/secrets/a-secret/" + version,
+		"https://kv-example.vault.azure.net/keys/a-secret/" + version,
+		"https://kv-example.vault.azure.net/secrets/a-secret",
+	} {
+		t.Run(id, func(t *testing.T) {
 			with(t, func(t *testing.T, b *bench) {
-				b.emulator.Fault(emulator.Fault{
-					Operation: "set", Kind: emulator.Status, Status: status, Phase: emulator.After, Times: -1,
-				})
-				stored, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
-				if err != nil || b.count("a-secret") != 1 || stored.Version != b.emulator.Holds()[0].Version {
-					t.Errorf("Set: %v, %d versions; want the one that was stored", err, b.count("a-secret"))
+				page := `{"value":[{"id":"` + id + `","attributes":{"enabled":true,"created":1}}],"nextLink":null}`
+				proxy := &answering{RoundTripper: b.network, response: &http.Response{
+					StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(page)),
+				}, method: http.MethodGet, times: 1}
+				b.Client = b.client(t, proxy, vaultName)
+				if versions, err := b.Versions(t.Context(), "a-secret"); err == nil {
+					t.Errorf("Versions: %v; want it refused", versions)
 				}
 			})
 		})

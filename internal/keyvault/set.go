@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -17,6 +15,7 @@ import (
 	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 )
 
 // sendsMax is how often one operation sends its value at most. Before each further send, the versions were searched
@@ -27,12 +26,16 @@ const sendsMax = 4
 // Vault documents no read-after-write guarantee, and may commit a send after it answered 503.
 var searchPauses = [...]time.Duration{500 * time.Millisecond, 2 * time.Second}
 
+// checkTimeout bounds the search after a clear refusal, which has most likely nothing to find. A throttled vault may
+// throttle the search too.
+const checkTimeout = 5 * time.Second
+
 // Set stores a new version of the secret, once. A clear answer is 200 with the ID of a version of this secret, or a
 // refusal in Key Vault's own form. If a send ends without one (connection lost, timeout, 408, 5xx, any status of
 // something on the way), Set searches the versions for the operation's tag before it sends the same value again, or
-// gives up. A 429 of the vault was certainly not applied; Set waits and sends again. If the service commits a send
-// after the search, there is a second version with the same value: Set returns it among the duplicates, and disables it
-// if the identity may.
+// gives up. After a refusal of the vault it looks once, since something on the way may imitate one; after a 429 it
+// waits first, and then sends again. If the service commits a send after the search, there is a second version with the
+// same value: Set returns it among the duplicates, and disables it if the identity may.
 //
 // When ctx ends, nothing more is sent. A send in flight is answered or searched for within 5.5 seconds.
 //
@@ -75,7 +78,7 @@ func (o *setOperation) run(ctx, searching context.Context) (Stored, error) {
 		}
 		again := o.retries.again(ctx, o.Client, err)
 		o.inDoubt = o.inDoubt || mayBeApplied(err)
-		found, searchErr := o.search(searching, err)
+		found, searchErr := o.search(ctx, searching, err)
 		if len(found) > 0 {
 			return o.found(ctx, found)
 		}
@@ -100,34 +103,20 @@ func (o *setOperation) pause(ctx context.Context, err error, sends int) bool {
 func (o *setOperation) send(ctx context.Context) (id string, err error) {
 	answering, cancel := network.Outlive(ctx, sendGrace)
 	defer cancel()
-	answering = withSendStop(answering, ctx.Done())
-	err = catchPanic(func() error {
+	answering = sdk.WithSendStop(answering, ctx.Done())
+	err = sdk.CatchPanic(func() error {
 		response, err := o.secrets.SetSecret(answering, o.name, o.parameters(), nil)
 		if err != nil {
 			return err
 		}
-		if !o.made(response.ID, response.Tags) {
-			return errMalformed
+		var ok bool
+		if id, ok = o.transport.versionOf(response.ID, o.name); !ok ||
+			deref(response.Tags[lifecycle.TagOperation]) != o.id() {
+			return errMalformed // an answer to something else, which a cache may have kept
 		}
-		id = response.ID.Version()
 		return nil
 	})
 	return id, err
-}
-
-// made reports whether an answer of 200 is about a version of this secret, in this vault, by this operation.
-func (o *setOperation) made(id *azsecrets.ID, tags map[string]*string) bool {
-	if id == nil {
-		return false
-	}
-	u, err := url.Parse(string(*id))
-	if err != nil || !o.transport.isVault(u) {
-		return false
-	}
-	parts := strings.Split(u.Path, "/") // the first is empty
-	operation := deref(tags[lifecycle.TagOperation])
-	return len(parts) == 4 && parts[1] == "secrets" && strings.EqualFold(parts[2], o.name) && isVersionID(parts[3]) &&
-		(operation == "" || operation == o.id())
 }
 
 func (o *setOperation) parameters() azsecrets.SetSecretParameters {
@@ -151,18 +140,18 @@ func (o *setOperation) parameters() azsecrets.SetSecretParameters {
 
 // search returns the versions with the operation's tag, newest first, if the operation is in doubt after a send that
 // ended with failure. If the first search finds none it searches again.
-func (o *setOperation) search(ctx context.Context, failure error) (found []lifecycle.Version, err error) {
+func (o *setOperation) search(ctx, searching context.Context, failure error) (found []lifecycle.Version, err error) {
 	if !o.inDoubt {
-		return o.checkRefusal(ctx, failure), nil
+		return o.checkRefusal(ctx, searching, failure), nil
 	}
 	for i, pause := range searchPauses {
-		if !network.Sleep(ctx.Done(), pause) {
+		if !network.Sleep(searching.Done(), pause) {
 			if i > 0 {
 				return nil, nil // one search must do
 			}
-			return nil, context.Cause(ctx)
+			return nil, context.Cause(searching)
 		}
-		if found, err = o.searchOnce(ctx); err != nil || len(found) > 0 {
+		if found, err = o.searchOnce(searching); err != nil || len(found) > 0 {
 			return found, err
 		}
 	}
@@ -170,15 +159,19 @@ func (o *setOperation) search(ctx context.Context, failure error) (found []lifec
 }
 
 // checkRefusal returns the versions with the operation's tag after a refusal in Key Vault's own form. There are none,
-// unless something on the way has imitated that form. It asks once, and only where the answer could be of use: neither
-// what is tried again nor a vault that is closed to this identity is worth the request.
-func (o *setOperation) checkRefusal(ctx context.Context, failure error) []lifecycle.Version {
+// unless something on the way has imitated that form. It asks once, unless the vault is closed to this identity. A
+// throttled vault is not asked once the run is stopped: it would be waited for.
+func (o *setOperation) checkRefusal(ctx, searching context.Context, failure error) []lifecycle.Version {
 	answer, ok := errors.AsType[*azcore.ResponseError](failure)
-	if !ok || answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusTooManyRequests ||
-		isBusy(answer) || isClosed(answer) {
+	if !ok || isClosed(answer) {
 		return nil
 	}
-	found, _ := o.searchOnce(ctx) // the refusal stands, whether or not the list can be read
+	if answer.StatusCode == http.StatusTooManyRequests {
+		searching = ctx
+	}
+	searching, cancel := network.WithTimeout(searching, checkTimeout)
+	defer cancel()
+	found, _ := o.searchOnce(searching) // the refusal stands, whether or not the list can be read
 	return found
 }
 
@@ -250,7 +243,7 @@ func (o *setOperation) failed(ctx context.Context, err, searchErr error) error {
 // the run was stopped then, that is why the operation failed.
 func waitedInVain(err error) bool {
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
-	return neverSent(err) || isFresh(err) || errors.Is(err, errStopped) || ok &&
+	return neverSent(err) || isFresh(err) || errors.Is(err, sdk.ErrStopped) || ok &&
 		answer.StatusCode == http.StatusTooManyRequests
 }
 

@@ -41,7 +41,14 @@ func (t apart) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	response, err := t.RoundTripper.RoundTrip(request)
-	if err == nil && response.StatusCode/100 == 3 {
+	switch {
+	case err != nil:
+	case response.StatusCode == http.StatusSwitchingProtocols:
+		// Its body is the connection: to read it would wait for as long as the peer likes, whatever the request's
+		// bound.
+		_ = response.Body.Close()
+		response.Body = http.NoBody
+	case response.StatusCode/100 == 3:
 		response.Header.Del("Location")
 	}
 	return response, err

@@ -40,6 +40,29 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
+// No protocol is switched: what net/http hands out as such an answer's body is the connection itself, and reading it
+// would wait for the peer.
+func TestNoProtocolIsSwitched(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Connection", "Upgrade")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+	}))
+	defer server.Close()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, server.URL, strings.NewReader("value"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := network.NewClient(server.Client().Transport, nil).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if _, isConnection := response.Body.(io.Writer); isConnection || response.StatusCode != 101 {
+		t.Errorf("status %d, and the body is a connection: %t; want 101, and none", response.StatusCode, isConnection)
+	}
+}
+
 // A noting transport is told of each request before it is sent.
 type noting func(*http.Request)
 
