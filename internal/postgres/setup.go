@@ -85,7 +85,11 @@ func (t *Target) missing(act string, me identity, missing []string, others []rol
 	case len(missing) == 2:
 		sql += shareGroup(me, missing)
 	}
-	sql += t.grantAdmin(me, missing)
+	if me.Execute && !me.CreateRole {
+		sql += t.list(missing)
+	} else {
+		sql += t.grantAdmin(me, missing)
+	}
 	return t.newError(act, "there is no role "+strings.Join(missing, " and no role "), t.run(strings.TrimSpace(sql))).
 		of(refusal.NotFound)
 }
