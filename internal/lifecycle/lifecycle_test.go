@@ -376,7 +376,7 @@ func TestNewTags(t *testing.T) {
 
 func TestAge(t *testing.T) {
 	for want, d := range map[string]time.Duration{"61d": 61*day + hour, "47h": 47 * hour, "119m": 119 * time.Minute,
-		"90s": 90 * time.Second, "0s": -day} {
+		"90s": 90 * time.Second, "0s": -day, "2d": 2 * day, "2h": 2 * hour, "2m": 2 * time.Minute} {
 		if got := lifecycle.Age(d); got != want {
 			t.Errorf("Age(%s) = %s; want %s", d, got, want)
 		}
