@@ -81,7 +81,7 @@ func (r *run) apply(ctx context.Context, plan *provision.Plan, vaults map[string
 		done, progress.Total = log.Progress()
 		if now := time.Now(); now.After(next) && done < progress.Total {
 			elapsed := now.Sub(start) - (r.access.Waited() - waited)
-			r.runner.Print("secrets written: " + progress.Line(done, elapsed))
+			r.runner.Print("secrets done: " + progress.Line(done, elapsed))
 			next = now.Add(progressEvery)
 		}
 	}
@@ -124,12 +124,7 @@ func stopped(cause error) string {
 // deliver writes outputs and summary. Where outputs cannot be written, the log gets them: no version ID is lost.
 func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledger) (failed bool) {
 	if err := l.close(); err != nil {
-		r.runner.Annotate(runner.Annotation{Level: runner.LevelError, Text: err.Error() +
-			"; the log has what it should hold"})
-		r.runner.Print("These outputs could not be written:")
-		for _, line := range l.lines() {
-			r.runner.Print(line)
-		}
+		r.showOutputs(err, l)
 		failed = true
 	}
 	r.noteAccess()
@@ -141,6 +136,16 @@ func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledge
 		r.runner.Annotate(runner.Annotation{Level: runner.LevelWarning, Text: err.Error()})
 	}
 	return failed
+}
+
+// showOutputs says that the outputs could not be written, and what they would have been.
+func (r *run) showOutputs(err error, l *ledger) {
+	r.runner.Annotate(runner.Annotation{Level: runner.LevelError, Text: err.Error() +
+		"; the log has what it should hold"})
+	r.runner.Print("These outputs could not be written:")
+	for _, line := range l.lines() {
+		r.runner.Print(line)
+	}
 }
 
 // mask registers the masks. What it has to say comes before them: nothing that the run prints is masked.

@@ -118,8 +118,8 @@ var rules = [...]Rule{
 	},
 	{
 		ID: Diverged, Level: LevelError, Title: "The secret's vaults hold different values",
-		Help: "The secret is declared for several vaults, and their current versions were made by different " +
-			"operations: they do not hold one value. Mode rotate gives all of them a new one.",
+		Help: "The secret is declared for several vaults, and their current versions were set " +
+			"separately, so they do not hold one value. Mode rotate gives all of them a new one.",
 	},
 	{
 		ID: DuplicateOperation, Level: LevelInfo, Title: "Two versions hold the same value",

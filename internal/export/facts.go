@@ -57,9 +57,10 @@ func days(from, to time.Time) *int64 {
 	return &n
 }
 
-// overdue returns for how many days a rotation has been due; nil if none is.
+// overdue returns for how many days a rotation has been due; nil if none is. A disabled version is blocked, and not
+// due.
 func overdue(s *audit.Secret, taken time.Time) *int64 {
-	if !s.Exists || s.Next.After(taken) {
+	if !s.Exists || !s.Enabled || s.Next.After(taken) {
 		return nil
 	}
 	return days(s.Next, taken)

@@ -153,6 +153,14 @@ func (d *dashboard) incomplete() {
 	d.raw("</ul>\n</section>\n")
 }
 
+// asFar limits what is said of nothing: where a vault was not listed whole, there may be something.
+func (d *dashboard) asFar() markup {
+	if d.report.Complete() {
+		return ""
+	}
+	return " in what could be listed"
+}
+
 // tiles are the totals.
 func (d *dashboard) tiles() {
 	d.raw("<ul class=tiles>\n")
@@ -166,7 +174,7 @@ func (d *dashboard) tiles() {
 	tile("w", d.levels[audit.LevelWarning], noun(d.levels[audit.LevelWarning], "warning"))
 	tile("i", d.levels[audit.LevelInfo], noun(d.levels[audit.LevelInfo], "note"))
 	tile("a", d.due, "due for rotation now")
-	tile("a", len(d.upcoming), "due or expiring in "+strconv.Itoa(soonDays)+" days")
+	tile("a", d.ahead, "due or expiring in "+strconv.Itoa(soonDays)+" days")
 	tile("a", d.made, noun(d.made, "version")+" made in 12 months")
 	d.raw("</ul>\n")
 }
@@ -204,7 +212,7 @@ func (d *dashboard) place(p declaration.Place) {
 func (d *dashboard) findings() {
 	d.raw("<section aria-labelledby=findings>\n<h2 id=findings>Findings</h2>\n")
 	if len(d.rules) == 0 {
-		d.raw("<p class=none>Nothing was found that differs from what is declared.</p>\n")
+		d.raw("<p class=none>Nothing was found").raw(d.asFar()).raw(".</p>\n")
 	}
 	for _, group := range d.rules {
 		d.group(group)

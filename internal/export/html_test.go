@@ -216,12 +216,14 @@ func TestHTMLOfAnIncompleteVault(t *testing.T) {
 	r := &audit.Report{Taken: taken, Vaults: []audit.Vault{{Name: "kv-x", Why: "the firewall refuses this runner"}}}
 	root := parsed(t, written(t, export.HTML, r))
 	text := textOf(root)
-	for _, want := range []string{"This audit is incomplete", "kv-x: the firewall refuses this runner", "incomplete"} {
+	for _, want := range []string{"This audit is incomplete", "kv-x: the firewall refuses this runner", "incomplete",
+		"Nothing was found in what could be listed.", "No secret could be listed.",
+		"nothing expires in the next 90 days in what could be listed."} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
-	for _, wrong := range []string{"100%", "listed whole.", "No errors and no warnings"} {
+	for _, wrong := range []string{"100%", "listed whole.", "No errors and no warnings", "The vaults hold no secret"} {
 		if strings.Contains(textOf(elements(root, "body")[0]), wrong) {
 			t.Errorf("the page says %q", wrong)
 		}
@@ -262,7 +264,7 @@ func TestHTMLIsOfLimitedSize(t *testing.T) {
 		of[string(f.Level)+f.Rule]++
 	}
 	for _, want := range []string{
-		fmt.Sprintf("%d,%03d more secrets not shown here", (len(r.Secrets)-5000)/1000, (len(r.Secrets)-5000)%1000),
+		fmt.Sprintf("%d,%03d more rows not shown here", (len(r.Secrets)-5000)/1000, (len(r.Secrets)-5000)%1000),
 		grouped(of["warning"+audit.NeverExpires]-200) + " more findings not shown here",
 	} {
 		if !strings.Contains(text, want) {

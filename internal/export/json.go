@@ -134,17 +134,11 @@ func JSON(w io.Writer, r *audit.Report, run Run) error {
 const monthFormat = "2006-01"
 
 func countsOf(r *audit.Report) jsonCounts {
-	levels := r.Counts()
-	counts := jsonCounts{
+	levels, totals := r.Counts(), r.Totals()
+	return jsonCounts{
 		Errors: levels[audit.LevelError], Warnings: levels[audit.LevelWarning], Infos: levels[audit.LevelInfo],
-		Ignored: r.Ignored, Secrets: len(r.Secrets), Due: len(r.Due),
+		Ignored: r.Ignored, Secrets: totals.Secrets, Declared: totals.Declared, Due: totals.Due,
 	}
-	for i := range r.Secrets {
-		if r.Secrets[i].Declared {
-			counts.Declared++
-		}
-	}
-	return counts
 }
 
 func findingOf(f *audit.Finding) jsonFinding {

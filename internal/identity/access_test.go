@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"keyvault-passwords/internal/identity"
@@ -89,11 +90,25 @@ func TestAccessThatDoesNotCome(t *testing.T) {
 	waiting(t, emulator.Options{}, time.Hour, func(t *testing.T, e *emulator.Emulator, c *identity.Credential,
 		_ *[]string) {
 		e.Fault(aadsts("700213", -1))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _, _ = c.GetToken(ctx, vault) }() // it waits
+		synctest.Wait()
+		start, other := time.Now(), vault
+		other.TenantID = "11111111-2222-3333-4444-555555555555"
+		if _, err := c.GetToken(ctx, other); err == nil || time.Since(start) > 0 {
+			t.Errorf("GetToken for another tenant's vault: %v after %s; want a refusal at once", err, time.Since(start))
+		}
+	})
+	waiting(t, emulator.Options{}, time.Hour, func(t *testing.T, e *emulator.Emulator, c *identity.Credential,
+		_ *[]string) {
+		e.Fault(aadsts("700213", -1))
 		ctx, cancel := context.WithTimeout(t.Context(), 14*time.Second)
 		defer cancel()
 		start := time.Now()
 		_, err := c.GetToken(ctx, vault)
-		if took := time.Since(start); err == nil || !strings.Contains(err.Error(), "the run was stopped") ||
+		if took := time.Since(start); err == nil ||
+			!strings.Contains(err.Error(), "waited for a token; run the job again") ||
 			took != 14*time.Second {
 			t.Errorf("GetToken: %v after %s; want the stop after 14s", err, took)
 		}

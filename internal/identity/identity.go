@@ -181,14 +181,14 @@ var tokenPauses = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Seco
 // that stayed, all callers get the same refusal for 30 seconds, or until Renew: several vaults would otherwise wait
 // for it one after the other.
 func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	if options.TenantID != "" && !sameID(options.TenantID, c.config.TenantID) {
+		return azcore.AccessToken{}, c.wrongTenant(options.TenantID)
+	}
 	select {
 	case c.turn <- struct{}{}:
 		defer func() { <-c.turn }()
 	case <-ctx.Done():
 		return azcore.AccessToken{}, stopped(ctx)
-	}
-	if options.TenantID != "" && !sameID(options.TenantID, c.config.TenantID) {
-		return azcore.AccessToken{}, c.wrongTenant(options.TenantID)
 	}
 	if c.refusal != nil && time.Since(c.refusedAt) < refusalLifetime {
 		return azcore.AccessToken{}, c.refusal

@@ -211,7 +211,7 @@ func differ(writable []*holding) string {
 			vaults = append(vaults, holding[i])
 		}
 		slices.Sort(vaults)
-		return "vaults differ: set by different operations in " + strings.Join(vaults, ", ")
+		return "vaults differ: set separately in " + strings.Join(vaults, ", ")
 	}
 	return ""
 }

@@ -307,26 +307,27 @@ func TestOneSecretInTwoVaults(t *testing.T) {
 		{"in one", past{made(9*day, "a")}, nil, provision.Options{Mode: force}, "rotate (forced): forced",
 			"create: did not exist"},
 		{"of two operations", past{made(9*day, "a")}, past{made(8*day, "b")}, provision.Options{Mode: ensure},
-			"refuse: vaults differ: set by different operations in eu, us" + diverged,
-			"refuse: vaults differ: set by different operations in eu, us" + diverged},
+			"refuse: vaults differ: set separately in eu, us" + diverged,
+			"refuse: vaults differ: set separately in eu, us" + diverged},
 		{"of two operations", past{made(9*day, "a")}, past{made(8*day, "b")}, provision.Options{Mode: rotate},
-			"rotate (diverged): vaults differ: set by different operations in eu, us",
-			"rotate (diverged): vaults differ: set by different operations in eu, us"},
+			"rotate (diverged): vaults differ: set separately in eu, us",
+			"rotate (diverged): vaults differ: set separately in eu, us"},
 		{"due in one", past{made(61*day, "a")}, past{made(59*day, "a")}, provision.Options{Mode: rotate},
 			"rotate (age): made 61d ago, rotate after 60d", "rotate (age): made 61d ago, rotate after 60d"},
 		{"foreign in both", past{theirs(9 * day)}, past{theirs(9 * day)}, provision.Options{Mode: ensure},
 			"keep: exists, made 9d ago, not by this action", "keep: exists, made 9d ago, not by this action"},
 		{"foreign in one", past{made(9*day, "a")}, past{theirs(9 * day)}, provision.Options{Mode: rotate},
-			"refuse: vaults differ: set by different operations in eu, us, but held back: its vaults share one " +
+			"refuse: vaults differ: set separately in eu, us, but held back: its vaults share one " +
 				"value, and it is refused in us -> resolve the refusal in us",
-			"refuse: vaults differ: set by different operations in eu, us, but this action did not make the current " +
+			"refuse: vaults differ: set separately in eu, us, but this action did not make the current " +
 				"version" + adopt},
 		{"foreign in one, adopted", past{made(9*day, "a")}, past{theirs(9 * day)},
 			provision.Options{Mode: rotate, Adopt: true},
-			"rotate (diverged): vaults differ: set by different operations in eu, us",
-			"rotate (diverged): vaults differ: set by different operations in eu, us"},
+			"rotate (diverged): vaults differ: set separately in eu, us",
+			"rotate (diverged): vaults differ: set separately in eu, us"},
 		{"a certificate's in one", nil, past{managed(theirs(9 * day))}, provision.Options{Mode: ensure},
-			"refuse: did not exist, but held back: its vaults share one value, and it is refused in us -> resolve the " +
+			"refuse: did not exist, but held back: its vaults share one value, and it is refused in us -> resolve " +
+				"the " +
 				"refusal in us",
 			"refuse: it is managed by a Key Vault certificate -> declare another name; Key Vault renews the " +
 				"certificate itself"},

@@ -126,10 +126,13 @@ func (s *auditSummary) ruleTable() string {
 			kinds = append(kinds, k)
 		}
 	}
-	if kinds == nil {
+	switch {
+	case kinds == nil && !s.Report.Complete():
+		return "Nothing was found in what could be listed.\n\n"
+	case kinds == nil:
 		return "Nothing was found.\n\n"
 	}
-	t := newTable("Findings by rule", maxWarnings, "level", "rule", "secrets", "what it is")
+	t := newTable("Findings by rule", maxWarnings, "level", "rule", "findings", "what it is")
 	var pie strings.Builder
 	pie.WriteString("```mermaid\npie showData title Findings by rule\n")
 	for _, k := range kinds {
@@ -291,7 +294,7 @@ func (s *auditSummary) ageTable() string {
 			}
 		}
 	}
-	t := newTable("Ages of the current versions", maxWarnings, "age", "secrets", "")
+	t := newTable("Ages of the current versions", maxWarnings, "age", "versions", "")
 	for k := range ages {
 		t.add(func() []string {
 			return []string{ages[k].label, fmt.Sprint(counts[k]), bars(counts[k], slices.Max(counts))}

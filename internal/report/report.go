@@ -277,7 +277,10 @@ func whose(steps []*provision.Step) string {
 			vaults = append(vaults, step.Vault)
 		}
 	}
-	where := " in " + few(vaults, " and ")
+	where := " in " + strings.Join(vaults, " and ")
+	if len(vaults) > 2 {
+		where = " in " + few(vaults, ", ")
+	}
 	if len(names) == 1 {
 		return names[0] + where
 	}

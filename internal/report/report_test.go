@@ -262,6 +262,24 @@ func TestOneProblemOfMany(t *testing.T) {
 	}
 }
 
+// However many vaults a problem is in, the sentence has one "and" for those that it does not name.
+func TestOneProblemOfManyVaults(t *testing.T) {
+	for n, want := range map[int]string{
+		1: "db in kv1", 2: "db in kv1 and kv2", 3: "db in kv1, kv2, kv3",
+		9: "db in kv1, kv2, kv3, kv4, kv5, and 4 more",
+	} {
+		plan := &provision.Plan{}
+		for i := range n {
+			s := step(1, "db", fmt.Sprint("kv", i+1), provision.Refuse, "")
+			s.Refusal = refusal.Refusal{Cause: "it is blocked"}
+			plan.Steps = append(plan.Steps, s)
+		}
+		if got := report.Problems(plan, nil); len(got) != 1 || got[0].Text() != want+": it is blocked" {
+			t.Errorf("%d vaults: got %v; want %s", n, got, want)
+		}
+	}
+}
+
 // What many secrets meet is told once, with how many they are and the first names, in the plan and in the log.
 func TestOneLineForManyRefusals(t *testing.T) {
 	plan := &provision.Plan{}

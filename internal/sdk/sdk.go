@@ -1,9 +1,10 @@
-// Package sdk is what every call through Microsoft's SDK keeps to, whichever service is called. It goes to one host and
-// to no other, its answer is read whole and is of bounded size, a panic in a dependency ends that call alone, and a
-// password is not sent any more once the run was stopped.
+// Package sdk is what every call through Microsoft's SDK keeps to, whichever service is called:
 //
-// The SDK's errors quote answers. So nothing of them is printed but what has passed [Code] or [PolicyName]: what does
-// not look like one is foreign text, and left out.
+//   - A request goes to one host and to no other: [IsAt].
+//   - An answer is read whole, and is of bounded size: [ReadAll].
+//   - A panic in a dependency ends that call alone: [CatchPanic].
+//   - After the run was stopped, no password is sent: [WithSendStop].
+//   - The SDK's errors quote answers, so nothing of them is printed but what has passed [Code] or [PolicyName].
 package sdk
 
 import (

@@ -17,6 +17,7 @@ import (
 	"keyvault-passwords/internal/audit"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/declaration"
+	"keyvault-passwords/internal/export"
 	"keyvault-passwords/internal/password"
 )
 
@@ -266,6 +267,28 @@ func TestClasses(t *testing.T) {
 		if !strings.Contains(section, "`"+class+"`") {
 			t.Errorf("the reference's section on policies lacks the class %s", class)
 		}
+	}
+}
+
+// The reference tells of every form of report, and of every column of the one that spreadsheets count on.
+func TestReports(t *testing.T) {
+	_, section, _ := strings.Cut(read(t, ".github/REFERENCE.md"), "\n## Reports\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var endings []string
+	for _, row := range rows(t, section) {
+		ending, _ := code(row[0])
+		endings = append(endings, ending)
+	}
+	if diff := cmp.Diff(export.Endings(), endings); diff != "" {
+		t.Errorf("the reference has other forms than the code (-code +reference):\n%s", diff)
+	}
+	var csv strings.Builder
+	if err := export.CSV(&csv, &audit.Report{}, export.Run{}); err != nil {
+		t.Fatal(err)
+	}
+	columns := "`" + strings.ReplaceAll(strings.TrimSpace(csv.String()), ",", "`, `") + "`"
+	if told := strings.Join(strings.Fields(section), " "); !strings.Contains(told, columns) {
+		t.Errorf("the reference does not name the columns %s", columns)
 	}
 }
 
