@@ -297,6 +297,25 @@ func TestMissingLoginOfTheFunction(t *testing.T) {
 	})
 }
 
+// A login that was dropped and made again is on the function's list, but not its owner's to change.
+func TestLoginMadeAgain(t *testing.T) {
+	each(t, func(t *testing.T, s *pgserver.Server, front *pgserver.Front) {
+		s.Exec(t, `ALTER ROLE "gh-passwords" NOCREATEROLE`)
+		administer(t, s, functionOf("orders_a", "orders_b"))
+		administer(t, s, `DROP ROLE orders_b; CREATE ROLE orders_b LOGIN; GRANT orders_owner TO orders_b;
+ALTER ROLE orders_b SET role TO orders_owner`)
+		err := lockPrepareFinish(t, two(), "orders_b", "new")
+		if s.Version != "15" {
+			administer(t, s, cutSQL(refused(t, err).Remedy))
+			err = lockPrepareFinish(t, two(), "orders_b", "new")
+		}
+		must(t, err)
+		if !takes(front, "orders_b", "new") {
+			t.Error("the password was not set")
+		}
+	})
+}
+
 func lockPrepareFinish(t testing.TB, target *postgres.Target, login, password string) error {
 	t.Helper()
 	defer target.Unlock()

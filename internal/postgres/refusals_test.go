@@ -159,7 +159,7 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 		{
 			name: "the function does not know a login", kind: refusal.Forbidden,
 			sql: noRight + ";" + functionOf("orders_a"), cure: `INSERT INTO rotate.logins VALUES ('orders_b')`,
-			seen: checkingTwo + "rotate.set_verifier may not set the password of login orders_b",
+			seen: checkingTwo + "rotate.set_verifier may not set the password of login orders_b (SQLSTATE 42501)",
 		},
 		{
 			name: "a superuser", root: `ALTER ROLE orders_a SUPERUSER`, kind: refusal.Forbidden,

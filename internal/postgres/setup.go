@@ -330,9 +330,10 @@ func (t *Target) notExecutable(act string) *Error {
 		of(refusal.Forbidden)
 }
 
-// notListed refuses a login that the function does not know.
+// notListed refuses a login that the function does not know, or that its owner may not change: one that was dropped and
+// made again is on the list as before.
 func (t *Target) notListed(act, login string) *Error {
-	return t.newError(act, functionName+" may not set the password of login "+login,
+	return t.refused(act, insufficientPrivilege, functionName+" may not set the password of login "+login,
 		t.run(strings.TrimSpace(t.list([]string{login})))).of(refusal.Forbidden)
 }
 
