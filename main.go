@@ -39,7 +39,9 @@ func main() {
 	// Go ends a process that writes to a standard output which nobody reads any more. The action stores on, and
 	// reports.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// Whatever asks the process to end: a runner, a terminal that closes, a supervisor.
+	ctx, stop := signal.NotifyContext(context.Background(),
+		os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGABRT)
 	status := (&action.Action{Getenv: os.Getenv, Stdout: os.Stdout}).Main(ctx)
 	stop()
 	os.Exit(status)

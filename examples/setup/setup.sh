@@ -124,7 +124,7 @@ texts() { printf '%s\n' "$@" | awk 'NF && !seen[$0]++ { printf "%s\"%s\"", n++ ?
 # above it: the identity can do this in this vault and nowhere else.
 grant() {
   local role_name=$2 description=$3 data_actions=$4 condition=$5 principal_id role_id assigned before action attempt role
-  local granted='' scopes='' definition assignment
+  local granted='' scopes='' actions='' not_actions='' not_data='' definition assignment
   principal_id=$(show "$1" principalId)
   say "role $role_name"
   definition=(az role definition list --name "$role_name" --scope "$group_id" --output tsv)
@@ -141,21 +141,24 @@ grant() {
       "  az role assignment delete --ids $assigned"
     granted=$("${definition[@]}" --query '[0].permissions[].dataActions[]')
     scopes=$("${definition[@]}" --query '[0].assignableScopes[]')
+    actions=$("${definition[@]}" --query '[0].permissions[].actions[]')
+    not_actions=$("${definition[@]}" --query '[0].permissions[].notActions[]')
+    not_data=$("${definition[@]}" --query '[0].permissions[].notDataActions[]')
   fi
   while IFS= read -r action; do
     [ -z "$action" ] || grep -qxF -e "$action" <<<"$data_actions" ||
       echo "granted before, not asked for now, and kept: $action"
   done <<<"$granted"
   if grep -qvxF -e "$granted" <<<"$data_actions"; then
-    # To update a role replaces it: so it keeps what it grants, and where.
+    # To update a role replaces it: so it keeps what it grants and withholds, and where.
     role='{
       "Name": "'$role_name'",
       "IsCustom": true,
       "Description": "'$description'",
-      "Actions": [],
-      "NotActions": [],
+      "Actions": ['$(texts "$actions")'],
+      "NotActions": ['$(texts "$not_actions")'],
       "DataActions": ['$(texts "$data_actions" "$granted")'],
-      "NotDataActions": [],
+      "NotDataActions": ['$(texts "$not_data")'],
       "AssignableScopes": ['$(texts "$group_id" "$scopes")']
     }'
     if [ -z "$role_id" ]; then
@@ -232,7 +235,8 @@ Microsoft.DBforPostgreSQL/flexibleServers/read
 Microsoft.DBforPostgreSQL/flexibleServers/write
 Microsoft.DBforMySQL/flexibleServers/read
 Microsoft.DBforMySQL/flexibleServers/write
-Microsoft.Authorization/permissions/read')
+Microsoft.Authorization/permissions/read
+Microsoft.Authorization/locks/read')
   # How a change ends is asked for beside the server, at the resource group.
   follower_id=$(server_role "Database Operation Reader $VAULT" "Sees how changes of database servers end." \
     'Microsoft.Sql/locations/*/read

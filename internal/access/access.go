@@ -2,9 +2,10 @@
 // credential, role, firewall rule or vault. Until then they refuse as if nothing had been set up.
 //
 // A [Wait] is how long one run waits such refusals out. Which ones they are is for its callers to say, by the codes
-// that they know: package identity those of Entra, package keyvault those of a vault. Callers that are refused by the
-// same thing share its tries: one of them tries again, the others wait for what comes of it. Once one was let through,
-// all try again, and whoever meets a server that has not heard of the set-up yet waits on.
+// that they know: package identity those of Entra, package keyvault those of a vault, package arm those of Resource
+// Manager. Callers that are refused by the same thing share its tries: one of them tries again, the others wait for
+// what comes of it. Once one was let through, all try again, and whoever meets a server that has not heard of the
+// set-up yet waits on.
 package access
 
 import (

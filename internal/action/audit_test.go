@@ -95,7 +95,8 @@ func TestAuditWithoutAnOutputFile(t *testing.T) {
 		}
 		version := e.Holds()[0].Version
 		for _, want := range []string{
-			"::error::writing the output file: ", "no space left on device; the log has what it should hold\n",
+			"::error::writing the output file: ", "no space left on device; free space on the runner's disk, and run " +
+				"the job again; the log has what it should hold\n",
 			"These outputs could not be written:\nsecret-0 " + version + "\nDue: [\"secret-1\"]\n",
 		} {
 			if text := log.text.String(); !strings.Contains(text, want) {

@@ -28,6 +28,7 @@ type ledger struct {
 	results []provision.Result // as far as steps have ended; the others are as planned
 	file    *runner.Outputs
 	timer   *time.Timer // of the next rewrite; nil if nothing has changed since the last one
+	next    time.Time   // when the file may be rewritten again
 }
 
 // newLedger returns the ledger of a plan: what is there before anything is written. What is due is told by the options.
@@ -62,7 +63,7 @@ func keysOf(plan *provision.Plan) []string {
 	return keys
 }
 
-// record notes how a step ended. The file is rewritten within a second.
+// record notes how a step ended. The file is rewritten at once, or a second after it was last rewritten.
 func (l *ledger) record(result provision.Result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,7 +71,7 @@ func (l *ledger) record(result provision.Result) {
 	l.version[i], l.changed[i], l.results[i] = result.After.Version, result.OfRun, result
 	l.exists[i] = l.exists[i] || l.version[i] != ""
 	if l.timer == nil {
-		l.timer = time.AfterFunc(flushEvery, l.flush)
+		l.timer = time.AfterFunc(time.Until(l.next), l.flush)
 	}
 }
 
@@ -81,7 +82,7 @@ func (l *ledger) flush() {
 	if l.timer == nil {
 		return // closed meanwhile
 	}
-	l.timer = nil
+	l.timer, l.next = nil, time.Now().Add(flushEvery)
 	_ = l.file.Write(l.outputs())
 }
 

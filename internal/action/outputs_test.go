@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -68,6 +70,39 @@ func TestOutputsOfALedger(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The output file is written as soon as something is stored, and then once a second at most.
+func TestLedgerIsFlushed(t *testing.T) {
+	r, outputs, _ := opened(t)
+	synctest.Test(t, func(t *testing.T) {
+		plan := planOf("x@kv", "y@kv", "z@kv")
+		l := newLedger(plan, outputs, provision.Options{})
+		start := time.Now()
+		for i, after := range []time.Duration{0, time.Second, 2 * time.Second} {
+			stored := strings.Repeat(string(rune('5'+i)), 32)
+			l.record(provision.Result{Step: &plan.Steps[i], After: provision.State{Version: stored}})
+			synctest.Wait()
+			has := func() bool {
+				text, err := os.ReadFile(r.Getenv("GITHUB_OUTPUT"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return strings.Contains(string(text), stored)
+			}
+			if has() != (time.Since(start) == after) {
+				t.Errorf("version %d is written after %s: %t; want it after %s", i, time.Since(start), has(), after)
+			}
+			time.Sleep(time.Until(start.Add(after)))
+			synctest.Wait()
+			if !has() {
+				t.Errorf("version %d is not written after %s", i, after)
+			}
+		}
+		if err := l.close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestMasksOfALedger(t *testing.T) {

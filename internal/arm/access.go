@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,8 +25,17 @@ type permission struct {
 
 const (
 	permissionsVersion = "2022-04-01"
-	permissionsTimeout = 5 * time.Second
+	locksVersion       = "2016-09-01"
+	askTimeout         = 5 * time.Second
 )
+
+// checkObstacles returns what forbids to change the server, whatever its state.
+func (t *Target) checkObstacles(ctx context.Context) error {
+	if err := t.checkAccess(ctx); err != nil {
+		return err
+	}
+	return t.checkLocks(ctx)
+}
 
 // checkAccess returns that the identity may not change the server, if Resource Manager says so. The vault has the new
 // password before the server is asked, so that such a role, found out by the change alone, would leave the vault ahead
@@ -93,15 +103,51 @@ func (t *Target) outlast(ctx context.Context, a act, seen *Error) bool {
 
 // permissions returns what the identity may do at the server, and whether that is known.
 func (t *Target) permissions(ctx context.Context) (all []permission, known bool) {
-	ctx, cancel := network.WithTimeout(ctx, permissionsTimeout)
-	defer cancel()
 	var list struct {
 		Value    []permission `json:"value"`
 		NextLink string       `json:"nextLink"`
 	}
-	err := sdk.CatchPanic(func() error {
-		request, err := t.requestAt(ctx, http.MethodGet, "/providers/Microsoft.Authorization/permissions",
-			permissionsVersion)
+	known = t.ask(ctx, "permissions", permissionsVersion, &list)
+	return list.Value, known && list.Value != nil && list.NextLink == ""
+}
+
+// A lock is what forbids changes of a resource and of what is below it.
+type lock struct {
+	ID         string `json:"id"`
+	Properties struct {
+		Level string `json:"level"`
+	} `json:"properties"`
+}
+
+// checkLocks returns that a lock forbids to change the server, if Resource Manager says so: for the same reason as
+// checkAccess, and with as little effect where it does not say.
+// https://learn.microsoft.com/rest/api/resources/management-locks/list-at-resource-level
+func (t *Target) checkLocks(ctx context.Context) error {
+	var list struct {
+		Value []lock `json:"value"`
+	}
+	if !t.ask(ctx, "locks", locksVersion, &list) || !slices.ContainsFunc(list.Value, t.forbids) {
+		return nil
+	}
+	e := t.newError(actLook)
+	m := meanings["ScopeLocked"]
+	e.Kind, e.Cause, e.Remedy = m.kind, m.cause, t.expand(m.remedy)
+	return e
+}
+
+// forbids reports whether a lock is read-only, and at the server or above it. The list has those below it, too.
+func (t *Target) forbids(l lock) bool {
+	scope, _, _ := strings.Cut(strings.ToLower(l.ID), "/providers/microsoft.authorization/")
+	return scope != "" && strings.EqualFold(l.Properties.Level, "ReadOnly") &&
+		strings.HasPrefix(strings.ToLower(t.config.Server.ID())+"/", scope+"/")
+}
+
+// ask gets what Microsoft.Authorization knows of the server. It reports false if there is no answer.
+func (t *Target) ask(ctx context.Context, what, version string, into any) bool {
+	ctx, cancel := network.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return nil == sdk.CatchPanic(func() error {
+		request, err := t.requestAt(ctx, http.MethodGet, "/providers/Microsoft.Authorization/"+what, version)
 		if err != nil {
 			return err
 		}
@@ -116,9 +162,8 @@ func (t *Target) permissions(ctx context.Context) (all []permission, known bool)
 		if err != nil {
 			return err
 		}
-		return json.Unmarshal(body, &list)
+		return json.Unmarshal(body, into)
 	})
-	return list.Value, err == nil && list.Value != nil && list.NextLink == ""
 }
 
 // matchesAny reports whether an action is among patterns. Letter case means nothing in one.

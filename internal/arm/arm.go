@@ -55,6 +55,7 @@ type Target struct {
 // A kind is what differs between the kinds of servers.
 type kind struct {
 	version   string // of the API
+	expand    string // what else a look must ask for: it is not in the answer otherwise
 	namespace string // of the resource provider
 	command   string // of the az command line
 	preset    string // the policy with the service's rules
@@ -66,6 +67,7 @@ type kind struct {
 var kinds = map[string]kind{
 	azure.SQLServer: {
 		version:   "2023-08-01",
+		expand:    "administrators/activedirectory", // has azureADOnlyAuthentication
 		namespace: "Microsoft.Sql",
 		command:   "az sql server",
 		preset:    "azure-sql",
@@ -122,14 +124,15 @@ func New(c Config) (*Target, error) {
 // changes nothing.
 //
 // It needs the action TYPE/read, such as Microsoft.Sql/servers/read. With Microsoft.Authorization/permissions/read it
-// finds out whether the identity may change the server; without, only the change does. Its error is an [*Error].
+// finds out whether the identity may change the server, and with Microsoft.Authorization/locks/read whether a lock
+// forbids it; without, only the change does. Its error is an [*Error].
 func (t *Target) Look(ctx context.Context, login string) (operation string, err error) {
 	s, err := t.get(ctx)
 	if err == nil {
 		err = t.check(s, login)
 	}
 	if err == nil {
-		err = t.checkAccess(ctx)
+		err = t.checkObstacles(ctx)
 	}
 	return "", err
 }
@@ -149,7 +152,7 @@ func (t *Target) Lock(ctx context.Context, login string) error {
 			return err
 		}
 		if !t.isBusy(s) {
-			return t.checkAccess(ctx)
+			return t.checkObstacles(ctx)
 		}
 		if pause == 2*time.Second {
 			t.config.Note(fmt.Sprintf("server %s is busy: waiting up to %s", t.config.Server.Name, busyTimeout))
@@ -211,6 +214,9 @@ func (t *Target) get(ctx context.Context) (s server, err error) {
 			request, err := t.request(ctx, http.MethodGet)
 			if err != nil {
 				return err
+			}
+			if t.kind.expand != "" {
+				request.Raw().URL.RawQuery += "&$expand=" + url.QueryEscape(t.kind.expand)
 			}
 			response, err := t.pipeline.Do(request)
 			if err != nil {

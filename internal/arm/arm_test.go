@@ -294,8 +294,8 @@ func TestFailedChange(t *testing.T) {
 func TestBusyServer(t *testing.T) {
 	for kind, code := range map[string]string{
 		emulator.SQLServer:        "UpsertLogicalServerRequestAlreadyInProgress",
-		emulator.PostgreSQLServer: "ServerIsNotReady",
-		emulator.MySQLServer:      "ServerUnavailableForOperation",
+		emulator.PostgreSQLServer: "ServerIsBusy",
+		emulator.MySQLServer:      "AConflictThatNobodyKnows",
 	} {
 		with(t, emulator.ServerOptions{Kind: kind}, func(t *testing.T, b *bench) {
 			b.emulator.Fault(emulator.Fault{
@@ -501,7 +501,13 @@ func TestRefusals(t *testing.T) {
 			cause:  "its state is Disabled", remedy: "the server's page in the portal",
 		},
 		"a lock": {
-			server: emulator.ServerOptions{Locked: true}, kind: refusal.Forbidden, sent: true,
+			server: emulator.ServerOptions{Locked: true}, kind: refusal.Forbidden,
+			cause:  "a read-only lock forbids every change of the server",
+			remedy: `az lock list --resource-group "rg-example" --output table`,
+		},
+		"a lock that the identity may not see": {
+			server: emulator.ServerOptions{Locked: true}, before: deny(emulator.ReadLocks), kind: refusal.Forbidden,
+			sent:   true,
 			cause:  "a read-only lock forbids every change of the server: 409 ScopeLocked",
 			remedy: `az lock list --resource-group "rg-example" --output table`,
 		},
@@ -549,6 +555,19 @@ func TestRefusals(t *testing.T) {
 			before: answers("get-server", 400, "NoRegisteredProviderFound"),
 			cause:  "does not know such a server", remedy: "cloud",
 		},
+		"a version that is not known": {
+			before: answers("get-server", 400, "InvalidApiVersionParameter"),
+			cause:  "or not by the version 2023-08-01 of its interface",
+			remedy: "this cloud does not have that version",
+		},
+		"a look that is not accepted": {
+			before: answers("get-server", 400, "NeverHeardOf"),
+			cause:  "Resource Manager refused the request: 400 NeverHeardOf", remedy: "look up the code",
+		},
+		"a key that the server cannot use": {
+			before: answers("update-server", 400, "CMKOperationNotAllowed"), sent: true,
+			cause: "the server cannot use the key in Key Vault", remedy: "give the server access to the key",
+		},
 		"a provider that is not registered": {
 			before: answers("update-server", 409, "MissingSubscriptionRegistration"), sent: true,
 			cause:  "the subscription is not registered for such servers: 409",
@@ -568,7 +587,8 @@ func TestRefusals(t *testing.T) {
 			before: func(b *bench) {
 				b.emulator.Fault(emulator.Fault{Operation: "update-server", Kind: emulator.Redirect, Times: -1})
 			}, sent: true, kind: refusal.Ambiguous,
-			cause:  "the answer is a redirect, which is not followed: it would carry the password to another host: 307",
+			cause: "the answer is a redirect, which is not followed: it would carry the access token to another " +
+				"host: 307",
 			remedy: "check the proxy and the DNS between the runner and management.azure.com",
 		},
 		"a page of something in between": {
@@ -633,25 +653,30 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Whatever comes in place of the permissions, a server that can be changed is changed: only their list says otherwise.
-func TestPermissionsAreAdvice(t *testing.T) {
+// Whatever comes in place of the permissions or the locks, a server that can be changed is changed: only their lists
+// say otherwise.
+func TestPermissionsAndLocksAreAdvice(t *testing.T) {
 	for name, fault := range map[string]emulator.Fault{
 		"cut": {Kind: emulator.Cut}, "503": {Kind: emulator.Status, Status: 503}, "empty": {Kind: emulator.Empty},
 		"no body": {Kind: emulator.NoBody}, "slow": {Kind: emulator.Slow, Delay: time.Hour},
 		"404":    {Kind: emulator.Status, Status: 404, Code: "InvalidResourceType"},
 		"a page": {Kind: emulator.Between, Status: 200},
 	} {
-		with(t, emulator.ServerOptions{}, func(t *testing.T, b *bench) {
-			fault.Operation, fault.Times = "permissions", -1
-			b.emulator.Fault(fault)
-			start := time.Now()
-			if err := b.set(t.Context()); err != nil || b.holds() != "new" || time.Since(start) > 20*time.Second {
-				t.Errorf("%s: %v after %s; the server holds the password %s", name, err, time.Since(start), b.holds())
-			}
-			if len(b.emulator.FaultLog()) == 0 {
-				t.Errorf("%s: the permissions were not asked for", name)
-			}
-		})
+		for _, operation := range []string{"permissions", "locks"} {
+			with(t, emulator.ServerOptions{}, func(t *testing.T, b *bench) {
+				fault.Operation, fault.Times = operation, -1
+				b.emulator.Fault(fault)
+				start := time.Now()
+				err := b.set(t.Context())
+				if err != nil || b.holds() != "new" || time.Since(start) > 20*time.Second {
+					t.Errorf("%s, %s: %v after %s; the server holds the password %s", operation, name, err,
+						time.Since(start), b.holds())
+				}
+				if len(b.emulator.FaultLog()) == 0 {
+					t.Errorf("%s, %s: they were not asked for", operation, name)
+				}
+			})
+		}
 	}
 }
 
@@ -769,7 +794,8 @@ type recorder struct {
 }
 
 func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
-	if strings.HasPrefix(request.URL.Host, "management.") && !strings.HasSuffix(request.URL.Path, "/permissions") {
+	if strings.HasPrefix(request.URL.Host, "management.") &&
+		!strings.Contains(request.URL.Path, "/providers/Microsoft.Authorization/") {
 		r.versions = append(r.versions, request.URL.Host+" "+request.URL.Query().Get("api-version"))
 	}
 	return r.RoundTripper.RoundTrip(request)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,7 +110,7 @@ func (c *change) send(ctx context.Context) (response *http.Response, err error) 
 		switch {
 		case err != nil:
 			return err
-		case !runtime.HasStatusCode(response, http.StatusOK, http.StatusAccepted):
+		case response.StatusCode >= http.StatusMultipleChoices:
 			return runtime.NewResponseError(response)
 		case response.StatusCode == http.StatusAccepted && !isFollowed(response):
 			return errMalformed
@@ -122,9 +123,12 @@ func (c *change) send(ctx context.Context) (response *http.Response, err error) 
 	return response, err
 }
 
+// followHeaders say where to ask how a change ends.
+var followHeaders = []string{"Azure-AsyncOperation", "Location"}
+
 // isFollowed reports whether an answer says where to ask how the change ends.
 func isFollowed(response *http.Response) bool {
-	return response.Header.Get("Azure-AsyncOperation") != "" || response.Header.Get("Location") != ""
+	return slices.ContainsFunc(followHeaders, func(name string) bool { return response.Header.Get(name) != "" })
 }
 
 // follow returns when a change that was accepted has ended.
@@ -134,7 +138,7 @@ func (c *change) follow(ctx, following context.Context, response *http.Response)
 		return nil // a 200 with the changed server
 	}
 	accepted := response
-	poller, err := runtime.NewPoller[struct{}](response, c.pipeline, nil)
+	poller, err := runtime.NewPoller[struct{}](accepted, c.pipeline, nil)
 	if err != nil {
 		return errMalformed // its text may quote the answer
 	}
@@ -157,7 +161,7 @@ func (c *change) follow(ctx, following context.Context, response *http.Response)
 			c.config.Access.Passed(c.door(actFollow))
 		}
 		switch {
-		case err == nil && poller.Done():
+		case err == nil && poller.Done() && !isUnderWay(latest):
 			return c.outcome(ctx, following, latest)
 		case err == nil:
 			response, w.since = latest, time.Time{}
@@ -167,7 +171,8 @@ func (c *change) follow(ctx, following context.Context, response *http.Response)
 			return sdk.ErrStopped
 		case !w.again(following, err):
 			return &followError{err: err}
-		case poller.Done(): // a refusal at a Location is the end of a change for the SDK
+		}
+		if poller.Done() { // the SDK takes any 200 and any refusal by a Location for the end, and asks no more
 			if poller, err = runtime.NewPoller[struct{}](accepted, c.pipeline, nil); err != nil {
 				return errMalformed
 			}
@@ -183,21 +188,32 @@ func (*change) pause(ctx, following context.Context, d time.Duration) bool {
 	return network.Sleep(ctx.Done(), d) || network.Sleep(following.Done(), 500*time.Millisecond)
 }
 
-// outcome returns how a change has ended, by the last answer: the operation with its status, or what its Location ends
-// with, which is the changed server. The SDK's own Result would take any 200 for success.
-func (c *change) outcome(ctx, following context.Context, latest *http.Response) error {
+// statusOf returns what an operation says of itself; "" if an answer is about no operation.
+func statusOf(response *http.Response) string {
 	var operation struct {
 		Status string `json:"status"`
 	}
-	body, err := runtime.Payload(latest)
-	if err != nil {
-		return &followError{err: err}
+	body, err := runtime.Payload(response)
+	if err != nil || json.Unmarshal(body, &operation) != nil {
+		return ""
 	}
-	_ = json.Unmarshal(body, &operation) // without a status it is no operation
-	switch {
-	case strings.EqualFold(operation.Status, "Succeeded"):
+	return operation.Status
+}
+
+// isUnderWay reports whether an answer is about an operation that has not ended.
+func isUnderWay(response *http.Response) bool {
+	status := statusOf(response)
+	return status != "" && !slices.ContainsFunc([]string{"Succeeded", "Failed", "Canceled", "Cancelled"},
+		func(end string) bool { return strings.EqualFold(status, end) })
+}
+
+// outcome returns how a change has ended, by the last answer: the operation with its status, or what its Location ends
+// with, which is the changed server or nothing (204). The SDK's own Result would take any 200 for success.
+func (c *change) outcome(ctx, following context.Context, latest *http.Response) error {
+	switch status := statusOf(latest); {
+	case strings.EqualFold(status, "Succeeded"), latest.StatusCode == http.StatusNoContent:
 		return nil
-	case operation.Status != "":
+	case status != "":
 		return &failedError{err: runtime.NewResponseError(latest)}
 	}
 	if _, err := c.read(latest); err == nil {
@@ -225,12 +241,15 @@ func (c *change) untilReady(ctx, following context.Context) error {
 }
 
 // endedBadly reports whether an error is what a change has ended with. A Location answers so with the status of the
-// failure; 401, 403 and 404 are about who asks, and for what.
+// failure; some are about who asks, and for what.
 func endedBadly(err error, done bool) bool {
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	return done && ok && answer.StatusCode != http.StatusUnauthorized && answer.StatusCode != http.StatusForbidden &&
-		answer.StatusCode != http.StatusNotFound
+		!isUnknown(answer.StatusCode)
 }
+
+// isUnknown reports whether a status says that there is no such thing, or none any more.
+func isUnknown(status int) bool { return status == http.StatusNotFound || status == http.StatusGone }
 
 // A failedError is a change that was accepted and has failed: the server has the password that it had before.
 type failedError struct{ err error }

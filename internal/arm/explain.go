@@ -121,7 +121,7 @@ func (t *Target) explainStrange(e *Error, status int) {
 	e.Remedy = t.checkPath()
 	if status >= 300 && status < 400 {
 		e.Cause = fmt.Sprintf("the answer is a redirect, which is not followed: "+
-			"it would carry the password to another host: %d", status)
+			"it would carry the access token to another host: %d", status)
 		return
 	}
 	e.Cause = fmt.Sprintf("the answer is not in Resource Manager's own form, so it may be a proxy's: %d", status)
@@ -142,11 +142,13 @@ func (t *Target) explainAnswer(e *Error, a act, answer *azcore.ResponseError, fa
 	switch {
 	case s.code == "AuthorizationFailed" && a == actFollow:
 		m = mayNotFollow
+	case isUnknown(e.Status) && a == actFollow:
+		m = meaning{cause: "Resource Manager does not know the change any more", remedy: seeLog}
 	case known:
 	case failed:
 		m = meaning{cause: "the server did not make it", remedy: seeLog}
 	default:
-		m = meaningOfStatus(e.Status)
+		m = meaningOfStatus(a, e.Status)
 	}
 	seen := fmt.Sprint(e.Status)
 	if failed { // an answer of 200 tells of it
@@ -240,6 +242,10 @@ var meanings = map[string]meaning{
 		cause:  "this cloud's Resource Manager does not take the access token",
 		remedy: "set cloud to the one that the server is in",
 	},
+	"CMKOperationNotAllowed": {
+		cause:  "the server cannot use the key in Key Vault that its data is encrypted with",
+		remedy: "see the server's Transparent data encryption in the portal: give the server access to the key",
+	},
 	"ServerDisabled": {
 		cause: "the server is disabled", remedy: "see the server's page in the portal",
 	},
@@ -265,14 +271,9 @@ var meanings = map[string]meaning{
 	"SubscriptionDisabled": {
 		kind: refusal.ReadOnly, cause: "the subscription is disabled", remedy: "reactivate the subscription",
 	},
-	"NoRegisteredProviderFound": {
-		cause:  "this cloud's Resource Manager does not know such a server",
-		remedy: "check the resource ID, and that cloud is the one that the server is in",
-	},
-	"InvalidResourceType": {
-		cause:  "this cloud's Resource Manager does not know such a server",
-		remedy: "check the resource ID, and that cloud is the one that the server is in",
-	},
+	"NoRegisteredProviderFound":  notKnown,
+	"InvalidResourceType":        notKnown,
+	"InvalidApiVersionParameter": notKnown,
 	"MissingSubscriptionRegistration": {
 		cause:  "the subscription is not registered for such servers",
 		remedy: "register it: az provider register --namespace {namespace}",
@@ -284,6 +285,15 @@ var meanings = map[string]meaning{
 	},
 }
 
+// notKnown is what an answer says of a kind of server, or of the version of its interface, that a cloud does not have.
+var notKnown = meaning{
+	cause: "this cloud's Resource Manager does not know such a server, or not by the version {version} of its " +
+		"interface",
+	remedy: "check the resource ID, and that cloud is the one that the server is in; if both are right, take apply " +
+		"away " +
+		"from the declaration, because this cloud does not have that version yet",
+}
+
 // orWithout is what to do about a server that takes no passwords, and seeState about one whose state has changed since
 // it was looked at.
 const (
@@ -292,7 +302,7 @@ const (
 )
 
 // meaningOfStatus returns what a status means where the code is unknown.
-func meaningOfStatus(status int) meaning {
+func meaningOfStatus(a act, status int) meaning {
 	switch {
 	case status == http.StatusUnauthorized:
 		return meaning{
@@ -321,7 +331,7 @@ func meaningOfStatus(status int) meaning {
 			cause:  "Azure is temporarily unavailable",
 			remedy: "run the job again later; see https://azure.status.microsoft",
 		}
-	case status == http.StatusBadRequest:
+	case status == http.StatusBadRequest && a == actSet:
 		return meaning{cause: "the server does not accept the request", remedy: badPassword}
 	}
 	return meaning{
@@ -348,6 +358,7 @@ func (t *Target) expand(text string) string {
 		"{preset}", t.kind.preset,
 		"{scope}", group,
 		"{server}", s.Name,
+		"{version}", t.kind.version,
 	).Replace(strings.ReplaceAll(text, "{enable}", enable))
 }
 

@@ -64,6 +64,12 @@ func (t transport) Do(request *http.Request) (*http.Response, error) {
 		return nil, &sdk.StrangeError{Status: response.StatusCode}
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
+	for _, header := range followHeaders {
+		if link, err := request.URL.Parse(response.Header.Get(header)); err == nil &&
+			response.Header.Get(header) != "" {
+			response.Header.Set(header, link.String()) // the SDK does not take a relative one
+		}
+	}
 	return response, nil
 }
 

@@ -94,15 +94,20 @@ func (w *waits) waitForServer(ctx context.Context, answer *azcore.ResponseError)
 }
 
 // busyCodes are what services say of a server that another change keeps busy. A stopped server has the last two as
-// well: it was ready when it was looked at.
+// well: it was ready when it was looked at. PostgreSQL's ServerIsBusy is of Azure/azure-postgresql#134 (2026).
 var busyCodes = []string{
 	"ConflictingServerOperation", "UpsertLogicalServerRequestAlreadyInProgress", "ConflictingSubscriptionOperation",
-	"OperationInterrupted", "ServerBusy", "ServiceBusy", "Conflict", "AnotherOperationInProgress",
+	"OperationInterrupted", "ServerBusy", "ServerIsBusy", "ServiceBusy", "Conflict", "AnotherOperationInProgress",
 	"ServerIsNotReady", "ServerUnavailableForOperation",
 }
 
+// isBusy reports whether another change keeps the server busy. A conflict that is not known by its code is taken for
+// one.
 func isBusy(answer *azcore.ResponseError) bool {
-	return slices.Contains(busyCodes, saidBy(answer).code)
+	code := saidBy(answer).code
+	_, known := meanings[code]
+	return slices.Contains(busyCodes, code) ||
+		answer.StatusCode == http.StatusConflict && !known && !isPassing(answer)
 }
 
 // isPassing reports whether a change that has failed so may succeed the next time. What a service says of a password is

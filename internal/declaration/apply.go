@@ -50,7 +50,7 @@ func (r *resolver) applyOf(s *grammar.Secret, secret Secret) *Apply {
 		CurrentLogin: spec.CurrentLogin.Value, Part: r.passwordOf(s, secret),
 		TenantID: spec.TenantID, ClientID: spec.ClientID,
 	}
-	if !s.Login.Given() && s.Sound {
+	if !s.HasLogin {
 		r.Refuse(s.Apply.Place, "apply needs a login", "add login to the secret: the account whose password it is")
 	}
 	switch {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"keyvault-passwords/internal/azure"
@@ -96,18 +97,18 @@ func (c *Credential) causeOf(code int) (found cause, known bool) {
 				"if it fails again, check the enterprise's include_enterprise_slug setting",
 			transient: true,
 		}, true
-	case 700024:
+	case 700024, 500133:
 		return cause{
 			text:      "the job's ID token was outside its validity period",
 			remedy:    "check the runner's clock",
 			transient: true,
 		}, true
-	case 700027:
+	case 700027, 50013, 50027, 5000811:
 		return cause{
 			text:   "Entra cannot verify the signature of the job's ID token",
 			remedy: "check that Entra can reach the issuer's keys",
 		}, true
-	case 90006, 90012, 90033:
+	case 90006, 90012, 90033, 50196:
 		return cause{text: "Entra is temporarily unavailable", remedy: runAgain, transient: true}, true
 	}
 	return c.denied(code)
@@ -145,6 +146,11 @@ func (c *Credential) denied(code int) (found cause, known bool) {
 			remedy: "ask the tenant's administrators to admit the addresses of these runners, or use runners whose " +
 				"addresses are admitted; " + policy,
 		}, true
+	case 530032:
+		return cause{
+			text:   "a security policy of the tenant blocks the identity",
+			remedy: "ask the tenant's administrators to admit it; " + policy,
+		}, true
 	case 530034:
 		return cause{
 			text: "Entra blocks the identity because of a risk that it sees",
@@ -170,6 +176,12 @@ func (c *Credential) denied(code int) (found cause, known bool) {
 			remedy: fmt.Sprintf("check that tenant-id (%s) is the vault's tenant and that cloud is %s; a tenant "+
 				"without Azure subscriptions has none until its administrators add it", c.config.TenantID,
 				c.config.Cloud.Name),
+		}, true
+	case 500014:
+		return cause{
+			text: "the service principal of Key Vault, which a token is for, is disabled in the tenant",
+			remedy: "ask the tenant's administrators to enable it (Entra admin center, Enterprise applications, " +
+				"Azure Key Vault, Properties); a lapsed subscription disables it too",
 		}, true
 	case 50105, 501051:
 		return cause{
@@ -235,13 +247,17 @@ func (c *Credential) refused(ctx context.Context, err error) *Error {
 
 // explain returns what an answer of Entra says.
 func (c *Credential) explain(status int, body []byte) *Error {
-	e := newError(fmt.Sprintf("Entra refused with status %d", status), runAgain)
-	e.Status = status
 	var answer struct {
+		Error       string `json:"error"`
 		Codes       []int  `json:"error_codes"`
 		Correlation string `json:"correlation_id"`
 	}
-	if json.Unmarshal(body, &answer) != nil || len(answer.Codes) == 0 {
+	if json.Unmarshal(body, &answer) != nil || answer.Error == "" {
+		return c.strange(status)
+	}
+	e := newError(fmt.Sprintf("Entra refused with status %d", status), runAgain)
+	e.Status = status
+	if len(answer.Codes) == 0 {
 		return e
 	}
 	e.Code = answer.Codes[0]
@@ -257,6 +273,22 @@ func (c *Credential) explain(status int, body []byte) *Error {
 	}
 	return e
 }
+
+// strange tells of an answer that is not in Entra's own form.
+func (c *Credential) strange(status int) *Error {
+	e := newError(fmt.Sprintf("the answer is not in Entra's own form, so it may be a proxy's: %d", status),
+		"check the proxy and the DNS between the runner and "+c.config.Cloud.Authority)
+	e.Status = status
+	if network.IsTransientStatus(status) {
+		e.Remedy = "run the job again; if it fails again, " + e.Remedy
+		e.Transient = !slices.Contains(retriedBySDK, status)
+	}
+	return e
+}
+
+// retriedBySDK are the statuses after which the SDK has tried again:
+// https://pkg.go.dev/github.com/Azure/azure-sdk-for-go/sdk/azcore/policy#RetryOptions
+var retriedBySDK = []int{408, 429, 500, 502, 503, 504}
 
 func stopped(ctx context.Context) *Error {
 	e := newError("the run was stopped while it waited for a token", "run the job again")

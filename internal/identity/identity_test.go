@@ -109,6 +109,8 @@ func TestTransientFaultsAreSurvived(t *testing.T) {
 		{"empty answer", emulator.Fault{Operation: "token", Kind: emulator.Empty}, 2, 2},
 		{"503 of Entra", emulator.Fault{Operation: "token", Kind: emulator.Status, Status: 503}, 1, 2},
 		{"429 of Entra", emulator.Fault{Operation: "token", Kind: emulator.Status, Status: 429, RetryAfter: "3"}, 1, 2},
+		{"425 from in between", emulator.Fault{Operation: "token", Kind: emulator.Between, Status: 425}, 2, 2},
+		{"522 from in between", emulator.Fault{Operation: "token", Kind: emulator.Between, Status: 522}, 2, 2},
 		{"503 of GitHub", emulator.Fault{Operation: "oidc", Kind: emulator.Status, Status: 503}, 2, 1},
 		{"429 of GitHub", emulator.Fault{Operation: "oidc", Kind: emulator.Status, Status: 429}, 2, 1},
 		{"cut by GitHub", emulator.Fault{Operation: "oidc", Kind: emulator.Cut, Times: 3}, 4, 1},
@@ -140,8 +142,7 @@ func TestTransientFaultsAreSurvived(t *testing.T) {
 // isClear are the codes after which another try is in vain.
 var isClear = map[int]bool{
 	53003: true, 530034: true, 50053: true, 7000112: true, 500011: true, 501051: true, 50105: true, 5000224: true,
-	500021: true, 900382: true, 700016: true, 7002138: true, 12345: true,
-	7000229: true,
+	500021: true, 900382: true, 7000229: true, 500014: true, 530032: true, 700016: true, 7002138: true, 12345: true,
 }
 
 // What stays is explained within 30 s, in words that hold no token.
@@ -202,7 +203,18 @@ func TestRefusalsAreExplained(t *testing.T) {
 		{"empty for ever", plain, always("token", emulator.Empty), 0, []string{"Entra answered without a token"}},
 		{"Entra down", plain, status("token", 503), 90033, []string{"Entra is temporarily unavailable"}},
 		{"Entra cut off", plain, always("token", emulator.Cut), 0, []string{"cannot be reached"}},
-		{"redirected", plain, always("token", emulator.Redirect), 0, []string{"refused with status 307"}},
+		{"redirected", plain, always("token", emulator.Redirect), 0, []string{
+			"not in Entra's own form, so it may be a proxy's: 307; check the proxy",
+		}},
+		{"a proxy's page", plain, always("token", emulator.Between), 0, []string{
+			"not in Entra's own form, so it may be a proxy's: 403; check the proxy",
+		}},
+		{"no service principal", plain, aadsts("7000229", -1), 7000229, []string{
+			"no service principal in the tenant", "az ad sp create --id " + emulator.DefaultClient,
+		}},
+		{"Key Vault disabled in the tenant", plain, aadsts("500014", -1), 500014,
+			[]string{"is disabled in the tenant"}},
+		{"blocked by a security policy", plain, aadsts("530032", -1), 530032, []string{"security policy"}},
 		{"Entra silent", plain, silent("token"), 0, []string{"there was no answer in time"}},
 		{"discovery silent", plain, silent("tenant-discovery"), 0, []string{"there was no answer in time"}},
 		{"Entra asks for a minute", plain, minute, 90033, []string{"temporarily unavailable"}},

@@ -46,6 +46,12 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 			seen: checkingTwo + "there is no role orders_b", kind: refusal.NotFound,
 		},
 		{
+			name: "one login is missing, and the other is no usual one",
+			sql:  `DROP ROLE orders_b; ALTER ROLE orders_a CREATEDB CONNECTION LIMIT 5`,
+			cure: `CREATE ROLE "orders_b" LOGIN CREATEDB CONNECTION LIMIT 5;`,
+			seen: checkingTwo + "there is no role orders_b", kind: refusal.NotFound,
+		},
+		{
 			name: "both logins are missing", sql: `DROP ROLE orders_a; DROP ROLE orders_b; DROP ROLE orders_owner`,
 			seen: checkingTwo + "there is no role orders_a and no role orders_b", kind: refusal.NotFound,
 			cure: `ALTER ROLE "orders_a" SET role TO "orders_owner";`,

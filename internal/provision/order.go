@@ -303,7 +303,7 @@ func patience(kind refusal.Kind) time.Duration {
 }
 
 // confirm notes on the new version that the server holds it. Another run may have stored a version meanwhile: an Azure
-// server cannot be locked, and may then hold either password.
+// server cannot be locked, and may then hold either password. So that version is not taken to be held any more.
 func (r *order) confirm(ctx context.Context, d *delivery) {
 	v, h := r.vaults[d.Step.Vault], &holding{secret: d.Step.secret, vault: d.Step.Vault}
 	if h.look(ctx, v); h.failure != nil {
@@ -324,6 +324,15 @@ func (r *order) confirm(ctx context.Context, d *delivery) {
 			Cause: "another run stored a version meanwhile, and " + d.Step.Target +
 				" holds the password of one of the two",
 			Remedy: "run with mode: force, and keep runs apart with concurrency in the workflow",
+		}
+		if h.current.Confirmed() { // the next rotation must not take it for held
+			tags := maps.Clone(h.current.Tags)
+			delete(tags, lifecycle.TagApplied)
+			if err := v.Tag(ctx, h.secret.Name, h.current.ID, tags); err == nil {
+				now := h.current
+				now.Tags = tags
+				d.holds = h.with(now)
+			}
 		}
 		return
 	}

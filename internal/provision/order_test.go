@@ -325,6 +325,36 @@ func TestOvertakenBetweenVaultAndTarget(t *testing.T) {
 	}
 }
 
+// An Azure server keeps nobody out: another run may set its own password between this run's two changes. The vault then
+// names that run's version, and the server holds this run's password. The next rotation finds that.
+func TestTwoRunsAtOneAzureServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, azureServer)
+		vaults, o := map[string]provision.Vault{"kv": r.kv}, r.options(force)
+		plan := mustPlan(t, []declaration.Secret{r.secret}, vaults, o)
+		r.at("target", "finish", 1, false, func() error {
+			r.now = r.now.Add(time.Second)
+			o := provision.Options{Mode: force, Targets: map[string]provision.Target{"db": r.target.client()}}
+			other := mustPlan(t, []declaration.Secret{r.secret}, vaults, o).
+				Apply(t.Context(), vaults, o, provision.Observer{})[0]
+			if other.Err != nil || other.Outcome != provision.Applied || !r.opens(r.latest()) {
+				t.Errorf("the other run: %+v", other)
+			}
+			return nil
+		})
+		first := plan.Apply(t.Context(), vaults, o, provision.Observer{})[0]
+		if first.Outcome != provision.VaultAhead || first.Err == nil || r.opens(r.latest()) || !r.due(first) {
+			t.Errorf("this run: %+v, due %t", first, r.due(first))
+		}
+		r.revive()
+		next := r.run(t.Context())
+		if next.Step.Trigger != lifecycle.TriggerUnapplied || next.Outcome != provision.Applied ||
+			!r.opens(r.latest()) {
+			t.Errorf("the next rotation: %s: %+v", says(*next.Step), next)
+		}
+	})
+}
+
 // If the other run was killed before the target took its password, the one that waited does not say that all is well.
 func TestOvertakenByAKilledRun(t *testing.T) {
 	for _, a := range arrangements {

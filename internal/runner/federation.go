@@ -114,7 +114,11 @@ func (r *Runner) isUnprotected(branch string) bool {
 	if r.getenv("GITHUB_REF_PROTECTED") != "false" || r.getenv("GITHUB_REF") != "refs/heads/"+branch {
 		return false
 	}
-	text, err := os.ReadFile(r.getenv("GITHUB_EVENT_PATH")) // #nosec G304 G703 -- the runner's own file
+	path := r.getenv("GITHUB_EVENT_PATH")
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return false // reading a pipe would wait for its writer
+	}
+	text, err := os.ReadFile(path) // #nosec G304 G703 -- the runner's own file
 	if err != nil {
 		return false
 	}

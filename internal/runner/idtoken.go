@@ -3,6 +3,7 @@ package runner
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -110,6 +111,11 @@ func explain(err error) error {
 			"give them mode: check)"
 	case isRefused:
 		r.Cause, r.Remedy = fmt.Sprintf("GitHub answered with status %d", refused.StatusCode), again
+		if !json.Valid([]byte(refused.Body)) {
+			r.Cause += ", not in its own form, so it may be a proxy's answer"
+			r.Remedy = "run the job again; if it fails again, check the runner's proxy, and see " +
+				"https://www.githubstatus.com"
+		}
 	case isLost(err):
 		r.Cause = "GitHub's token service cannot be reached: " + network.Describe(err)
 		r.Remedy = cmp.Or(network.Remedy(err), "check the runner's network and proxy")

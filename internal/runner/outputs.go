@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
+	"time"
 
 	"keyvault-passwords/internal/refusal"
 )
@@ -45,7 +47,9 @@ func (r *Runner) OpenOutputs() (*Outputs, error) {
 		err = probe(file, from)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("writing the output file: %w; nothing was stored", err), file.Close())
+		r := unwrittenFile("writing the output file", err)
+		r.Cause += "; nothing was stored"
+		return nil, errors.Join(r, file.Close())
 	}
 	return &Outputs{file: file, from: from}, nil
 }
@@ -59,19 +63,21 @@ func probe(file *os.File, at int64) error {
 }
 
 // Write replaces the outputs that it wrote before. Each value ends with a delimiter that is drawn for it, so that no
-// value can contain it (CVE-2022-35954). All of it is one call to write, so that the file is never cut off in an
-// output.
+// value can contain it (CVE-2022-35954). If the text cannot be written whole, the file has no outputs afterwards: the
+// runner refuses a file that is cut off in one, and older ones may name versions that are superseded by now.
 func (o *Outputs) Write(outputs []Output) error {
 	var text strings.Builder
 	for _, output := range outputs {
 		delimiter := "ghadelimiter_" + rand.Text()
 		fmt.Fprintf(&text, "%s<<%s\n%s\n%s\n", output.Name, delimiter, output.Value, delimiter)
 	}
-	if _, err := o.file.WriteAt([]byte(text.String()), o.from); err != nil {
-		return fmt.Errorf("writing the output file: %w", err)
+	_, err := o.file.WriteAt([]byte(text.String()), o.from)
+	if err == nil {
+		err = o.file.Truncate(o.from + int64(text.Len()))
 	}
-	if err := o.file.Truncate(o.from + int64(text.Len())); err != nil {
-		return fmt.Errorf("writing the output file: %w", err)
+	if err != nil {
+		_ = o.file.Truncate(o.from) // the error that is returned matters more
+		return unwrittenFile("writing the output file", err)
 	}
 	return nil
 }
@@ -86,13 +92,26 @@ func (r *Runner) Summarize(markdown string) error {
 	if path == "" {
 		return nil
 	}
-	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
+	// Should it be a pipe, it is not waited for: neither for a reader nor, for longer than the log, for what one reads.
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
-		return fmt.Errorf("opening the job summary: %w", err)
+		return unwrittenFile("opening the job summary", err)
 	}
+	_ = file.SetWriteDeadline(time.Now().Add(logGrace)) // a file has none, and needs none
 	_, err = file.WriteString(markdown)
 	if err = errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("writing the job summary: %w", err)
+		return unwrittenFile("writing the job summary", err)
 	}
 	return nil
+}
+
+// unwrittenFile is the error of one of the runner's command files that could not be written.
+func unwrittenFile(act string, err error) refusal.Refusal {
+	r := refusal.Refusal{
+		Act: act, Cause: err.Error(), Remedy: "run the container as root, with the runner's command files mounted",
+	}
+	if isFull(err) {
+		r.Remedy = makeRoom
+	}
+	return r
 }

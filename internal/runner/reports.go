@@ -306,16 +306,23 @@ func (s *sink) keep(err error) { s.err = cmp.Or(s.err, err) }
 func unwritten(act string, err error) error {
 	r := refusal.Refusal{Act: act, Cause: causeOf(err)}
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		r.Remedy = "free space on the runner's disk, and run the job again"
 	case errors.Is(err, syscall.EFBIG):
 		r.Remedy = "let the container write larger files (ulimit -f), and run the job again"
+	case isFull(err):
+		r.Remedy = makeRoom
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		r.Remedy = "run the container as root, with the workspace mounted for writing"
 	default:
 		r.Remedy = "check what is at that path in the workspace, and run the job again"
 	}
 	return r
+}
+
+const makeRoom = "free space on the runner's disk, and run the job again"
+
+// isFull reports whether a file could not be written because there is no room for it.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 // causeOf returns an error of the file system without the names that the caller gives already.

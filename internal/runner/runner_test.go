@@ -255,7 +255,8 @@ func TestIDToken(t *testing.T) {
 		{"after a lost connection", given{lost, lost}, 3, ""},
 		{"after an empty answer", given{answer(200, `{}`)}, 2, ""},
 		{"never: 500", four(answer(500, canary)), 4, "GitHub answered with status 500"},
-		{"refused", given{answer(403, canary)}, 1, "GitHub answered with status 403"},
+		{"refused", given{answer(403, `{"message":"body-canary"}`)}, 1, "GitHub answered with status 403; run"},
+		{"refused by a proxy", given{answer(403, canary)}, 1, "so it may be a proxy's answer; run"},
 		{"nonsense", four(answer(200, canary)), 4, "not what its documentation says"},
 		{"never: lost", four(lost), 4, "cannot be reached"},
 	} {

@@ -42,8 +42,8 @@ type vaultSettings struct {
 type credential struct{ Issuer, Subject, Audience string }
 
 type roleDefinition struct {
-	Name                                               string
-	Actions, NotActions, DataActions, AssignableScopes []string
+	Name                                                               string
+	Actions, NotActions, DataActions, NotDataActions, AssignableScopes []string
 }
 
 const (
@@ -210,6 +210,12 @@ func (s *subscription) list(kind string, o options) string {
 		}
 	case "role definition [0].permissions[].dataActions[]":
 		lines = role.DataActions
+	case "role definition [0].permissions[].actions[]":
+		lines = role.Actions
+	case "role definition [0].permissions[].notActions[]":
+		lines = role.NotActions
+	case "role definition [0].permissions[].notDataActions[]":
+		lines = role.NotDataActions
 	case "role definition [0].assignableScopes[]":
 		lines = role.AssignableScopes
 	case "role assignment [?principalId==PRINCIPAL] | [0].id":

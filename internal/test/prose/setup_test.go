@@ -300,6 +300,7 @@ func TestSetupScript(t *testing.T) {
 			Name:             roleName,
 			Actions:          []string{},
 			NotActions:       []string{},
+			NotDataActions:   []string{},
 			DataActions:      writeOnly,
 			AssignableScopes: []string{groupID},
 		}},
@@ -386,7 +387,7 @@ func TestSetupScriptServers(t *testing.T) {
 	}
 	for name, actions := range map[string][]string{setterRoleName: setterActions, followerRoleName: followerActions} {
 		want := roleDefinition{
-			Name: name, Actions: actions, NotActions: []string{}, DataActions: []string{},
+			Name: name, Actions: actions, NotActions: []string{}, NotDataActions: []string{}, DataActions: []string{},
 			AssignableScopes: []string{groupID},
 		}
 		if diff := cmp.Diff(want, after.Roles[name]); diff != "" {
@@ -414,7 +415,7 @@ var (
 		"Microsoft.Sql/servers/read", "Microsoft.Sql/servers/write",
 		"Microsoft.DBforPostgreSQL/flexibleServers/read", "Microsoft.DBforPostgreSQL/flexibleServers/write",
 		"Microsoft.DBforMySQL/flexibleServers/read", "Microsoft.DBforMySQL/flexibleServers/write",
-		"Microsoft.Authorization/permissions/read",
+		"Microsoft.Authorization/permissions/read", "Microsoft.Authorization/locks/read",
 	}
 	followerActions = []string{
 		"Microsoft.Sql/locations/*/read", "Microsoft.DBforPostgreSQL/locations/*/read",
@@ -474,6 +475,9 @@ func TestSetupScriptAdds(t *testing.T) {
 	before := setup(t, withVault(), "NAME_PREFIX=app-", "RECOVER_DELETED=true")
 	role := before.Roles[roleName]
 	role.AssignableScopes = append(role.AssignableScopes, "/subscriptions/S/resourceGroups/other")
+	role.Actions = []string{"Microsoft.KeyVault/vaults/read"}
+	role.NotActions = []string{"Microsoft.KeyVault/vaults/write"}
+	role.NotDataActions = []string{"Microsoft.KeyVault/vaults/secrets/getSecret/action"}
 	before.Roles[roleName] = role
 	after, out, err := runSetup(t, before, "NAME_PREFIX=app-", "DISABLE_SUPERSEDED=true", "SUBJECTS="+another)
 	if err != nil {
@@ -483,8 +487,9 @@ func TestSetupScriptAdds(t *testing.T) {
 	if diff := cmp.Diff(sorted(allOptions()), sorted(got.DataActions)); diff != "" {
 		t.Errorf("the role (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(role.AssignableScopes, got.AssignableScopes); diff != "" {
-		t.Errorf("the role's scopes (-want +got):\n%s", diff)
+	got.DataActions = role.DataActions
+	if diff := cmp.Diff(role, got); diff != "" {
+		t.Errorf("what else the role has (-want +got):\n%s", diff)
 	}
 	if len(after.Credentials) != 2 {
 		t.Errorf("the credentials are %v", after.Credentials)
@@ -512,6 +517,7 @@ func TestSetupScriptAudit(t *testing.T) {
 		Name:             auditRoleName,
 		Actions:          []string{},
 		NotActions:       []string{},
+		NotDataActions:   []string{},
 		DataActions:      []string{"Microsoft.KeyVault/vaults/secrets/readMetadata/action"},
 		AssignableScopes: []string{groupID},
 	}

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -102,5 +104,94 @@ func TestTheLogIsNotRead(t *testing.T) {
 	if held := len(j.emulator.Holds()); status != 1 || held != reported(t, outputs) {
 		t.Errorf("exit status %d, %d stored, %d reported; want 1, and what is stored", status, held,
 			reported(t, outputs))
+	}
+}
+
+// Whatever signal asks the process to end, what is in flight ends, and what is stored is reported.
+func TestWhateverSignalStops(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGABRT} {
+		t.Run(signal.String(), func(t *testing.T) {
+			j := newWeekly(t, emulator.Options{})
+			j.declare(manySecrets(40))
+			j.emulator.Fault(emulator.Fault{
+				Operation: "set", Kind: emulator.Slow, Phase: emulator.After, Delay: 300 * time.Millisecond, Times: -1,
+			})
+			r := j.exec(j.job.Command(t.Context(), program), func(running context.Context, process *os.Process) {
+				for j.emulator.Requests()["set"] < 12 && running.Err() == nil {
+					time.Sleep(10 * time.Millisecond)
+				}
+				_ = process.Signal(signal)
+			})
+			held := len(j.emulator.Holds())
+			if r.Status != 1 || held == 40 || held != reported(t, r.Outputs) {
+				t.Errorf("exit status %d, %d stored, %d reported; want 1, and what is stored", r.Status, held,
+					reported(t, r.Outputs))
+			}
+		})
+	}
+}
+
+// exec runs the program in a job with the default vault.
+func (j *weekly) exec(cmd *exec.Cmd, during func(context.Context, *os.Process)) *job.Result {
+	j.t.Helper()
+	cmd.Env = append(cmd.Env, "INPUT_VAULT="+emulator.DefaultVault)
+	r, err := j.job.Exec(cmd, during)
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	return r
+}
+
+// A summary that is a pipe without a reader, or with one that does not read, makes nothing wait.
+func TestTheSummaryIsNotRead(t *testing.T) {
+	for _, opened := range []bool{false, true} {
+		t.Run(fmt.Sprint("opened: ", opened), func(t *testing.T) {
+			j := newWeekly(t, emulator.Options{})
+			j.declare(manySecrets(3))
+			pipe := filepath.Join(t.TempDir(), "summary")
+			if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if opened {
+				fill(t, pipe)
+			}
+			j.job.Set("GITHUB_STEP_SUMMARY=" + pipe)
+			r := j.exec(j.job.Command(t.Context(), program), nil)
+			if r.Status != 0 || reported(t, r.Outputs) != 3 || !strings.Contains(r.Log, "the job summary: ") {
+				t.Errorf("exit status %d, %d reported; want 0, all 3, and a warning", r.Status,
+					reported(t, r.Outputs))
+			}
+		})
+	}
+}
+
+// fill makes a pipe that is open to be read, and takes no more.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	pipe, err := syscall.Open(path, syscall.O_RDWR|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(pipe) })
+	for {
+		if _, err := syscall.Write(pipe, make([]byte, 1<<10)); err != nil {
+			return
+		}
+	}
+}
+
+// The disk is full before the outputs are written whole: the file has none, since the runner would refuse a part of
+// them, and the log has all.
+func TestTheOutputsDoNotFit(t *testing.T) {
+	j := newWeekly(t, emulator.Options{})
+	j.declare(manySecrets(40))
+	r := j.exec(j.job.Command(t.Context(), "sh", "-c", `ulimit -f 1; exec "$0"`, program), nil)
+	if text := r.Files["GITHUB_OUTPUT"]; r.Status != 1 || text != "" {
+		t.Errorf("exit status %d, and the output file has %q; want 1, and nothing", r.Status, text)
+	}
+	for _, held := range j.emulator.Holds() {
+		if !strings.Contains(r.Log, held.Name+" "+held.Version+" (changed)") {
+			t.Errorf("version %s of %s is not in the log", held.Version, held.Name)
+		}
 	}
 }

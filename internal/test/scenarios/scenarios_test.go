@@ -193,7 +193,7 @@ func runAction(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // when returns whether a run is as far as the text says: set=N, the vaults have got so many sets in it; output=NAME,
-// the output file has the name; else a duration since its start.
+// the output versions has the name; else a duration since its start.
 func (w *world) when(ts *testscript.TestScript, j *job.Job, text string) func(since time.Duration) bool {
 	what, value, _ := strings.Cut(text, "=")
 	switch what {
@@ -205,7 +205,7 @@ func (w *world) when(ts *testscript.TestScript, j *job.Job, text string) func(si
 	case "output":
 		return func(time.Duration) bool {
 			text, err := os.ReadFile(j.Env["GITHUB_OUTPUT"])
-			return err == nil && strings.Contains(string(text), strconv.Quote(value))
+			return err == nil && strings.Contains(string(text), strconv.Quote(value)+":")
 		}
 	}
 	after, err := time.ParseDuration(text)

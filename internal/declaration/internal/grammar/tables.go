@@ -148,7 +148,8 @@ var applyFields = []field[Apply]{
 	{
 		name: "postgresql", takes: "text", schema: "database-host", notWith: []string{"azure"},
 		doc: "The host of an Azure Database for PostgreSQL flexible server. It gets a SCRAM verifier of the " +
-			"password, and never the password.",
+			"password, and never the password. With one login, a run that is killed between the vault's new version " +
+			"and the end of the change leaves the vault ahead; the next `rotate` sets a new password in both.",
 		read: func(r *reader, n *strict.Node, a *Apply) {
 			a.PostgreSQL = locateAs(r, n, "postgresql", maxText, parseHost)
 		},
@@ -168,7 +169,9 @@ var applyFields = []field[Apply]{
 	{
 		name: "azure", takes: "text", schema: "server-id",
 		doc: "The resource ID of an Azure SQL server, or of a PostgreSQL or MySQL flexible server. The password of " +
-			"its administrator is set.",
+			"its administrator is set once the vault has it, and the version then gets the tag `applied`, which " +
+			"needs `secrets/update/action`. A run that is killed in between leaves the vault ahead; the next `rotate` sets " +
+			"a new password in both.",
 		read: func(r *reader, n *strict.Node, a *Apply) {
 			a.Azure = locateAs(r, n, "azure", maxPattern, azure.ParseServer)
 		},
