@@ -62,6 +62,15 @@ var names = []struct {
 		others: "a an another each it one the them",
 	},
 	{
+		form:   regexp.MustCompile(`\b(?:[Aa]dd|[Rr]emove) ([a-z][a-z-]*)(?:,| (?:to|from) (?:the|its|rotate)\b)`),
+		kinds:  []string{anInput, aKey},
+		others: "it",
+	},
+	{
+		form:  regexp.MustCompile(`\b[Cc]heck(?: the inputs?)? ([a-z]+-[a-z-]+)\b`),
+		kinds: []string{anInput, aKey},
+	},
+	{
 		form:   regexp.MustCompile(`\bmodes? ([a-z]+)`),
 		kinds:  []string{aMode},
 		others: "does is that",
@@ -189,13 +198,16 @@ func TestMessagesWithWrongNames(t *testing.T) {
 		"to replace it, set the input adopt: true": nil,
 		"to replace it, set the input adpt: true": {"adpt is no input",
 			"adpt is no input or key of the declaration"},
-		"check the inputs tenant-id and client-di":       {"client-di is no input"},
-		"set min-entropie to 45":                         {"min-entropie is no input or key of the declaration"},
-		"to accept less, declare min-entropy: 45":        nil,
-		"to accept less, declare entropy: 45":            {"entropy is no key of the declaration"},
-		"run with mode: rotat":                           {"rotat is no mode"},
-		"run with mode renew, which replaces all":        {"renew is no mode"},
-		"the input is empty; expected one of `defaultt`": {"defaultt is no input or mode or key of the declaration or word of the declaration"},
+		"check the inputs tenant-id and client-di":        {"client-di is no input"},
+		"check tenant-ids, or ask whoever runs the proxy": {"tenant-ids is no input or key of the declaration"},
+		"remove aply from the declaration":                {"aply is no input or key of the declaration"},
+		"add logins to the secret":                        {"logins is no input or key of the declaration"},
+		"set min-entropie to 45":                          {"min-entropie is no input or key of the declaration"},
+		"to accept less, declare min-entropy: 45":         nil,
+		"to accept less, declare entropy: 45":             {"entropy is no key of the declaration"},
+		"run with mode: rotat":                            {"rotat is no mode"},
+		"run with mode renew, which replaces all":         {"renew is no mode"},
+		"the input is empty; expected one of `defaultt`":  {"defaultt is no input or mode or key of the declaration or word of the declaration"},
 	} {
 		if got, _ := v.unknown(text); cmp.Diff(want, got) != "" {
 			t.Errorf("%q: %q; want %q", text, got, want)

@@ -71,6 +71,8 @@ resource server 'Microsoft.DBforPostgreSQL/flexibleServers@2024-08-01' = {
 resource administrator 'Microsoft.DBforPostgreSQL/flexibleServers/administrators@2024-08-01' = {
   parent: server
   name: administratorObjectId
+  // One after the other: a server that makes a database refuses this as busy, or as not accessible yet.
+  dependsOn: [database]
   properties: {
     principalName: administratorName
     principalType: 'Group'

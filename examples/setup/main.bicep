@@ -209,6 +209,7 @@ resource setter 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (withS
           'Microsoft.DBforMySQL/flexibleServers/read'
           'Microsoft.DBforMySQL/flexibleServers/write'
           'Microsoft.Authorization/permissions/read'
+          'Microsoft.Authorization/locks/read'
         ]
         notActions: []
         dataActions: []

@@ -226,6 +226,7 @@ resource "azurerm_role_definition" "setter" {
       "Microsoft.DBforMySQL/flexibleServers/read",
       "Microsoft.DBforMySQL/flexibleServers/write",
       "Microsoft.Authorization/permissions/read",
+      "Microsoft.Authorization/locks/read",
     ]
   }
 }

@@ -32,7 +32,7 @@ BEGIN
   END IF;
   EXECUTE format('ALTER ROLE %I PASSWORD %L', login, verifier);
   EXECUTE format('COMMENT ON ROLE %I IS %L', login,
-    ltrim(kept || ' [keyvault-passwords operation=' || operation || ']'));
+    concat_ws(' ', nullif(kept, ''), '[keyvault-passwords operation=' || operation || ']'));
 END $$;
 REVOKE ALL ON FUNCTION rotate.set_verifier(text, text, text) FROM PUBLIC;
 RESET ROLE;

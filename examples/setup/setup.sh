@@ -235,7 +235,8 @@ Microsoft.DBforPostgreSQL/flexibleServers/read
 Microsoft.DBforPostgreSQL/flexibleServers/write
 Microsoft.DBforMySQL/flexibleServers/read
 Microsoft.DBforMySQL/flexibleServers/write
-Microsoft.Authorization/permissions/read')
+Microsoft.Authorization/permissions/read
+Microsoft.Authorization/locks/read')
   # How a change ends is asked for beside the server, at the resource group.
   follower_id=$(server_role "Database Operation Reader $VAULT" "Sees how changes of database servers end." \
     'Microsoft.Sql/locations/*/read

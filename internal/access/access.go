@@ -2,9 +2,10 @@
 // credential, role, firewall rule or vault. Until then they refuse as if nothing had been set up.
 //
 // A [Wait] is how long one run waits such refusals out. Which ones they are is for its callers to say, by the codes
-// that they know: package identity those of Entra, package keyvault those of a vault. Callers that are refused by the
-// same thing share its tries: one of them tries again, the others wait for what comes of it. Once one was let through,
-// all try again, and whoever meets a server that has not heard of the set-up yet waits on.
+// that they know: package identity those of Entra, package keyvault those of a vault, package arm those of Resource
+// Manager. Callers that are refused by the same thing share its tries: one of them tries again, the others wait for
+// what comes of it. Once one was let through, all try again, and whoever meets a server that has not heard of the
+// set-up yet waits on.
 package access
 
 import (
@@ -30,12 +31,15 @@ type Wait struct {
 
 	mu       sync.Mutex
 	doors    map[string]*door
-	first    time.Time     // of the refusals. Zero: there was none
-	last     time.Time     // when somebody was let through who had been refused. Zero: nobody was
-	told     time.Time     // when the log last said what is waited for. Zero: it did not
-	waiting  int           // how many callers wait
-	since    time.Time     // when the first of those began
-	finished time.Duration // how long callers waited before that, those at the same time counted once
+	slots    map[string]time.Time // from when the next try of a pace may be
+	first    time.Time            // of the refusals. Zero: there was none
+	last     time.Time            // when somebody was let through who had been refused. Zero: nobody was
+	lastDoor string               // where that was
+	toldLast time.Time            // the latest such time that the log was told
+	told     time.Time            // when the log last said what is waited for. Zero: it did not
+	waiting  int                  // how many callers wait
+	since    time.Time            // when the first of those began
+	finished time.Duration        // how long callers waited before that, those at the same time counted once
 }
 
 // A door is what callers wait before: a vault, for what one permission allows; a sign-in.
@@ -55,7 +59,7 @@ func New(ctx context.Context, total time.Duration, note func(line string)) *Wait
 	if total <= 0 {
 		return nil
 	}
-	w := &Wait{stop: ctx.Done(), total: total, note: note, doors: map[string]*door{}}
+	w := &Wait{stop: ctx.Done(), total: total, note: note, doors: map[string]*door{}, slots: map[string]time.Time{}}
 	if end, ok := ctx.Deadline(); ok {
 		w.end = end.Add(-min(reserve, time.Until(end)/10))
 	}
@@ -67,6 +71,7 @@ type Refusal struct {
 	Door  string        // what refuses, for the log: "vault kv-app-prod (setSecret/action)"
 	Seen  string        // what was seen, for the log
 	Every time.Duration // the least time between two tries at that door
+	Pace  string        // doors of one pace are tried in turn, Every apart; "": each for itself
 }
 
 // Out waits until what was refused may be tried again. It reports false if it is not to be: patience is over, the run
@@ -76,7 +81,7 @@ func (w *Wait) Out(done <-chan struct{}, r Refusal) bool {
 		return false
 	}
 	refused := time.Now()
-	d, line := w.enter(r, refused)
+	d, slot, line := w.enter(r, refused)
 	if d == nil {
 		return false
 	}
@@ -85,7 +90,7 @@ func (w *Wait) Out(done <-chan struct{}, r Refusal) bool {
 		w.note(line)
 	}
 	for {
-		pause, wake := w.turn(d, refused)
+		pause, wake := w.turn(d, refused, slot)
 		if pause <= 0 {
 			return true
 		}
@@ -104,18 +109,18 @@ func (w *Wait) Out(done <-chan struct{}, r Refusal) bool {
 	}
 }
 
-// enter notes a refusal, and returns the door to wait before, with what to tell of it. The door is nil if patience is
-// over.
-func (w *Wait) enter(r Refusal, now time.Time) (*door, string) {
+// enter notes a refusal, and returns the door to wait before, when its pace allows the next try (zero: it has none),
+// and what to tell of it. The door is nil if patience is over.
+func (w *Wait) enter(r Refusal, now time.Time) (d *door, slot time.Time, line string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.first.IsZero() {
 		w.first = now
 	}
 	if !now.Before(w.until()) {
-		return nil, ""
+		return nil, time.Time{}, ""
 	}
-	d := w.doors[r.Door]
+	d = w.doors[r.Door]
 	if d == nil {
 		d = &door{wake: make(chan struct{})}
 		w.doors[r.Door] = d
@@ -128,7 +133,23 @@ func (w *Wait) enter(r Refusal, now time.Time) (*door, string) {
 		w.since = now
 	}
 	w.waiting++
-	return d, w.tell(now, d, r)
+	if r.Pace != "" {
+		slot = w.slot(r, now)
+	}
+	return d, slot, w.tell(now, d, r)
+}
+
+// slot takes the next turn of a refusal's pace. The last turn is when patience ends, and none is shortly before that.
+func (w *Wait) slot(r Refusal, now time.Time) time.Time {
+	slot := now.Add(r.Every)
+	if next := w.slots[r.Pace]; slot.Before(next) {
+		slot = next
+	}
+	if until := w.until(); until.Sub(slot) < r.Every {
+		slot = until
+	}
+	w.slots[r.Pace] = slot.Add(r.Every)
+	return slot
 }
 
 // tell returns the line of the log about a refusal; "" if the log was told a moment ago.
@@ -166,11 +187,14 @@ func (w *Wait) leave(d *door) {
 
 // turn returns how long a caller who was refused at a time has to wait yet; 0 if it may try. It may in its turn, or if
 // somebody was let through meanwhile, though never sooner than one alone would: what lets one through may refuse
-// another for good. When patience ends, all have one more try.
-func (w *Wait) turn(d *door, refused time.Time) (pause time.Duration, wake <-chan struct{}) {
+// another for good. When patience ends, all have one more try. One with a slot has no other turn.
+func (w *Wait) turn(d *door, refused, slot time.Time) (pause time.Duration, wake <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now, at := time.Now(), d.next
+	if !slot.IsZero() {
+		return slot.Sub(now), nil
+	}
 	if own := refused.Add(d.every); d.opened.After(refused) && own.Before(at) {
 		at = own
 	} else if !now.Before(d.next) {
@@ -207,13 +231,36 @@ func (w *Wait) pass(name string, now time.Time) (line string) {
 		d.wake = make(chan struct{})
 	}
 	if d.refused {
-		w.last = now
+		w.last, w.lastDoor = now, name
 	}
 	if d.refused && d.told {
-		line = fmt.Sprintf("access after %s: %s", rounded(now.Sub(w.first)), name)
+		line = w.passed()
 	}
 	d.refused, d.told = false, false
 	return line
+}
+
+// passed returns the line of the log about who was let through last.
+func (w *Wait) passed() string {
+	w.toldLast = w.last
+	return fmt.Sprintf("access after %s: %s", rounded(w.last.Sub(w.first)), w.lastDoor)
+}
+
+// Settle tells the log who was let through last, if it was not told: the latest wait was too short to be told of. It is
+// for when nobody waits.
+func (w *Wait) Settle() {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	line := ""
+	if w.last.After(w.toldLast) {
+		line = w.passed()
+	}
+	w.mu.Unlock()
+	if line != "" {
+		w.note(line)
+	}
 }
 
 // until is when patience ends. There must have been a refusal.
@@ -247,6 +294,15 @@ func (w *Wait) Ended() string {
 		return ""
 	}
 	return fmt.Sprintf(", after waiting %s for access", rounded(max(w.until().Sub(w.first), 0)))
+}
+
+// Conclude completes a refusal that a new set-up shows: its cause with how long access was waited for or, where it was
+// not, its remedy with the inputs that have a run wait.
+func (w *Wait) Conclude(cause, remedy *string) {
+	if w == nil {
+		*remedy += "; set wait-for-access: 10m, and timeout to more, to wait for what was made minutes ago"
+	}
+	*cause += w.Ended()
 }
 
 // Took returns how long after the first refusal the last one had passed; 0 if there was none.

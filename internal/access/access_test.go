@@ -66,6 +66,11 @@ func TestOneWaits(t *testing.T) {
 		if w.Took() != 35*time.Second || w.Waited() != 35*time.Second || w.Ended() != "" || !w.Patient() {
 			t.Errorf("took %s, waited %s, ended %q, patient %t", w.Took(), w.Waited(), w.Ended(), w.Patient())
 		}
+		go w.Out(nil, at("Entra"))
+		time.Sleep(2 * time.Second)
+		if w.Waited() != 37*time.Second {
+			t.Errorf("waited %s, 2 s into another wait; want 37s", w.Waited())
+		}
 	})
 }
 
@@ -165,6 +170,55 @@ func TestSeveralDoors(t *testing.T) {
 	})
 }
 
+// Doors of one pace are tried in turn, however many there are: each gets its turn, also beside one that stays shut. No
+// try comes shortly after another but at the end of patience, when all have one.
+func TestDoorsOfOnePace(t *testing.T) {
+	in(t, 65*time.Second, func(t *testing.T, w *access.Wait, l *log) {
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		tries := map[string][]time.Duration{}
+		for _, door := range []string{"a", "b", "c"} {
+			wg.Go(func() {
+				for w.Out(nil, access.Refusal{Door: door, Pace: "Entra", Every: 10 * time.Second}) {
+					mu.Lock()
+					tries[door] = append(tries[door], time.Since(l.start))
+					mu.Unlock()
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		const s = time.Second
+		want := map[string][]time.Duration{
+			"a": {10 * s, 40 * s, 65 * s}, "b": {20 * s, 50 * s, 65 * s}, "c": {30 * s, 65 * s},
+		}
+		if diff := cmp.Diff(want, tries); diff != "" {
+			t.Errorf("the tries (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// The log tells of the end of a wait that was too short to be told of. It does so once.
+func TestSettle(t *testing.T) {
+	in(t, time.Minute, func(t *testing.T, w *access.Wait, l *log) {
+		w.Settle()
+		for _, door := range []string{"vault kv", "vault other", "vault kv"} {
+			w.Out(nil, at(door))
+			w.Passed(door)
+		}
+		w.Settle()
+		w.Settle()
+		want := []string{
+			"0s waiting for access, up to 1m0s: vault kv: no role",
+			"5s access after 5s: vault kv",
+			"15s access after 15s: vault kv",
+		}
+		if diff := cmp.Diff(want, l.lines); diff != "" {
+			t.Errorf("the log (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // The run's end, and the end of what is waited for, end the wait at once.
 func TestStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -207,4 +261,5 @@ func TestNothingIsWaitedFor(t *testing.T) {
 		t.Error("a nil Wait waits")
 	}
 	w.Passed("vault kv")
+	w.Settle()
 }

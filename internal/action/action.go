@@ -139,7 +139,7 @@ func (r *run) noteAccess() {
 func (r *run) at(place declaration.Place, text string) runner.Annotation {
 	a := runner.Annotation{Level: runner.LevelError, Text: text}
 	if !r.source.Inline && place.Line > 0 {
-		a.File, a.Line, a.Col = place.File, place.Line, place.Col
+		a.File, a.Line, a.Col = r.fileInWorkspace(), place.Line, place.Col // GitHub knows no ./ and no absolute path
 	}
 	return a
 }

@@ -193,3 +193,36 @@ func TestTimeoutWhileTheDeclarationIsRead(t *testing.T) {
 	}
 	_ = writer.Close()
 }
+
+// An identity that signs in for vaults and for servers is told of once, with where: by name, or many by their number.
+func TestOneSentenceForAnIdentity(t *testing.T) {
+	const server = "/subscriptions/" + emulator.DefaultSubscription +
+		"/resourceGroups/rg-example/providers/Microsoft.Sql/servers/"
+	for _, test := range []struct {
+		servers []string
+		want    string
+	}{
+		{[]string{"sql-one"}, "for " + emulator.DefaultVault + ", sql-one ("},
+		{[]string{"sql-one", "sql-two", "sql-three"}, "for 1 vault and 3 servers ("},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			e := emulator.New(emulator.Options{})
+			network := job.NewNetwork(e)
+			defer network.Close()
+			j := newJob(t, e)
+			secrets := "plain: default\n"
+			for _, name := range test.servers {
+				e.AddServer(emulator.ServerOptions{Name: name})
+				secrets += name + ": {policy: azure-sql, login: sqladmin, apply: {azure: " + server + name + "}}\n"
+			}
+			j.Input("dry-run=true", "secrets="+secrets)
+			r, err := j.Run(t.Context(), network)
+			if err != nil || r.Status != action.StatusOK {
+				t.Fatalf("status %d, %v:\n%s", r.Status, err, r.Log)
+			}
+			if n := strings.Count(r.Log, "Signed in to tenant"); n != 1 || !strings.Contains(r.Log, test.want) {
+				t.Errorf("%d sentences; expected one with %q:\n%s", n, test.want, r.Log)
+			}
+		})
+	}
+}

@@ -52,6 +52,8 @@ func (c *checker) reports(mode provision.Mode) (paths []string) {
 		case export.FormOf(path) == nil:
 			c.problem(inputReport, "%q has no ending that is a form; expected one of %s", path,
 				strings.Join(export.Endings(), ", "))
+		case isSeveral(path):
+			c.problem(inputReport, "%q is more than one path; expected one a line", path)
 		}
 		paths = append(paths, path)
 	}
@@ -63,6 +65,16 @@ func (c *checker) reports(mode provision.Mode) (paths []string) {
 	return paths
 }
 
+// isSeveral reports whether a line has a path that ends where a form's name does, and more.
+func isSeveral(line string) bool {
+	for _, ending := range export.Endings() {
+		if strings.Contains(line, ending+" ") || strings.Contains(line, ending+",") {
+			return true
+		}
+	}
+	return false
+}
+
 // checkReports returns what is wrong with the paths of the reports, as the workspace is now. It writes nothing.
 func (r *run) checkReports() (mistakes []error) {
 	if len(r.reports) == 0 || r.mode != modeAudit {
@@ -70,6 +82,12 @@ func (r *run) checkReports() (mistakes []error) {
 	}
 	for _, err := range r.runner.CheckReports(r.reports) {
 		mistakes = append(mistakes, mistake(inputReport, "%w", err))
+	}
+	for _, path := range r.reports {
+		if r.source.file != "" && r.runner.IsSameFile(path, r.source.file) {
+			mistakes = append(mistakes,
+				mistake(inputReport, "%q is the declaration; expected another path, such as audit/vault.json", path))
+		}
 	}
 	return mistakes
 }
@@ -111,6 +129,7 @@ func (r *run) audit(ctx context.Context) error {
 		return errors.Join(err, outputs.Close())
 	}
 	surveys := r.survey(ctx, clients.lists)
+	r.access.Settle()
 	r.note(clients.timing("The vaults were listed", time.Since(r.start)))
 	plan, err := r.rotation(ctx, surveys)
 	if err != nil {
@@ -214,7 +233,7 @@ func (r *run) showAudit(found *audit.Report) {
 func (r *run) annotateFirst(all []runner.Annotation) {
 	if left := len(all) - runner.MaxAnnotations; left > 0 {
 		all = all[:runner.MaxAnnotations]
-		all[len(all)-1].Text += fmt.Sprintf(" (and %d more: see the findings in the log)", left)
+		all[len(all)-1].Text += fmt.Sprintf(" (and %d more: see the log)", left)
 	}
 	r.annotate(all)
 }
@@ -236,7 +255,12 @@ func (r *run) writeReports(found *audit.Report) (failed bool) {
 			failed = true
 			r.runner.Annotate(runner.Annotation{Level: runner.LevelError, Text: err.Error()})
 		default:
-			r.note("Report: " + path)
+			note := "Report: " + path
+			if n := export.LeftOut(path, found); n > 0 {
+				note += fmt.Sprintf(", without the %s that matter least: GitHub keeps no more",
+					report.Counted(n, "finding"))
+			}
+			r.note(note)
 		}
 	}
 	return failed
@@ -259,11 +283,11 @@ func (r *run) exportRun() export.Run {
 // deliverAudit writes the outputs and the summary.
 func (r *run) deliverAudit(ctx context.Context, found *audit.Report, l *ledger) (failed bool) {
 	if cause := context.Cause(ctx); cause != nil {
-		r.runner.Print("The run was stopped before every vault was listed. Run the job again.")
+		r.runner.Print(stoppedAudit(cause, found))
 	}
 	if err := l.close(); err != nil {
-		r.runner.Annotate(runner.Annotation{Level: runner.LevelError, Text: err.Error()})
-		r.runner.Print("The outputs could not be written. Due: " + encode(found.Due))
+		r.showOutputs(err, l)
+		r.runner.Print("Due: " + encode(found.Due))
 		failed = true
 	}
 	r.noteAccess()
@@ -277,9 +301,24 @@ func (r *run) deliverAudit(ctx context.Context, found *audit.Report, l *ledger) 
 	return failed
 }
 
+// stoppedAudit says how far an audit got that was stopped.
+func stoppedAudit(cause error, found *audit.Report) string {
+	text := "The run was stopped"
+	if errors.Is(cause, errTimeout) {
+		text = "The run's timeout is over"
+	}
+	if !found.Complete() {
+		text += " before every vault was listed"
+	}
+	if errors.Is(cause, errTimeout) {
+		return text + ". Set the input timeout to more, and run the job again."
+	}
+	return text + ". Run the job again."
+}
+
 // fails reports whether what was found fails the run. A vault that was not listed whole does, whatever the threshold:
 // what was not seen must not pass for clean.
 func (r *run) fails(found *audit.Report) bool {
-	return slices.ContainsFunc(found.Vaults, func(v audit.Vault) bool { return !v.Complete }) ||
+	return !found.Complete() ||
 		slices.ContainsFunc(found.Findings, func(f audit.Finding) bool { return r.failOn.isReached(f.Level) })
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,23 +59,68 @@ func TestReportThatCannotBeWritten(t *testing.T) {
 	})
 }
 
-// Outputs that cannot be written fail the run, and the log has what is due.
+// Outputs that cannot be written fail the run, and the log has what they would be. The file is checked before anything
+// is contacted.
 func TestAuditWithoutAnOutputFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := emulator.New(emulator.Options{})
 		network := job.NewNetwork(e)
 		defer network.Close()
-		j := newAudit(t, e, 0)
-		log := &cutting{after: "Findings: ", cut: func() error {
-			return os.Truncate(j.Env["GITHUB_OUTPUT"], 0)
-		}}
-		j.Stdout = log
-		if r, err := j.Run(t.Context(), network); err != nil || r.Outputs.Get("due") != `["secret-0"]` {
+		j := newAudit(t, e, 1)
+		j.Input("secrets={secret-0: default, secret-1: default}")
+		r, err := j.Run(t.Context(), network)
+		if err != nil || r.Outputs.Get("due") != `["secret-1"]` {
 			t.Errorf("outputs %v, %v", r.Outputs, err)
 		}
 		j.Set("GITHUB_OUTPUT=/dev/full")
-		if r, err := j.Run(t.Context(), network); r != nil && r.Status != action.StatusFailed {
+		before := e.Requests()["list"]
+		if r, err = j.Run(t.Context(), network); r != nil && r.Status != action.StatusFailed ||
+			e.Requests()["list"] != before {
+			t.Errorf("status %d, %v; want a failure before the vault is listed", r.Status, err)
+		}
+
+		disk := t.TempDir() // which fills up while the vault is listed
+		if err := syscall.Mount("none", disk, "tmpfs", 0, "size=64k"); err != nil {
+			t.Skipf("mounting a small disk: %v; run this as root", err)
+		}
+		t.Cleanup(func() { _ = syscall.Unmount(disk, syscall.MNT_DETACH) })
+		j.Set("GITHUB_OUTPUT=" + filepath.Join(disk, "output"))
+		log := &cutting{after: "Findings: ", cut: func() error {
+			_ = os.WriteFile(filepath.Join(disk, "filler"), make([]byte, 1<<20), 0o600)
+			return nil
+		}}
+		j.Stdout = log
+		if r, err = j.Run(t.Context(), network); err != nil || r.Status != action.StatusFailed {
 			t.Errorf("status %d, %v; want a failure", r.Status, err)
+		}
+		version := e.Holds()[0].Version
+		for _, want := range []string{
+			"::error::writing the output file: ", "; the log has what it should hold\n",
+			"These outputs could not be written:\nsecret-0 " + version + "\nDue: [\"secret-1\"]\n",
+		} {
+			if text := log.text.String(); !strings.Contains(text, want) {
+				t.Errorf("the log lacks %q:\n%s", want, text)
+			}
+		}
+	})
+}
+
+// The log says how many findings a report leaves out.
+func TestReportThatLeavesFindingsOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := emulator.New(emulator.Options{})
+		network := job.NewNetwork(e)
+		defer network.Close()
+		j := newAudit(t, e, 1700) // each has three
+		j.Input("secrets=", "report=a.sarif\na.json")
+		if err := j.Declare("secrets: {secret-0: default}"); err != nil {
+			t.Fatal(err)
+		}
+		r, err := j.Run(t.Context(), network)
+		const want = "Report: a.sarif, without the 100 findings that matter least: GitHub keeps no more\nReport: " +
+			"a.json\n"
+		if err != nil || !strings.Contains(r.Log, want) {
+			t.Errorf("%v; the log lacks %q:\n%.3000s", err, want, r.Log)
 		}
 	})
 }
@@ -116,6 +162,15 @@ func TestLongAudit(t *testing.T) {
 		}
 		if got := r.Outputs.Get("due"); got != "[]" {
 			t.Errorf("due is %q, though nothing is known", got)
+		}
+
+		j.Input("timeout=15s")
+		r, err = j.Run(t.Context(), network)
+		const want = "The run's timeout is over before every vault was listed. Set the input timeout to more, and " +
+			"run " +
+			"the job again.\n"
+		if err != nil || r.Status != action.StatusFailed || !strings.Contains(r.Log, want) {
+			t.Errorf("status %d, %v; the log lacks %q:\n%s", r.Status, err, want, r.Log)
 		}
 	})
 }

@@ -105,8 +105,9 @@ func readInputs(r *runner.Runner) (in inputs, problems []error) {
 	in.masking = masking(c.oneOf(inputMaskOutputs, string(maskAll), string(maskVersions), string(maskNone)))
 	in.dryRun, in.adopt, in.recover = c.boolean(inputDryRun), c.boolean(inputAdopt), c.boolean(inputRecoverDeleted)
 	in.concurrency = c.concurrency()
-	in.timeout = c.timeout()
-	in.waitForAccess = c.waitForAccess(in.timeout)
+	timeout, ok := c.timeout()
+	in.timeout = timeout
+	in.waitForAccess = c.waitForAccess(timeout, ok)
 	in.only = c.only()
 	in.failOn = threshold(c.oneOf(inputFailOn, string(failOnError), string(failOnWarning), string(failOnNever)))
 	in.reports = c.reports(in.mode)
@@ -200,22 +201,23 @@ func (c *checker) concurrency() int {
 	return n
 }
 
-func (c *checker) timeout() time.Duration {
+// timeout reads how long the run may take, and reports whether it is what the input says.
+func (c *checker) timeout() (d time.Duration, ok bool) {
 	const otherwise = 10 * time.Minute
 	text := c.runner.Input(inputTimeout)
 	if text == "" {
-		return otherwise
+		return otherwise, true
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
 		c.problem(inputTimeout, "%q is not a duration; expected one above zero such as 90s, 10m or 1h30m", text)
-		return otherwise
+		return otherwise, false
 	}
-	return d
+	return d, true
 }
 
-// waitForAccess reads the wait, which is a part of the timeout.
-func (c *checker) waitForAccess(timeout time.Duration) time.Duration {
+// waitForAccess reads the wait, which is a part of the timeout, if that is known.
+func (c *checker) waitForAccess(timeout time.Duration, known bool) time.Duration {
 	text := c.runner.Input(inputWaitForAccess)
 	if text == "" {
 		return 0
@@ -225,7 +227,7 @@ func (c *checker) waitForAccess(timeout time.Duration) time.Duration {
 	case err != nil || d < 0:
 		c.problem(inputWaitForAccess, "%q is not a duration; expected one such as 90s, 10m or 1h30m, or 0s for no wait",
 			text)
-	case d > timeout:
+	case d > timeout && known:
 		c.problem(inputWaitForAccess, "%s is longer than the timeout of %s, which the wait is a part of; "+
 			"expected less, or set timeout to more", text, timeout)
 	default:

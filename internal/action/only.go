@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"keyvault-passwords/internal/declaration"
@@ -28,6 +29,10 @@ func (c *checker) only() (s selection) {
 	case text == "":
 		return s
 	case strings.HasPrefix(text, "[") && err == nil:
+		if slices.Contains(patterns, "") {
+			c.problem(inputOnly, "it is an array with an empty name; expected names, or [] to select nothing")
+			return s
+		}
 	case strings.HasPrefix(text, `["`):
 		c.problem(inputOnly, "it is not a JSON array of names; expected one such as [\"a\",\"b\"], or one name a line")
 		return s
@@ -65,9 +70,8 @@ func (s selection) of(secrets []declaration.Secret) (chosen []declaration.Secret
 		}
 		if !matched {
 			mistakes = append(mistakes,
-				fmt.Errorf("input %s: %q matches none of the %d declared secrets; expected one of their names, a "+
-					"glob, "+
-					"or VAULT/NAME", inputOnly, pattern, len(secrets)))
+				fmt.Errorf("input %s: %q matches no declared secret; expected the name of one, a glob, or VAULT/NAME",
+					inputOnly, pattern))
 		}
 	}
 	for i, secret := range secrets {

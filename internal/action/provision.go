@@ -30,6 +30,7 @@ func (r *run) provision(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, outputs.Close())
 	}
+	r.access.Settle()
 	r.showPlan(plan)
 	r.note(clients.timing("The plan was ready", time.Since(r.start)))
 	ledger := newLedger(plan, outputs, options)
@@ -55,35 +56,37 @@ func (r *run) showPlan(plan *provision.Plan) {
 	r.runner.PrintLines(text.String())
 	r.runner.EndGroup()
 	var warnings []runner.Annotation
-	for _, step := range plan.Steps {
-		for _, warning := range step.Warnings {
-			a := r.at(step.Place, step.Name+" in "+step.Vault+": "+warning)
-			a.Level = runner.LevelWarning
-			warnings = append(warnings, a)
-		}
+	for _, warning := range report.Warnings(plan) {
+		a := r.at(warning.Steps[0].Place, warning.Text())
+		a.Level = runner.LevelWarning
+		warnings = append(warnings, a)
 	}
-	r.annotate(warnings)
+	r.annotateFirst(warnings)
 }
 
 // progressEvery is how often a long run says how far it is.
 const progressEvery = 5 * time.Second
 
-// apply carries the plan out, a line for each step that changed something or failed.
+// apply carries the plan out, a line for each secret as it ends, and at the end one for each reason why others did not.
 func (r *run) apply(ctx context.Context, plan *provision.Plan, vaults map[string]provision.Vault,
 	o provision.Options, l *ledger) []provision.Result {
 	log := report.NewLog(plan)
-	start := time.Now()
-	progress, next, done := report.Progress{Total: len(plan.Steps)}, start.Add(progressEvery), 0
+	start, waited := time.Now(), r.access.Waited()
+	next := start.Add(progressEvery)
+	var progress report.Progress
 	ended := func(result provision.Result) {
-		done++
 		l.record(result)
 		r.runner.PrintLines(log.Ended(result))
+		var done int
+		done, progress.Total = log.Progress()
 		if now := time.Now(); now.After(next) && done < progress.Total {
-			r.runner.Print(progress.Line(done, now.Sub(start)))
+			elapsed := now.Sub(start) - (r.access.Waited() - waited)
+			r.runner.Print("secrets done: " + progress.Line(done, elapsed))
 			next = now.Add(progressEvery)
 		}
 	}
 	results := plan.Apply(ctx, vaults, o, provision.Observer{Stored: l.record, Ended: ended})
+	r.access.Settle()
 	r.runner.PrintLines(log.Rest())
 	return results
 }
@@ -121,12 +124,7 @@ func stopped(cause error) string {
 // deliver writes outputs and summary. Where outputs cannot be written, the log gets them: no version ID is lost.
 func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledger) (failed bool) {
 	if err := l.close(); err != nil {
-		r.runner.Annotate(runner.Annotation{Level: runner.LevelError, Text: err.Error() +
-			"; the log has what it should hold"})
-		r.runner.Print("These outputs could not be written:")
-		for _, line := range l.lines() {
-			r.runner.Print(line)
-		}
+		r.showOutputs(err, l)
 		failed = true
 	}
 	r.noteAccess()
@@ -138,6 +136,16 @@ func (r *run) deliver(plan *provision.Plan, results []provision.Result, l *ledge
 		r.runner.Annotate(runner.Annotation{Level: runner.LevelWarning, Text: err.Error()})
 	}
 	return failed
+}
+
+// showOutputs says that the outputs could not be written, and what they would have been.
+func (r *run) showOutputs(err error, l *ledger) {
+	r.runner.Annotate(runner.Annotation{Level: runner.LevelError, Text: err.Error() +
+		"; the log has what it should hold"})
+	r.runner.Print("These outputs could not be written:")
+	for _, line := range l.lines() {
+		r.runner.Print(line)
+	}
 }
 
 // mask registers the masks. What it has to say comes before them: nothing that the run prints is masked.

@@ -93,9 +93,12 @@ func listVault(ctx context.Context, vault *keyvault.Client, progress *progress) 
 		progress.add(reached - told)
 		told = reached
 	})
-	for _, l := range s.listed {
-		s.tags[strings.ToLower(l.Name)] = l.Version.Tags
-	}
+	s.listed = slices.DeleteFunc(s.listed, func(l keyvault.Listed) bool {
+		key := strings.ToLower(l.Name)
+		_, twice := s.tags[key] // as a list that grows while it is read may show it, on two pages
+		s.tags[key] = l.Version.Tags
+		return twice
+	})
 	if s.listError != nil {
 		s.deletedError, s.closed = s.listError, s.listError
 		return s

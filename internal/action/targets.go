@@ -39,7 +39,7 @@ func (r *run) targets(c *clients) (map[string]provision.Target, error) {
 		}
 		p := purpose{r.principalAt(s.Apply), s.Apply.Server != nil}
 		if signIns[p] == nil {
-			signIn, err := r.signIn(p.principal, "servers")
+			signIn, err := r.signIn(p.principal, "server")
 			if err != nil {
 				return nil, err
 			}
@@ -63,7 +63,7 @@ func (r *run) target(s *declaration.Secret, as *signIn) (provision.Target, error
 	if server := s.Apply.Server; server != nil {
 		return arm.New(arm.Config{
 			Server: *server, Cloud: r.cloud, Credential: as, HTTP: r.client, Note: r.runner.Print,
-			ClientID: as.clientID,
+			ClientID: as.clientID, Access: r.access,
 		})
 	}
 	logins := s.Logins
@@ -73,6 +73,6 @@ func (r *run) target(s *declaration.Secret, as *signIn) (provision.Target, error
 	return postgres.New(postgres.Config{
 		Host: s.Apply.Host.Host, Database: s.Apply.Database, As: s.Apply.As, Logins: logins,
 		Scope: s.Apply.Host.Cloud.DatabaseAudience + "/.default", Credential: as,
-		Network: network.NewDialer(r.runner.Getenv),
+		Network: network.NewDialer(r.runner.Getenv), Access: r.access,
 	}), nil
 }

@@ -15,6 +15,7 @@ import (
 	"keyvault-passwords/internal/identity"
 	"keyvault-passwords/internal/keyvault"
 	"keyvault-passwords/internal/provision"
+	"keyvault-passwords/internal/report"
 	"keyvault-passwords/internal/runner"
 )
 
@@ -114,7 +115,7 @@ func (r *run) clients() (*clients, error) {
 	for _, v := range r.vaults() {
 		p := r.principalIn(v)
 		if signIns[p] == nil {
-			signIn, err := r.signIn(p, "vaults")
+			signIn, err := r.signIn(p, "vault")
 			if err != nil {
 				return nil, err
 			}
@@ -161,7 +162,7 @@ type signIn struct {
 	*identity.Credential
 	principal
 	where []string // by name
-	kind  string   // of them: "vaults", "servers"
+	kind  string   // of them: "vault", "server"
 	once  sync.Once
 	asked bool
 	took  time.Duration
@@ -176,25 +177,62 @@ func (s *signIn) GetToken(ctx context.Context, options policy.TokenRequestOption
 	return token, err
 }
 
-// timing says who signed in where, and what the start of the run took, until something was done.
+// timing says who signed in where, and what the start of the run took, until something was done. An identity that signs
+// in for vaults and for servers is told of once.
 func (c *clients) timing(done string, sinceStart time.Duration) string {
+	type state struct {
+		principal
+		failed bool
+	}
+	of := map[state][]*signIn{}
+	for _, s := range c.signIns {
+		if s.asked {
+			key := state{s.principal, s.err != nil}
+			of[key] = append(of[key], s)
+		}
+	}
 	var text strings.Builder
 	for _, s := range c.signIns {
-		where := strings.Join(s.where, ", ")
-		if len(s.where) > 3 {
-			where = fmt.Sprintf("%d %s", len(s.where), s.kind)
+		key := state{s.principal, s.err != nil}
+		same := of[key]
+		delete(of, key) // the first tells of all
+		if same == nil {
+			continue
 		}
-		switch {
-		case s.err != nil:
-			fmt.Fprintf(&text, "Application %s could not sign in to tenant %s (%.2f s). ", s.clientID, s.tenantID,
-				s.took.Seconds())
-		case s.asked:
-			fmt.Fprintf(&text, "Signed in to tenant %s as application %s, for %s (%.2f s). ", s.tenantID, s.clientID,
-				where, s.took.Seconds())
+		var longest time.Duration
+		for _, s := range same {
+			longest = max(longest, s.took)
 		}
+		if key.failed {
+			fmt.Fprintf(&text, "Application %s could not sign in to tenant %s for %s (%.2f s). ", s.clientID,
+				s.tenantID, placesOf(same), longest.Seconds())
+			continue
+		}
+		fmt.Fprintf(&text, "Signed in to tenant %s as application %s, for %s (%.2f s). ", s.tenantID, s.clientID,
+			placesOf(same), longest.Seconds())
 	}
 	if text.Len() == 0 {
 		text.WriteString("No sign-in was needed. ")
 	}
 	return text.String() + fmt.Sprintf("%s after %.2f s.", done, sinceStart.Seconds())
+}
+
+// placesOf returns where sign-ins are for: "kv-app, pg-prod", or where they are many "5 vaults and 1 server".
+func placesOf(signIns []*signIn) string {
+	const most = 3
+	var names, counts []string
+	of := map[string]int{} // by kind
+	for _, s := range signIns {
+		names = append(names, s.where...)
+		of[s.kind] += len(s.where)
+	}
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	for _, kind := range []string{"vault", "server"} {
+		if of[kind] > 0 {
+			counts = append(counts, report.Counted(of[kind], kind))
+		}
+	}
+	return strings.Join(counts, " and ")
 }

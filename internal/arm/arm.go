@@ -19,33 +19,28 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	azarm "github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	azcloud "github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 	"keyvault-passwords/internal/sensitive"
 )
-
-// A Credential gets access tokens. Renew makes it forget those that it has, because Resource Manager does not accept
-// them.
-type Credential interface {
-	azcore.TokenCredential
-	Renew() error
-}
 
 // Config says which server, and as whom. Server, Cloud, Credential and HTTP are required.
 type Config struct {
 	Server     azure.Server
 	Cloud      azure.Cloud
-	Credential Credential
+	Credential sdk.Credential
 	HTTP       *http.Client
 	Note       func(text string) // is called with what the log should say, such as why the target waits
 	ClientID   string            // of the identity, for the commands of remedies
+	Access     *access.Wait      // for a role that was assigned minutes ago; nil: for nothing
 }
 
 // A Target is the administrator's password of one server. Calls come from one goroutine at a time. It has no lock that
@@ -60,6 +55,7 @@ type Target struct {
 // A kind is what differs between the kinds of servers.
 type kind struct {
 	version   string // of the API
+	expand    string // what else a look must ask for: it is not in the answer otherwise
 	namespace string // of the resource provider
 	command   string // of the az command line
 	preset    string // the policy with the service's rules
@@ -71,6 +67,7 @@ type kind struct {
 var kinds = map[string]kind{
 	azure.SQLServer: {
 		version:   "2023-08-01",
+		expand:    "administrators/activedirectory", // has azureADOnlyAuthentication
 		namespace: "Microsoft.Sql",
 		command:   "az sql server",
 		preset:    "azure-sql",
@@ -101,7 +98,7 @@ func New(c Config) (*Target, error) {
 		c.Note = func(string) {}
 	}
 	endpoint := "https://" + c.Cloud.Manager
-	client, err := azarm.NewClient("arm", "v1.0.0", credential{c.Credential}, &azarm.ClientOptions{
+	client, err := azarm.NewClient("arm", "v1.0.0", sdk.Marked(c.Credential), &azarm.ClientOptions{
 		// Else a refusal would make the SDK register resource providers in the subscription.
 		DisableRPRegistration: true,
 		ClientOptions: policy.ClientOptions{
@@ -127,14 +124,15 @@ func New(c Config) (*Target, error) {
 // changes nothing.
 //
 // It needs the action TYPE/read, such as Microsoft.Sql/servers/read. With Microsoft.Authorization/permissions/read it
-// finds out whether the identity may change the server; without, only the change does. Its error is an [*Error].
+// finds out whether the identity may change the server, and with Microsoft.Authorization/locks/read whether a lock
+// forbids it; without, only the change does. Its error is an [*Error].
 func (t *Target) Look(ctx context.Context, login string) (operation string, err error) {
 	s, err := t.get(ctx)
 	if err == nil {
 		err = t.check(s, login)
 	}
 	if err == nil {
-		err = t.checkAccess(ctx)
+		err = t.checkObstacles(ctx)
 	}
 	return "", err
 }
@@ -154,7 +152,7 @@ func (t *Target) Lock(ctx context.Context, login string) error {
 			return err
 		}
 		if !t.isBusy(s) {
-			return t.checkAccess(ctx)
+			return t.checkObstacles(ctx)
 		}
 		if pause == 2*time.Second {
 			t.config.Note(fmt.Sprintf("server %s is busy: waiting up to %s", t.config.Server.Name, busyTimeout))
@@ -210,12 +208,15 @@ func (t *Target) requestAt(ctx context.Context, method, below, version string) (
 
 // get looks at the server, again after failures that end by themselves.
 func (t *Target) get(ctx context.Context) (s server, err error) {
-	w := waits{Target: t, limit: lookTimeout}
+	w := waits{Target: t, act: actLook, limit: lookTimeout}
 	for {
-		err = catchPanic(func() error {
+		err = sdk.CatchPanic(func() error {
 			request, err := t.request(ctx, http.MethodGet)
 			if err != nil {
 				return err
+			}
+			if t.kind.expand != "" {
+				request.Raw().URL.RawQuery += "&$expand=" + url.QueryEscape(t.kind.expand)
 			}
 			response, err := t.pipeline.Do(request)
 			if err != nil {
@@ -230,6 +231,7 @@ func (t *Target) get(ctx context.Context) (s server, err error) {
 		})
 		switch {
 		case err == nil:
+			t.config.Access.Passed(t.door(actLook))
 			return s, nil
 		case ctx.Err() != nil:
 			return s, t.cancelled(actLook)

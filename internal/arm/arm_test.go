@@ -16,6 +16,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/arm"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/identity"
@@ -36,6 +37,7 @@ type bench struct {
 	emulator *emulator.Emulator
 	network  *job.Network
 	id       string
+	access   *access.Wait // of targets that are made from now on
 
 	mu    sync.Mutex
 	notes []string
@@ -66,12 +68,7 @@ func with(t *testing.T, o emulator.ServerOptions, f func(t *testing.T, b *bench)
 func (b *bench) target(t *testing.T, id string, cloud azure.Cloud, transport http.RoundTripper) *arm.Target {
 	t.Helper()
 	client := network.NewClient(transport, nil)
-	job := map[string]string{}
-	for _, pair := range b.emulator.Environ() {
-		name, value, _ := strings.Cut(pair, "=")
-		job[name] = value
-	}
-	r := runner.New(func(name string) string { return job[name] }, t.Output(), client)
+	r := runner.New(b.emulator.Getenv, t.Output(), client)
 	credential, err := identity.New(identity.Config{
 		Cloud: cloud, TenantID: emulator.DefaultTenant, ClientID: emulator.DefaultClient,
 		Audience: cloud.Audience, IDToken: r.IDToken, HTTP: client,
@@ -85,6 +82,7 @@ func (b *bench) target(t *testing.T, id string, cloud azure.Cloud, transport htt
 	}
 	target, err := arm.New(arm.Config{
 		Server: server, Cloud: cloud, Credential: credential, HTTP: client, ClientID: emulator.DefaultClient,
+		Access: b.access,
 		Note: func(text string) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -258,12 +256,12 @@ func TestFailedChange(t *testing.T) {
 		{code: "OperationTimedOut", times: 1, holds: "new"},
 		{code: "InternalServerError", times: 2, holds: "new"},
 		{code: "InternalServerError", times: -1, holds: "before",
-			want: "the service has failed; it says so of a password that it does not accept, too: Failed " +
+			want: "the service has failed; it also says so of a password that it does not accept: Failed " +
 				"InternalServerError",
 			remedy: "policy is azure-sql"},
 		{code: "ServerIsNotReady", times: 1, holds: "new"},
 		{code: "PasswordNotComplex", times: 1, holds: "before",
-			want:   "the password does not have the characters that the server wants: Failed PasswordNotComplex",
+			want:   "the password does not have the characters that the server requires: Failed PasswordNotComplex",
 			remedy: "declare the policy azure-sql"},
 		{code: "SomethingElse", times: 1, holds: "before",
 			want:   "the change was accepted and has failed: the server did not make it: Failed SomethingElse",
@@ -296,8 +294,8 @@ func TestFailedChange(t *testing.T) {
 func TestBusyServer(t *testing.T) {
 	for kind, code := range map[string]string{
 		emulator.SQLServer:        "UpsertLogicalServerRequestAlreadyInProgress",
-		emulator.PostgreSQLServer: "ServerIsNotReady",
-		emulator.MySQLServer:      "ServerUnavailableForOperation",
+		emulator.PostgreSQLServer: "ServerIsBusy",
+		emulator.MySQLServer:      "AConflictThatNobodyKnows",
 	} {
 		with(t, emulator.ServerOptions{Kind: kind}, func(t *testing.T, b *bench) {
 			b.emulator.Fault(emulator.Fault{
@@ -319,6 +317,9 @@ func TestBusyServer(t *testing.T) {
 		}
 		start := time.Now()
 		err := b.Lock(t.Context(), "")
+		if want := "server sql-prod is busy: waiting up to 5m0s"; !slices.Equal(b.notes, []string{want}) {
+			t.Errorf("the log says %q; want %q, once", b.notes, want)
+		}
 		if err == nil || !strings.Contains(err.Error(),
 			"after 5m0s another change of the server was still under way") ||
 			time.Since(start) > 6*time.Minute {
@@ -457,16 +458,16 @@ func TestRefusals(t *testing.T) {
 		},
 		"SQL with Entra alone": {
 			server: emulator.ServerOptions{EntraOnly: true},
-			cause:  "the server takes no passwords, since it is set to Entra authentication alone",
-			remedy: `let it take passwords: az sql server ad-only-auth disable --name sql-prod --resource-group "rg-example"; or take apply away from the declaration`,
+			cause:  "the server accepts no passwords, because it is set to Entra authentication only",
+			remedy: `let it take passwords: az sql server ad-only-auth disable --name sql-prod --resource-group "rg-example"; or remove apply from the declaration`,
 		},
 		"PostgreSQL with Entra alone": {
 			server: emulator.ServerOptions{EntraOnly: true, Kind: emulator.PostgreSQLServer},
-			cause:  "the server takes no passwords", remedy: "az postgres flexible-server update",
+			cause:  "the server accepts no passwords", remedy: "az postgres flexible-server update",
 		},
 		"Entra alone since the look": {
 			before: answers("update-server", 400, "AadOnlyAuthenticationIsEnabled"), sent: true,
-			cause: "the server takes no passwords", remedy: "ad-only-auth disable",
+			cause: "the server accepts no passwords", remedy: "ad-only-auth disable",
 		},
 		"another administrator": {
 			server: emulator.ServerOptions{Login: "boss"}, login: "sqladmin",
@@ -500,7 +501,13 @@ func TestRefusals(t *testing.T) {
 			cause:  "its state is Disabled", remedy: "the server's page in the portal",
 		},
 		"a lock": {
-			server: emulator.ServerOptions{Locked: true}, kind: refusal.Forbidden, sent: true,
+			server: emulator.ServerOptions{Locked: true}, kind: refusal.Forbidden,
+			cause:  "a read-only lock forbids every change of the server",
+			remedy: `az lock list --resource-group "rg-example" --output table`,
+		},
+		"a lock that the identity may not see": {
+			server: emulator.ServerOptions{Locked: true}, before: deny(emulator.ReadLocks), kind: refusal.Forbidden,
+			sent:   true,
 			cause:  "a read-only lock forbids every change of the server: 409 ScopeLocked",
 			remedy: `az lock list --resource-group "rg-example" --output table`,
 		},
@@ -548,6 +555,19 @@ func TestRefusals(t *testing.T) {
 			before: answers("get-server", 400, "NoRegisteredProviderFound"),
 			cause:  "does not know such a server", remedy: "cloud",
 		},
+		"a version that is not known": {
+			before: answers("get-server", 400, "InvalidApiVersionParameter"),
+			cause:  "or not by the version 2023-08-01 of its interface",
+			remedy: "this cloud does not have that version",
+		},
+		"a look that is not accepted": {
+			before: answers("get-server", 400, "NeverHeardOf"),
+			cause:  "Resource Manager refused the request: 400 NeverHeardOf", remedy: "look up the code",
+		},
+		"a key that the server cannot use": {
+			before: answers("update-server", 400, "CMKOperationNotAllowed"), sent: true,
+			cause: "the server cannot use the key in Key Vault", remedy: "give the server access to the key",
+		},
 		"a provider that is not registered": {
 			before: answers("update-server", 409, "MissingSubscriptionRegistration"), sent: true,
 			cause:  "the subscription is not registered for such servers: 409",
@@ -567,7 +587,8 @@ func TestRefusals(t *testing.T) {
 			before: func(b *bench) {
 				b.emulator.Fault(emulator.Fault{Operation: "update-server", Kind: emulator.Redirect, Times: -1})
 			}, sent: true, kind: refusal.Ambiguous,
-			cause:  "the answer is a redirect, which is not followed: it would carry the password to another host: 307",
+			cause: "the answer is a redirect, which is not followed: it would carry the access token to another " +
+				"host: 307",
 			remedy: "check the proxy and the DNS between the runner and management.azure.com",
 		},
 		"a page of something in between": {
@@ -632,25 +653,30 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Whatever comes in place of the permissions, a server that can be changed is changed: only their list says otherwise.
-func TestPermissionsAreAdvice(t *testing.T) {
+// Whatever comes in place of the permissions or the locks, a server that can be changed is changed: only their lists
+// say otherwise.
+func TestPermissionsAndLocksAreAdvice(t *testing.T) {
 	for name, fault := range map[string]emulator.Fault{
 		"cut": {Kind: emulator.Cut}, "503": {Kind: emulator.Status, Status: 503}, "empty": {Kind: emulator.Empty},
 		"no body": {Kind: emulator.NoBody}, "slow": {Kind: emulator.Slow, Delay: time.Hour},
 		"404":    {Kind: emulator.Status, Status: 404, Code: "InvalidResourceType"},
 		"a page": {Kind: emulator.Between, Status: 200},
 	} {
-		with(t, emulator.ServerOptions{}, func(t *testing.T, b *bench) {
-			fault.Operation, fault.Times = "permissions", -1
-			b.emulator.Fault(fault)
-			start := time.Now()
-			if err := b.set(t.Context()); err != nil || b.holds() != "new" || time.Since(start) > 20*time.Second {
-				t.Errorf("%s: %v after %s; the server holds the password %s", name, err, time.Since(start), b.holds())
-			}
-			if len(b.emulator.FaultLog()) == 0 {
-				t.Errorf("%s: the permissions were not asked for", name)
-			}
-		})
+		for _, operation := range []string{"permissions", "locks"} {
+			with(t, emulator.ServerOptions{}, func(t *testing.T, b *bench) {
+				fault.Operation, fault.Times = operation, -1
+				b.emulator.Fault(fault)
+				start := time.Now()
+				err := b.set(t.Context())
+				if err != nil || b.holds() != "new" || time.Since(start) > 20*time.Second {
+					t.Errorf("%s, %s: %v after %s; the server holds the password %s", operation, name, err,
+						time.Since(start), b.holds())
+				}
+				if len(b.emulator.FaultLog()) == 0 {
+					t.Errorf("%s, %s: they were not asked for", operation, name)
+				}
+			})
+		}
 	}
 }
 
@@ -768,7 +794,8 @@ type recorder struct {
 }
 
 func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
-	if strings.HasPrefix(request.URL.Host, "management.") && !strings.HasSuffix(request.URL.Path, "/permissions") {
+	if strings.HasPrefix(request.URL.Host, "management.") &&
+		!strings.Contains(request.URL.Path, "/providers/Microsoft.Authorization/") {
 		r.versions = append(r.versions, request.URL.Host+" "+request.URL.Query().Get("api-version"))
 	}
 	return r.RoundTripper.RoundTrip(request)

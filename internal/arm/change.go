@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 )
 
 // How long a change may go on after the run was stopped. The whole run is over 7 s after that.
@@ -40,7 +42,7 @@ func (t *Target) Finish(ctx context.Context) error {
 	}
 	following, cancel := network.Outlive(ctx, followGrace)
 	defer cancel()
-	c := change{waits: waits{Target: t, limit: changeTimeout}}
+	c := change{waits: waits{Target: t, act: actSet, limit: changeTimeout}}
 	for {
 		err := c.once(ctx, following)
 		if err == nil {
@@ -62,7 +64,7 @@ type change struct {
 // once asks for the change and follows it.
 func (c *change) once(ctx, following context.Context) error {
 	if ctx.Err() != nil {
-		return errStopped
+		return sdk.ErrStopped
 	}
 	response, err := c.send(ctx) //nolint:bodyclose // the transport has read and closed it
 	if err != nil {
@@ -70,6 +72,7 @@ func (c *change) once(ctx, following context.Context) error {
 		return err
 	}
 	c.accepted = true
+	c.config.Access.Passed(c.door(actSet))
 	err = c.follow(ctx, following, response)
 	if err == nil {
 		return nil
@@ -92,8 +95,8 @@ type update struct {
 func (c *change) send(ctx context.Context) (response *http.Response, err error) {
 	answering, cancel := network.Outlive(ctx, sendGrace)
 	defer cancel()
-	answering = withSendStop(answering, ctx.Done())
-	err = catchPanic(func() error {
+	answering = sdk.WithSendStop(answering, ctx.Done())
+	err = sdk.CatchPanic(func() error {
 		request, err := c.request(answering, http.MethodPatch)
 		if err != nil {
 			return err
@@ -101,13 +104,13 @@ func (c *change) send(ctx context.Context) (response *http.Response, err error) 
 		var body update
 		body.Properties.Password = c.password.Reveal() // the body of the PATCH to Resource Manager
 		if err := runtime.MarshalAsJSON(request, body); err != nil {
-			return errPanic // its text may quote what it could not encode
+			return sdk.ErrPanic // its text may quote what it could not encode
 		}
 		response, err = c.pipeline.Do(request) //nolint:bodyclose // the transport has read and closed it
 		switch {
 		case err != nil:
 			return err
-		case !runtime.HasStatusCode(response, http.StatusOK, http.StatusAccepted):
+		case response.StatusCode >= http.StatusMultipleChoices:
 			return runtime.NewResponseError(response)
 		case response.StatusCode == http.StatusAccepted && !isFollowed(response):
 			return errMalformed
@@ -120,9 +123,12 @@ func (c *change) send(ctx context.Context) (response *http.Response, err error) 
 	return response, err
 }
 
+// followHeaders say where to ask how a change ends.
+var followHeaders = []string{"Azure-AsyncOperation", "Location"}
+
 // isFollowed reports whether an answer says where to ask how the change ends.
 func isFollowed(response *http.Response) bool {
-	return response.Header.Get("Azure-AsyncOperation") != "" || response.Header.Get("Location") != ""
+	return slices.ContainsFunc(followHeaders, func(name string) bool { return response.Header.Get(name) != "" })
 }
 
 // follow returns when a change that was accepted has ended.
@@ -131,36 +137,45 @@ func (c *change) follow(ctx, following context.Context, response *http.Response)
 	if !isFollowed(response) {
 		return nil // a 200 with the changed server
 	}
-	poller, err := runtime.NewPoller[struct{}](response, c.pipeline, nil)
+	accepted := response
+	poller, err := runtime.NewPoller[struct{}](accepted, c.pipeline, nil)
 	if err != nil {
 		return errMalformed // its text may quote the answer
 	}
 	c.config.Note(fmt.Sprintf("server %s has accepted the new password: waiting until it is set",
 		c.config.Server.Name))
-	w := waits{Target: c.Target, limit: changeTimeout}
+	w := waits{Target: c.Target, act: actFollow, limit: changeTimeout}
 	for pause := time.Second; ; pause = min(2*pause, 15*time.Second) {
 		if !c.pause(ctx, following, network.RetryAfter(response, pause, pollPauseMax)) {
-			return errStopped
+			return sdk.ErrStopped
 		}
 		var latest *http.Response
-		err := catchPanic(func() (err error) {
+		err := sdk.CatchPanic(func() (err error) {
 			latest, err = poller.Poll(following) //nolint:bodyclose // the transport has read and closed it
 			if err == nil && latest.StatusCode >= http.StatusBadRequest {
 				return runtime.NewResponseError(latest) // what is asked by Location ends so, or is asked again
 			}
 			return err
 		})
+		if err == nil {
+			c.config.Access.Passed(c.door(actFollow))
+		}
 		switch {
-		case err == nil && poller.Done():
+		case err == nil && poller.Done() && !isUnderWay(latest):
 			return c.outcome(ctx, following, latest)
 		case err == nil:
 			response, w.since = latest, time.Time{}
 		case endedBadly(err, poller.Done()):
 			return &failedError{err: err}
 		case following.Err() != nil:
-			return errStopped
+			return sdk.ErrStopped
 		case !w.again(following, err):
 			return &followError{err: err}
+		}
+		if poller.Done() { // the SDK takes any 200 and any refusal by a Location for the end, and asks no more
+			if poller, err = runtime.NewPoller[struct{}](accepted, c.pipeline, nil); err != nil {
+				return errMalformed
+			}
 		}
 	}
 }
@@ -173,21 +188,32 @@ func (*change) pause(ctx, following context.Context, d time.Duration) bool {
 	return network.Sleep(ctx.Done(), d) || network.Sleep(following.Done(), 500*time.Millisecond)
 }
 
-// outcome returns how a change has ended, by the last answer: the operation with its status, or what its Location ends
-// with, which is the changed server. The SDK's own Result would take any 200 for success.
-func (c *change) outcome(ctx, following context.Context, latest *http.Response) error {
+// statusOf returns what an operation says of itself; "" if an answer is about no operation.
+func statusOf(response *http.Response) string {
 	var operation struct {
 		Status string `json:"status"`
 	}
-	body, err := runtime.Payload(latest)
-	if err != nil {
-		return &followError{err: err}
+	body, err := runtime.Payload(response)
+	if err != nil || json.Unmarshal(body, &operation) != nil {
+		return ""
 	}
-	_ = json.Unmarshal(body, &operation) // without a status it is no operation
-	switch {
-	case strings.EqualFold(operation.Status, "Succeeded"):
+	return operation.Status
+}
+
+// isUnderWay reports whether an answer is about an operation that has not ended.
+func isUnderWay(response *http.Response) bool {
+	status := statusOf(response)
+	return status != "" && !slices.ContainsFunc([]string{"Succeeded", "Failed", "Canceled", "Cancelled"},
+		func(end string) bool { return strings.EqualFold(status, end) })
+}
+
+// outcome returns how a change has ended, by the last answer: the operation with its status, or what its Location ends
+// with, which is the changed server or nothing (204). The SDK's own Result would take any 200 for success.
+func (c *change) outcome(ctx, following context.Context, latest *http.Response) error {
+	switch status := statusOf(latest); {
+	case strings.EqualFold(status, "Succeeded"), latest.StatusCode == http.StatusNoContent:
 		return nil
-	case operation.Status != "":
+	case status != "":
 		return &failedError{err: runtime.NewResponseError(latest)}
 	}
 	if _, err := c.read(latest); err == nil {
@@ -209,7 +235,7 @@ func (c *change) untilReady(ctx, following context.Context) error {
 		case !c.isBusy(s):
 			return nil
 		case !c.pause(ctx, following, pause):
-			return errStopped
+			return sdk.ErrStopped
 		}
 	}
 }

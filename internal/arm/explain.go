@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 )
 
 // An Error is a refusal of Resource Manager. It holds no value, no token, no body of an answer, and no query of a URL.
@@ -25,13 +27,18 @@ type Error struct {
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// An act is one thing that is asked of Resource Manager.
-type act struct{ text string } // as a gerund; the server's name follows
+// An act is one thing that is asked of Resource Manager, and the action of Azure roles that it needs.
+type act struct {
+	text   string // as a gerund; the server's name follows
+	action string // with the placeholders of expand
+}
 
 var (
-	actLook   = act{"looking at server"}
-	actSet    = act{"setting the password of the administrator of server"}
-	actFollow = act{"seeing whether the password is set of the administrator of server"}
+	actLook   = act{"looking at server", "{kind}/read"}
+	actSet    = act{"setting the administrator's password at server", "{kind}/write"}
+	actFollow = act{
+		"checking whether the administrator's password is set at server", "{namespace}/locations/*/read",
+	}
 )
 
 func (t *Target) cancelled(a act) *Error {
@@ -45,30 +52,33 @@ func (t *Target) cancelled(a act) *Error {
 func (t *Target) explain(a act, err error) *Error {
 	e := t.newError(a)
 	var already *Error
-	var identity *identityError
+	var identity *sdk.TokenError
 	var answer *azcore.ResponseError
 	var lost *network.LostError
-	var strange *strangeError
+	var strange *sdk.StrangeError
 	switch {
 	case errors.As(err, &already):
 		return already
 	case errors.As(err, &identity):
-		e.Refusal, e.Err = refusal.Of(identity.err).Within(e.Act), identity.err
+		e.Refusal, e.Err = refusal.Of(identity.Err).Within(e.Act), identity.Err
 		e.Kind = refusal.Identity
 	case errors.As(err, &answer):
 		t.explainAnswer(e, a, answer, errors.As(err, new(*failedError)))
 	case errors.As(err, &strange):
-		t.explainStrange(e, strange.status)
-	case errors.Is(err, errOtherHost):
+		t.explainStrange(e, strange.Status)
+	case errors.Is(err, sdk.ErrOtherHost):
 		e.Cause, e.Remedy = "the answer pointed to another host, which was not contacted", t.checkPath()
 	case errors.As(err, &lost):
 		t.explainLost(e, lost)
-	case errors.Is(err, errStopped):
+	case errors.Is(err, sdk.ErrStopped):
 		return t.cancelled(a)
-	case errors.Is(err, errTooLarge):
-		e.Cause, e.Remedy = err.Error(), t.checkPath()
+	case errors.Is(err, sdk.ErrTooLarge):
+		e.Cause, e.Remedy = "the answer is too large to be Resource Manager's", t.checkPath()
 	default: // the SDK's errors quote what they could not read
 		e.Cause, e.Remedy = errMalformed.Error(), t.checkPath()
+	}
+	if isFresh(err) {
+		t.config.Access.Conclude(&e.Cause, &e.Remedy)
 	}
 	return e
 }
@@ -111,7 +121,7 @@ func (t *Target) explainStrange(e *Error, status int) {
 	e.Remedy = t.checkPath()
 	if status >= 300 && status < 400 {
 		e.Cause = fmt.Sprintf("the answer is a redirect, which is not followed: "+
-			"it would carry the password to another host: %d", status)
+			"it would carry the access token to another host: %d", status)
 		return
 	}
 	e.Cause = fmt.Sprintf("the answer is not in Resource Manager's own form, so it may be a proxy's: %d", status)
@@ -132,11 +142,13 @@ func (t *Target) explainAnswer(e *Error, a act, answer *azcore.ResponseError, fa
 	switch {
 	case s.code == "AuthorizationFailed" && a == actFollow:
 		m = mayNotFollow
+	case e.Status == http.StatusNotFound && a == actFollow:
+		m = meaning{cause: "Resource Manager does not know the change any more", remedy: seeLog}
 	case known:
 	case failed:
 		m = meaning{cause: "the server did not make it", remedy: seeLog}
 	default:
-		m = meaningOfStatus(e.Status)
+		m = meaningOfStatus(a, e.Status)
 	}
 	seen := fmt.Sprint(e.Status)
 	if failed { // an answer of 200 tells of it
@@ -161,7 +173,7 @@ type meaning struct {
 }
 
 const (
-	entraAlone = "the server takes no passwords, since it is set to Entra authentication alone"
+	entraAlone = "the server accepts no passwords, because it is set to Entra authentication only"
 	assign     = "az role assignment create --assignee {client} --role ROLE --scope"
 	madeBy     = "where ROLE is such a role (examples/setup makes one); " +
 		"a new assignment takes effect within 10 minutes"
@@ -202,7 +214,7 @@ var meanings = map[string]meaning{
 	},
 	"PasswordTooShort": {cause: "the server does not accept so short a password", remedy: badPassword},
 	"PasswordTooLong":  {cause: "the server does not accept so long a password", remedy: badPassword},
-	"PasswordNotComplex": {cause: "the password does not have the characters that the server wants",
+	"PasswordNotComplex": {cause: "the password does not have the characters that the server requires",
 		remedy: badPassword},
 	"InvalidParameterValue": {
 		cause: "the server does not accept the password", remedy: badPassword,
@@ -230,6 +242,10 @@ var meanings = map[string]meaning{
 		cause:  "this cloud's Resource Manager does not take the access token",
 		remedy: "set cloud to the one that the server is in",
 	},
+	"CMKOperationNotAllowed": {
+		cause:  "the server cannot use the key in Key Vault that its data is encrypted with",
+		remedy: "see the server's Transparent data encryption in the portal: give the server access to the key",
+	},
 	"ServerDisabled": {
 		cause: "the server is disabled", remedy: "see the server's page in the portal",
 	},
@@ -238,7 +254,7 @@ var meanings = map[string]meaning{
 	"ScopeLocked": {
 		kind:  refusal.Forbidden,
 		cause: "a read-only lock forbids every change of the server",
-		remedy: "take the lock away, at least while the job runs: az lock list --resource-group {group} --output " +
+		remedy: "remove the lock, at least while the job runs: az lock list --resource-group {group} --output " +
 			"table " +
 			"shows it, if it is not the subscription's",
 	},
@@ -255,34 +271,38 @@ var meanings = map[string]meaning{
 	"SubscriptionDisabled": {
 		kind: refusal.ReadOnly, cause: "the subscription is disabled", remedy: "reactivate the subscription",
 	},
-	"NoRegisteredProviderFound": {
-		cause:  "this cloud's Resource Manager does not know such a server",
-		remedy: "check the resource ID, and that cloud is the one that the server is in",
-	},
-	"InvalidResourceType": {
-		cause:  "this cloud's Resource Manager does not know such a server",
-		remedy: "check the resource ID, and that cloud is the one that the server is in",
-	},
+	"NoRegisteredProviderFound":  notKnown,
+	"InvalidResourceType":        notKnown,
+	"InvalidApiVersionParameter": notKnown,
 	"MissingSubscriptionRegistration": {
 		cause:  "the subscription is not registered for such servers",
 		remedy: "register it: az provider register --namespace {namespace}",
 	},
 	"InternalServerError": {
-		cause: "the service has failed; it says so of a password that it does not accept, too",
+		cause: "the service has failed; it also says so of a password that it does not accept",
 		remedy: "run the job again; if it fails again, " +
-			"see that the declared policy is {preset}, and the server's Activity log in the portal",
+			"check that the declared policy is {preset}, and see the server's Activity log in the portal",
 	},
+}
+
+// notKnown is what an answer says of a kind of server, or of the version of its interface, that a cloud does not have.
+var notKnown = meaning{
+	cause: "this cloud's Resource Manager does not know such a server, or not by the version {version} of its " +
+		"interface",
+	remedy: "check the resource ID, and that cloud is the one that the server is in; if both are right, take apply " +
+		"away " +
+		"from the declaration, because this cloud does not have that version yet",
 }
 
 // orWithout is what to do about a server that takes no passwords, and seeState about one whose state has changed since
 // it was looked at.
 const (
-	orWithout = "{enable}take apply away from the declaration, because no password opens the server"
+	orWithout = "{enable}remove apply from the declaration, because the server accepts no password"
 	seeState  = "see its state: {command} show --name {server} --resource-group {group} --query state"
 )
 
 // meaningOfStatus returns what a status means where the code is unknown.
-func meaningOfStatus(status int) meaning {
+func meaningOfStatus(a act, status int) meaning {
 	switch {
 	case status == http.StatusUnauthorized:
 		return meaning{
@@ -311,7 +331,7 @@ func meaningOfStatus(status int) meaning {
 			cause:  "Azure is temporarily unavailable",
 			remedy: "run the job again later; see https://azure.status.microsoft",
 		}
-	case status == http.StatusBadRequest:
+	case status == http.StatusBadRequest && a == actSet:
 		return meaning{cause: "the server does not accept the request", remedy: badPassword}
 	}
 	return meaning{
@@ -338,27 +358,21 @@ func (t *Target) expand(text string) string {
 		"{preset}", t.kind.preset,
 		"{scope}", group,
 		"{server}", s.Name,
+		"{version}", t.kind.version,
 	).Replace(strings.ReplaceAll(text, "{enable}", enable))
 }
 
 // aPolicy finds the name of an Azure Policy's assignment in a refusal: letters, digits, spaces, hyphens and dots. The
 // form is that of microsoft/vscode-apimanagement#348 (2024).
-var aPolicy = regexp.MustCompile(`"policyAssignment":\{"name":"([A-Za-z][A-Za-z0-9 .-]{1,119})"`)
-
-// longestWord is how many characters a word of a policy's name has at most. A longer one could be a value that whoever
-// answered has echoed: every preset for a password draws 24 characters or more, without a space.
-const longestWord = 23
+var aPolicy = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`"policyAssignment":\{"name":"([A-Za-z][A-Za-z0-9 .-]{1,119})"`)
+})
 
 // policyName returns the name of the Azure Policy that a message says to forbid something; "" if it names none.
 func policyName(message string) string {
-	m := aPolicy.FindStringSubmatch(message)
+	m := aPolicy().FindStringSubmatch(message)
 	if m == nil {
 		return ""
 	}
-	for word := range strings.FieldsSeq(m[1]) {
-		if len(word) > longestWord {
-			return ""
-		}
-	}
-	return strings.TrimRight(m[1], " .")
+	return sdk.PolicyName(m[1])
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"keyvault-passwords/internal/azure"
+	"keyvault-passwords/internal/sdk"
 )
 
 // A server is what Resource Manager tells of one, as far as it is looked at. A member that a kind does not have is
@@ -59,7 +60,7 @@ func (t *Target) check(s server, login string) error {
 		e.Remedy = "declare the resource ID of that server"
 	case login != "" && p.Login != "" && !t.sameLogin(p.Login, login):
 		e.Cause = "the server's administrator has another login than the declared " + login
-		if known := code(p.Login); known != "" {
+		if known := sdk.Code(p.Login); known != "" {
 			e.Cause += ": " + known
 			e.Remedy = "declare login: " + known
 			break
@@ -67,7 +68,7 @@ func (t *Target) check(s server, login string) error {
 		e.Remedy = "declare the login that the server's page in the portal shows"
 	case p.State != "" && p.State != t.kind.ready && !t.isBusy(s):
 		e.Cause = "the server is not ready"
-		if state := code(p.State); state != "" {
+		if state := sdk.Code(p.State); state != "" {
 			e.Cause += ", its state is " + state
 		}
 		e.Remedy = "see the server's page in the portal"

@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"keyvault-passwords/internal/network"
+	"keyvault-passwords/internal/sdk"
 )
 
 const (
@@ -29,6 +30,7 @@ const (
 // A waits counts what one call has waited for.
 type waits struct {
 	*Target
+	act   act
 	limit time.Duration // of the tries after a failure
 
 	throttled, tries, failures int
@@ -39,6 +41,10 @@ type waits struct {
 
 // again reports whether a request is to be sent again. It waits first, as long as needed.
 func (w *waits) again(ctx context.Context, err error) bool {
+	if isFresh(err) && w.outlast(ctx, w.act, w.explain(w.act, err)) {
+		w.since = time.Time{} // Resource Manager has answered
+		return true
+	}
 	answer, answered := errors.AsType[*azcore.ResponseError](err)
 	_, failed := errors.AsType[*failedError](err)
 	switch {
@@ -88,15 +94,20 @@ func (w *waits) waitForServer(ctx context.Context, answer *azcore.ResponseError)
 }
 
 // busyCodes are what services say of a server that another change keeps busy. A stopped server has the last two as
-// well: it was ready when it was looked at.
+// well: it was ready when it was looked at. PostgreSQL's ServerIsBusy is of Azure/azure-postgresql#134 (2026).
 var busyCodes = []string{
 	"ConflictingServerOperation", "UpsertLogicalServerRequestAlreadyInProgress", "ConflictingSubscriptionOperation",
-	"OperationInterrupted", "ServerBusy", "ServiceBusy", "Conflict", "AnotherOperationInProgress",
+	"OperationInterrupted", "ServerBusy", "ServerIsBusy", "ServiceBusy", "Conflict", "AnotherOperationInProgress",
 	"ServerIsNotReady", "ServerUnavailableForOperation",
 }
 
+// isBusy reports whether another change keeps the server busy. A conflict that is not known by its code is taken for
+// one.
 func isBusy(answer *azcore.ResponseError) bool {
-	return slices.Contains(busyCodes, saidBy(answer).code)
+	code := saidBy(answer).code
+	_, known := meanings[code]
+	return slices.Contains(busyCodes, code) ||
+		answer.StatusCode == http.StatusConflict && !known && !isPassing(answer)
 }
 
 // isPassing reports whether a change that has failed so may succeed the next time. What a service says of a password is
@@ -119,10 +130,10 @@ func isTransient(err error) bool {
 	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
 		return network.IsTransientStatus(answer.StatusCode)
 	}
-	if strange, ok := errors.AsType[*strangeError](err); ok {
-		return strange.status < 300 || network.IsTransientStatus(strange.status)
+	if strange, ok := errors.AsType[*sdk.StrangeError](err); ok {
+		return strange.Status < 300 || network.IsTransientStatus(strange.Status)
 	}
-	if _, ok := errors.AsType[*identityError](err); ok {
+	if _, ok := errors.AsType[*sdk.TokenError](err); ok {
 		return false
 	}
 	if lost, ok := errors.AsType[*network.LostError](err); ok {
@@ -131,7 +142,7 @@ func isTransient(err error) bool {
 	if _, ok := errors.AsType[*Error](err); ok {
 		return false // it was tried again already
 	}
-	return !errors.Is(err, errStopped) && !errors.Is(err, errOtherHost)
+	return !errors.Is(err, sdk.ErrStopped) && !errors.Is(err, sdk.ErrOtherHost)
 }
 
 // isFinal reports whether Resource Manager has refused a request for good.
@@ -149,10 +160,10 @@ func mayBeApplied(err error) bool {
 	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
 		return answer.StatusCode >= http.StatusInternalServerError || answer.StatusCode == http.StatusRequestTimeout
 	}
-	if _, ok := errors.AsType[*identityError](err); ok {
+	if _, ok := errors.AsType[*sdk.TokenError](err); ok {
 		return false
 	}
-	return !errors.Is(err, errStopped)
+	return !errors.Is(err, sdk.ErrStopped)
 }
 
 // saidBy returns what an answer says of a failure.

@@ -10,6 +10,8 @@
 package audit
 
 import (
+	"iter"
+	"slices"
 	"time"
 
 	"keyvault-passwords/internal/declaration"
@@ -26,6 +28,12 @@ const (
 	LevelInfo    Level = "info"
 )
 
+// Levels returns the levels, the gravest first.
+func Levels() []Level { return []Level{LevelError, LevelWarning, LevelInfo} }
+
+// Rank returns how much a level matters: the gravest is 0.
+func (l Level) Rank() int { return slices.Index(Levels(), l) }
+
 // A Rule is one thing that an audit looks at. Its ID is stable and is never used for another.
 type Rule struct {
 	ID    string
@@ -37,17 +45,18 @@ type Rule struct {
 
 // A Finding is one rule that one secret, or one vault, does not satisfy.
 type Finding struct {
-	Rule    string // its ID
-	Level   Level
-	Vault   string            // the vault's real name
-	Secret  string            // as declared, or as the vault spells it
-	Place   declaration.Place // of the secret's declaration, else of what declares the vault. Zero: nowhere
-	Message string            // what was seen
-	Remedy  string            // what to do
-	Since   time.Time         // when it became so. Zero: not known
+	Rule     string // its ID
+	Level    Level
+	Vault    string            // the vault's real name
+	Secret   string            // as declared, or as the vault spells it
+	Declared bool              // the secret is
+	Place    declaration.Place // of the secret's declaration, else of what declares the vault. Zero: nowhere
+	Message  string            // what was seen
+	Remedy   string            // what to do
+	Since    time.Time         // when it became so. Zero: not known
 }
 
-// A Secret is what a vault holds of one secret, as an audit tells it. Zero times: none.
+// A Secret is what one vault holds of a secret, as an audit tells it. Zero times: none.
 type Secret struct {
 	Vault       string
 	Name        string
@@ -105,4 +114,61 @@ type Report struct {
 	Months   []Month   // the last twelve, the oldest first
 	Ignored  int       // findings that the declaration ignores
 	Notes    []string  // about the audit itself: an ignore that has ended
+}
+
+// Complete reports whether every vault was listed whole.
+func (r *Report) Complete() bool {
+	return !slices.ContainsFunc(r.Vaults, func(v Vault) bool { return !v.Complete })
+}
+
+// Counts returns how many findings there are of each level.
+func (r *Report) Counts() map[Level]int {
+	counts := map[Level]int{}
+	for i := range r.Findings {
+		counts[r.Findings[i].Level]++
+	}
+	return counts
+}
+
+// Whole returns the secrets, each with an element for each of its vaults. One that is declared for several vaults is
+// one secret; of one that nobody declared, nothing says that another vault's is the same.
+func (r *Report) Whole() iter.Seq[[]Secret] {
+	return func(yield func([]Secret) bool) {
+		for rest := r.Secrets; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[0].sharesWith(&rest[n]) {
+				n++
+			}
+			if !yield(rest[:n]) {
+				return
+			}
+			rest = rest[n:]
+		}
+	}
+}
+
+// sharesWith reports whether two elements, one after the other, are of one secret.
+func (s *Secret) sharesWith(other *Secret) bool {
+	return s.Declared && other.Declared && s.Vault != other.Vault && s.Name == other.Name
+}
+
+// Totals are how many secrets an audit is about, whatever number of vaults each is in.
+type Totals struct {
+	Secrets  int
+	Declared int // of them
+	Due      int // of them: mode rotate would give them a version now
+}
+
+// Totals counts the secrets of a report.
+func (r *Report) Totals() (t Totals) {
+	for secret := range r.Whole() {
+		t.Secrets++
+		if secret[0].Declared {
+			t.Declared++
+		}
+		if slices.ContainsFunc(secret, func(s Secret) bool { return s.Due != "" }) {
+			t.Due++
+		}
+	}
+	return t
 }

@@ -9,13 +9,16 @@ import (
 	"keyvault-passwords/internal/lifecycle"
 )
 
-// What is to be done about several findings alike.
-const (
-	renewOurs  = "run with mode: force for a new version, and declare rotate so that the next one is made in time"
-	renewDrift = "run with mode: force for a new version, and declare rotate: {on-policy-change: true} so that the " +
-		"next change makes one"
-	renewOther = "give it a new version, or declare it, so that this action does"
-)
+// mode is how a run gives a declared secret a new version now.
+func (s *subject) mode() string {
+	switch {
+	case s.Due != "":
+		return "mode: rotate"
+	case !s.Ours:
+		return "mode: force and adopt: true"
+	}
+	return "mode: force"
+}
 
 // renew is what to do about a version that is to be replaced.
 func (s *subject) renew() string {
@@ -23,13 +26,54 @@ func (s *subject) renew() string {
 	case s.Managed:
 		return "renew the certificate of that name"
 	case s.declared == nil:
-		return renewOther
-	case s.Due != "":
-		return "run with mode: rotate, which gives it a new version"
-	case !s.Ours:
-		return "run with mode: force and adopt: true, which gives it a new version"
+		return "give it a new version, or declare it, so that this action does"
 	}
-	return renewOurs
+	remedy := "run with " + s.mode() + ", which gives it a new version"
+	switch {
+	case s.Due != "" || !s.Ours:
+	case s.Next.After(s.now) && (s.Expires.IsZero() || s.Next.Before(s.Expires)):
+		remedy += " now; mode: rotate does from " + date(s.Next) + " on"
+	case s.Next.IsZero():
+		remedy += ", and declare rotate so that the next one is made in time"
+	}
+	return remedy
+}
+
+// redraw is what to do about a version that was made to another policy.
+func (s *subject) redraw() string {
+	switch {
+	case s.Due != "" || !s.Ours:
+		return s.renew()
+	case s.declared.Rotate.OnPolicyChange:
+		return "run with mode: rotate, which says what it waits for, or with mode: force for a new version now"
+	}
+	return "run with mode: force for a new version, and declare rotate: {on-policy-change: true} so that the next " +
+		"change makes one"
+}
+
+// create is what to do about a declared secret that its vault does not hold.
+func (s *subject) create() string {
+	switch {
+	case s.Due == TriggerMissing:
+		return "run with mode: ensure, which creates it, or remove it from the declaration"
+	case s.Due != "":
+		return "run with mode: rotate, which gives all its vaults one new value"
+	case s.deleted != nil:
+		return "run with mode: ensure and recover-deleted: true, which recovers it and gives it a new version, or " +
+			"remove it from the declaration"
+	}
+	return "run with mode: rotate, which says why it cannot be made, or remove it from the declaration"
+}
+
+// unblock is what to do about a current version that is disabled.
+func (s *subject) unblock() string {
+	switch {
+	case s.Managed:
+		return "enable the certificate of that name"
+	case s.declared == nil:
+		return "enable that version, or delete the secret"
+	}
+	return "enable that version, or run with " + s.mode() + ", which gives it a new one"
 }
 
 // judgeTerms judges a declared secret by what is declared of it.
@@ -43,8 +87,7 @@ func (j *judge) judgeTerms(s *subject) {
 			s.Deleted
 	}
 	if s.holding == nil {
-		s.find(Missing, "it is declared and not in the vault",
-			"run with mode: ensure, which creates it, or remove it from the declaration").Since = s.Deleted
+		s.find(Missing, "it is declared and not in the vault", s.create()).Since = s.Deleted
 		return
 	}
 	if s.Managed {
@@ -52,25 +95,23 @@ func (j *judge) judgeTerms(s *subject) {
 	}
 	if !s.Ours {
 		s.find(Foreign, "this action did not make its current version",
-			"to replace it, set the input adopt: true; otherwise declare another name").Since = s.Created
+			"to replace it, run with "+s.mode()+"; otherwise declare another name").Since = s.Created
 	}
 	j.judgeRotation(s)
 	if s.declared.Drifts(s.current) {
-		remedy := s.renew()
-		if remedy == renewOurs {
-			remedy = renewDrift
-		}
 		f := s.find(PolicyDrift, fmt.Sprintf("made to the policy %s, and %s is declared", orNone(s.Made), s.Policy),
-			remedy)
+			s.redraw())
 		if s.declared.Rotate.OnPolicyChange {
 			f.Level = LevelError
 		}
 	}
 	if s.Superseded > 0 {
-		s.find(SupersededEnabled, fmt.Sprintf("%s enabled past disable-after of its superseded",
-			count(s.Superseded, "superseded version is", "superseded versions are")),
+		since := s.Created.Add(s.declared.Superseded.DisableAfter)
+		s.find(SupersededEnabled, fmt.Sprintf("%s disabled on %s",
+			count(s.Superseded, "superseded version is still enabled, and was to be",
+				"superseded versions are still enabled, and were to be"), date(since)),
 			"run with mode: rotate, which disables them",
-		).Since = s.Created.Add(s.declared.Superseded.DisableAfter)
+		).Since = since
 	}
 }
 
@@ -83,7 +124,7 @@ func (j *judge) judgeRotation(s *subject) {
 	if s.Due == "" {
 		remedy = "run with mode: rotate, which says why it cannot be rotated"
 	}
-	s.find(OverdueRotation, fmt.Sprintf("its rotation has been due for %s, since %s", lifecycle.Age(s.now.Sub(s.Next)),
+	s.find(OverdueRotation, fmt.Sprintf("its rotation has been due for %s, since %s", lifecycle.Between(s.Next, s.now),
 		date(s.Next)), remedy).Since = s.Next
 }
 
@@ -98,8 +139,7 @@ func (j *judge) judgeState(s *subject) {
 	if s.Enabled {
 		j.judgeDates(s)
 	} else {
-		s.find(CurrentDisabled, "its newest version is disabled, so whoever reads it by name fails",
-			"enable that version, or delete the secret; one that is declared gets a new version with mode: force")
+		s.find(CurrentDisabled, "its newest version is disabled, so whoever reads it by name fails", s.unblock())
 	}
 	if s.ContentType == "" {
 		s.find(ContentTypeMissing, "its current version has no content type", "set one with the next version")
@@ -112,29 +152,31 @@ func (j *judge) judgeDates(s *subject) {
 	rules, left := j.Rules, s.Expires.Sub(s.now)
 	switch {
 	case s.Expires.IsZero():
-		s.find(NeverExpires, "its current version never expires", s.expiry()).Since = s.Created
+		s.find(NeverExpires, "its current version never expires", s.expiry(rules.MaxValidity)).Since = s.Created
 	case left <= 0:
-		s.find(Expired, fmt.Sprintf("its current version expired %s ago, on %s", lifecycle.Age(-left),
+		s.find(Expired, fmt.Sprintf("its current version expired %s ago, on %s", lifecycle.Between(s.Expires, s.now),
 			date(s.Expires)), s.renew()).Since = s.Expires
 	case left < rules.ExpiresWithin:
-		s.find(ExpiresSoon, fmt.Sprintf("its current version expires in %s, on %s", lifecycle.Age(left),
+		s.find(ExpiresSoon, fmt.Sprintf("its current version expires in %s, on %s", lifecycle.Between(s.now, s.Expires),
 			date(s.Expires)), s.renew()).Since = s.Expires.Add(-rules.ExpiresWithin)
 	}
 	switch {
 	case rules.MaxValidity == 0:
 	case s.Expires.IsZero():
 		s.find(ValidityTooLong, fmt.Sprintf("its current version is valid for ever; at most %s are allowed",
-			lifecycle.Age(rules.MaxValidity)), s.expiry()).Since = s.Created
+			lifecycle.Age(rules.MaxValidity)), s.expiry(rules.MaxValidity)).Since = s.Created
 	case s.Expires.Sub(s.Created) > rules.MaxValidity:
 		s.find(ValidityTooLong, fmt.Sprintf("its current version is valid for %s; at most %s are allowed",
-			lifecycle.Age(s.Expires.Sub(s.Created)), lifecycle.Age(rules.MaxValidity)), s.expiry()).Since = s.Created
+			lifecycle.Between(s.Created, s.Expires), lifecycle.Age(rules.MaxValidity)),
+			s.expiry(rules.MaxValidity)).Since = s.Created
 	}
 	from := s.Created
 	if !s.NotBefore.IsZero() {
 		from = s.NotBefore
 	}
 	if age := s.now.Sub(from); rules.MaxAge > 0 && age > rules.MaxAge {
-		s.find(TooOld, fmt.Sprintf("its current version is %s old; at most %s are allowed", lifecycle.Age(age),
+		s.find(TooOld, fmt.Sprintf("its current version is %s old; at most %s are allowed",
+			lifecycle.Between(from, s.now),
 			lifecycle.Age(rules.MaxAge)), s.renew()).Since = from.Add(rules.MaxAge)
 	}
 	if s.NotBefore.After(s.now) {
@@ -143,17 +185,21 @@ func (j *judge) judgeDates(s *subject) {
 	}
 }
 
-// expiry is what to do about a version that expires too late or never.
-func (s *subject) expiry() string {
+// expiry is what to do about a version that expires too late or never. A new one may be valid for that long at most; 0:
+// for any time.
+func (s *subject) expiry(longest time.Duration) string {
 	switch {
 	case s.Managed:
 		return "set the validity of the certificate of that name"
 	case s.declared == nil:
 		return "set an expiry, or declare it with expires"
 	case s.declared.Expires == 0:
-		return "declare expires and rotate with before-expiry, and give it a new version"
+		return "declare expires and rotate with before-expiry, and run with " + s.mode() + " for a new version"
+	case longest > 0 && s.declared.Expires > longest:
+		return "declare expires of at most " + lifecycle.Words(longest) + ", and run with " + s.mode() +
+			" for a new version"
 	}
-	return "give it a new version, which has the declared expiry"
+	return "run with " + s.mode() + " for a new version, which has the declared expiry"
 }
 
 // judgeVersions judges how many versions there are, and of which operations.
@@ -183,7 +229,8 @@ func (j *judge) judgeVersions(s *subject) {
 	}
 }
 
-// diverged finds that the vaults of one declared secret hold versions of different operations.
+// diverged finds that the vaults of one declared secret hold versions of different operations: they were set
+// separately.
 func diverged(subjects []*subject) {
 	var holding []*subject
 	var current []lifecycle.Version
@@ -201,7 +248,7 @@ func diverged(subjects []*subject) {
 	}
 	slices.Sort(differ)
 	for _, s := range holding {
-		s.find(Diverged, "its vaults hold versions of different operations: "+strings.Join(differ, ", "),
+		s.find(Diverged, "its vaults were set separately, so they do not hold one value: "+strings.Join(differ, ", "),
 			"run with mode: rotate, which gives all its vaults one new value")
 	}
 }

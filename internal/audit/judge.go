@@ -179,7 +179,7 @@ func (j *judge) subjectOf(s *declaration.Secret, x *index) *subject {
 		declared: s, holding: x.secrets[name], deleted: x.deleted[name], now: x.Now,
 	}
 	subject.fill()
-	if subject.Exists {
+	if subject.Exists && !subject.Managed { // nothing that is declared can hold for a certificate's
 		subject.Next = s.Next(subject.current)
 		if subject.holding.Versions != nil {
 			subject.Superseded = len(s.Obsolete(subject.holding.Versions, subject.current, subject.now))
@@ -238,7 +238,8 @@ func (s *subject) fill() {
 // find notes a finding, at the level of its rule.
 func (s *subject) find(rule, message, remedy string) *Finding {
 	s.found = append(s.found, Finding{
-		Rule: rule, Level: rules[rank(rule)].Level, Vault: s.Vault, Secret: s.Name, Place: s.Place,
+		Rule: rule, Level: rules[rank(rule)].Level, Vault: s.Vault, Secret: s.Name,
+		Declared: s.Declared, Place: s.Place,
 		Message: message, Remedy: remedy,
 	})
 	return &s.found[len(s.found)-1]
@@ -254,7 +255,7 @@ func (j *judge) add(s *subject) {
 		}
 		j.report.Findings = append(j.report.Findings, f)
 		s.Findings = append(s.Findings, f.Rule)
-		if s.Worst == "" || grave(f.Level) < grave(s.Worst) {
+		if s.Worst == "" || f.Level.Rank() < s.Worst.Rank() {
 			s.Worst = f.Level
 		}
 	}
@@ -294,7 +295,7 @@ func (j *judge) noteIgnores() {
 // sortFindings puts the gravest first; those of one level stay in the order of the secrets.
 func (j *judge) sortFindings() {
 	slices.SortStableFunc(j.report.Findings, func(a, b Finding) int {
-		return cmp.Compare(grave(a.Level), grave(b.Level))
+		return cmp.Compare(a.Level.Rank(), b.Level.Rank())
 	})
 }
 

@@ -110,10 +110,10 @@ func rowsOf(r audit.Report) (rows []string) {
 func TestRows(t *testing.T) {
 	in := audit.Input{
 		Rules: declaration.DefaultAudit(), Taken: now,
-		Secrets: []declaration.Secret{declared("zz", "kv-2", "kv-1"), declared("aa", "kv-1", "kv-closed", "kv-cut")},
+		Secrets: []declaration.Secret{declared("zz", "kv-2", "kv-1"), declared("aa", "kv-closed", "kv-1", "kv-cut")},
 		Rotations: []audit.Rotation{
-			{Key: "kv-2/zz"}, {Key: "kv-1/zz", Writes: true, Reason: "not there yet"}, {Key: "kv-1/aa"},
-			{Key: "kv-closed/aa", Writes: true}, {Key: "kv-cut/aa"},
+			{Key: "kv-2/zz"}, {Key: "kv-1/zz", Writes: true, Reason: "did not exist"},
+			{Key: "kv-closed/aa", Writes: true}, {Key: "kv-1/aa"}, {Key: "kv-cut/aa"},
 		},
 		Listings: []audit.Listing{
 			{Vault: "kv-2", Now: now, Listed: true, Secrets: listed("u2", "ZZ", "aa")},
@@ -145,7 +145,7 @@ func TestRows(t *testing.T) {
 	if diff := cmp.Diff(want[:3], rowsOf(audit.Judge(in))); diff != "" {
 		t.Errorf("rows of a part (-want +got):\n%s", diff)
 	}
-	if s := r.Secrets[1]; s.Due != audit.TriggerMissing || s.DueReason != "not there yet" {
+	if s := r.Secrets[1]; s.Due != audit.TriggerMissing || s.DueReason != "did not exist" {
 		t.Errorf("due %q, %q", s.Due, s.DueReason)
 	}
 }
@@ -189,6 +189,15 @@ func TestMonths(t *testing.T) {
 	}
 	if diff := cmp.Diff([]int{0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 1}, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// The months are those of UTC, wherever the clock of the audit stands.
+func TestMonthsAreOfUTC(t *testing.T) {
+	east := time.FixedZone("east", 2*60*60)
+	r := audit.Judge(audit.Input{Rules: declaration.DefaultAudit(), Taken: time.Date(2026, 4, 1, 0, 30, 0, 0, east)})
+	if last := r.Months[len(r.Months)-1].First; last.Format(time.DateOnly) != "2026-03-01" {
+		t.Errorf("the last month begins on %s; want March, which it is in UTC", last)
 	}
 }
 

@@ -40,8 +40,7 @@ var rules = [...]Rule{
 	{
 		ID: Missing, Level: LevelError, Title: "A declared secret is not in the vault",
 		Help: "The declaration has the secret and the vault does not, so whatever reads it fails. Run with mode " +
-			"ensure " +
-			"or rotate, which create it; if it was removed on purpose, remove it from the declaration.",
+			"ensure or rotate, which create it; if it was removed on purpose, remove it from the declaration.",
 	},
 	{
 		ID: Expired, Level: LevelError, Title: "The current version has expired",
@@ -52,8 +51,7 @@ var rules = [...]Rule{
 	{
 		ID: ExpiresSoon, Level: LevelWarning, Title: "The current version expires soon",
 		Help: "The current version expires within expires-within of the declaration's audit, 30 days by default. " +
-			"Give " +
-			"it a new version before.",
+			"Give it a new version before.",
 		Known: []string{policyExpiresSoon},
 	},
 	{
@@ -67,8 +65,7 @@ var rules = [...]Rule{
 	{
 		ID: ValidityTooLong, Level: LevelWarning, Title: "The current version is valid for too long",
 		Help: "The time from its creation to its expiry is longer than max-validity of the declaration's audit, or " +
-			"it " +
-			"never expires. Declare a shorter expires and give it a new version.",
+			"it never expires. Declare a shorter expires and give it a new version.",
 		Known: []string{policyValidity},
 	},
 	{
@@ -79,29 +76,25 @@ var rules = [...]Rule{
 	},
 	{
 		ID: OverdueRotation, Level: LevelError, Title: "A declared rotation is overdue",
-		Help: "By its rotate in the declaration, the secret was to have a new version, and has had none for longer " +
-			"than " +
-			"grace of the declaration's audit: the workflow that rotates does not run, or fails. Look at its last " +
-			"runs.",
+		Help: "The secret has been due for a new version, by its rotate in the declaration, for longer than grace of " +
+			"the " +
+			"declaration's audit: the workflow that rotates does not run, or fails. Look at its last runs.",
 		Known: []string{"AWS Config secretsmanager-scheduled-rotation-success-check"},
 	},
 	{
 		ID: PolicyDrift, Level: LevelWarning, Title: "The value was made to another policy",
 		Help: "The current version was made to another policy than the declared one, as its tag policy says. Give it " +
-			"a " +
-			"new version; with rotate on-policy-change, mode rotate does so by itself.",
+			"a new version; with rotate on-policy-change, mode rotate does so by itself.",
 	},
 	{
 		ID: Foreign, Level: LevelWarning, Title: "This action did not make the current version",
 		Help: "The secret is declared, and somebody else made the current version, so its policy is unknown. This " +
-			"action " +
-			"gives it a new version only with the input adopt.",
+			"action gives it a new version only with the input adopt.",
 	},
 	{
 		ID: Undeclared, Level: LevelWarning, Title: "The vault holds a secret that nobody declared",
 		Help: "The secret is in the vault, is not declared and is not managed by a certificate, so nothing rotates " +
-			"it. " +
-			"Declare it, remove it, or ignore it in the declaration's audit; undeclared there sets the level.",
+			"it. Declare it, remove it, or ignore it in the declaration's audit; undeclared there sets the level.",
 	},
 	{
 		ID: CurrentDisabled, Level: LevelError, Title: "The newest version is disabled",
@@ -110,42 +103,39 @@ var rules = [...]Rule{
 	},
 	{
 		ID: NotYetActive, Level: LevelInfo, Title: "The current version is not valid yet",
-		Help: "The not-before date of the current version is to come. A reader that checks it refuses the value.",
+		Help: "The not-before date of the current version is in the future. A reader that checks it refuses the value.",
 	},
 	{
 		ID: SupersededEnabled, Level: LevelWarning, Title: "Superseded versions are still enabled",
 		Help: "Older versions that this action made are enabled for longer than superseded of the declaration says, " +
-			"so " +
-			"old passwords can still be read. Mode rotate disables them.",
+			"so old passwords can still be read. Mode rotate disables them.",
 	},
 	{
 		ID: ManyVersions, Level: LevelWarning, Title: "The secret has many versions",
 		Help: "The secret has max-versions of the declaration's audit or more. Key Vault backs up no secret with " +
-			"more " +
-			"than 500 and has no call that deletes a version: declare another name for it, and rotate it less often.",
+			"more than 500 and has no call that deletes a version: declare another name for it, and rotate it less " +
+			"often.",
 	},
 	{
 		ID: Diverged, Level: LevelError, Title: "The secret's vaults hold different values",
-		Help: "The secret is declared for several vaults, and their current versions were made by different " +
-			"operations: " +
-			"they do not hold one value. Mode rotate gives all of them a new one.",
+		Help: "The secret is declared for several vaults, and their current versions were set " +
+			"separately, so they do not hold one value. Mode rotate gives all of them a new one.",
 	},
 	{
 		ID: DuplicateOperation, Level: LevelInfo, Title: "Two versions hold the same value",
-		Help: "One operation made several versions, as a repeated request does. They hold the same value; nothing is " +
-			"to be done.",
+		Help: "One operation made several versions, as a repeated request does. They hold the same value, and there " +
+			"is " +
+			"nothing to do.",
 	},
 	{
 		ID: SoftDeleted, Level: LevelWarning, Title: "A declared secret is soft-deleted",
 		Help: "A declared name is soft-deleted, so no secret of that name can be made until it is recovered or " +
-			"purged. " +
-			"The input recover-deleted lets a run recover it.",
+			"purged. The input recover-deleted lets a run recover it.",
 	},
 	{
 		ID: ContentTypeMissing, Level: LevelInfo, Title: "The current version has no content type",
 		Help: "The current version has no content type, which tells readers what the value is. Declare content-type; " +
-			"the " +
-			"next version has it.",
+			"the next version has it.",
 		Known: []string{policyContentType},
 	},
 	{
@@ -169,6 +159,3 @@ func RuleOf(id string) Rule {
 func rank(id string) int {
 	return slices.IndexFunc(rules[:], func(r Rule) bool { return r.ID == id })
 }
-
-// grave returns how much a level matters: the gravest is 0.
-func grave(l Level) int { return slices.Index([]Level{LevelError, LevelWarning, LevelInfo}, l) }

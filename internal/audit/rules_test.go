@@ -32,6 +32,8 @@ type scene struct {
 	versions  []lifecycle.Version
 	excess    int
 	deleted   []audit.Deleted
+	writes    bool                // mode rotate would give it a new version
+	trigger   lifecycle.Trigger   // for that reason
 	second    []lifecycle.Version // in a second vault, which is declared too where there are some
 	undeclare bool
 }
@@ -75,7 +77,7 @@ func (s *scene) judge() audit.Report {
 		}
 		in.Listings = append(in.Listings, l)
 		s.secret.Vaults = append(s.secret.Vaults, declaration.Vault{Name: name})
-		in.Rotations = append(in.Rotations, audit.Rotation{Key: "db"})
+		in.Rotations = append(in.Rotations, audit.Rotation{Key: "db", Writes: s.writes, Trigger: s.trigger})
 	}
 	if s.undeclare {
 		in.Rotations = nil
@@ -128,6 +130,11 @@ var ruleCases = []ruleCase{
 		audit.ValidityTooLong, audit.LevelWarning, place, "valid for ever",
 		func(s *scene) { s.rules.MaxValidity, s.current().Expires = 90*day, time.Time{} },
 		func(s *scene) { s.current().Expires = time.Time{} },
+	},
+	{
+		audit.ValidityTooLong, audit.LevelWarning, place, "valid for 2912393d; at most 90d are allowed",
+		func(s *scene) { s.rules.MaxValidity, s.current().Expires = 90*day, time.Unix(253402303861, 0) },
+		func(s *scene) { s.rules.MaxValidity = 90 * day },
 	},
 	{
 		audit.TooOld, audit.LevelWarning, place, "10d old; at most 9d are allowed",
@@ -190,7 +197,8 @@ var ruleCases = []ruleCase{
 		func(s *scene) { s.current().NotBefore = now },
 	},
 	{
-		audit.SupersededEnabled, audit.LevelWarning, place, "1 superseded version is enabled",
+		audit.SupersededEnabled, audit.LevelWarning, place,
+		"1 superseded version is still enabled, and was to be disabled on 2026-03-01",
 		func(s *scene) {
 			s.versions = append([]lifecycle.Version{made(20*day, "b")}, s.versions...)
 			s.secret.Superseded = &lifecycle.Superseded{DisableAfter: 10 * day}
@@ -217,7 +225,7 @@ var ruleCases = []ruleCase{
 		func(s *scene) {},
 	},
 	{
-		audit.Diverged, audit.LevelError, place, "different operations: kv, kv-2",
+		audit.Diverged, audit.LevelError, place, "set separately, so they do not hold one value: kv, kv-2",
 		func(s *scene) { s.second = []lifecycle.Version{made(10*day, "z")} },
 		func(s *scene) { s.second = []lifecycle.Version{made(10*day-time.Minute, "a")} },
 	},
@@ -271,7 +279,7 @@ func TestRules(t *testing.T) {
 				f.Vault != "kv" || !strings.EqualFold(f.Secret, "db") {
 				t.Errorf("got %+v; want level %s, place %s, words %q", f, c.level, c.at, c.says)
 			}
-			if !slices.Contains(r.Secrets[0].Findings, c.id) || grave(r.Secrets[0].Worst) > grave(c.level) {
+			if !slices.Contains(r.Secrets[0].Findings, c.id) || r.Secrets[0].Worst.Rank() > c.level.Rank() {
 				t.Errorf("the secret's row has findings %q and level %q", r.Secrets[0].Findings, r.Secrets[0].Worst)
 			}
 			miss := clean()
@@ -290,21 +298,49 @@ func TestRules(t *testing.T) {
 	}
 }
 
-func grave(l audit.Level) int {
-	return slices.Index([]audit.Level{audit.LevelError, audit.LevelWarning, audit.LevelInfo}, l)
-}
-
 // The rules are those that a declaration may ignore, each with words; none has a level that an exit status ignores.
 func TestRulesAreDeclared(t *testing.T) {
 	var ids []string
 	for _, rule := range audit.Rules() {
 		ids = append(ids, rule.ID)
-		if rule.Title == "" || rule.Help == "" || grave(rule.Level) < 0 || len(rule.Help) > 1024 {
+		if rule.Title == "" || rule.Help == "" || rule.Level.Rank() < 0 || len(rule.Help) > 1024 {
 			t.Errorf("rule %s is incomplete, or its help is longer than code scanning takes", rule.ID)
 		}
 	}
 	if diff := cmp.Diff(declaration.AuditRules(), ids); diff != "" {
 		t.Errorf("rules (-declaration +audit):\n%s", diff)
+	}
+	for _, id := range ids {
+		if rule := audit.RuleOf(id); rule.ID != id {
+			t.Errorf("the rule of %s is %q", id, rule.ID)
+		}
+	}
+	if rule := audit.RuleOf("unheard-of"); rule.ID != "" {
+		t.Errorf("the rule of an unknown ID is %q", rule.ID)
+	}
+}
+
+// What is said about an overdue rotation is to rotate; where mode rotate would not, it is to see why.
+func TestRemedyOfAnOverdueRotation(t *testing.T) {
+	for _, tc := range []struct {
+		rotation audit.Rotation
+		want     string
+	}{
+		{audit.Rotation{Writes: true, Trigger: lifecycle.TriggerAge}, "see why the scheduled runs did not"},
+		{audit.Rotation{}, "which says why it cannot be rotated"},
+	} {
+		s := declared("db", "kv")
+		s.Rotate.After = day
+		in := audit.Input{
+			Rules: declaration.DefaultAudit(), Taken: now, Secrets: []declaration.Secret{s},
+			Rotations: []audit.Rotation{tc.rotation},
+			Listings:  []audit.Listing{{Vault: "kv", Now: now, Listed: true, Secrets: listed("db")}},
+		}
+		found := audit.Judge(in).Findings
+		i := slices.IndexFunc(found, func(f audit.Finding) bool { return f.Rule == audit.OverdueRotation })
+		if i < 0 || !strings.Contains(found[i].Remedy, tc.want) {
+			t.Errorf("%+v: findings %v; want the remedy %q", tc.rotation, found, tc.want)
+		}
 	}
 }
 
@@ -321,6 +357,103 @@ func TestDisabledSecretsHaveNoFindingsOfDates(t *testing.T) {
 	s.current().Expires, s.current().Enabled, s.current().NotBefore = now.Add(-day), false, now.Add(day)
 	if r := s.judge(); len(r.Findings) != 1 || r.Findings[0].Rule != audit.CurrentDisabled {
 		t.Errorf("findings: %v", r.Findings)
+	}
+}
+
+// What is to be done can be done: by the mode that would write the secret, and where none would, by what lets it.
+func TestRemedies(t *testing.T) {
+	ours := func(*scene) {}
+	theirs := func(s *scene) { s.current().Tags = nil }
+	due := func(s *scene) { s.writes = true }
+	for _, tc := range []struct {
+		name, rule string
+		change     []func(*scene)
+		want       string
+	}{
+		{"missing", audit.Missing, []func(*scene){func(s *scene) { s.versions, s.writes = nil, true }},
+			"run with mode: ensure, which creates it, or remove it from the declaration"},
+		{"missing in one of two", audit.Missing, []func(*scene){func(s *scene) {
+			s.versions, s.second, s.writes = nil, []lifecycle.Version{made(day, "a")}, true
+			s.trigger = lifecycle.TriggerDiverged
+		}}, "run with mode: rotate, which gives all its vaults one new value"},
+		{"missing, held back", audit.Missing, []func(*scene){func(s *scene) { s.versions = nil }},
+			"run with mode: rotate, which says why it cannot be made, or remove it from the declaration"},
+		{"missing, soft-deleted", audit.Missing, []func(*scene){func(s *scene) {
+			s.versions, s.deleted = nil, []audit.Deleted{{Name: "db"}}
+		}}, "run with mode: ensure and recover-deleted: true, which recovers it and gives it a new version, or " +
+			"remove " +
+			"it from the declaration"},
+		{"foreign", audit.Foreign, []func(*scene){theirs},
+			"to replace it, run with mode: force and adopt: true; otherwise declare another name"},
+		{"disabled", audit.CurrentDisabled, []func(*scene){func(s *scene) { s.current().Enabled = false }},
+			"enable that version, or run with mode: force, which gives it a new one"},
+		{"foreign and disabled", audit.CurrentDisabled,
+			[]func(*scene){theirs, func(s *scene) { s.current().Enabled = false }},
+			"enable that version, or run with mode: force and adopt: true, which gives it a new one"},
+		{"undeclared and disabled", audit.CurrentDisabled,
+			[]func(*scene){func(s *scene) { s.undeclare, s.current().Enabled = true, false }},
+			"enable that version, or delete the secret"},
+		{"expires soon", audit.ExpiresSoon, []func(*scene){ours, expiring(20 * day)},
+			"run with mode: force, which gives it a new version, and declare rotate so that the next one is made in " +
+				"time"},
+		{"expires soon, rotated in time", audit.ExpiresSoon, []func(*scene){expiring(20 * day),
+			func(s *scene) { s.secret.Rotate.BeforeExpiry = 14 * day }},
+			"run with mode: force, which gives it a new version now; mode: rotate does from 2026-03-07 on"},
+		{"expires soon, rotated too late", audit.ExpiresSoon, []func(*scene){expiring(20 * day),
+			func(s *scene) { s.secret.Rotate.After = 60 * day }}, "run with mode: force, which gives it a new version"},
+		{"expires soon, due", audit.ExpiresSoon, []func(*scene){expiring(20 * day), due},
+			"run with mode: rotate, which gives it a new version"},
+		{"never expires", audit.NeverExpires, []func(*scene){expiring(0)},
+			"run with mode: force for a new version, which has the declared expiry"},
+		{"never expires, foreign", audit.NeverExpires, []func(*scene){expiring(0), theirs},
+			"run with mode: force and adopt: true for a new version, which has the declared expiry"},
+		{"never expires, as declared", audit.NeverExpires,
+			[]func(*scene){expiring(0), func(s *scene) { s.secret.Expires = 0 }},
+			"declare expires and rotate with before-expiry, and run with mode: force for a new version"},
+		{"valid for too long, as declared", audit.ValidityTooLong,
+			[]func(*scene){func(s *scene) { s.rules.MaxValidity = 30 * day }},
+			"declare expires of at most 30d, and run with mode: force for a new version"},
+		{"another policy", audit.PolicyDrift, []func(*scene){func(s *scene) { s.secret.PolicyTag = "default@2" }},
+			"run with mode: force for a new version, and declare rotate: {on-policy-change: true} so that the next " +
+				"change makes one"},
+		{"another policy, which waits", audit.PolicyDrift, []func(*scene){func(s *scene) {
+			s.secret.PolicyTag, s.secret.Rotate.OnPolicyChange = "default@2", true
+		}}, "run with mode: rotate, which says what it waits for, or with mode: force for a new version now"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := clean()
+			for _, change := range tc.change {
+				change(s)
+			}
+			var got []string
+			for _, f := range s.judge().Findings {
+				if f.Rule == tc.rule && f.Vault == "kv" {
+					got = append(got, f.Remedy)
+				}
+			}
+			if len(got) != 1 || got[0] != tc.want {
+				t.Errorf("got %q; want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// expiring makes the current version expire so far ahead; 0: never.
+func expiring(in time.Duration) func(*scene) {
+	return func(s *scene) {
+		s.current().Created, s.current().Expires = now.Add(in-90*day), now.Add(in)
+		if in == 0 {
+			s.current().Created, s.current().Expires = now.Add(-10*day), time.Time{}
+		}
+	}
+}
+
+// Nothing that is declared holds for a certificate's secret: it is due at no time.
+func TestManagedSecretsAreNeverDue(t *testing.T) {
+	s := clean()
+	s.secret.Rotate.After, s.current().Managed = hour, true
+	if next := s.judge().Secrets[0].Next; !next.IsZero() {
+		t.Errorf("a certificate's secret is due on %v", next)
 	}
 }
 

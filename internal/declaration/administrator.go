@@ -25,8 +25,8 @@ func (r *resolver) checkAzure(s *grammar.Secret, secret Secret, password string)
 		if part.Name != password || part.Space == nil {
 			continue
 		}
-		const remedy = "expected 8 to 128 characters of three of lower, upper, digit, symbol, as azure-sql, " +
-			"azure-postgresql and azure-mysql have them"
+		const remedy = "expected 8 to 128 characters of three of lower, upper, digit, symbol, as in the presets " +
+			"azure-sql, azure-postgresql and azure-mysql"
 		shortest, longest := part.Space.Lengths()
 		alphabet, _, _ := part.Space.Characters()
 		at := placeOfPolicy(s)

@@ -50,8 +50,8 @@ func (r *resolver) applyOf(s *grammar.Secret, secret Secret) *Apply {
 		CurrentLogin: spec.CurrentLogin.Value, Part: r.passwordOf(s, secret),
 		TenantID: spec.TenantID, ClientID: spec.ClientID,
 	}
-	if !s.Login.Given() && s.Sound {
-		r.Refuse(s.Apply.Place, "apply needs a login", "add login to the secret: whose password it is")
+	if !s.HasLogin {
+		r.Refuse(s.Apply.Place, "apply needs a login", "add login to the secret: the account whose password it is")
 	}
 	switch {
 	case spec.PostgreSQL.Given():
@@ -111,7 +111,8 @@ func (r *resolver) checkPostgreSQL(s *grammar.Secret) {
 // and password from one version, and ask again before their own login's turn comes.
 func (r *resolver) checkTwoLogins(s *grammar.Secret) {
 	const cause = " is too short for two logins"
-	const remedy = "expected 24h or more: App Service and Functions keep a value so long, and need its login until then"
+	const remedy = "expected 24h or more: App Service and Functions keep a value for up to 24h, and need its login " +
+		"until then"
 	switch {
 	case s.Template == nil:
 		r.Refuse(s.Login.Place, "two logins need a value that holds ${login}",

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"keyvault-passwords/internal/declaration/internal/grammar"
 	"keyvault-passwords/internal/password"
@@ -39,7 +37,7 @@ func (r *resolver) part(name string, use grammar.Located[grammar.PolicyUse], s *
 		} else if use.Value.Name == "" {
 			return Part{Name: name} // refused while it was read
 		}
-		policy = r.policyNamed(cmp.Or(use.Value.Name, "default"), at)
+		policy = r.policyNamed(use, at)
 	}
 	if policy == nil || !policy.Sound {
 		return Part{Name: name}
@@ -74,11 +72,12 @@ func presets() map[string]*grammar.Policy {
 	return policies
 }
 
-// policyNamed returns a policy by its name, and notes a name that is none; nil if it was refused.
-func (r *resolver) policyNamed(name string, at Place) *grammar.Policy {
+// policyNamed returns the policy that is used by its name, and notes a name that is none; nil if it was refused.
+func (r *resolver) policyNamed(use grammar.Located[grammar.PolicyUse], at Place) *grammar.Policy {
+	name := cmp.Or(use.Value.Name, "default")
 	policy, ok := r.policies[name]
 	if !ok {
-		r.Unknown(at, "policy", name, "", r.policyNames, hintForPolicy(name))
+		r.Unknown(at, "policy", name, "", r.policyNames, grammar.HintForPolicy(r.Reader, use), hintForPolicy(name))
 	}
 	return policy
 }
@@ -150,15 +149,10 @@ func problemsOf(err error) []password.Problem {
 	return nil
 }
 
-// isPasswordRules matches what begins as Apple's password rules do.
-var isPasswordRules = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)^\s*(minlength|maxlength|max-consecutive|required|allowed)\s*:`)
-})
-
 // hintForPolicy says where a text belongs that is given as a policy's name; "" if that is not known.
 func hintForPolicy(text string) string {
 	switch {
-	case isPasswordRules().MatchString(text):
+	case grammar.IsPasswordRules(text):
 		return "for password rules, write policy: {rules: ...}"
 	case strings.Contains(text, "${"):
 		return "for a template, write value: ..."

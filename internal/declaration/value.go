@@ -53,7 +53,7 @@ func (r *resolver) checkReferences(s *grammar.Secret, parts []Part) {
 		known = append(known, part.Name)
 		isKnown[part.Name] = true
 	}
-	if s.Login.Given() {
+	if s.HasLogin {
 		known = append(known, composite.Login)
 		isKnown[composite.Login] = true
 	}

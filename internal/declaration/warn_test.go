@@ -68,9 +68,26 @@ secrets:
     policy: {length: 12, characters: [{from: lower}, {from: upper}, {from: digit}], sets: 3}
     apply: {azure: ` + sqlServer + `b}
   c: {login: sqladmin, policy: {passphrase: {words: 6, digit: true}}, apply: {azure: ` + sqlServer + `c}}`,
-		"f.yml:6:13: the policy allows passwords that Azure refuses of an administrator; expected 8 to 128 " +
-			"characters of " +
-			"three of lower, upper, digit, symbol, as azure-sql, azure-postgresql and azure-mysql have them",
+		"f.yml:6:13: " + mayBeRefused,
+	},
+	{
+		"an administrator's password of sets that are of no one class", `
+secrets:
+  a:
+    login: sqladmin
+    policy:
+      length: 12
+      characters: [{from: letter, min: 1}, {from: lower, min: 1}, {from: upper, min: 1}, {from: digit}]
+    apply: {azure: ` + sqlServer + `a}
+  b:
+    login: sqladmin
+    policy: {length: 12, characters: [{from: lower}, {from: upper}, {from: alphanumeric}], sets: 3}
+    apply: {azure: ` + sqlServer + `b}
+  c:
+    login: sqladmin
+    policy: {length: 12, characters: [{from: lower}, {from: upper}, {from: digit}], sets: 3}
+    apply: {azure: ` + sqlServer + `c}`,
+		"f.yml:7:7: " + mayBeRefused + "\nf.yml:12:13: " + mayBeRefused,
 	},
 	{
 		"two logins, of which one does not fit", `
@@ -80,6 +97,16 @@ secrets:
     value: "postgres://${login}:${password}@host/db"
     apply: {postgresql: pg-prod.postgres.database.azure.com, as: gh}`,
 		`f.yml:6:26: ${login} stands in the user info of a URL, and the login has ":"; write ${login|url}`,
+	},
+	{
+		"two logins, neither of which fits twice", `
+secrets:
+  a:
+    login: ["app:a", "app@b"]
+    value: "postgres://${login}:${password}@host/a\npostgres://${login}:${password}@host/b"
+    apply: {postgresql: pg-prod.postgres.database.azure.com, as: gh}`,
+		`f.yml:6:26: ${login} stands in the user info of a URL, and the login has ":"; write ${login|url}` + "\n" +
+			`f.yml:6:66: ${login} stands in the user info of a URL, and the login has ":"; write ${login|url}`,
 	},
 	{"at once", "\nsecrets: {a: {superseded: {disable-after: 0h}}}", disabled("0h")},
 	{"half a day", "\nsecrets: {a: {superseded: {disable-after: 12h}}}", disabled("12h")},
@@ -101,6 +128,10 @@ secrets:
 	{"due before its expiry", "\nsecrets: {a: {expires: 30d, rotate: {before-expiry: 1d, on-policy-change: true}}}",
 		""},
 }
+
+const mayBeRefused = "the policy allows passwords that Azure refuses of an administrator; expected 8 to 128 " +
+	"characters " +
+	"of three of lower, upper, digit, symbol, as in the presets azure-sql, azure-postgresql and azure-mysql"
 
 func disabled(text string) string {
 	return "f.yml:3:43: disable-after " + text +

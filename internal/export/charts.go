@@ -208,7 +208,7 @@ func (d *dashboard) ageChart() {
 			parts: [2]part{{"a", age.ours}, {"z", age.others}},
 		})
 	}
-	d.columns(spokenOf("Secrets by the age of their current version", list), list)
+	d.columns(spokenOf("Current versions by age", list), list)
 	d.legend(key{"a", "made by this action"}, key{"z", "made by others"})
 	d.endFigure()
 }
@@ -247,9 +247,10 @@ func spokenOf(title string, list []column) string {
 
 // timeline shows what is due or expires in the days to come: how much each week, and the first secrets by name.
 func (d *dashboard) timeline() {
-	words := "Nothing is due and nothing expires in the next " + strconv.Itoa(soonDays) + " days."
-	if n := len(d.upcoming); n > 0 {
-		words = counted(n, "secret") + " due for rotation or expiring, by week."
+	words := "Nothing is due and nothing expires in the next " + strconv.Itoa(soonDays) + " days" +
+		string(d.asFar()) + "."
+	if d.ahead > 0 {
+		words = counted(d.ahead, "secret") + " due for rotation or expiring, by week."
 	}
 	if d.replaced+d.expired > 0 {
 		words += " Before that: " + grouped(d.replaced) + " due already, " + grouped(d.expired) + " expired."
@@ -266,7 +267,7 @@ func (d *dashboard) timeline() {
 			d.coming(u)
 		}
 		d.raw("</ol>\n")
-		d.more(len(d.upcoming)-maxUpcoming, "secret", "The table of secrets has their dates.")
+		d.more(len(d.upcoming)-maxUpcoming, "line", "The table of secrets has their dates.")
 	}
 	d.endFigure()
 }

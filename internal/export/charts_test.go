@@ -113,6 +113,28 @@ func TestComplianceChart(t *testing.T) {
 	}
 }
 
+// A secret that is declared for two vaults is one secret: it complies if both do, and is due once.
+func TestASecretInTwoVaultsCountsOnce(t *testing.T) {
+	root := drawn(t,
+		audit.Secret{Vault: "kv-a", Name: "both", Declared: true, Due: "age", Expires: taken.Add(-day)},
+		audit.Secret{Vault: "kv-b", Name: "both", Declared: true, Due: "age", Expires: taken.Add(-day),
+			Worst: audit.LevelError},
+		audit.Secret{Vault: "kv-a", Name: "calm", Declared: true, Expires: taken.Add(day)},
+		audit.Secret{Vault: "kv-b", Name: "calm", Declared: true, Expires: taken.Add(day), Worst: audit.LevelInfo},
+		audit.Secret{Vault: "kv-a", Name: "wild"}, audit.Secret{Vault: "kv-b", Name: "wild"})
+	expect(t, root, "75% of the secrets comply: 3 of 4 have neither an error nor a warning",
+		"kv-a, 3 secrets: 3 comply, 0 with warnings, 0 with errors",
+		"All that are declared, 2 secrets: 1 comply, 0 with warnings, 1 with errors",
+		"7 days from 2026-11-24: 0 due, 1 expiring")
+	for _, want := range []string{"4 secrets in 2 vaults, 2 of them declared", "1 due for rotation now",
+		"1 due or expiring in 90 days", "1 secret due for rotation or expiring, by week",
+		"Before that: 1 due already, 1 expired"} {
+		if !strings.Contains(textOf(root), want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+}
+
 func TestMonthChart(t *testing.T) {
 	expect(t, drawn(t), "December 2025: 0", "November 2026: 11")
 	if text := textOf(drawn(t)); !strings.Contains(text, "66 versions in the last twelve months") {

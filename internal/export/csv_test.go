@@ -70,9 +70,10 @@ func TestCSVOfOtherStates(t *testing.T) {
 	r.Secrets[0] = audit.Secret{Name: "gone", Declared: true, Findings: []string{"missing", "soft-deleted"}}
 	r.Secrets[1].Expires, r.Secrets[1].Next = taken.Add(-day/2), taken.Add(-3*day)
 	r.Secrets[2].Expires = far[2].expires
+	r.Secrets[2].Enabled, r.Secrets[2].Next = false, taken.Add(-3*day) // which nothing replaces
 	rows := rowsOf(t, written(t, export.CSV, r))
 	for _, tc := range []struct{ column, first, second, third string }{
-		{"enabled", "", "true", "true"},
+		{"enabled", "", "true", "false"},
 		{"exists", "false", "true", "true"},
 		{"expires", "", "2026-11-23T18:30:12Z", ""},
 		{"days_left", "", "-1", "20784161"},

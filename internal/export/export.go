@@ -54,6 +54,14 @@ func Endings() (endings []string) {
 	return endings
 }
 
+// LeftOut returns how many findings the form of a file has no room for.
+func LeftOut(file string, r *audit.Report) int {
+	if strings.ToLower(path.Ext(file)) != ".sarif" {
+		return 0
+	}
+	return max(0, len(r.Findings)-maxResults)
+}
+
 // FormOf returns the form of a file, by the ending of its name. It is nil if the ending is none of [Endings].
 func FormOf(file string) Form {
 	ending := strings.ToLower(path.Ext(file))

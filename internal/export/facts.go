@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"keyvault-passwords/internal/audit"
@@ -14,25 +15,6 @@ import (
 const toolName = "keyvault-passwords"
 
 const secondsPerDay = 24 * 60 * 60
-
-// levelsOf counts the findings of each level.
-func levelsOf(r *audit.Report) map[audit.Level]int {
-	counts := map[audit.Level]int{}
-	for i := range r.Findings {
-		counts[r.Findings[i].Level]++
-	}
-	return counts
-}
-
-// complete reports whether every vault was listed whole.
-func complete(r *audit.Report) bool {
-	for _, v := range r.Vaults {
-		if !v.Complete {
-			return false
-		}
-	}
-	return true
-}
 
 // orNull returns a text, or nil for "".
 func orNull(text string) *string {
@@ -75,9 +57,10 @@ func days(from, to time.Time) *int64 {
 	return &n
 }
 
-// overdue returns for how many days a rotation has been due; nil if none is.
+// overdue returns for how many days a rotation has been due; nil if none is. A disabled version is blocked, and not
+// due.
 func overdue(s *audit.Secret, taken time.Time) *int64 {
-	if !s.Exists || s.Next.After(taken) {
+	if !s.Exists || !s.Enabled || s.Next.After(taken) {
 		return nil
 	}
 	return days(s.Next, taken)
@@ -99,15 +82,20 @@ func fingerprint(tag lifecycle.PolicyTag) string {
 }
 
 var (
-	isServer     = regexp.MustCompile(`^https://[A-Za-z0-9.-]+(:[0-9]+)?$`)
-	isRepository = regexp.MustCompile(`^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$`)
-	isNumber     = regexp.MustCompile(`^[0-9]+$`)
-	isCommit     = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+	isServer     = pattern(`^https://[A-Za-z0-9.-]+(:[0-9]+)?$`)
+	isRepository = pattern(`^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$`)
+	isNumber     = pattern(`^[0-9]+$`)
+	isCommit     = pattern(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 )
+
+// pattern compiles a pattern when it is first needed: most runs write no report.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
 
 // repository returns the address of the repository; "" if it is not known, or not of the known shape.
 func (run Run) repository() string {
-	if !isServer.MatchString(run.Server) || !isRepository.MatchString(run.Repository) {
+	if !isServer().MatchString(run.Server) || !isRepository().MatchString(run.Repository) {
 		return ""
 	}
 	return run.Server + "/" + run.Repository
@@ -116,11 +104,11 @@ func (run Run) repository() string {
 // url returns the address of the run, likewise.
 func (run Run) url() string {
 	repository := run.repository()
-	if repository == "" || !isNumber.MatchString(run.ID) {
+	if repository == "" || !isNumber().MatchString(run.ID) {
 		return ""
 	}
 	address := repository + "/actions/runs/" + run.ID
-	if isNumber.MatchString(run.Attempt) {
+	if isNumber().MatchString(run.Attempt) {
 		address += "/attempts/" + run.Attempt
 	}
 	return address
@@ -129,7 +117,7 @@ func (run Run) url() string {
 // source returns the address of a file at the commit that was audited, likewise.
 func (run Run) source(file string) string {
 	repository := run.repository()
-	if repository == "" || file == "" || !isCommit.MatchString(run.SHA) {
+	if repository == "" || file == "" || !isCommit().MatchString(run.SHA) {
 		return ""
 	}
 	return repository + "/blob/" + run.SHA + "/" + pathEscaped(file)

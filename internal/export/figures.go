@@ -14,7 +14,8 @@ const soonDays = 90
 
 const weeks = (soonDays + 6) / 7
 
-// figures is what the dashboard shows of a report in numbers.
+// figures is what the dashboard shows of a report in numbers. A secret that is declared for several vaults is one
+// secret, of which each of them holds a version of its own.
 type figures struct {
 	levels   map[audit.Level]int
 	rules    []*ruleFigures // the gravest first
@@ -23,12 +24,13 @@ type figures struct {
 	declared compliance
 	others   compliance // secrets that nobody declared
 	ages     [len(ageBounds) + 1]ageFigures
-	aged     int // secrets in ages
+	aged     int // versions in ages
 	upcoming []upcoming
+	ahead    int // secrets in upcoming
 	weeks    [weeks]weekFigures
 	due      int // secrets that mode rotate would give a version now
 	replaced int // those of them that are there
-	expired  int // versions that are past their expiry and enabled
+	expired  int // secrets whose version is past its expiry and enabled
 	made     int // versions in the months
 }
 
@@ -64,9 +66,9 @@ func (c compliance) share() string {
 	return strconv.Itoa(c.percent()) + "%"
 }
 
-func (c *compliance) add(s *audit.Secret) {
+func (c *compliance) add(worst audit.Level) {
 	c.total++
-	switch s.Worst {
+	switch worst {
 	case audit.LevelError:
 		c.errors++
 	case audit.LevelWarning:
@@ -87,10 +89,10 @@ type ageFigures struct{ ours, others int }
 // ageBounds are the ages, in days, at which a column of the histogram ends.
 var ageBounds = [...]int64{30, 90, 180, 365, 730}
 
-// A weekFigures is how much happens in one week to come.
+// A weekFigures is how many secrets are due or expire in one week to come.
 type weekFigures struct{ due, expires int }
 
-// An upcoming is a secret that is due or expires in the days to come. A negative day: not within them.
+// An upcoming is a secret of a vault that is due or expires in the days to come. A negative day: not within them.
 type upcoming struct {
 	secret       *audit.Secret
 	due, expires int64
@@ -106,7 +108,7 @@ func (u upcoming) first() time.Time {
 
 // figuresOf counts what the dashboard shows.
 func figuresOf(r *audit.Report) *figures {
-	f := &figures{levels: levelsOf(r)}
+	f := &figures{levels: r.Counts()}
 	f.countFindings(r)
 	at := map[string]int{}
 	for i := range r.Vaults {
@@ -115,23 +117,16 @@ func figuresOf(r *audit.Report) *figures {
 	}
 	for i := range r.Secrets {
 		s := &r.Secrets[i]
-		f.all.add(s)
-		if s.Due != "" {
-			f.due++
-		}
-		if s.Declared {
-			f.declared.add(s)
-		} else {
-			f.others.add(s)
-		}
 		if v, ok := at[s.Vault]; ok {
-			f.vaults[v].add(s)
+			f.vaults[v].add(s.Worst)
 			f.vaults[v].secrets = append(f.vaults[v].secrets, i)
 		}
 		if s.Exists {
 			f.countAge(s, r.Taken)
-			f.countSoon(s, r.Taken)
 		}
+	}
+	for secret := range r.Whole() {
+		f.countSecret(secret, r.Taken)
 	}
 	slices.SortStableFunc(f.upcoming, func(a, b upcoming) int { return a.first().Compare(b.first()) })
 	for _, m := range r.Months {
@@ -159,13 +154,8 @@ func (f *figures) countFindings(r *audit.Report) {
 		group.findings = append(group.findings, i)
 	}
 	slices.SortStableFunc(f.rules, func(a, b *ruleFigures) int {
-		return cmp.Or(cmp.Compare(grave(a.level), grave(b.level)), cmp.Compare(a.rank, b.rank))
+		return cmp.Or(cmp.Compare(a.level.Rank(), b.level.Rank()), cmp.Compare(a.rank, b.rank))
 	})
-}
-
-// grave returns how much a level matters: the gravest is 0.
-func grave(l audit.Level) int {
-	return slices.Index([]audit.Level{audit.LevelError, audit.LevelWarning, audit.LevelInfo}, l)
 }
 
 func (f *figures) countAge(s *audit.Secret, taken time.Time) {
@@ -188,28 +178,56 @@ func (f *figures) countAge(s *audit.Secret, taken time.Time) {
 	}
 }
 
-// countSoon counts a secret among those that are due or expire soon, or should have been replaced already.
-func (f *figures) countSoon(s *audit.Secret, taken time.Time) {
-	u := upcoming{secret: s, due: soon(taken, s.Next), expires: soon(taken, s.Expires)}
-	if !s.Enabled {
-		u.expires = -1
+// countSecret counts a secret once, whatever number of vaults it is in: by its gravest finding, and among those that
+// are due or expire soon, or should have been replaced already.
+func (f *figures) countSecret(secret []audit.Secret, taken time.Time) {
+	worst := secret[0].Worst
+	var due, replaced, expired, ahead bool
+	var weeks [weeks]weekFigures
+	for i := range secret {
+		s := &secret[i]
+		if s.Worst != "" && (worst == "" || s.Worst.Rank() < worst.Rank()) {
+			worst = s.Worst
+		}
+		due, replaced = due || s.Due != "", replaced || s.Due != "" && s.Exists
+		if !s.Exists || !s.Enabled {
+			continue
+		}
+		expired = expired || !s.Expires.IsZero() && !s.Expires.After(taken)
+		u := upcoming{secret: s, due: soon(taken, s.Next), expires: soon(taken, s.Expires)}
+		if u.due >= 0 {
+			weeks[u.due/7].due = 1
+		}
+		if u.expires >= 0 {
+			weeks[u.expires/7].expires = 1
+		}
+		if u.due >= 0 || u.expires >= 0 {
+			f.upcoming = append(f.upcoming, u)
+			ahead = true
+		}
 	}
-	if s.Due != "" {
-		f.replaced++
+	f.all.add(worst)
+	if secret[0].Declared {
+		f.declared.add(worst)
+	} else {
+		f.others.add(worst)
 	}
-	if s.Enabled && !s.Expires.IsZero() && !s.Expires.After(taken) {
-		f.expired++
+	f.due += one(due)
+	f.replaced += one(replaced)
+	f.expired += one(expired)
+	f.ahead += one(ahead)
+	for i, w := range weeks {
+		f.weeks[i].due += w.due
+		f.weeks[i].expires += w.expires
 	}
-	if u.due < 0 && u.expires < 0 {
-		return
+}
+
+// one is 1 for true.
+func one(is bool) int {
+	if is {
+		return 1
 	}
-	if u.due >= 0 {
-		f.weeks[u.due/7].due++
-	}
-	if u.expires >= 0 {
-		f.weeks[u.expires/7].expires++
-	}
-	f.upcoming = append(f.upcoming, u)
+	return 0
 }
 
 // soon returns in how many days a time comes; -1 if it is past, or not within [soonDays], or none.

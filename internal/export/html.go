@@ -84,7 +84,7 @@ func (d *dashboard) verdict() string {
 		return counted(errors, "error")
 	case warnings > 0:
 		return counted(warnings, "warning")
-	case !complete(d.report):
+	case !d.report.Complete():
 		return "incomplete"
 	}
 	return "no errors and no warnings"
@@ -93,7 +93,7 @@ func (d *dashboard) verdict() string {
 // worst is the level of the gravest finding, as a class.
 func (d *dashboard) worst() markup {
 	switch {
-	case d.levels[audit.LevelError] > 0 || !complete(d.report):
+	case d.levels[audit.LevelError] > 0 || !d.report.Complete():
 		return "e"
 	case d.levels[audit.LevelWarning] > 0:
 		return "w"
@@ -131,7 +131,7 @@ func (d *dashboard) lede() string {
 	if d.run.Part {
 		text += ": a part, as the input only says"
 	}
-	if complete(d.report) {
+	if d.report.Complete() {
 		return text + ". Every vault was listed whole."
 	}
 	return text + ", as far as they could be listed."
@@ -139,7 +139,7 @@ func (d *dashboard) lede() string {
 
 // incomplete says which vaults could not be listed whole: without it, a page would look better than the vaults are.
 func (d *dashboard) incomplete() {
-	if complete(d.report) {
+	if d.report.Complete() {
 		return
 	}
 	d.raw("<section class=\"alert e\" aria-labelledby=incomplete>\n<h2 id=incomplete>This audit is incomplete</h2>\n").
@@ -151,6 +151,14 @@ func (d *dashboard) incomplete() {
 		}
 	}
 	d.raw("</ul>\n</section>\n")
+}
+
+// asFar limits what is said of nothing: where a vault was not listed whole, there may be something.
+func (d *dashboard) asFar() markup {
+	if d.report.Complete() {
+		return ""
+	}
+	return " in what could be listed"
 }
 
 // tiles are the totals.
@@ -166,7 +174,7 @@ func (d *dashboard) tiles() {
 	tile("w", d.levels[audit.LevelWarning], noun(d.levels[audit.LevelWarning], "warning"))
 	tile("i", d.levels[audit.LevelInfo], noun(d.levels[audit.LevelInfo], "note"))
 	tile("a", d.due, "due for rotation now")
-	tile("a", len(d.upcoming), "due or expiring in "+strconv.Itoa(soonDays)+" days")
+	tile("a", d.ahead, "due or expiring in "+strconv.Itoa(soonDays)+" days")
 	tile("a", d.made, noun(d.made, "version")+" made in 12 months")
 	d.raw("</ul>\n")
 }
@@ -204,7 +212,7 @@ func (d *dashboard) place(p declaration.Place) {
 func (d *dashboard) findings() {
 	d.raw("<section aria-labelledby=findings>\n<h2 id=findings>Findings</h2>\n")
 	if len(d.rules) == 0 {
-		d.raw("<p class=none>Nothing was found that differs from what is declared.</p>\n")
+		d.raw("<p class=none>Nothing was found").raw(d.asFar()).raw(".</p>\n")
 	}
 	for _, group := range d.rules {
 		d.group(group)

@@ -188,7 +188,11 @@ func TestHTMLSaysWhatWasFound(t *testing.T) {
 	r := sample(300)
 	text := textOf(parsed(t, written(t, export.HTML, r)))
 	for _, f := range r.Findings {
-		for _, want := range []string{f.Secret, f.Message[1:], f.Remedy[1:], f.Vault} {
+		since := f.Message[1:]
+		if !f.Since.IsZero() {
+			since += " since " + f.Since.Format(time.DateOnly)
+		}
+		for _, want := range []string{f.Secret, since, f.Remedy[1:], f.Vault} {
 			if !strings.Contains(text, want) {
 				t.Fatalf("the page does not say %q", want)
 			}
@@ -212,12 +216,14 @@ func TestHTMLOfAnIncompleteVault(t *testing.T) {
 	r := &audit.Report{Taken: taken, Vaults: []audit.Vault{{Name: "kv-x", Why: "the firewall refuses this runner"}}}
 	root := parsed(t, written(t, export.HTML, r))
 	text := textOf(root)
-	for _, want := range []string{"This audit is incomplete", "kv-x: the firewall refuses this runner", "incomplete"} {
+	for _, want := range []string{"This audit is incomplete", "kv-x: the firewall refuses this runner", "incomplete",
+		"Nothing was found in what could be listed.", "No secret could be listed.",
+		"nothing expires in the next 90 days in what could be listed."} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
-	for _, wrong := range []string{"100%", "listed whole.", "No errors and no warnings"} {
+	for _, wrong := range []string{"100%", "listed whole.", "No errors and no warnings", "The vaults hold no secret"} {
 		if strings.Contains(textOf(elements(root, "body")[0]), wrong) {
 			t.Errorf("the page says %q", wrong)
 		}
@@ -258,7 +264,7 @@ func TestHTMLIsOfLimitedSize(t *testing.T) {
 		of[string(f.Level)+f.Rule]++
 	}
 	for _, want := range []string{
-		fmt.Sprintf("%d,%03d more secrets not shown here", (len(r.Secrets)-5000)/1000, (len(r.Secrets)-5000)%1000),
+		fmt.Sprintf("%d,%03d more rows not shown here", (len(r.Secrets)-5000)/1000, (len(r.Secrets)-5000)%1000),
 		grouped(of["warning"+audit.NeverExpires]-200) + " more findings not shown here",
 	} {
 		if !strings.Contains(text, want) {
@@ -382,5 +388,136 @@ func TestColoursHaveContrast(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// classed returns the elements of that name and class.
+func classed(root *html.Node, name, class string) []*html.Node {
+	return slices.DeleteFunc(elements(root, name), func(n *html.Node) bool {
+		return !slices.Contains(strings.Fields(attribute(n, "class")), class)
+	})
+}
+
+// holding counts the secrets of a report of which something is so.
+func holding(r *audit.Report, is func(s *audit.Secret) bool) (n int) {
+	for i := range r.Secrets {
+		if is(&r.Secrets[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+// The totals are those of the report, each in its colour, and in none if there is nothing to count.
+func TestHTMLTotals(t *testing.T) {
+	for _, n := range []int{3, 300} {
+		r := sample(n)
+		root := parsed(t, written(t, export.HTML, r))
+		counts := r.Counts()
+		due := holding(r, func(s *audit.Secret) bool { return s.Due != "" })
+		want := []int{counts[audit.LevelError], counts[audit.LevelWarning], counts[audit.LevelInfo], due}
+		tiles := elements(classed(root, "ul", "tiles")[0], "li")
+		for i, class := range []string{"e", "w", "i", "a"} {
+			if want[i] == 0 {
+				class = "z"
+			}
+			if text := textOf(tiles[i]); !strings.HasPrefix(text, strconv.Itoa(want[i])+" ") ||
+				attribute(tiles[i], "class") != class {
+				t.Errorf("of %d secrets, tile %d says %q in %q; want %d in %q", n, i, text,
+					attribute(tiles[i], "class"), want[i], class)
+			}
+		}
+		before := fmt.Sprintf("Before that: %d due already, %d expired.",
+			holding(r, func(s *audit.Secret) bool { return s.Exists && s.Due != "" }),
+			holding(r, func(s *audit.Secret) bool {
+				return s.Exists && s.Enabled && !s.Expires.IsZero() && !s.Expires.After(taken)
+			}))
+		told := !strings.HasPrefix(before, "Before that: 0 due already, 0 expired")
+		if text := textOf(root); strings.Contains(text, before) != told ||
+			strings.Contains(text, "Before that") != told {
+			t.Errorf("of %d secrets: want %q: %t", n, before, told)
+		}
+	}
+}
+
+// Each choice of the table of secrets says how many rows it leaves.
+func TestHTMLChoices(t *testing.T) {
+	r := sample(300)
+	var got []string
+	for _, label := range elements(classed(parsed(t, written(t, export.HTML, r)), "fieldset", "show")[0], "label") {
+		got = append(got, strings.TrimSpace(textOf(label)))
+	}
+	want := []string{
+		"All",
+		fmt.Sprint("With errors ", holding(r, func(s *audit.Secret) bool { return s.Worst == audit.LevelError })),
+		fmt.Sprint("With warnings ", holding(r, func(s *audit.Secret) bool { return s.Worst == audit.LevelWarning })),
+		fmt.Sprint("Due now ", holding(r, func(s *audit.Secret) bool { return s.Due != "" })),
+		fmt.Sprint("Not declared ", holding(r, func(s *audit.Secret) bool { return !s.Declared })),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// A row has the number of versions where there is one, with a plus where there are more, and an expiry or "never".
+func TestHTMLRows(t *testing.T) {
+	r := sample(300)
+	rows := map[string]*html.Node{}
+	for _, row := range classed(parsed(t, written(t, export.HTML, r)), "tr", "r") {
+		rows[textOf(elements(row, "b")[0])] = row
+	}
+	for i := range r.Secrets {
+		s := &r.Secrets[i]
+		cells := elements(rows[s.Name], "td")
+		versions := ""
+		if s.Versions > 0 {
+			versions = strconv.Itoa(s.Versions)
+		}
+		if !s.Whole && s.Versions > 1 {
+			versions += "+"
+		}
+		if got := textOf(cells[6]); got != versions {
+			t.Errorf("%s has %q versions; want %q", s.Name, got, versions)
+		}
+		expiry := ""
+		switch {
+		case s.Exists && s.Expires.IsZero():
+			expiry = "never"
+		case s.Exists:
+			expiry = s.Expires.Format(time.DateOnly)
+		}
+		if got := textOf(cells[4]); !strings.HasPrefix(got, expiry) || expiry == "" && got != "" {
+			t.Errorf("%s expires %q; want %q", s.Name, got, expiry)
+		}
+	}
+}
+
+// A row says what a secret is, and the words before the charts what was due and has expired before.
+func TestHTMLStates(t *testing.T) {
+	known := audit.Secret{Vault: "kv", Name: "db", Exists: true, Enabled: true, Declared: true, Ours: true,
+		Created: taken}
+	for want, change := range map[string]func(s *audit.Secret){
+		"declared":               func(*audit.Secret) {},
+		"soft-deleted":           func(s *audit.Secret) { s.Exists, s.Deleted = false, taken },
+		"missing":                func(s *audit.Secret) { s.Exists = false },
+		"disabled":               func(s *audit.Secret) { s.Enabled = false },
+		"managed":                func(s *audit.Secret) { s.Managed = true },
+		"disabled, not declared": func(s *audit.Secret) { s.Enabled, s.Declared = false, false },
+		"foreign":                func(s *audit.Secret) { s.Ours = false },
+	} {
+		s := known
+		change(&s)
+		r := &audit.Report{Taken: taken, Vaults: []audit.Vault{{Name: "kv", Complete: true}},
+			Secrets: []audit.Secret{s}}
+		rows := classed(parsed(t, written(t, export.HTML, r)), "tr", "r")
+		if got := textOf(elements(rows[0], "td")[1]); got != want {
+			t.Errorf("state %q; want %q", got, want)
+		}
+	}
+	expired := known
+	expired.Expires = taken
+	r := &audit.Report{Taken: taken, Vaults: []audit.Vault{{Name: "kv"}}, Secrets: []audit.Secret{expired}}
+	if text := textOf(parsed(t, written(t, export.HTML, r))); !strings.Contains(text, "0 due already, 1 expired.") {
+		t.Error("the page does not say that one secret has expired")
 	}
 }

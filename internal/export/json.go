@@ -113,7 +113,7 @@ func JSON(w io.Writer, r *audit.Report, run Run) error {
 	})
 	d.member("taken", date(r.Taken))
 	d.member("declaration", orNull(r.File))
-	d.member("complete", complete(r))
+	d.member("complete", r.Complete())
 	d.member("part", run.Part)
 	d.member("counts", countsOf(r))
 	members(d, "vaults", r.Vaults, func(v *audit.Vault) any {
@@ -134,17 +134,11 @@ func JSON(w io.Writer, r *audit.Report, run Run) error {
 const monthFormat = "2006-01"
 
 func countsOf(r *audit.Report) jsonCounts {
-	levels := levelsOf(r)
-	counts := jsonCounts{
+	levels, totals := r.Counts(), r.Totals()
+	return jsonCounts{
 		Errors: levels[audit.LevelError], Warnings: levels[audit.LevelWarning], Infos: levels[audit.LevelInfo],
-		Ignored: r.Ignored, Secrets: len(r.Secrets), Due: len(r.Due),
+		Ignored: r.Ignored, Secrets: totals.Secrets, Declared: totals.Declared, Due: totals.Due,
 	}
-	for i := range r.Secrets {
-		if r.Secrets[i].Declared {
-			counts.Declared++
-		}
-	}
-	return counts
 }
 
 func findingOf(f *audit.Finding) jsonFinding {

@@ -120,8 +120,8 @@ func SARIF(w io.Writer, r *audit.Report, run Run) error {
 	if len(results) > maxResults {
 		invocation.Notifications = append(invocation.Notifications, sarifNotification{
 			Level: "warning",
-			Message: sarifText{Text: fmt.Sprintf("%s found, the first %s are here, the gravest before all others. The "+
-				"reports in JSON and CSV have all of them.", counted(len(results), "finding"), grouped(maxResults))},
+			Message: sarifText{Text: fmt.Sprintf("%s found; the %s most severe are here. The reports in JSON and CSV "+
+				"have all of them.", counted(len(results), "finding"), grouped(maxResults))},
 		})
 		results = results[:maxResults]
 	}
@@ -136,7 +136,7 @@ func SARIF(w io.Writer, r *audit.Report, run Run) error {
 	of.member("invocations", []sarifInvocation{invocation})
 	if repository := run.repository(); repository != "" {
 		provenance := sarifProvenance{Repository: repository}
-		if isCommit.MatchString(run.SHA) {
+		if isCommit().MatchString(run.SHA) {
 			provenance.Revision = run.SHA
 		}
 		of.member("versionControlProvenance", []sarifProvenance{provenance})
@@ -162,7 +162,7 @@ func sarifFile(r *audit.Report, run Run) (string, error) {
 	if run.Part {
 		return "", Omitted{refusal.Refusal{
 			Act:    act,
-			Cause:  "the audit is of a part, and GitHub would take the alerts of the rest for fixed ones",
+			Cause:  "the audit is of a part, and GitHub would close the alerts of the rest as fixed",
 			Remedy: "remove the input only, or write another form of report",
 		}}
 	}
@@ -176,9 +176,8 @@ func sarifFile(r *audit.Report, run Run) (string, error) {
 		return "", Omitted{refusal.Refusal{
 			Act: act,
 			Cause: "the listing of " + strings.Join(names, ", ") +
-				" is not complete, and GitHub would take the alerts " +
-				"that are missing for fixed ones",
-			Remedy: "mend what stopped the listing, and run the audit again",
+				" is not complete, and GitHub would close the missing alerts as fixed",
+			Remedy: "fix what stopped the listing, and run the audit again",
 		}}
 	}
 	return path.Clean(r.File), nil
@@ -201,7 +200,7 @@ func gravestFirst(findings []audit.Finding) []int {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Compare(grave(findings[a].Level), grave(findings[b].Level))
+		return cmp.Compare(findings[a].Level.Rank(), findings[b].Level.Rank())
 	})
 	return order
 }

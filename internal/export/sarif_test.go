@@ -126,6 +126,22 @@ func TestSARIFResults(t *testing.T) {
 	}
 }
 
+// The run's commit is told where it is known, and no other word in its place.
+func TestSARIFProvenance(t *testing.T) {
+	for sha, told := range map[string]bool{run.SHA: true, "main": false, "": false} {
+		from := run
+		from.SHA = sha
+		var text bytes.Buffer
+		if err := export.SARIF(&text, sample(3), from); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(text.String(), `"revisionId"`); got != told ||
+			told && !strings.Contains(text.String(), sha) {
+			t.Errorf("commit %q: a revision is told: %t; want %t", sha, got, told)
+		}
+	}
+}
+
 // A finding is the same alert wherever its line moves and however its name is spelt, and another secret's is another.
 func TestSARIFFingerprint(t *testing.T) {
 	of := func(change func(f *audit.Finding)) string {
@@ -228,7 +244,7 @@ func TestSARIFStopsAtWhatIsKept(t *testing.T) {
 		}
 	}
 	notices := got.Invocations[0].ToolExecutionNotifications
-	if len(notices) != 1 || !strings.Contains(*notices[0].Message.Text, "the first 5,000 are here") {
+	if len(notices) != 1 || !strings.Contains(*notices[0].Message.Text, "the 5,000 most severe are here") {
 		t.Errorf("notices %+v; expected one that says how many are left out", notices)
 	}
 	if few := read(t, written(t, export.SARIF, sample(3))); len(few.Invocations[0].ToolExecutionNotifications) > 0 {
@@ -254,11 +270,11 @@ func TestSARIFOmitted(t *testing.T) {
 	inline, outside := sample(3), sample(3)
 	inline.File, outside.File = "", "/elsewhere/passwords.yml"
 	for want, r := range map[string]*audit.Report{
-		"kv-payments-us is not complete":           incomplete(300),
-		"the declaration is in no file":            inline,
-		"is in no file of the repository, and":     outside,
-		"name it with the input file, or write a":  inline,
-		"a part, and GitHub would take the alerts": sample(3),
+		"kv-payments-us is not complete":            incomplete(300),
+		"the declaration is in no file":             inline,
+		"is in no file of the repository, and":      outside,
+		"name it with the input file, or write a":   inline,
+		"a part, and GitHub would close the alerts": sample(3),
 	} {
 		var b bytes.Buffer
 		run := run

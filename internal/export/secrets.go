@@ -25,7 +25,11 @@ var filters = []struct {
 func (d *dashboard) secrets() {
 	d.raw("<section class=secrets aria-labelledby=secrets>\n<h2 id=secrets>Secrets</h2>\n")
 	if d.all.total == 0 {
-		d.raw("<p class=none>The vaults hold no secret, and none is declared.</p>\n</section>\n")
+		if d.report.Complete() {
+			d.raw("<p class=none>The vaults hold no secret, and none is declared.</p>\n</section>\n")
+		} else {
+			d.raw("<p class=none>No secret could be listed.</p>\n</section>\n")
+		}
 		return
 	}
 	d.choices()
@@ -33,8 +37,8 @@ func (d *dashboard) secrets() {
 	for i := range d.vaults {
 		d.vault(&d.vaults[i], shown)
 	}
-	d.more(d.all.total-maxRows, "secret", "The page lists "+grouped(maxRows)+", those with the gravest findings "+
-		"before all others. The reports in JSON and CSV have all of them.")
+	d.more(len(d.report.Secrets)-maxRows, "row", "The page lists "+grouped(maxRows)+", those with the most severe "+
+		"findings. The reports in JSON and CSV have all of them.")
 	d.raw("</section>\n")
 }
 
@@ -60,7 +64,7 @@ func (d *dashboard) choices() {
 // shown tells which secrets have a row: all, or those with the gravest findings.
 func (d *dashboard) shown() []bool {
 	shown, left := make([]bool, len(d.report.Secrets)), maxRows
-	for _, level := range []audit.Level{audit.LevelError, audit.LevelWarning, audit.LevelInfo, ""} {
+	for _, level := range append(audit.Levels(), "") {
 		for i := range d.report.Secrets {
 			if left > 0 && d.report.Secrets[i].Worst == level {
 				shown[i] = true
@@ -73,7 +77,7 @@ func (d *dashboard) shown() []bool {
 
 func (d *dashboard) vault(v *vaultFigures, shown []bool) {
 	d.raw("<details class=vault")
-	if d.all.total <= unfolded {
+	if len(d.report.Secrets) <= unfolded {
 		d.raw(" open")
 	}
 	d.raw("><summary><b>").text(v.Name).raw("</b> <span class=count>").text(counted(v.total, "secret")).

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"keyvault-passwords/internal/identity"
@@ -17,7 +18,8 @@ import (
 func TestAccessIsWaitedFor(t *testing.T) {
 	for code, fresh := range map[string]bool{
 		"70021": true, "70025": true, "700211": true, "700213": true, "7002137": true, "700016": true,
-		"700212": false, "7002138": false, "700024": false, "90002": false, "53003": false, "7000112": false,
+		"7000229": true,
+		"700212":  false, "7002138": false, "700024": false, "90002": false, "53003": false, "7000112": false,
 	} {
 		t.Run(code, func(t *testing.T) {
 			waiting(t, emulator.Options{}, 5*time.Minute, func(t *testing.T, e *emulator.Emulator,
@@ -39,7 +41,7 @@ func TestAccessIsWaitedFor(t *testing.T) {
 			with(t, emulator.Options{}, func(t *testing.T, e *emulator.Emulator, c *identity.Credential) {
 				e.Fault(aadsts(code, -1))
 				_, err := c.GetToken(t.Context(), vault)
-				const remedy = "; set wait-for-access: 10m to wait for what was made minutes ago"
+				const remedy = "; set wait-for-access: 10m, and timeout to more, to wait for what was made minutes ago"
 				if err == nil || strings.HasSuffix(err.Error(), remedy) != fresh {
 					t.Errorf("the remedy names the wait: %t; %v", !fresh, err)
 				}
@@ -88,11 +90,25 @@ func TestAccessThatDoesNotCome(t *testing.T) {
 	waiting(t, emulator.Options{}, time.Hour, func(t *testing.T, e *emulator.Emulator, c *identity.Credential,
 		_ *[]string) {
 		e.Fault(aadsts("700213", -1))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _, _ = c.GetToken(ctx, vault) }() // it waits
+		synctest.Wait()
+		start, other := time.Now(), vault
+		other.TenantID = "11111111-2222-3333-4444-555555555555"
+		if _, err := c.GetToken(ctx, other); err == nil || time.Since(start) > 0 {
+			t.Errorf("GetToken for another tenant's vault: %v after %s; want a refusal at once", err, time.Since(start))
+		}
+	})
+	waiting(t, emulator.Options{}, time.Hour, func(t *testing.T, e *emulator.Emulator, c *identity.Credential,
+		_ *[]string) {
+		e.Fault(aadsts("700213", -1))
 		ctx, cancel := context.WithTimeout(t.Context(), 14*time.Second)
 		defer cancel()
 		start := time.Now()
 		_, err := c.GetToken(ctx, vault)
-		if took := time.Since(start); err == nil || !strings.Contains(err.Error(), "the run was stopped") ||
+		if took := time.Since(start); err == nil ||
+			!strings.Contains(err.Error(), "waited for a token; run the job again") ||
 			took != 14*time.Second {
 			t.Errorf("GetToken: %v after %s; want the stop after 14s", err, took)
 		}

@@ -13,6 +13,7 @@ import (
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 )
 
 // An Error is why there is no access token. It holds no token, and nothing of Entra's answer but its codes.
@@ -125,8 +126,10 @@ func (c *Credential) denied(code int) (found cause, known bool) {
 		return cause{text: "the tenant has no such application", remedy: c.checkIDs(), fresh: true}, true
 	case 7000229:
 		return cause{
-			text:   "the application has no service principal in the tenant",
-			remedy: fmt.Sprintf("add one: az ad sp create --id %s; or %s", c.config.ClientID, c.checkIDs()),
+			text: "the application has no service principal in the tenant",
+			remedy: fmt.Sprintf("make it: az ad sp create --id %s; an application that was not made in the portal has "+
+				"none. Otherwise, ", c.config.ClientID) + c.checkIDs(),
+			fresh: true,
 		}, true
 	case 90002, 900023, 50059, 50128:
 		return cause{text: "there is no such tenant", remedy: c.checkIDs()}, true
@@ -231,8 +234,8 @@ func (c *Credential) refused(ctx context.Context, err error) *Error {
 		e.Refusal, e.Err = refusal.Of(c.last.assertion).Within(e.Act), c.last.assertion
 		e.Kind = refusal.Identity
 		return e
-	case errors.Is(err, errPanic):
-		return newError(err.Error(), "run the job again; "+
+	case errors.Is(err, sdk.ErrPanic):
+		return newError("Entra's answer could not be understood", "run the job again; "+
 			"if it fails again, check the proxy and the DNS between the runner and "+c.config.Cloud.Authority)
 	}
 	status, body := payload(err)
@@ -263,9 +266,6 @@ func (c *Credential) explain(status int, body []byte) *Error {
 		e.Cause, e.Remedy = known.text, known.remedy
 		e.Transient = known.transient && status < http.StatusInternalServerError // the SDK has retried those
 		e.fresh = known.fresh
-		if e.fresh && c.config.Access == nil {
-			e.Remedy += "; set wait-for-access: 10m to wait for what was made minutes ago"
-		}
 	}
 	e.Cause += fmt.Sprintf(": AADSTS%d", e.Code)
 	if azure.IsID(answer.Correlation) {
@@ -291,7 +291,7 @@ func (c *Credential) strange(status int) *Error {
 var retriedBySDK = []int{408, 429, 500, 502, 503, 504}
 
 func stopped(ctx context.Context) *Error {
-	e := newError("the run was stopped while it waited for a token", "")
+	e := newError("the run was stopped while it waited for a token", "run the job again")
 	e.Err = context.Cause(ctx)
 	return e
 }

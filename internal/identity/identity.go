@@ -28,6 +28,7 @@ import (
 	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/network"
+	"keyvault-passwords/internal/sdk"
 	"keyvault-passwords/internal/sensitive"
 )
 
@@ -90,14 +91,18 @@ const renewalInterval = 10 * time.Second
 
 func (c *Credential) renew() error {
 	inner, err := azidentity.NewClientAssertionCredential(c.config.TenantID, c.config.ClientID, c.assertion,
-		&azidentity.ClientAssertionCredentialOptions{ClientOptions: azcore.ClientOptions{
-			// Explicit, because the job's AZURE_AUTHORITY_HOST would otherwise choose who gets the assertion.
-			Cloud:     azcloud.Configuration{ActiveDirectoryAuthorityHost: c.config.Cloud.Authority},
-			Transport: authority{c},
-			Telemetry: policy.TelemetryOptions{ApplicationID: "keyvault-passwords"},
-			// If Entra asks for a longer wait, the SDK gives up.
-			Retry: policy.RetryOptions{MaxRetryDelay: 5 * time.Second},
-		}})
+		&azidentity.ClientAssertionCredentialOptions{
+			ClientOptions: azcore.ClientOptions{
+				// Explicit, because the job's AZURE_AUTHORITY_HOST would otherwise choose who gets the assertion.
+				Cloud:     azcloud.Configuration{ActiveDirectoryAuthorityHost: c.config.Cloud.Authority},
+				Transport: authority{c},
+				Telemetry: policy.TelemetryOptions{ApplicationID: "keyvault-passwords"},
+				// If Entra asks for a longer wait, the SDK gives up.
+				Retry: policy.RetryOptions{MaxRetryDelay: 5 * time.Second},
+			},
+			// One request less: it asks whether the authority is Azure's, and those of azure.Cloud are.
+			DisableInstanceDiscovery: true,
+		})
 	if err != nil {
 		return fmt.Errorf("preparing the identity: %w; check tenant-id and client-id", err)
 	}
@@ -176,14 +181,14 @@ var tokenPauses = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Seco
 // that stayed, all callers get the same refusal for 30 seconds, or until Renew: several vaults would otherwise wait
 // for it one after the other.
 func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	if options.TenantID != "" && !sameID(options.TenantID, c.config.TenantID) {
+		return azcore.AccessToken{}, c.wrongTenant(options.TenantID)
+	}
 	select {
 	case c.turn <- struct{}{}:
 		defer func() { <-c.turn }()
 	case <-ctx.Done():
 		return azcore.AccessToken{}, stopped(ctx)
-	}
-	if options.TenantID != "" && !sameID(options.TenantID, c.config.TenantID) {
-		return azcore.AccessToken{}, c.wrongTenant(options.TenantID)
 	}
 	if c.refusal != nil && time.Since(c.refusedAt) < refusalLifetime {
 		return azcore.AccessToken{}, c.refusal
@@ -196,7 +201,7 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 		}
 		expected := failure.fresh || waiting && failure.Transient
 		if expected && c.config.Access.Out(ctx.Done(), access.Refusal{
-			Door: c.door(), Seen: failure.Cause, Every: accessPause,
+			Door: c.door(), Seen: failure.Cause, Every: accessPause, Pace: "Entra",
 		}) {
 			continue
 		}
@@ -204,14 +209,14 @@ func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOp
 			return azcore.AccessToken{}, stopped(ctx)
 		}
 		if failure.fresh {
-			failure.Cause += c.config.Access.Ended()
+			c.config.Access.Conclude(&failure.Cause, &failure.Remedy)
 		}
 		c.refusal, c.refusedAt = failure, time.Now()
 		return azcore.AccessToken{}, failure
 	}
 }
 
-// accessPause is the least time between two token requests while access is waited for.
+// accessPause is the least time between two token requests while access is waited for, whoever is to sign in.
 const accessPause = 10 * time.Second
 
 // door is what a sign-in waits before.
@@ -246,15 +251,12 @@ const refusalLifetime = 30 * time.Second
 func (c *Credential) requestToken(
 	ctx context.Context, options policy.TokenRequestOptions,
 ) (token azcore.AccessToken, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = errPanic
-		}
-	}()
-	return c.inner.GetToken(ctx, options)
+	err = sdk.CatchPanic(func() (err error) {
+		token, err = c.inner.GetToken(ctx, options)
+		return err
+	})
+	return token, err
 }
-
-var errPanic = errors.New("Entra's answer could not be understood")
 
 // payload returns status and body of Entra's answer; 0 if there was none. The body is for its codes, never for
 // printing.

@@ -51,6 +51,9 @@ func TestAccessIsWaitedFor(t *testing.T) {
 		Operation: "versions", Kind: emulator.Status, Status: 400, Code: "ForbiddenByRbac",
 		Message: "ForbiddenByRbac: Caller is not authorized to perform action on resource.",
 	}
+	older := forbidden("versions", "ForbiddenByPolicy", 0)
+	older.Message = "The user, group or application 'appid=x' does not have secrets list permission on key vault " +
+		"'kv-example'."
 	for _, tc := range []struct {
 		name  string
 		fault emulator.Fault
@@ -58,6 +61,7 @@ func TestAccessIsWaitedFor(t *testing.T) {
 	}{
 		{"role", forbidden("versions", "ForbiddenByRbac", 0), true},
 		{"access policy", forbidden("versions", "AccessDenied", 0), true},
+		{"access policy, by its older code", older, true},
 		{"firewall", forbidden("versions", "ForbiddenByFirewall", 0), true},
 		{"private endpoint", forbidden("versions", "ForbiddenByConnection", 0), true},
 		{"no such host", connecting(emulator.NoHost, 0, 0), true},
@@ -93,7 +97,7 @@ func TestAccessIsWaitedFor(t *testing.T) {
 				if took := time.Since(start); err == nil || took > 15*time.Second || len(b.notes) > 0 {
 					t.Errorf("not waited for: Versions: %v after %s", err, took)
 				}
-				const remedy = "; set wait-for-access: 10m to wait for what was made or changed minutes ago"
+				const remedy = "; set wait-for-access: 10m, and timeout to more, to wait for what was made minutes ago"
 				if strings.HasSuffix(fmt.Sprint(err), remedy) != tc.fresh {
 					t.Errorf("the remedy names the wait: %t; %v", !tc.fresh, err)
 				}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,19 +27,14 @@ import (
 	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 )
-
-// A Credential gets access tokens. Renew makes it forget those that it has, because the vault does not accept them.
-type Credential interface {
-	azcore.TokenCredential
-	Renew() error
-}
 
 // Config says which vault, and as whom. Name, Domain, Credential and HTTP are required.
 type Config struct {
 	Name       string // of the vault: kv-app-prod
 	Domain     string // of the cloud's vaults: vault.azure.net
-	Credential Credential
+	Credential sdk.Credential
 	HTTP       *http.Client
 	Note       func(text string) // is called with what the log should say, such as why the client waits
 	ClientID   string            // of the identity, for the commands of remedies
@@ -68,7 +64,7 @@ func New(c Config) (*Client, error) {
 		transport: &transport{host: host, client: c.HTTP, sets: newWindow(setsMax), requests: newWindow(requestsMax)},
 		listing:   make(chan struct{}, 1),
 	}
-	secrets, err := azsecrets.NewClient("https://"+host+"/", credential{c.Credential}, &azsecrets.ClientOptions{
+	secrets, err := azsecrets.NewClient("https://"+host+"/", sdk.Marked(c.Credential), &azsecrets.ClientOptions{
 		ClientOptions: azcore.ClientOptions{
 			Transport:       client.transport,
 			PerCallPolicies: []policy.Policy{pageRetry{client}},
@@ -125,6 +121,10 @@ func (c *Client) Versions(ctx context.Context, name string) ([]lifecycle.Version
 	e, refused := errors.AsType[*Error](err)
 	if refused && e.Kind == refusal.NotFound && e.Inner == "" && e.Code == "SecretNotFound" {
 		return nil, nil // should the service ever say so, it clearly means that there are none
+	}
+	if err == nil { // a list that grows while it is read may show a version on two pages
+		slices.SortStableFunc(versions, func(a, b lifecycle.Version) int { return strings.Compare(a.ID, b.ID) })
+		versions = slices.CompactFunc(versions, func(a, b lifecycle.Version) bool { return a.ID == b.ID })
 	}
 	return versions, err
 }
@@ -359,11 +359,17 @@ func readProperties(item *azsecrets.SecretProperties) (lifecycle.Version, error)
 	}, nil
 }
 
+// farthest is the last second that is read. What is later is as far as it: a time of more seconds is before all others
+// when it is compared.
+const farthest = 1 << 53
+
 // readTime returns a time that is set for a version; zero if there is none. Other tools write 0 or -1 for none.
 func readTime(t *time.Time) time.Time {
-	// Unix does not overflow as a comparison of times does: a number of seconds may be any.
-	if t == nil || t.Unix() <= 0 {
+	switch {
+	case t == nil || t.Unix() <= 0: // Unix does not overflow: a number of seconds may be any
 		return time.Time{}
+	case t.Unix() > farthest:
+		return time.Unix(farthest, 0).UTC()
 	}
 	return *t
 }

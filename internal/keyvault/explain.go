@@ -14,6 +14,7 @@ import (
 
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 )
 
 // An act is one thing that is asked of the vault, and the permission that it needs.
@@ -116,25 +117,25 @@ func (c *Client) cancelled(a act, name string) *Error {
 func (c *Client) explain(a act, name string, err error) *Error {
 	e := c.newError(a, name)
 	var already *Error
-	var identity *identityError
+	var identity *sdk.TokenError
 	var answer *azcore.ResponseError
 	var lost *network.LostError
-	var strange *strangeError
+	var strange *sdk.StrangeError
 	switch {
 	case errors.As(err, &already):
 		return already
 	case errors.As(err, &identity):
-		e.Refusal, e.Err = refusal.Of(identity.err).Within(e.Act), identity.err
+		e.Refusal, e.Err = refusal.Of(identity.Err).Within(e.Act), identity.Err
 		e.Kind = refusal.Identity
 	case errors.As(err, &answer):
 		c.explainAnswer(e, a, answer)
 	case errors.As(err, &strange):
-		c.explainStrange(e, strange.status)
-	case errors.Is(err, errOtherHost):
+		c.explainStrange(e, strange.Status)
+	case errors.Is(err, sdk.ErrOtherHost):
 		e.Cause, e.Remedy = "the answer pointed to another host, which was not contacted", c.checkPath()
 	case errors.As(err, &lost):
 		c.explainLost(e, lost)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errStopped):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, sdk.ErrStopped):
 		return c.cancelled(a, name)
 	case errors.Is(err, errTooMany):
 		e.Kind = refusal.TooMany
@@ -145,16 +146,13 @@ func (c *Client) explain(a act, name string, err error) *Error {
 		case actVersions:
 			e.Remedy = "declare another name: Key Vault has no call that deletes one version"
 		}
-	case errors.Is(err, errTooLarge):
-		e.Cause, e.Remedy = err.Error(), c.checkPath()
+	case errors.Is(err, sdk.ErrTooLarge):
+		e.Cause, e.Remedy = "the answer is too large to be Key Vault's", c.checkPath()
 	default: // malformed answers: the SDK's errors quote them
 		e.Cause, e.Remedy = "the answer is not what Key Vault documents", c.checkPath()
 	}
 	if isFresh(err) {
-		e.Cause += c.config.Access.Ended()
-		if c.config.Access == nil {
-			e.Remedy += "; set wait-for-access: 10m to wait for what was made or changed minutes ago"
-		}
+		c.config.Access.Conclude(&e.Cause, &e.Remedy)
 	}
 	return e
 }
@@ -272,19 +270,16 @@ func (c *Client) explainAnswer(e *Error, a act, answer *azcore.ResponseError) {
 		e.ofAllSecrets = a.isList()
 		return
 	}
-	e.Status, e.Code, e.Inner = answer.StatusCode, code(answer.ErrorCode), innerCode(answer)
+	e.Status, e.Code, e.Inner = answer.StatusCode, sdk.Code(answer.ErrorCode), innerCode(answer)
 	e.Trace = trace(answer.RawResponse.Header)
 	e.ofAllSecrets = a.isList() && e.Status == http.StatusForbidden
 	_, message := readError(answer)
-	if e.Inner == "ForbiddenByPolicy" && lacksPermission(message) {
-		e.Inner = "AccessDenied" // the older code for the same: the access policies lack a permission
-	}
 	m, known := meaningOf(e.Inner)
 	switch {
 	case isReadOnly(answer):
 		m = meaning{
 			kind:   refusal.ReadOnly,
-			cause:  "the vault is read-only, its region has failed over",
+			cause:  "the vault is read-only because its region has failed over",
 			remedy: "run the job again later; see https://azure.status.microsoft",
 		}
 		if a == actSet {
@@ -326,7 +321,7 @@ func (c *Client) meaningOfPolicy(a act, name string) meaning {
 			"the vault's Policy compliance in the portal shows it"
 	}
 	if name == "" && !c.transport.roles.Load() {
-		m.remedy += "; in a vault with access policies, see that the identity has the secret permission {permission}"
+		m.remedy += "; in a vault with access policies, check that the identity has the secret permission {permission}"
 	}
 	return m
 }
@@ -373,7 +368,7 @@ func (c *Client) meaningOfStatus(status int, a act, otherTenant bool) meaning {
 	case status == http.StatusForbidden && a == actSet:
 		return meaning{
 			kind:  refusal.Forbidden,
-			cause: "the vault refuses the secret, and why is not in a form that is known here",
+			cause: "the vault refuses the secret for a reason that this action does not know",
 			remedy: "if an Azure Policy requires it, declare expires and content-type; " +
 				"the vault's Policy compliance in the portal shows it. " +
 				"Setting a secret also needs the data action Microsoft.KeyVault/vaults/secrets/{action}",
@@ -430,29 +425,22 @@ func (c *Client) expand(text string, a act, secret, message string) string {
 	).Replace(text)
 }
 
-// code returns a code or request ID as it may be printed. What does not look like one is foreign text, and left out.
-func code(text string) string {
-	foreign := func(r rune) bool {
-		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("_.-", r)
-	}
-	if len(text) > 64 || strings.ContainsFunc(text, foreign) {
-		return ""
-	}
-	return text
-}
-
 // trace returns what Microsoft's support asks for.
 func trace(header http.Header) string {
-	if id := code(header.Get("x-ms-request-id")); id != "" {
+	if id := sdk.Code(header.Get("x-ms-request-id")); id != "" {
 		return "request ID " + id
 	}
 	return ""
 }
 
-// innerCode reads error.innererror.code of the answer. The SDK's ErrorCode is the outer one.
+// innerCode reads error.innererror.code of the answer. The SDK's ErrorCode is the outer one. Where access policies lack
+// a permission the code is AccessDenied, or the older ForbiddenByPolicy: both are AccessDenied here.
 func innerCode(answer *azcore.ResponseError) string {
-	inner, _ := readError(answer)
-	return code(inner)
+	inner, message := readError(answer)
+	if inner == "ForbiddenByPolicy" && lacksPermission(message) {
+		return "AccessDenied"
+	}
+	return sdk.Code(inner)
 }
 
 // isOtherTenant reports whether a 401 says that no other token of this identity would do: its message then begins with

@@ -62,12 +62,7 @@ func withOptions(t *testing.T, o emulator.Options, vault string, f func(t *testi
 func (b *bench) client(t *testing.T, transport http.RoundTripper, vault string) *keyvault.Client {
 	t.Helper()
 	client := network.NewClient(transport, nil)
-	job := map[string]string{}
-	for _, pair := range b.emulator.Environ() {
-		name, value, _ := strings.Cut(pair, "=")
-		job[name] = value
-	}
-	r := runner.New(func(name string) string { return job[name] }, t.Output(), client)
+	r := runner.New(b.emulator.Getenv, t.Output(), client)
 	credential, err := identity.New(identity.Config{
 		Cloud: azure.Public(), TenantID: emulator.DefaultTenant, ClientID: emulator.DefaultClient,
 		Audience: azure.Public().Audience, IDToken: r.IDToken, HTTP: client,
@@ -730,7 +725,7 @@ func TestReadOnly(t *testing.T) {
 			_, err := b.Set(t.Context(), "a-secret", newVersion("op1"))
 			told := fmt.Sprint(err)
 			if !isKind(err, refusal.ReadOnly) ||
-				!strings.Contains(told, "not stored: the vault is read-only, its region has failed over") ||
+				!strings.Contains(told, "not stored: the vault is read-only because its region has failed over") ||
 				!strings.Contains(told, "run the job again later") || strings.Contains(told, "SecretSet") {
 				t.Errorf("Set: %v; want it said that the vault is read-only, in words of its own", err)
 			}

@@ -181,6 +181,7 @@ func TestOddTimes(t *testing.T) {
 		{"253402300799", "", time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.Time{}},
 		{"253402303861", "", time.Date(10000, 1, 1, 0, 51, 1, 0, time.UTC), time.Time{}},
 		{"1797552000000", "1797552000000", time.Unix(1797552000000, 0), time.Unix(1797552000000, 0)}, // the year 58932
+		{"9223372036854775807", "9007199254740993", time.Unix(1<<53, 0), time.Unix(1<<53, 0)},
 	} {
 		t.Run(tc.exp+" "+tc.nbf, func(t *testing.T) {
 			with(t, func(t *testing.T, b *bench) {

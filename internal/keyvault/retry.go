@@ -16,6 +16,7 @@ import (
 	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 )
 
 const (
@@ -107,7 +108,7 @@ func (c *Client) retrying(ctx context.Context, r retries, name string, request f
 
 // reading reads a list. The pages are requested again one by one, see pageRetry: a failure is the list's.
 func (c *Client) reading(ctx context.Context, act act, name string, read func() error) error {
-	return c.ended(ctx, act, name, catchPanic(read))
+	return c.ended(ctx, act, name, sdk.CatchPanic(read))
 }
 
 // ended explains how a call ended.
@@ -126,7 +127,7 @@ func (c *Client) repeat(ctx context.Context, r retries, request func() error) er
 	start, waited := time.Now(), c.config.Access.Waited()
 	took := func() time.Duration { return time.Since(start) - (c.config.Access.Waited() - waited) }
 	for try := 1; ; {
-		err := catchPanic(request)
+		err := sdk.CatchPanic(request)
 		switch {
 		case err == nil:
 			c.config.Access.Passed(c.door(r.act))
@@ -197,13 +198,13 @@ func isTransient(err error) bool {
 		return network.IsTransientStatus(answer.StatusCode) && answer.StatusCode != http.StatusTooManyRequests &&
 			!isReadOnly(answer)
 	}
-	if strange, ok := errors.AsType[*strangeError](err); ok {
-		return strange.status < 300 || network.IsTransientStatus(strange.status)
+	if strange, ok := errors.AsType[*sdk.StrangeError](err); ok {
+		return strange.Status < 300 || network.IsTransientStatus(strange.Status)
 	}
-	if _, ok := errors.AsType[*identityError](err); ok {
+	if _, ok := errors.AsType[*sdk.TokenError](err); ok {
 		return false
 	}
-	if errors.Is(err, errStopped) || errors.Is(err, errOtherHost) || errors.Is(err, errTooMany) {
+	if errors.Is(err, sdk.ErrStopped) || errors.Is(err, sdk.ErrOtherHost) || errors.Is(err, errTooMany) {
 		return false
 	}
 	if lost, ok := errors.AsType[*network.LostError](err); ok && lost.IsPermanent() {
@@ -230,42 +231,11 @@ func neverSent(err error) bool {
 // mayBeApplied reports whether the vault may have done what a request asked for, though the request ended with err. It
 // did not if it refused in its own form. It may have if the answer has another form, whatever its status.
 func mayBeApplied(err error) bool {
-	if _, ok := errors.AsType[*strangeError](err); ok {
+	if _, ok := errors.AsType[*sdk.StrangeError](err); ok {
 		return true
 	}
 	return isTransient(err) && !neverSent(err)
 }
-
-// errPanic is a panic in a dependency. The SDK's challenge policy panics if the authorization of a WWW-Authenticate is
-// no URL.
-var errPanic = errors.New("the answer could not be understood")
-
-// catchPanic calls f, and turns a panic into errPanic. The panic's own text may quote the answer, so it is dropped.
-func catchPanic(f func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = errPanic
-		}
-	}()
-	return f()
-}
-
-// credential marks the errors of getting a token, to tell them from the vault's.
-type credential struct{ Credential }
-
-// GetToken implements [azcore.TokenCredential].
-func (c credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	token, err := c.Credential.GetToken(ctx, options)
-	if err != nil {
-		return token, &identityError{err}
-	}
-	return token, nil
-}
-
-type identityError struct{ err error }
-
-func (e *identityError) Error() string { return e.err.Error() }
-func (e *identityError) Unwrap() error { return e.err }
 
 // How long work in flight may go on after the run was stopped. The runner sends SIGTERM 7.5 seconds after SIGINT, and
 // kills 2.5 seconds later (ProcessInvoker.cs of actions/runner); the outputs must be written by then.

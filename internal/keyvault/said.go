@@ -4,6 +4,9 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync"
+
+	"keyvault-passwords/internal/sdk"
 )
 
 // The messages of Key Vault's refusals are never printed: they may hold anything. What follows takes facts of a known
@@ -34,27 +37,20 @@ func clientAddress(message string) string {
 
 // aPolicy finds the name of an Azure Policy, of an assignment or a definition: at most 120 letters, digits, spaces,
 // hyphens and dots.
-var aPolicy = regexp.MustCompile(`(?i:\bby (?:azure )?policy: |` +
-	`\bpolicy(?: assignment| definition)?(?: named)?:? ['"]|` +
-	`policy(?:assignment|definition)?(?:display)?name\\?":\s*\\?")` +
-	`((?:\[Preview\]: )?[A-Za-z][A-Za-z0-9 .-]{1,119}?)(?:\.?\s*$|\.\s|\.?\\?['"\r\n])`)
-
-// longestWord is how many characters a word of a policy's name has at most. A longer one could be a value that whoever
-// answered has echoed: every preset for a password draws 24 characters or more, without a space.
-const longestWord = 23
+var aPolicy = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i:\bby (?:azure )?policy: |` +
+		`\bpolicy(?: assignment| definition)?(?: named)?:? ['"]|` +
+		`policy(?:assignment|definition)?(?:display)?name\\?":\s*\\?")` +
+		`((?:\[Preview\]: )?[A-Za-z][A-Za-z0-9 .-]{1,119}?)(?:\.?\s*$|\.\s|\.?\\?['"\r\n])`)
+})
 
 // policyName returns the name of the Azure Policy that a message says to forbid something; "" if it names none.
 func policyName(message string) string {
-	m := aPolicy.FindStringSubmatch(message)
+	m := aPolicy().FindStringSubmatch(message)
 	if m == nil {
 		return ""
 	}
-	for word := range strings.FieldsSeq(m[1]) {
-		if len(word) > longestWord {
-			return ""
-		}
-	}
-	return strings.TrimRight(m[1], " .")
+	return sdk.PolicyName(m[1])
 }
 
 // lacksPermission reports whether a message says that the vault's access policies lack a permission.
@@ -63,12 +59,14 @@ func lacksPermission(message string) bool {
 }
 
 // aScope finds a vault's resource ID.
-var aScope = regexp.MustCompile(`(?i)/subscriptions/[0-9a-f-]{36}/resourcegroups/[a-z0-9._()-]{1,90}` +
-	`/providers/microsoft\.keyvault/vaults/([a-z0-9-]{3,24})\b`)
+var aScope = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)/subscriptions/[0-9a-f-]{36}/resourcegroups/[a-z0-9._()-]{1,90}` +
+		`/providers/microsoft\.keyvault/vaults/([a-z0-9-]{3,24})\b`)
+})
 
 // scopeOf returns the resource ID of that vault; "" if the message does not name it.
 func scopeOf(message, vault string) string {
-	if m := aScope.FindStringSubmatch(message); m != nil && strings.EqualFold(m[1], vault) {
+	if m := aScope().FindStringSubmatch(message); m != nil && strings.EqualFold(m[1], vault) {
 		return m[0]
 	}
 	return ""

@@ -15,6 +15,7 @@ import (
 	"keyvault-passwords/internal/lifecycle"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
+	"keyvault-passwords/internal/sdk"
 )
 
 // sendsMax is how often one operation sends its value at most. Before each further send, the versions were searched
@@ -102,8 +103,8 @@ func (o *setOperation) pause(ctx context.Context, err error, sends int) bool {
 func (o *setOperation) send(ctx context.Context) (id string, err error) {
 	answering, cancel := network.Outlive(ctx, sendGrace)
 	defer cancel()
-	answering = withSendStop(answering, ctx.Done())
-	err = catchPanic(func() error {
+	answering = sdk.WithSendStop(answering, ctx.Done())
+	err = sdk.CatchPanic(func() error {
 		response, err := o.secrets.SetSecret(answering, o.name, o.parameters(), nil)
 		if err != nil {
 			return err
@@ -242,7 +243,7 @@ func (o *setOperation) failed(ctx context.Context, err, searchErr error) error {
 // the run was stopped then, that is why the operation failed.
 func waitedInVain(err error) bool {
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
-	return neverSent(err) || isFresh(err) || errors.Is(err, errStopped) || ok &&
+	return neverSent(err) || isFresh(err) || errors.Is(err, sdk.ErrStopped) || ok &&
 		answer.StatusCode == http.StatusTooManyRequests
 }
 

@@ -2,10 +2,8 @@ package keyvault
 
 import (
 	"bytes"
-	"context"
+	"cmp"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -17,6 +15,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 
 	"keyvault-passwords/internal/network"
+	"keyvault-passwords/internal/sdk"
 )
 
 const (
@@ -28,46 +27,13 @@ const (
 	bodyMax = 2 << 20
 )
 
-// Why the transport did not send a request, or did not read its answer.
-var (
-	errStopped   = errors.New("the run was stopped before the request was sent")
-	errOtherHost = errors.New("an answer pointed to another host")
-	errTooLarge  = errors.New("the answer is too large to be Key Vault's")
-)
-
-// A strangeError is an answer to a set that is not in Key Vault's own form: most likely something on the way gave it,
-// and may have done so after the vault had stored the value.
-type strangeError struct{ status int }
-
-func (e *strangeError) Error() string {
-	return fmt.Sprintf("an answer of %d that is not Key Vault's own", e.status)
-}
-
 // isOwn reports whether an answer other than 200 is in Key Vault's own form: it has a request ID, and its body is JSON
 // with a code. What is between the runner and the vault may answer with any status, but not so.
 // https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses#error-responses
 func isOwn(status int, header http.Header, body []byte) bool {
 	var content errorBody
-	return status >= http.StatusBadRequest && code(header.Get("x-ms-request-id")) != "" &&
-		json.Unmarshal(body, &content) == nil && code(content.Error.Code) != ""
-}
-
-// sendStop is the key of the channel that withSendStop puts into a context.
-type sendStop struct{}
-
-// withSendStop returns a context for one call of the SDK. After stop is closed, none of the call's requests is sent; a
-// request that was sent before can still be answered, until ctx ends. Set needs the two apart. They travel in the
-// context because the SDK passes nothing else of a call to its transport.
-func withSendStop(ctx context.Context, stop <-chan struct{}) context.Context {
-	return context.WithValue(ctx, sendStop{}, stop)
-}
-
-// sendStopOf returns the channel that was given to withSendStop. Other contexts stop sending when they end.
-func sendStopOf(ctx context.Context) <-chan struct{} {
-	if stop, ok := ctx.Value(sendStop{}).(<-chan struct{}); ok {
-		return stop
-	}
-	return ctx.Done()
+	return status >= http.StatusBadRequest && sdk.Code(header.Get("x-ms-request-id")) != "" &&
+		json.Unmarshal(body, &content) == nil && sdk.Code(content.Error.Code) != ""
 }
 
 // A transport sends the SDK's requests to one vault and to no other host. It keeps to the vault's limits and bounds
@@ -84,13 +50,15 @@ type transport struct {
 
 // Do sends one request and reads its whole answer, so that the timeout covers the body too.
 func (t *transport) Do(request *http.Request) (*http.Response, error) {
-	if !t.isVault(request.URL) {
+	if !sdk.IsAt(request.URL, t.host) {
 		// The URL of a next page comes from an answer, and the SDK would send the access token there.
-		return nil, errOtherHost
+		return nil, sdk.ErrOtherHost
 	}
-	release, ok := t.admit(request.Method, sendStopOf(request.Context()))
+	// A context without a stop of its own stops sending when it ends.
+	stop := cmp.Or(sdk.SendStopOf(request.Context()), request.Context().Done())
+	release, ok := t.admit(request.Method, stop)
 	if !ok {
-		return nil, errStopped
+		return nil, sdk.ErrStopped
 	}
 	defer release()
 	ctx, cancel := network.WithTimeout(request.Context(), requestTimeout)
@@ -105,7 +73,7 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	if response.Header.Get("x-ms-keyvault-rbac-assignment-id") != "" {
 		t.roles.Store(true)
 	}
-	body, err := readAll(response.Body)
+	body, err := sdk.ReadAll(response.Body, bodyMax)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +81,7 @@ func (t *transport) Do(request *http.Request) (*http.Response, error) {
 	switch {
 	case !carriesValue(request) || response.StatusCode == http.StatusOK:
 	case !isOwn(response.StatusCode, response.Header, body):
-		return nil, &strangeError{status: response.StatusCode}
+		return nil, &sdk.StrangeError{Status: response.StatusCode}
 	case response.StatusCode == http.StatusUnauthorized:
 		// The SDK is told that this is the end: it would send the value once more at once.
 		return nil, runtime.NewResponseError(response)
@@ -127,19 +95,13 @@ func carriesValue(request *http.Request) bool {
 	return request.Method == http.MethodPut && request.ContentLength != 0
 }
 
-// isVault reports whether u is at the vault. Key Vault writes its nextLinks with the port.
-func (t *transport) isVault(u *url.URL) bool {
-	return u.Scheme == "https" && u.User == nil && strings.EqualFold(u.Hostname(), t.host) &&
-		(u.Port() == "" || u.Port() == "443")
-}
-
 // versionOf returns the version that an ID names, and whether it is one of that secret in this vault.
 func (t *transport) versionOf(id *azsecrets.ID, secret string) (version string, ok bool) {
 	if id == nil {
 		return "", false
 	}
 	u, err := url.Parse(string(*id))
-	if err != nil || !t.isVault(u) {
+	if err != nil || !sdk.IsAt(u, t.host) {
 		return "", false
 	}
 	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
@@ -173,18 +135,6 @@ func (t *transport) admit(method string, stop <-chan struct{}) (release func(), 
 		return nil, false
 	}
 	return release, true
-}
-
-func readAll(body io.ReadCloser) ([]byte, error) {
-	defer func() { _ = body.Close() }() // its error would say nothing about the content, which was read
-	content, err := io.ReadAll(io.LimitReader(body, bodyMax+1))
-	if err != nil {
-		return nil, network.Lost(err)
-	}
-	if len(content) > bodyMax {
-		return nil, errTooLarge
-	}
-	return content, nil
 }
 
 // readClock notes the vault's clock. The vault's times of creation and expiry are by that clock, so plans use it too:

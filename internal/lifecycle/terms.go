@@ -136,16 +136,12 @@ func (t Terms) ExpiryDrift(v Version) string {
 	return fmt.Sprintf("declared to expire after %s, but it expires %s", unitOf(t.Expires).count(t.Expires), v.lasts())
 }
 
-// lasts returns how long after its making v expires. A vault holds years that are more than a time.Duration.
+// lasts returns how long after its making v expires.
 func (v Version) lasts() string {
-	seconds := v.Expires.Unix() - v.Created.Unix()
-	switch {
-	case seconds < 0:
+	if v.Expires.Before(v.Created) {
 		return "before it was made"
-	case seconds > 1e9:
-		return fmt.Sprintf("%dd after it was made", seconds/(24*60*60))
 	}
-	return Age(time.Duration(seconds)*time.Second) + " after it was made"
+	return Between(v.Created, v.Expires) + " after it was made"
 }
 
 // Next returns when a version is due by age or expiry, whichever comes first. Zero: never, or there is no version.

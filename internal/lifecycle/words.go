@@ -42,6 +42,15 @@ func (u unit) count(d time.Duration) string {
 // Words returns a declared duration, whole, in the largest unit that can say it: "90d", "36h", "90s".
 func Words(d time.Duration) string { return unitOf(d).count(d) }
 
+// Between returns how long it is from one time to another, as [Age] says it. A vault holds years that are more than a
+// time.Duration.
+func Between(from, to time.Time) string {
+	if s := to.Unix() - from.Unix(); s > 1e9 {
+		return fmt.Sprintf("%d%s", s/int64(days.size/time.Second), days.name)
+	}
+	return Age(to.Sub(from))
+}
+
 // Age returns a duration as people say it, in whole units: "61d", "36h", "5m". A negative one is "0s".
 func Age(d time.Duration) string {
 	switch {

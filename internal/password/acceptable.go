@@ -22,15 +22,54 @@ const changeSteps = 36_000_000
 // that was tried. whole is p with its defaults, and keys are the rules that make it too large.
 func acceptable(p, whole Policy, keys []string) string {
 	changes := changesOf(p, whole, keys)
+	if c := firstAccepted(changes, p, whole, changeSteps/len(changes)); c != nil {
+		return c.remedy
+	}
+	if c := firstAccepted(removals(p, whole), p, whole, trialSteps); c != nil {
+		return c.remedy
+	}
+	return "simplify " + listed(keys, "or")
+}
+
+// firstAccepted returns the first change with which the policy is accepted; nil if there is none.
+func firstAccepted(changes []change, p, whole Policy, steps int) *change {
 	for _, c := range changes {
 		changed := whole.clone()
 		c.apply(&changed)
-		counted, err := language.Count(normalise(changed).rules(), &automaton.Budget{Steps: changeSteps / len(changes)})
+		counted, err := language.Count(normalise(changed).rules(), &automaton.Budget{Steps: steps})
 		if err == nil && hasMinEntropy(p, counted.Size) {
-			return c.remedy
+			return &c
 		}
 	}
-	return "simplify " + listed(keys, "or")
+	return nil
+}
+
+// removals returns changes that remove more and more rules, for a policy in which no single change is enough.
+func removals(p, whole Policy) []change {
+	var removed []string
+	var changes []change
+	changed := whole.clone()
+	remove := func(key string, given bool, drop func(p *Policy)) {
+		if !given {
+			return
+		}
+		drop(&changed)
+		removed = append(removed, key)
+		without := changed.clone()
+		changes = append(changes, change{"remove " + listed(removed, "and"), func(p *Policy) { *p = without.clone() }})
+	}
+	remove("forbid-patterns", len(whole.ForbidPatterns) > 0, func(p *Policy) { p.ForbidPatterns = nil })
+	remove("distinct", whole.Distinct, func(p *Policy) { p.Distinct = false })
+	remove("max-run", whole.MaxRun > 0 && p.Rules == "", func(p *Policy) { p.MaxRun = 0 })
+	remove("dictionary", whole.Dictionary != "", func(p *Policy) { p.Dictionary = "" })
+	remove("max-sequence", whole.MaxSequence > 0, func(p *Policy) { p.MaxSequence = 0 })
+	remove("forbid", len(whole.Forbid) > 0, func(p *Policy) { p.Forbid = nil })
+	if p.Rules == "" && len(removed) > 0 {
+		remedy := fmt.Sprintf("remove %s, and set length to %d", listed(removed, "and"), defaultLength)
+		changed.Length = Length{defaultLength, defaultLength}
+		changes = append(changes, change{remedy, func(p *Policy) { *p = changed }})
+	}
+	return changes
 }
 
 // changesOf returns the changes to try, the smallest ones first. Where a single pattern is too large, only patterns are

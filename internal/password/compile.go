@@ -257,7 +257,7 @@ func belowMinEntropy(p Policy, s *Space) string {
 // longEnough returns a length at which the policy has its min-entropy, the shortest as far as it can tell, or 0 if it
 // finds none quickly.
 func longEnough(p Policy, s *Space) int {
-	work := &automaton.Budget{Steps: trialSteps}
+	work := &automaton.Budget{Steps: conflictSteps}
 	guess := p.Length.Max
 	if s.hundreds > 0 {
 		guess = int(float64(p.Length.Max) * minEntropy(p) / s.Bits())

@@ -65,7 +65,7 @@ const (
 // The budgets count steps, not time: a verdict is the same on every machine.
 const (
 	countSteps    = 60_000_000 // for counting a policy exactly; about 80 ms. Bounds may take three times as many
-	conflictSteps = 12_000_000 // for finding which rules conflict
+	conflictSteps = 12_000_000 // for finding which rules conflict, or how long a password must be
 	trialSteps    = 3_000_000  // of these, for counting the policy without some of its rules
 )
 

@@ -238,6 +238,9 @@ func TestUncertified(t *testing.T) {
 			"set length to 100"},
 		{hostile()["overlapping charsets, distinct"], "characters", "too many combinations", "remove distinct"},
 		{hostile()["10,000 long words"], "forbid", "too many or too long", "set length to 384"},
+		{Policy{Length: Length{8, 8}, Distinct: true, ForbidPatterns: []string{"(?i)(19|20)[0-9]{2}", "(?i)a.{10}z"}},
+			"distinct forbid-patterns[0] forbid-patterns[1]", "tell too many characters apart",
+			"remove forbid-patterns and distinct, and set length to 32"},
 	} {
 		problem := refusals(t, test.policy)[0]
 		got := strings.Join(problem.Keys, " ")

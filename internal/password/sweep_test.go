@@ -53,6 +53,11 @@ var (
 		"(.)[0-9](.)[0-9]",
 		"[A-Z]{4}", "^[^A-Za-z]", "(?i)pass", "[0-9]$", `[^A-Za-z0-9]{2}`, "(?i)admin[0-9]", "^[A-Z][a-z]+[0-9]+$",
 		"[a-z]{3}[0-9]{3}", `\.\.`, "[a-zA-Z]{8}",
+		"(?i)(mon|tues|wednes|thurs|fri|satur|sun)day", "(?i)(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)",
+		"(?i)(spring|summer|autumn|winter)(19|20)?[0-9]{2}", "(?i)qwer|asdf|zxcv", "(?i)admin|root|sa", "[A-Za-z]{6,}",
+		"^.{0,3}[0-9]", "[0-9]{2}$", `\W\W`, "[-._~]{2,}", "[0-9][A-Z][0-9]", "^[A-Z].*[0-9]$", `\b[0-9]+\b`,
+		"(?i)p[a@]ss", `[0-9]{2}[-/.][0-9]{2}`, "aa|bb|cc", "[01]{3}", "(?i)[aeiou].?[aeiou].?[aeiou]", `\s`,
+		"[A-Z]{2}.*[A-Z]{2}",
 	}
 )
 

@@ -176,8 +176,28 @@ func (t *Target) prove(ctx context.Context) error {
 	}
 }
 
+// unproven is an operation that no version is of: the next run takes the login for one that does not hold what the
+// vault holds, and sets it anew.
+const unproven = "0"
+
+// disown marks one login as unproven, where the server gave an answer that is no proof. It sets the same password with
+// it, since this is all that some may do. Another finish then begins with the password. Should disown fail, the login
+// is as it was.
+func (t *Target) disown(ctx context.Context, err error) {
+	kind := refusal.Of(err).Kind
+	if len(t.config.Logins) > 1 || isPassing(kind) || kind == refusal.Cancelled {
+		return
+	}
+	c := t.pending
+	defer func() { t.pending = c }()
+	t.pending = &change{login: c.login, operation: unproven, password: c.password}
+	if t.set(ctx) == nil && t.commitOnce(ctx, "") == nil {
+		c.before, c.committed = unproven, false
+	}
+}
+
 func (t *Target) proveOnce(ctx context.Context) *Error {
-	act := t.on("logging in as " + t.pending.login + ", as proof of the new password,")
+	act := t.on("logging in as " + t.pending.login + ", as proof of the new password")
 	a := &attempt{}
 	who := login{role: t.pending.login, database: t.config.Database}
 	who.password = t.pending.password.Reveal() // into a SCRAM exchange, which does not send it
@@ -192,8 +212,14 @@ func (t *Target) proveOnce(ctx context.Context) *Error {
 	return t.explainProof(ctx, act, a, err)
 }
 
-// identifier quotes a name, literal a text, so that it stands for itself in SQL. Backslashes are plain, since
-// standard_conforming_strings is on.
+// identifier quotes a name, literal a text, so that it stands for itself in SQL, whatever standard_conforming_strings
+// is where the SQL of a remedy is run.
 func identifier(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+func literal(text string) string {
+	quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"
+	if strings.Contains(text, `\`) {
+		quoted = "E" + strings.ReplaceAll(quoted, `\`, `\\`)
+	}
+	return quoted
+}

@@ -15,6 +15,7 @@ type role struct {
 	CanLogin    bool
 	Expired     bool
 	Super       bool
+	Limit       int             // of connections at once; negative: none
 	Attributes  map[string]bool // by their names in SQL
 	Memberships []membership    // of the login in other roles
 	Settings    []setting
@@ -39,8 +40,10 @@ type identity struct {
 	ReadOnly   bool
 	Super      bool
 	CreateRole bool
-	Function   bool // rotate.set_verifier is there
+	Function   bool // rotate.set_verifier is there, and runs with the rights of its owner
 	Execute    bool // and may be called
+
+	group bool // there is a role of the name that groupOf gives the group of the logins
 }
 
 // version16 is the first in which CREATEROLE alone does not do.
@@ -58,7 +61,8 @@ const (
 	'Execute', coalesce(has_function_privilege(f.oid, 'EXECUTE')
 		AND has_schema_privilege(f.pronamespace, 'USAGE'), false))
 FROM pg_roles LEFT JOIN (SELECT p.oid, p.pronamespace FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-	WHERE n.nspname = 'rotate' AND p.proname = 'set_verifier' AND p.proargtypes = '25 25 25'::oidvector) f ON true
+	WHERE n.nspname = 'rotate' AND p.proname = 'set_verifier' AND p.proargtypes = '25 25 25'::oidvector
+		AND p.prosecdef) f ON true
 WHERE rolname = current_user`
 
 	rolesQuery = `SELECT json_build_object(
@@ -66,6 +70,7 @@ WHERE rolname = current_user`
 	'CanLogin', r.rolcanlogin,
 	'Expired', coalesce(r.rolvaliduntil <= now(), false),
 	'Super', r.rolsuper,
+	'Limit', r.rolconnlimit,
 	'Attributes', json_build_object('INHERIT', r.rolinherit, 'CREATEROLE', r.rolcreaterole,
 		'CREATEDB', r.rolcreatedb, 'REPLICATION', r.rolreplication, 'BYPASSRLS', r.rolbypassrls),
 	'Memberships', (SELECT json_agg(json_build_object('Role', name, 'Inherit', inherits, 'Set', sets) ORDER BY name)
@@ -86,7 +91,7 @@ FROM pg_roles r WHERE r.rolname IN (`
 // notes in the session how passwords are set, and returns the logins by name.
 func (t *Target) check(ctx context.Context, s *session) (map[string]role, error) {
 	act := t.on("checking login " + strings.Join(t.config.Logins, " and "))
-	var quoted []string
+	quoted := []string{literal(groupOf(t.config.Logins))}
 	for _, login := range t.config.Logins {
 		quoted = append(quoted, literal(login))
 	}
@@ -107,6 +112,10 @@ func (t *Target) check(ctx context.Context, s *session) (map[string]role, error)
 				"check that "+t.config.Host+" is an Azure Database for PostgreSQL flexible server")
 		}
 		if i == 0 {
+			continue
+		}
+		if !slices.Contains(t.config.Logins, r.Name) {
+			me.group = true
 			continue
 		}
 		if r.Comment != nil {
@@ -150,10 +159,10 @@ func (t *Target) compare(act string, me identity, a, b role) error {
 	sortSettings(a.Settings)
 	sortSettings(b.Settings)
 	switch {
+	case !maps.Equal(a.Attributes, b.Attributes) || a.Limit != b.Limit: // first: INHERIT decides what a membership is
+		return t.otherAttributes(act, a, b)
 	case !slices.Equal(a.Memberships, b.Memberships):
 		return t.otherMemberships(act, me, a, b)
-	case !maps.Equal(a.Attributes, b.Attributes):
-		return t.otherAttributes(act, a, b)
 	case !slices.Equal(a.Settings, b.Settings):
 		return t.otherSettings(act, a, b)
 	}

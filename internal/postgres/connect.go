@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
 )
@@ -51,7 +54,7 @@ type session struct {
 
 // connect logs in as the identity's role, with an access token in place of a password. The token is sent only if the
 // server's certificate is verified, and asked for in clear, which is how the service asks for it. A server that does
-// not answer at once, or is starting, is tried again.
+// not answer at once, or is starting, is tried again; one whose name does not exist yet, where access is waited for.
 func (t *Target) connect(ctx context.Context) (*session, error) {
 	act := "connecting to " + t.config.Host + " as " + t.config.As
 	token, err := t.config.Credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{t.config.Scope}})
@@ -65,15 +68,47 @@ func (t *Target) connect(ctx context.Context) (*session, error) {
 			role: t.config.As, database: t.config.Database, settings: settings, token: token.Token,
 		}, a)
 		if err == nil {
+			t.config.Access.Passed(t.door())
 			return &session{Target: t, conn: c}, nil
 		}
 		failure := t.explainConnect(ctx, act, a, err)
+		if t.isFresh(err) && t.config.Access.Out(ctx.Done(), access.Refusal{
+			Door: t.door(), Seen: failure.Cause, Every: accessPause,
+		}) {
+			return t.connect(ctx) // the token may have expired
+		}
 		lasts := !network.IsTransient(err) || network.IsWaitedOut(err)
 		again := failure.Kind == refusal.Unreachable && !lasts && time.Since(began) < connectTimeout
 		if !again || try == len(retries) || !network.Sleep(ctx.Done(), retries[try]) {
-			return nil, failure
+			return nil, t.ended(ctx, act, failure, err)
 		}
 	}
+}
+
+// ended returns why the identity could not log in, with how long access was waited for, or that it can be.
+func (t *Target) ended(ctx context.Context, act string, failure *Error, err error) *Error {
+	if ctx.Err() != nil {
+		return cancelled(act)
+	}
+	if t.isFresh(err) {
+		t.config.Access.Conclude(&failure.Cause, &failure.Remedy)
+	}
+	return failure
+}
+
+// accessPause is the least time between two tries while access is waited for.
+const accessPause = 5 * time.Second
+
+// door is what a connection waits before.
+func (t *Target) door() string { return "server " + t.config.Host }
+
+// isFresh reports whether a connection failed as one to a server whose name is minutes old: it does not resolve, here
+// or for a proxy, which says so with 502, 503 or 504.
+func (t *Target) isFresh(err error) bool {
+	why := t.config.Network.Explain(err)
+	proxy, proxied := errors.AsType[*network.ProxyError](why)
+	return network.IsNoHost(why) ||
+		proxied && proxy.Status >= http.StatusBadGateway && proxy.Status <= http.StatusGatewayTimeout
 }
 
 // retries are the waits before another try to connect.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/refusal"
@@ -32,12 +31,7 @@ func (e *Error) of(kind refusal.Kind) *Error {
 }
 
 // on names the server that an act is done at.
-func (t *Target) on(act string) string {
-	if rest, found := strings.CutSuffix(act, ","); found {
-		return rest + " at " + t.config.Host
-	}
-	return act + " at " + t.config.Host
-}
+func (t *Target) on(act string) string { return act + " at " + t.config.Host }
 
 func cancelled(act string) *Error {
 	return &Error{Refusal: refusal.Refusal{
@@ -66,6 +60,7 @@ const (
 	tooManyConnections    = "53300"
 	cannotConnectNow      = "57P03"
 	diskFull              = "53100"
+	protocolViolation     = "08P01"
 )
 
 // codeOf returns the SQLSTATE of an error; "" if the server gave none.
@@ -93,6 +88,11 @@ func (t *Target) explainConnect(ctx context.Context, act string, a *attempt, err
 		return t.refused(act, code, "role "+t.config.As+" may not connect to database "+t.config.Database,
 			t.run("GRANT CONNECT ON DATABASE "+identifier(t.config.Database)+" TO "+identifier(t.config.As)+";")).
 			of(refusal.Forbidden)
+	case code == invalidAuthorization && !a.asked:
+		// https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-networking-public#firewall-rules
+		return t.refused(act, code,
+			"the server does not let the runner in: no rule of its firewall admits this address",
+			t.letIn()).of(refusal.Forbidden)
 	case code == invalidPassword, code == invalidAuthorization:
 		return t.refused(act, code, "the server does not let role "+t.config.As+
 			" in with the access token: there is no such role, or it is not the identity's", t.makeIdentity()).
@@ -101,7 +101,7 @@ func (t *Target) explainConnect(ctx context.Context, act string, a *attempt, err
 	return t.explainCode(act, code)
 }
 
-// explainWay explains what happened before the server looked at who logs in; nil if nothing did.
+// explainWay explains what happened on the way to the server and back; nil if the server has answered.
 func (t *Target) explainWay(ctx context.Context, act string, a *attempt, err error) *Error {
 	host := t.config.Host
 	why := t.config.Network.Explain(err)
@@ -110,8 +110,14 @@ func (t *Target) explainWay(ctx context.Context, act string, a *attempt, err err
 	switch {
 	case ctx.Err() != nil:
 		return cancelled(act)
-	case codeOf(err) != "" || a.asked || errors.Is(err, errMethod) || errors.Is(err, errStrange):
+	case codeOf(err) != "" || errors.Is(err, errMethod) || errors.Is(err, errStrange):
 		return nil
+	case a.asked:
+		return t.newError(act, "the connection was lost: "+told, "run the job again").of(refusal.Unreachable)
+	case errors.Is(err, errEnded):
+		return t.newError(act, errEnded.Error(),
+			"run the job again; if it fails again, check the server's state in the "+
+				"portal").of(refusal.Unreachable)
 	case errors.Is(err, errNoTLS):
 		return t.newError(act, "the server does not offer TLS",
 			"check the proxy and the DNS between the runner and "+host)
@@ -126,9 +132,15 @@ func (t *Target) explainWay(ctx context.Context, act string, a *attempt, err err
 	case remedy != "":
 		return t.newError(act, "what answers is not trusted: "+told, remedy).of(refusal.Unreachable)
 	}
-	return t.newError(act, "no answer: "+told, fmt.Sprintf("run the job again; if it fails again, allow the runner "+
-		"to connect to %s, port %d: in the server's firewall, and in the runner's network", host, port)).
+	return t.newError(act, "no answer: "+told, "run the job again; if it fails again, "+t.letIn()).
 		of(refusal.Unreachable)
+}
+
+// letIn is the remedy where the runner does not reach the server.
+func (t *Target) letIn() string {
+	return fmt.Sprintf("allow the runner to connect to %s, port %d: in the server's firewall, and in the runner's "+
+		"network",
+		t.config.Host, port)
 }
 
 // explainExec explains why a statement was not done. A wait that lock has for other runs ends as lockNotAvailable.
@@ -137,7 +149,7 @@ func (s *session) explainExec(ctx context.Context, act string, err error) *Error
 	switch {
 	case ctx.Err() != nil:
 		return cancelled(act)
-	case code == "":
+	case code == "" && !errors.Is(err, errStrange):
 		return s.newError(act, "the connection was lost: "+network.DescribeConnection(err), "run the job again").
 			of(refusal.Unreachable)
 	}
@@ -163,8 +175,8 @@ func (t *Target) explainProof(ctx context.Context, act string, a *attempt, err e
 }
 
 // setAccepted is the remedy where the server takes no passwords.
-const setAccepted = "turn on password authentication for the server, and set its parameter " +
-	"azure.accepted_password_auth_method so that it has SCRAM-SHA-256"
+const setAccepted = "turn on password authentication for the server, and add SCRAM-SHA-256 to its parameter " +
+	"azure.accepted_password_auth_method"
 
 // refused returns what the server refuses, with its code.
 func (t *Target) refused(act, code, cause, remedy string) *Error {
@@ -185,16 +197,24 @@ func (t *Target) explainCode(act, code string) *Error {
 	case lockNotAvailable:
 		return t.refused(act, code, "another session holds it for longer than the action waits",
 			"run the job again; if it fails again, look for the session: "+
-				"SELECT pid, usename, state, query_start FROM pg_stat_activity "+
-				"WHERE application_name = 'keyvault-passwords';")
+				"SELECT DISTINCT pid, usename, application_name, state, xact_start "+
+				"FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE granted AND (locktype = 'advisory' "+
+				"OR relation = 'pg_authid'::regclass AND mode = 'RowExclusiveLock');")
 	case queryCanceled:
 		return t.refused(act, code, "the server did not do it in time", "run the job again").of(refusal.Unreachable)
 	case readOnlyTransaction:
 		return t.readOnly(act)
 	case tooManyConnections:
-		return t.refused(act, code, "the server has no connection left", "run the job again").of(refusal.Unreachable)
+		return t.refused(act, code, "no connection is left", "run the job again; if it fails again, look at "+
+			"max_connections of the server, and at CONNECTION LIMIT of the database and the "+
+			"role").of(refusal.Unreachable)
 	case diskFull:
 		return t.refused(act, code, "the server's disk is full", "give the server more storage").of(refusal.ReadOnly)
+	case protocolViolation: // PgBouncer says this to settings that it does not know
+		return t.refused(act, code,
+			"what answers is not the server itself: it does not take what a session begins with",
+			fmt.Sprintf("let %s, port %d, lead to the server itself: a pooler such as PgBouncer keeps no lock",
+				t.config.Host, port))
 	}
 	switch code[:2] {
 	case "57", "08", "25": // shut down, starting, a connection or a transaction ended
@@ -208,6 +228,8 @@ func (t *Target) explainCode(act, code string) *Error {
 }
 
 func (t *Target) readOnly(act string) *Error {
-	return t.newError(act, "the server takes no writes: it is a read replica, or out of storage",
-		"declare the host of the primary server, and check the server's state in the portal").of(refusal.ReadOnly)
+	return t.newError(act, "the server takes no writes: it is a read replica, or out of storage, or its parameter "+
+		"default_transaction_read_only is on", "declare the host of the primary server, and check the server's state "+
+		"and "+
+		"that parameter in the portal; the database and the role may set it, too").of(refusal.ReadOnly)
 }

@@ -350,6 +350,45 @@ func TestProofFails(t *testing.T) {
 	})
 }
 
+// One login has its password before the proof. Where that fails, the marker does not say that the login holds it, and
+// once it succeeds, it does.
+func TestProofFailsWithOneLogin(t *testing.T) {
+	each(t, func(t *testing.T, s *pgserver.Server, front *pgserver.Front) {
+		for _, by := range []string{"itself", "the function"} {
+			if by == "the function" {
+				administer(t, s, functionOf("orders_a"))
+				s.Exec(t, `ALTER ROLE "gh-passwords" NOCREATEROLE`)
+			}
+			target := one()
+			must(t, target.Lock(t.Context(), "orders_a"))
+			must(t, target.Prepare(t.Context(), "orders_a", operation, value("new")))
+			front.Watch(func(e pgserver.Event) bool {
+				if e.Point == pgserver.Startup && e.User == "orders_a" {
+					s.Exec(t, "ALTER ROLE orders_a PASSWORD 'something else'")
+				}
+				return true
+			})
+			err := target.Finish(t.Context())
+			front.Watch(nil)
+			if seen := refused(t, err); seen.Kind != refusal.Forbidden {
+				t.Errorf("by %s: %s", by, seen.Seen())
+			}
+			if op, err := one().Look(t.Context(), "orders_a"); op == operation || op == "" || err != nil {
+				t.Errorf("by %s: what is not proven is marked %q, %v", by, op, err)
+			}
+			must(t, target.Finish(t.Context()))
+			target.Unlock()
+			if op, err := one().Look(t.Context(), "orders_a"); op != operation || err != nil {
+				t.Errorf("by %s: what is proven is marked %q, %v", by, op, err)
+			}
+			if !takes(front, "orders_a", "new") {
+				t.Errorf("by %s: the login does not have the password", by)
+			}
+			s.Exec(t, "ALTER ROLE orders_a PASSWORD 'old'; COMMENT ON ROLE orders_a IS NULL")
+		}
+	})
+}
+
 // A server that asks for the password itself does not get it.
 func TestPasswordIsNeverSent(t *testing.T) {
 	each(t, func(t *testing.T, _ *pgserver.Server, front *pgserver.Front) {
@@ -395,16 +434,19 @@ func TestCodes(t *testing.T) {
 			"42501": {"the server does not allow it to role gh-passwords", refusal.Forbidden},
 			"55P03": {"another session holds it for longer than the action waits", refusal.Other},
 			"57014": {"the server did not do it in time", refusal.Unreachable},
-			"53300": {"the server has no connection left", refusal.Unreachable},
+			"53300": {"no connection is left", refusal.Unreachable},
 			"53100": {"the server's disk is full", refusal.ReadOnly},
 			"57P01": {"the server is restarting, or ended the connection", refusal.Unreachable},
 			"25P03": {"the server is restarting, or ended the connection", refusal.Unreachable},
+			"08P01": {"what answers is not the server itself: it does not take what a session begins with",
+				refusal.Other},
 			"XX000": {"the server failed", refusal.Other},
 			"22023": {"the server refused it", refusal.Other},
 		} {
 			s.Exec(t, `DROP SCHEMA IF EXISTS rotate CASCADE; CREATE SCHEMA rotate;
 GRANT USAGE ON SCHEMA rotate TO PUBLIC;
-CREATE FUNCTION rotate.set_verifier(login text, verifier text, operation text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION rotate.set_verifier(login text, verifier text, operation text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN IF verifier IS NOT NULL THEN RAISE EXCEPTION '%', 'Canary ' || verifier USING ERRCODE = '`+code+`',
 	DETAIL = 'Canary', HINT = 'Canary'; END IF; END $$`)
 			err := lockPrepareFinish(t, two(), "orders_b", "new")
@@ -416,6 +458,33 @@ BEGIN IF verifier IS NOT NULL THEN RAISE EXCEPTION '%', 'Canary ' || verifier US
 				if strings.Contains(fmt.Sprintf("%v %+v", err, err), text) {
 					t.Errorf("%s: the error has %q of the server's text", code, text)
 				}
+			}
+		}
+	})
+}
+
+// Where another session holds what is to be locked, the SQL of the refusal finds it: another run, and a person who has
+// changed a role and not committed.
+func TestWhoHoldsTheLock(t *testing.T) {
+	each(t, func(t *testing.T, s *pgserver.Server, _ *pgserver.Front) {
+		s.Exec(t, `ALTER ROLE "gh-passwords" NOCREATEROLE; CREATE SCHEMA rotate; GRANT USAGE ON SCHEMA rotate TO PUBLIC;
+CREATE FUNCTION rotate.set_verifier(login text, verifier text, operation text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN IF verifier IS NOT NULL THEN RAISE lock_not_available; END IF; END $$`)
+		_, sql, found := strings.Cut(refused(t, lockPrepareFinish(t, two(), "orders_b", "new")).Remedy, "session: ")
+		if !found {
+			t.Fatal("the remedy has no SQL")
+		}
+		for name, sqls := range map[string][2]string{
+			"another run": {"SELECT pg_advisory_lock(1)", "SELECT pg_advisory_unlock(1)"},
+			"a person":    {"BEGIN; COMMENT ON ROLE orders_b IS 'x'; ALTER ROLE orders_b PASSWORD 'x'", "ROLLBACK"},
+		} {
+			pid := s.Query(t, "SELECT pg_backend_pid()")[0]
+			s.Exec(t, sqls[0])
+			rows, err := s.ExecAs("azure_admin", sql)
+			s.Exec(t, sqls[1])
+			if err != nil || len(rows) != 1 || !strings.HasPrefix(rows[0], pid+"|postgres|") {
+				t.Errorf("%s: %q, %v; want the session %s", name, rows, err, pid)
 			}
 		}
 	})

@@ -29,7 +29,11 @@ func markerOf(comment string) string {
 
 // withMarker returns a comment with the marker of an operation in place of any other, and all else as it was.
 func withMarker(comment, operation string) string {
-	return strings.TrimPrefix(marker().ReplaceAllLiteralString(comment, "")+" "+markerBegin+operation+markerEnd, " ")
+	kept := marker().ReplaceAllLiteralString(comment, "")
+	if kept != "" {
+		kept += " "
+	}
+	return kept + markerBegin + operation + markerEnd
 }
 
 // isOperation reports whether text is the ID of an operation as [markerOf] finds it.

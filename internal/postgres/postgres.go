@@ -29,11 +29,12 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
+	"keyvault-passwords/internal/access"
 	"keyvault-passwords/internal/network"
 	"keyvault-passwords/internal/sensitive"
 )
 
-// Config says which logins, where, and who sets their passwords. Every field but Database is required.
+// Config says which logins, where, and who sets their passwords. Every field but Database and Access is required.
 type Config struct {
 	Host       string   // in one of the domains of Azure: see azure.ParseDatabase
 	Database   string   // to connect to; "" is postgres. Runs exclude each other within one database
@@ -42,6 +43,7 @@ type Config struct {
 	Scope      string   // of the access token: for azure.Cloud.DatabaseAudience
 	Credential azcore.TokenCredential
 	Network    *network.Dialer
+	Access     *access.Wait // for a host whose name is minutes old; nil: for nothing
 }
 
 // A Target is where the password of one secret opens something: one login, or two of which one is idle. Its methods are
@@ -133,6 +135,7 @@ func (t *Target) finish(ctx context.Context) error {
 	}
 	if !t.pending.proven {
 		if err := t.prove(ctx); err != nil {
+			t.disown(ctx, err)
 			return err
 		}
 	}

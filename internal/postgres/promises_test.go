@@ -238,14 +238,14 @@ func TestOddNames(t *testing.T) {
 func TestFunction(t *testing.T) {
 	each(t, func(t *testing.T, s *pgserver.Server, front *pgserver.Front) {
 		s.Exec(t, `ALTER ROLE "gh-passwords" NOCREATEROLE; CREATE ROLE victim LOGIN PASSWORD 'untouched'`)
-		administer(t, s, `COMMENT ON ROLE orders_b IS 'it''s b'`)
+		administer(t, s, `COMMENT ON ROLE orders_b IS ' it''s b'`)
 		administer(t, s, functionOf("orders_a", "orders_b"))
 		must(t, lockPrepareFinish(t, two(), "orders_b", "new"))
 		must(t, lockPrepareFinish(t, one(), "orders_a", "newer"))
 		if !takes(front, "orders_b", "new") || !takes(front, "orders_a", "newer") {
 			t.Error("the passwords were not set")
 		}
-		if got, want := comment(t, s, "orders_b"), "it's b [keyvault-passwords operation="+operation+"]"; got != want {
+		if got, want := comment(t, s, "orders_b"), " it's b [keyvault-passwords operation="+operation+"]"; got != want {
 			t.Errorf("the comment is %q; want %q", got, want)
 		}
 		if strings.Contains(strings.Join(front.Statements(as), "\n"), "ALTER ROLE") {

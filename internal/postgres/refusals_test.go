@@ -51,6 +51,11 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 			cure: `ALTER ROLE "orders_a" SET role TO "orders_owner";`,
 		},
 		{
+			name: "both logins are missing and their group is not", sql: `DROP ROLE orders_a; DROP ROLE orders_b`,
+			seen: checkingTwo + "there is no role orders_a and no role orders_b", kind: refusal.NotFound,
+			cure: `GRANT "orders_owner" TO "orders_a";`,
+		},
+		{
 			name: "one that may not log in", sql: `ALTER ROLE orders_b NOLOGIN`, cure: `ALTER ROLE "orders_b" LOGIN;`,
 			seen: checkingTwo + "role orders_b is not permitted to log in",
 		},
@@ -74,6 +79,22 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 				"application could do what it cannot do with the other",
 		},
 		{
+			name: "one is a member of the other", sql: `GRANT orders_a TO orders_b`,
+			cure: `REVOKE "orders_a" FROM "orders_b";`,
+			seen: checkingTwo + "roles orders_a and orders_b are members of different roles: with one login an " +
+				"application could do what it cannot do with the other",
+		},
+		{
+			name: "no connection", sql: `ALTER ROLE orders_b CONNECTION LIMIT 0`,
+			cure: `ALTER ROLE "orders_b" CONNECTION LIMIT -1;`,
+			seen: checkingTwo + "role orders_b may have no connection: its CONNECTION LIMIT is 0",
+		},
+		{
+			name: "fewer connections", sql: `ALTER ROLE orders_b CONNECTION LIMIT 2`,
+			cure: `ALTER ROLE "orders_b" CONNECTION LIMIT -1;`,
+			seen: checkingTwo + "roles orders_a and orders_b differ in CONNECTION LIMIT",
+		},
+		{
 			name: "other attributes", sql: `ALTER ROLE orders_b CREATEDB NOINHERIT`,
 			cure: `ALTER ROLE "orders_b" NOCREATEDB INHERIT;`,
 			seen: checkingTwo + "roles orders_a and orders_b differ in CREATEDB, INHERIT",
@@ -83,6 +104,18 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 				`ALTER ROLE orders_a IN DATABASE postgres SET "statement_timeout" TO '1s'; ` +
 				`ALTER ROLE orders_b SET lock_timeout TO '1s'; ALTER ROLE orders_a SET application_name TO 'it''s'`,
 			cure: `ALTER ROLE "orders_b" RESET "lock_timeout";`,
+			seen: checkingTwo + "roles orders_a and orders_b begin their sessions with different settings",
+		},
+		{
+			name: "a backslash, where it escapes", sql: `ALTER ROLE orders_a SET application_name TO E'a\\b'`,
+			root: `ALTER ROLE azure_admin SET standard_conforming_strings TO off`,
+			cure: `ALTER ROLE "orders_b" SET "application_name" TO E'a\\b';`,
+			seen: checkingTwo + "roles orders_a and orders_b begin their sessions with different settings",
+		},
+		{
+			name: "lists of names", sql: `ALTER ROLE orders_a SET search_path TO ''; ` +
+				`ALTER ROLE orders_a IN DATABASE postgres SET search_path TO public, "a, ""b", "$user"`,
+			cure: `ALTER ROLE "orders_b" IN DATABASE "postgres" SET "search_path" TO 'public', 'a, "b', '$user';`,
 			seen: checkingTwo + "roles orders_a and orders_b begin their sessions with different settings",
 		},
 		{
@@ -165,12 +198,14 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 		{
 			name: "a server that takes no writes",
 			root: `ALTER ROLE "gh-passwords" SET default_transaction_read_only TO on`,
-			seen: checkingTwo + "the server takes no writes: it is a read replica, or out of storage",
+			seen: checkingTwo + "the server takes no writes: it is a read replica, or out of storage, or its " +
+				"parameter " +
+				"default_transaction_read_only is on",
 			kind: refusal.ReadOnly,
 		},
 		{
 			name: "no connection left", root: `ALTER ROLE "gh-passwords" CONNECTION LIMIT 0`, kind: refusal.Unreachable,
-			seen: connecting + "the server has no connection left (SQLSTATE 53300)",
+			seen: connecting + "no connection is left (SQLSTATE 53300)",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -224,6 +259,40 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A setting of the application's own may be a secret. The remedy copies it and does not show it.
+func TestOwnSettings(t *testing.T) {
+	each(t, func(t *testing.T, s *pgserver.Server, _ *pgserver.Front) {
+		s.Exec(t, `ALTER ROLE orders_a SET "app.key" TO 'Canary''s'; ALTER ROLE orders_b SET "app.key" TO 'other';
+ALTER ROLE orders_a IN DATABASE postgres SET "app.key" TO 'Canary=2'`)
+		_, err := two().Look(t.Context(), "orders_a")
+		remedy := refused(t, err).Remedy
+		if strings.Contains(remedy, "Canary") || strings.Contains(remedy, "other") {
+			t.Errorf("the remedy shows the setting: %s", remedy)
+		}
+		s.Exec(t, cutSQL(remedy))
+		if _, err := two().Look(t.Context(), "orders_a"); err != nil {
+			t.Errorf("after the SQL of the remedy: %v", err)
+		}
+	})
+}
+
+// A function of another's that runs with the rights of whoever calls it is not called, not even to look.
+func TestAnotherFunction(t *testing.T) {
+	each(t, func(t *testing.T, s *pgserver.Server, _ *pgserver.Front) {
+		s.Exec(t, `ALTER ROLE "gh-passwords" NOCREATEROLE; CREATE SCHEMA rotate; CREATE SEQUENCE rotate.calls;
+GRANT ALL ON SCHEMA rotate TO PUBLIC; GRANT ALL ON SEQUENCE rotate.calls TO PUBLIC;
+CREATE FUNCTION rotate.set_verifier(login text, verifier text, operation text) RETURNS void LANGUAGE sql
+AS $$ SELECT nextval('rotate.calls') $$`)
+		err := lockPrepareFinish(t, two(), "orders_b", "new")
+		if seen := refused(t, err); !strings.Contains(seen.Cause, "may not set the password") {
+			t.Errorf("got %s", seen.Seen())
+		}
+		if called := s.Query(t, "SELECT is_called FROM rotate.calls"); called[0] != "f" {
+			t.Error("the function was called")
+		}
+	})
 }
 
 // functionOf is the SQL of examples/setup/postgresql-function.sql with these logins.

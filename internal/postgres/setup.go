@@ -3,6 +3,7 @@ package postgres
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -41,7 +42,7 @@ BEGIN
   END IF;
   EXECUTE format('ALTER ROLE %I PASSWORD %L', login, verifier);
   EXECUTE format('COMMENT ON ROLE %I IS %L', login,
-    ltrim(kept || ' [keyvault-passwords operation=' || operation || ']'));
+    concat_ws(' ', nullif(kept, ''), '[keyvault-passwords operation=' || operation || ']'));
 END $$;
 REVOKE ALL ON FUNCTION rotate.set_verifier(text, text, text) FROM PUBLIC;
 RESET ROLE;
@@ -76,10 +77,10 @@ func (t *Target) missing(act string, me identity, missing []string, others []rol
 	switch {
 	case len(others) == 1:
 		for _, login := range missing {
-			sql += grants(others[0].Memberships, login) + sets(others[0].Settings, login)
+			sql += grants(others[0].Memberships, login) + sets(others[0].Name, others[0].Settings, login)
 		}
 	case len(missing) == 2:
-		sql += shareGroup(missing)
+		sql += shareGroup(me, missing)
 	}
 	sql += t.grantAdmin(me, missing)
 	return t.newError(act, "there is no role "+strings.Join(missing, " and no role "), t.run(strings.TrimSpace(sql))).
@@ -87,9 +88,11 @@ func (t *Target) missing(act string, me identity, missing []string, others []rol
 }
 
 // shareGroup makes two logins owners of the same: what one creates, the other may change.
-func shareGroup(logins []string) string {
+func shareGroup(me identity, logins []string) (sql string) {
 	group := identifier(groupOf(logins))
-	sql := "CREATE ROLE " + group + " NOLOGIN;\n"
+	if !me.group {
+		sql = "CREATE ROLE " + group + " NOLOGIN;\n"
+	}
 	for _, login := range logins {
 		sql += "GRANT " + group + " TO " + identifier(login) + ";\n" +
 			"ALTER ROLE " + identifier(login) + " SET role TO " + group + ";\n"
@@ -99,15 +102,18 @@ func shareGroup(logins []string) string {
 
 // groupOf returns a name for the group of two logins: orders_owner for orders_a and orders_b.
 func groupOf(logins []string) string {
-	n := 0
-	for n < len(logins[0]) && n < len(logins[1]) && logins[0][n] == logins[1][n] {
+	first, last, n := logins[0], logins[len(logins)-1], 0
+	for n < len(first) && n < len(last) && first[n] == last[n] {
 		n++
 	}
-	name := strings.TrimRight(logins[0][:n], "_-. ")
+	name := strings.TrimRight(first[:n], "_-. ")
 	if name == "" || !isPlain(name) {
 		name = "app"
 	}
-	return name + "_owner"
+	for name += "_owner"; slices.Contains(logins, name); {
+		name += "_owner"
+	}
+	return name
 }
 
 // grantAdmin lets the identity set the passwords of logins. Before version 16 a grant would not do it.
@@ -132,6 +138,9 @@ func (t *Target) judgeLogin(act string, me identity, r role) error {
 	case r.Expired:
 		return t.newError(act, "the password of role "+r.Name+" has expired, whatever it is",
 			t.run("ALTER ROLE "+identifier(r.Name)+" VALID UNTIL 'infinity';"))
+	case r.Limit == 0:
+		return t.newError(act, "role "+r.Name+" may have no connection: its CONNECTION LIMIT is 0",
+			t.run("ALTER ROLE "+identifier(r.Name)+" CONNECTION LIMIT -1;"))
 	case r.Super && !me.Super:
 		return t.newError(act, "role "+r.Name+" is a superuser, whose password only a superuser may set",
 			"declare another login").of(refusal.Forbidden)
@@ -151,11 +160,18 @@ func grants(memberships []membership, login string) (sql string) {
 	return sql
 }
 
-// otherMemberships refuses two logins of which one is in a role that the other is not in.
+// otherMemberships refuses two logins of which one is in a role that the other is not in. If that is the other login
+// itself, what they share must belong to a third role before the membership can end.
 func (t *Target) otherMemberships(act string, me identity, a, b role) *Error {
-	sql := ""
+	sql, first := "", ""
 	for _, pair := range [][2]role{{a, b}, {b, a}} {
 		for _, m := range pair[0].Memberships {
+			if m.Role == pair[1].Name {
+				first = "make both members of one role, which owns what they use and has what " + m.Role +
+					" was granted: see examples/setup/postgresql.sql; then "
+				sql += "REVOKE " + identifier(m.Role) + " FROM " + identifier(pair[0].Name) + ";\n"
+				continue
+			}
 			at := slices.IndexFunc(pair[1].Memberships, func(o membership) bool { return o.Role == m.Role })
 			if at < 0 {
 				sql += grants([]membership{m}, pair[1].Name)
@@ -169,7 +185,7 @@ func (t *Target) otherMemberships(act string, me identity, a, b role) *Error {
 		}
 	}
 	return t.newError(act, "roles "+a.Name+" and "+b.Name+" are members of different roles: "+
-		"with one login an application could do what it cannot do with the other", t.run(strings.TrimSpace(sql)))
+		"with one login an application could do what it cannot do with the other", first+t.run(strings.TrimSpace(sql)))
 }
 
 // otherAttributes refuses two logins with different attributes. The second is to have those of the first.
@@ -187,6 +203,10 @@ func (t *Target) otherAttributes(act string, a, b role) *Error {
 		}
 		sql += " " + no + name
 	}
+	if a.Limit != b.Limit {
+		differ = append(differ, "CONNECTION LIMIT")
+		sql += fmt.Sprintf(" CONNECTION LIMIT %d", a.Limit)
+	}
 	return t.newError(act, "roles "+a.Name+" and "+b.Name+" differ in "+strings.Join(differ, ", "), t.run(sql+";"))
 }
 
@@ -199,7 +219,7 @@ func (t *Target) otherSettings(act string, a, b role) *Error {
 			sql += "ALTER ROLE " + identifier(b.Name) + one.within() + " RESET " + identifier(one.Name) + ";\n"
 		}
 	}
-	sql += sets(slices.DeleteFunc(slices.Clone(a.Settings), func(one setting) bool {
+	sql += sets(a.Name, slices.DeleteFunc(slices.Clone(a.Settings), func(one setting) bool {
 		return slices.Contains(b.Settings, one)
 	}), b.Name)
 	return t.newError(act, "roles "+a.Name+" and "+b.Name+" begin their sessions with different settings",
@@ -219,23 +239,53 @@ func (s setting) within() string {
 	return " IN DATABASE " + identifier(s.Database)
 }
 
-// lists are settings whose value the server keeps as a list that is quoted already:
+// lists are settings whose value the server keeps as a list of names that are quoted where they must be:
 // https://github.com/postgres/postgres/blob/REL_18_STABLE/src/bin/pg_dump/dumputils.c (variable_is_guc_list_quote)
 var lists = []string{
 	"local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries",
 	"temp_tablespaces", "unix_socket_directories",
 }
 
-// sets returns the SQL that gives settings to a login.
-func sets(settings []setting, login string) (sql string) {
+// sets returns the SQL that gives settings of one login to another.
+func sets(from string, settings []setting, login string) (sql string) {
 	for _, s := range settings {
+		if strings.Contains(s.Name, ".") {
+			sql += s.copied(from, login)
+			continue
+		}
 		value := literal(s.Value)
 		if slices.Contains(lists, strings.ToLower(s.Name)) {
-			value = s.Value
+			value = listed(s.Value)
 		}
 		sql += "ALTER ROLE " + identifier(login) + s.within() + " SET " + identifier(s.Name) + " TO " + value + ";\n"
 	}
 	return sql
+}
+
+// listed returns the names of such a list as SQL takes them, each as a text: an empty one cannot be a quoted name.
+func listed(list string) string {
+	names := regexp.MustCompile(`"(?:[^"]|"")*"|[^",\s]+`).FindAllString(list, -1)
+	for i, name := range names {
+		if inner, found := strings.CutPrefix(name, `"`); found {
+			name = strings.ReplaceAll(strings.TrimSuffix(inner, `"`), `""`, `"`)
+		}
+		names[i] = literal(name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// copied returns the SQL that gives a login a setting as another has it. What an application keeps in a setting of its
+// own (app.key) may be a secret, so that its value is not shown.
+func (s setting) copied(from, login string) string {
+	database := "0"
+	if s.Database != "" {
+		database = "(SELECT oid FROM pg_database WHERE datname = " + literal(s.Database) + ")"
+	}
+	body := "BEGIN EXECUTE (SELECT format('ALTER ROLE %I%s SET %I TO %L', " + literal(login) + ", " +
+		literal(s.within()) + ", " + literal(s.Name) + ", substr(one, strpos(one, '=') + 1)) " +
+		"FROM pg_db_role_setting, unnest(setconfig) AS one WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = " +
+		literal(from) + ") AND setdatabase = " + database + " AND one LIKE " + literal(s.Name+"=%") + "); END"
+	return "DO " + literal(body) + ";\n"
 }
 
 // notAllowed refuses an identity that may not change the logins. Since version 16 two grants are enough; before, the

@@ -61,6 +61,7 @@ func TestMarker(t *testing.T) {
 		"the orders' \\ service":            "the orders' \\ service [keyvault-passwords operation=" + b + "]",
 		withMarker("", a):                   "[keyvault-passwords operation=" + b + "]",
 		withMarker("text $1", a):            "text $1 [keyvault-passwords operation=" + b + "]",
+		"  two spaces ":                     "  two spaces  [keyvault-passwords operation=" + b + "]",
 		withMarker("text", a) + " and more": "text and more [keyvault-passwords operation=" + b + "]",
 		withMarker("x", a) + withMarker("", a) + "é\n": "xé\n [keyvault-passwords operation=" + b + "]",
 		"[keyvault-passwords operation=]": "[keyvault-passwords operation=] [keyvault-passwords " +
@@ -91,6 +92,7 @@ func TestMarker(t *testing.T) {
 func TestGroupOf(t *testing.T) {
 	for logins, want := range map[string]string{
 		"orders_a orders_b": "orders_owner", "blue green": "app_owner", "a' b'": "app_owner", "x'a x'b": "app_owner",
+		"app_owner app_reader": "app_owner_owner", "app_a": "app_a_owner",
 	} {
 		if got := groupOf(strings.Fields(logins)); got != want {
 			t.Errorf("groupOf(%s) = %s; want %s", logins, got, want)

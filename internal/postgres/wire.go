@@ -16,12 +16,14 @@ import (
 // This file speaks PostgreSQL's protocol, as far as a target needs it: TLS, a token or a SCRAM exchange, and simple
 // queries. https://www.postgresql.org/docs/current/protocol.html
 
-// maxMessage bounds a message of the server, in bytes.
-const maxMessage = 1 << 20
+// maxAnswer bounds what the server says to a login or to a query, in bytes. The longest that is asked for is the
+// comment of a role.
+const maxAnswer = 16 << 20
 
 // What a connection may end with, besides what net and tls say.
 var (
 	errNoTLS   = errors.New("the server has no TLS")
+	errEnded   = errors.New("the server refused the connection before TLS")
 	errMethod  = errors.New("the server asks for another kind of authentication")
 	errStrange = errors.New("the answer is not PostgreSQL's")
 )
@@ -47,6 +49,7 @@ type conn struct {
 	secure func(ctx context.Context) (net.Conn, error) // makes another connection, without login
 	key    []byte                                      // by which another connection may cancel a statement
 	status byte                                        // of the transaction, since the last answer
+	left   uint32                                      // how many bytes the server may still say
 	lost   bool
 }
 
@@ -73,16 +76,27 @@ func startTLS(ctx context.Context, raw net.Conn, config *tls.Config) (net.Conn, 
 	if _, err := io.ReadFull(raw, answer[:]); err != nil {
 		return nil, err
 	}
-	if answer[0] != 'S' {
+	switch answer[0] {
+	case 'S':
+	case 'N':
 		return nil, errNoTLS
+	case 'E': // what it says is not read: nobody knows who says it
+		return nil, errEnded
+	default:
+		return nil, errStrange
 	}
 	secure := tls.Client(raw, config)
-	return secure, secure.HandshakeContext(ctx)
+	err := secure.HandshakeContext(ctx)
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return nil, errStrange
+	}
+	return secure, err
 }
 
 // logIn begins the session of a login.
 func (c *conn) logIn(ctx context.Context, who login, a *attempt) error {
 	defer c.obey(ctx)()
+	c.left = maxAnswer
 	const version = 3 << 16
 	message := binary.BigEndian.AppendUint32(make([]byte, 4), version)
 	parameters := []string{"user", who.role, "database", who.database}
@@ -164,8 +178,10 @@ func (c *conn) authenticate(body []byte, who login, exchange *scramExchange, a *
 			return err
 		}
 		return c.send('p', []byte(final))
-	case asked == authSASLFinal && exchange.isProvenBy(string(data)):
-		a.proven = true
+	case asked == authSASLFinal && exchange.begun():
+		if a.proven = exchange.isProvenBy(string(data)); !a.proven {
+			return errStrange
+		}
 		return nil
 	case asked == authOK && a.proven:
 		a.accepted = true
@@ -191,6 +207,7 @@ func (c *conn) query(ctx context.Context, sql string) (results []result, err err
 	if strings.Contains(sql, "\x00") {
 		return nil, errStrange
 	}
+	c.left = maxAnswer
 	stop := c.obey(ctx)
 	defer func() {
 		stop()
@@ -314,9 +331,10 @@ func (c *conn) next() (kind byte, body []byte, err error) {
 		return 0, nil, err
 	}
 	length := binary.BigEndian.Uint32(head[1:])
-	if length < 4 || length > maxMessage {
+	if length < 4 || length > c.left {
 		return 0, nil, errStrange
 	}
+	c.left -= length
 	body = make([]byte, length-4)
 	_, err = io.ReadFull(c.read, body)
 	return head[0], body, err

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -12,6 +13,9 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"keyvault-passwords/internal/network"
+	"keyvault-passwords/internal/refusal"
 )
 
 // script is a connection on which a server says these bytes, and that keeps what it is told.
@@ -76,6 +80,116 @@ func TestAuthenticationThatWasNotAgreedOn(t *testing.T) {
 		if sent := strings.Contains(s.told.String(), "Canary"); sent != (tc.want == nil) {
 			t.Errorf("%s: what is secret was sent: %t", name, sent)
 		}
+	}
+}
+
+// Before TLS nothing is taken from the server but one byte, and what came behind it in clear is not taken for what
+// comes within TLS.
+func TestBeforeTLS(t *testing.T) {
+	for name, tc := range map[string]struct {
+		said string
+		want error
+	}{
+		"no TLS":                    {"N", errNoTLS},
+		"a refusal":                 {message('E', "SFATAL\x00C53300\x00Mx\x00\x00"), errEnded},
+		"HTTP":                      {"HTTP/1.1 400 Bad Request\r\n\r\n", errStrange},
+		"TLS, and a request for it": {"S" + auth(authCleartext, ""), errStrange},
+		"nothing":                   {"", io.EOF},
+	} {
+		c, s := newScripted(tc.said)
+		_, err := startTLS(t.Context(), c.Conn, &tls.Config{ServerName: "x", MinVersion: tls.VersionTLS12})
+		if !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v; want %v", name, err, tc.want)
+		}
+		if sent := s.told.Len(); sent != 8 && tc.said[0] != 'S' {
+			t.Errorf("%s: %d bytes were sent", name, sent)
+		}
+	}
+}
+
+// A connection that ends once the server has asked for a token or a password, and an answer that is none, are told
+// apart: the first is worth another try.
+func TestWhatEndsAConnection(t *testing.T) {
+	const lost, strange = "the connection was lost: the connection was closed without an answer", "the answer is not " +
+		"PostgreSQL's"
+	const ready = "I"
+	token, password := login{role: "gh", token: "x"}, login{role: "app", password: "x"}
+	target := New(Config{Host: "pg.example", As: "gh", Logins: []string{"app"},
+		Network: network.NewDialer(func(string) string { return "" })})
+	for name, tc := range map[string]struct {
+		who  login
+		said string
+		want string
+		kind refusal.Kind
+	}{
+		"asked for a token, then cut": {token, auth(authCleartext, ""), lost, refusal.Unreachable},
+		"let in, then cut": {token, auth(authCleartext, "") + auth(authOK, ""), lost,
+			refusal.Unreachable},
+		"asked for a password, then cut": {password, auth(authSASL, "SCRAM-SHA-256\x00\x00"), lost,
+			refusal.Unreachable},
+		"asked for a token, then HTTP": {token, auth(authCleartext, "") + "HTTP/1.1 400", strange, refusal.Other},
+		"refused before anything was asked": {
+			token, message('E', "C28000\x00\x00"),
+			"the server does not let the runner in: no rule of its firewall admits this address (SQLSTATE 28000)",
+			refusal.Forbidden,
+		},
+		"refused with the token": {
+			token, auth(authCleartext, "") + message('E', "C28000\x00\x00"),
+			"the server does not let role gh in with the access token: there is no such role, or it is not the " +
+				"identity's (SQLSTATE 28000)", refusal.Forbidden,
+		},
+		"a statement, then cut": {
+			token, auth(authCleartext, "") + auth(authOK, "") + message('Z', ready), lost, refusal.Unreachable,
+		},
+		"a statement, then COPY": {
+			token, auth(authCleartext, "") + auth(authOK, "") + message('Z', ready) + message('G', "x"), strange,
+			refusal.Other,
+		},
+	} {
+		c, _ := newScripted(tc.said)
+		a := &attempt{}
+		err := c.logIn(t.Context(), tc.who, a)
+		failure := target.explainConnect(t.Context(), "connecting", a, err)
+		if err == nil {
+			s := &session{Target: target, conn: c}
+			_, err = s.exec(t.Context(), "asking", "SELECT 1")
+			failure, _ = errors.AsType[*Error](err)
+		}
+		if failure == nil || failure.Cause != tc.want || failure.Kind != tc.kind || failure.Remedy == "" {
+			t.Errorf("%s: %+v; want %q (%d)", name, failure, tc.want, tc.kind)
+		}
+	}
+}
+
+// A server that shows that it does not know the password has proven nothing.
+func TestWrongSignature(t *testing.T) {
+	exchange := &scramExchange{password: "right"}
+	serverFirst, _ := scramServer(exchange.first(), "wrong")
+	if _, err := exchange.final(serverFirst); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := newScripted("")
+	a := &attempt{}
+	signature := "v=" + base64.StdEncoding.EncodeToString(make([]byte, sha256.Size))
+	body := append(binary.BigEndian.AppendUint32(nil, authSASLFinal), signature...)
+	if err := c.authenticate(body, login{password: "right"}, exchange, a); !errors.Is(err, errStrange) || a.proven {
+		t.Errorf("%v, %t; want %v", err, a.proven, errStrange)
+	}
+}
+
+// A long comment is read; rows without end are not.
+func TestAnswerIsBounded(t *testing.T) {
+	row := func(size int) string {
+		length := binary.BigEndian.AppendUint32([]byte{0, 1}, uint32(size))
+		return message('D', string(length)+strings.Repeat("x", size))
+	}
+	c, _ := newScripted(row(4<<20) + message('C', "SELECT 1\x00") + message('Z', "I"))
+	if results, err := c.query(t.Context(), "SELECT 1"); err != nil || len(results) != 1 || c.lost {
+		t.Errorf("a row of 4 MiB: %v", err)
+	}
+	c, _ = newScripted(strings.Repeat(row(1<<19), 33) + message('Z', "I"))
+	if _, err := c.query(t.Context(), "SELECT 1"); !errors.Is(err, errStrange) || !c.lost {
+		t.Errorf("17 MiB of rows: %v; want %v", err, errStrange)
 	}
 }
 

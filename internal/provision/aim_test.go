@@ -33,13 +33,12 @@ func (r *rig) holds(versions ...lifecycle.Version) {
 func TestPlanOfATarget(t *testing.T) {
 	const (
 		unclear = "refuse: no tag says which of its two logins the current version is for -> add current-login to " +
-			"its " +
-			"apply, with the login that readers use: app_a or app_b"
+			"its apply, with the login that readers use: app_a or app_b"
 		stale = "rotate (unapplied): the target does not hold this version"
 		ahead = "refuse: the target does not hold this version -> run with mode: rotate, which sets a new password " +
 			"in both"
 		down    = "refuse: looking at pg-prod: seen by the target -> what to do"
-		foreign = "this action did not make the current version, so whether pg-prod holds it is not known"
+		foreign = "this action did not make the current version, so it is not known whether pg-prod holds it"
 	)
 	young := func(tags ...string) lifecycle.Version {
 		v := made(2*day, "a")
@@ -58,12 +57,12 @@ func TestPlanOfATarget(t *testing.T) {
 		looks   int
 		warning string
 	}{
-		{"nothing there", twoLogins, ensure, func(r *rig) { r.holds() }, "create: not there yet", "app_a", 1, ""},
+		{"nothing there", twoLogins, ensure, func(r *rig) { r.holds() }, "create: did not exist", "app_a", 1, ""},
 		{"nothing there, and a login is in use", twoLogins, ensure, func(r *rig) {
 			r.holds()
 			r.secret.Apply.CurrentLogin = "app_a"
-		}, "create: not there yet", "app_b", 1, ""},
-		{"nothing there", oneLogin, ensure, func(r *rig) { r.holds() }, "create: not there yet", "app", 1, ""},
+		}, "create: did not exist", "app_b", 1, ""},
+		{"nothing there", oneLogin, ensure, func(r *rig) { r.holds() }, "create: did not exist", "app", 1, ""},
 		{"due", twoLogins, rotate, nil, "rotate (age): made 9d ago, rotate after 7d", "app_b", 1, ""},
 		{"due, exists", twoLogins, ensure, nil,
 			"keep: exists; due in mode rotate: made 9d ago, rotate after 7d", "app_a", 1, ""},

@@ -174,7 +174,7 @@ type operation struct {
 // newOperation generates what the steps of one secret set, if any of them sets something.
 func newOperation(ctx context.Context, steps []*Step, run string) (op operation, err error) {
 	if ctx.Err() != nil {
-		return op, stopped("this secret was started")
+		return op, stopped("this was started")
 	}
 	if !slices.ContainsFunc(steps, func(s *Step) bool { return s.Change.Writes() }) {
 		return op, nil

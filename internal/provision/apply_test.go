@@ -334,7 +334,7 @@ func TestApplyAfterAStop(t *testing.T) {
 	results := plan.Apply(ctx, vaults, provision.Options{Mode: rotate}, provision.Observer{})
 	for i, want := range []string{old.ID, "", kept.ID} {
 		stopped := results[i].Err != nil &&
-			results[i].Err.Error() == "the run was stopped before this secret was started; run the job again"
+			results[i].Err.Error() == "the run was stopped before this was started; run the job again"
 		if results[i].After.Version != want || results[i].Changed || stopped != (i < 2) {
 			t.Errorf("%s: %+v", results[i].Step.Name, results[i])
 		}

@@ -121,7 +121,7 @@ func unlooked(secrets []declaration.Secret) (holdings []holding) {
 // look asks for the versions, and settles which is the current one.
 func (h *holding) look(ctx context.Context, v Lists) {
 	if ctx.Err() != nil {
-		h.failure = new(stopped("it was looked up"))
+		h.failure = new(stopped("this was looked up"))
 		return
 	}
 	versions, err := v.Versions(ctx, h.secret.Name)

@@ -40,7 +40,7 @@ const (
 // run carries the order out, and leaves in each delivery how it ended. It reports whether anything was started.
 func (r *order) run(ctx context.Context) (started bool) {
 	if ctx.Err() != nil {
-		r.fail(stopped("this secret was started"), "")
+		r.fail(stopped("this was started"), "")
 		return false
 	}
 	if err := r.incomplete(); err != nil {
@@ -205,9 +205,10 @@ func (r *order) set(ctx context.Context) (stored, inDoubt bool) {
 		d.Err = r.op.set(bounded, r.vaults[d.Step.Vault], d.carried, &d.Result)
 		if refusal.Of(d.Err).Kind == refusal.Cancelled && ctx.Err() == nil {
 			d.Err = refusal.Refusal{
-				Act:    "setting it",
-				Cause:  fmt.Sprintf("the vault did not take it within %s, and %s is locked until then", most, r.at()),
-				Remedy: "run the job again when less is sent to the vault",
+				Act: "setting it",
+				Cause: fmt.Sprintf("the vault did not take it within %s, the longest that %s is kept locked", most,
+					r.at()),
+				Remedy: "run the job again when the vault is less busy",
 			}
 		}
 		if d.Changed {
@@ -302,7 +303,7 @@ func patience(kind refusal.Kind) time.Duration {
 }
 
 // confirm notes on the new version that the server holds it. Another run may have stored a version meanwhile: an Azure
-// server cannot be locked, and may then hold either password.
+// server cannot be locked, and may then hold either password. So that version is not taken to be held any more.
 func (r *order) confirm(ctx context.Context, d *delivery) {
 	v, h := r.vaults[d.Step.Vault], &holding{secret: d.Step.secret, vault: d.Step.Vault}
 	if h.look(ctx, v); h.failure != nil {
@@ -323,6 +324,15 @@ func (r *order) confirm(ctx context.Context, d *delivery) {
 			Cause: "another run stored a version meanwhile, and " + d.Step.Target +
 				" holds the password of one of the two",
 			Remedy: "run with mode: force, and keep runs apart with concurrency in the workflow",
+		}
+		if h.current.Confirmed() { // the next rotation must not take it for held
+			tags := maps.Clone(h.current.Tags)
+			delete(tags, lifecycle.TagApplied)
+			if err := v.Tag(ctx, h.secret.Name, h.current.ID, tags); err == nil {
+				now := h.current
+				now.Tags = tags
+				d.holds = h.with(now)
+			}
 		}
 		return
 	}

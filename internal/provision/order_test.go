@@ -325,6 +325,36 @@ func TestOvertakenBetweenVaultAndTarget(t *testing.T) {
 	}
 }
 
+// An Azure server keeps nobody out: another run may set its own password between this run's two changes. The vault then
+// names that run's version, and the server holds this run's password. The next rotation finds that.
+func TestTwoRunsAtOneAzureServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, azureServer)
+		vaults, o := map[string]provision.Vault{"kv": r.kv}, r.options(force)
+		plan := mustPlan(t, []declaration.Secret{r.secret}, vaults, o)
+		r.at("target", "finish", 1, false, func() error {
+			r.now = r.now.Add(time.Second)
+			o := provision.Options{Mode: force, Targets: map[string]provision.Target{"db": r.target.client()}}
+			other := mustPlan(t, []declaration.Secret{r.secret}, vaults, o).
+				Apply(t.Context(), vaults, o, provision.Observer{})[0]
+			if other.Err != nil || other.Outcome != provision.Applied || !r.opens(r.latest()) {
+				t.Errorf("the other run: %+v", other)
+			}
+			return nil
+		})
+		first := plan.Apply(t.Context(), vaults, o, provision.Observer{})[0]
+		if first.Outcome != provision.VaultAhead || first.Err == nil || r.opens(r.latest()) || !r.due(first) {
+			t.Errorf("this run: %+v, due %t", first, r.due(first))
+		}
+		r.revive()
+		next := r.run(t.Context())
+		if next.Step.Trigger != lifecycle.TriggerUnapplied || next.Outcome != provision.Applied ||
+			!r.opens(r.latest()) {
+			t.Errorf("the next rotation: %s: %+v", says(*next.Step), next)
+		}
+	})
+}
+
 // If the other run was killed before the target took its password, the one that waited does not say that all is well.
 func TestOvertakenByAKilledRun(t *testing.T) {
 	for _, a := range arrangements {
@@ -459,8 +489,8 @@ func TestThrottledVault(t *testing.T) {
 		}
 		start := time.Now()
 		result := r.run(t.Context())
-		want := "setting it: the vault did not take it within 45s, and app at pg-prod is locked until then; run the " +
-			"job again when less is sent to the vault"
+		want := "setting it: the vault did not take it within 45s, the longest that app at pg-prod is kept locked; " +
+			"run the job again when the vault is less busy"
 		if result.Err == nil || result.Err.Error() != want || result.Outcome != provision.TargetUntouched {
 			t.Errorf("%+v", result)
 		}
@@ -511,6 +541,52 @@ func TestTargetAfterARecovery(t *testing.T) {
 		if a == twoLogins && (!r.opens(r.old) || result.Step.Login != "app_b") {
 			t.Errorf("sets %s; the old value opens: %t", result.Step.Login, r.opens(r.old))
 		}
+	}
+}
+
+// After a recovery the superseded versions are disabled that were recovered with the secret.
+func TestSupersededAfterARecovery(t *testing.T) {
+	for _, a := range arrangements {
+		r := newRig(t, a)
+		r.secret.Superseded = &lifecycle.Superseded{}
+		r.kv.softDelete("db")
+		vaults, o := map[string]provision.Vault{"kv": r.kv}, r.options(rotate)
+		o.RecoverDeleted = true
+		result := apply(t, []declaration.Secret{r.secret}, vaults, o)[0]
+		if result.Err != nil || len(result.Disabled) != 1 || r.kv.holds("db")[0].Enabled {
+			t.Errorf("%s: %+v; want the recovered version disabled", a, result)
+		}
+	}
+}
+
+// Where the vault is ahead, the reason and the remedy say so besides what the target says.
+func TestVaultAheadIsTold(t *testing.T) {
+	r := newRig(t, oneLogin)
+	r.at("target", "finish", 1, false, func() error { return refuses("finish", refusal.Forbidden) })
+	failure := refusal.Of(r.run(t.Context()).Err)
+	want := refusal.Refusal{
+		Act:    "setting app at pg-prod",
+		Cause:  "seen by the target; the vault holds a password that is not known to be set there",
+		Remedy: "what to do; then run with mode: rotate, which sets a new password in both",
+		Kind:   refusal.Forbidden,
+	}
+	if failure != want {
+		t.Errorf("%+v; want %+v", failure, want)
+	}
+}
+
+// A secret that is kept is not due where mode rotate would refuse it, since no tag says which login is in use.
+func TestNotDueWhileTheLoginInUseIsNotKnown(t *testing.T) {
+	r := newRig(t, twoLogins)
+	for _, tag := range []string{lifecycle.TagLogin, lifecycle.TagGeneratedBy} {
+		delete(r.kv.holds("db")[0].Tags, tag)
+	}
+	vaults, o := map[string]provision.Vault{"kv": r.kv}, r.options(ensure)
+	plan := mustPlan(t, []declaration.Secret{r.secret}, vaults, o)
+	results := plan.Apply(t.Context(), vaults, o, provision.Observer{})
+	o.Adopt = true
+	if results[0].Err != nil || results[0].Changed || plan.Due(results, o)[0] {
+		t.Errorf("%+v, due: %t", results[0], plan.Due(results, o)[0])
 	}
 }
 

@@ -148,7 +148,7 @@ func needOf(s *declaration.Secret, writable []*holding, a *aim, o Options) need 
 	case o.Mode == ModeForce:
 		return need{write: true, trigger: lifecycle.TriggerForced, reason: "forced"}
 	case !slices.ContainsFunc(writable, exists):
-		return need{write: true, reason: "not there yet"}
+		return need{write: true, reason: "did not exist"}
 	case difference != "" && o.Mode == ModeEnsure:
 		return need{reason: difference, remedy: "run with mode: rotate, which gives all its vaults one new value"}
 	case difference != "":
@@ -211,7 +211,7 @@ func differ(writable []*holding) string {
 			vaults = append(vaults, holding[i])
 		}
 		slices.Sort(vaults)
-		return "vaults differ: set by different operations in " + strings.Join(vaults, ", ")
+		return "vaults differ: set separately in " + strings.Join(vaults, ", ")
 	}
 	return ""
 }
@@ -237,7 +237,7 @@ func holdBack(obstacles []*refusal.Refusal, group []holding, n need, o Options) 
 		if obstacles[i] == nil {
 			obstacles[i] = &refusal.Refusal{
 				Cause:  n.reason + ", but held back: its vaults share one value, and it is refused in " + blocked,
-				Remedy: "solve the refusal in " + blocked,
+				Remedy: "resolve the refusal in " + blocked,
 			}
 		}
 	}
@@ -251,7 +251,7 @@ func (h *holding) write(n need) decision {
 	case len(h.versions) > 0:
 		return decision{change: Rotate, trigger: n.trigger, reason: n.reason}
 	case n.trigger == lifecycle.TriggerForced:
-		return decision{change: Create, reason: "not there yet"}
+		return decision{change: Create, reason: "did not exist"}
 	}
 	return decision{change: Create, trigger: n.trigger, reason: n.reason}
 }
@@ -321,7 +321,7 @@ func newStep(h *holding, d decision, a *aim, o Options) Step {
 		step.warnOfDates(h.now)
 	}
 	if step.Target != "" && step.Change == Keep && step.Foreign {
-		step.warn("this action did not make the current version, so whether %s holds it is not known", step.Target)
+		step.warn("this action did not make the current version, so it is not known whether %s holds it", step.Target)
 	}
 	if versions >= manyVersions {
 		step.warn("%d of %d versions: Key Vault backs up no more and cannot delete single versions; plan for a new "+

@@ -148,9 +148,9 @@ func TestOneSecretInOneVault(t *testing.T) {
 		options provision.Options
 		want    string
 	}{
-		{"it is not there", nil, nil, false, provision.Options{Mode: ensure}, "create: not there yet"},
-		{"it is not there", nil, nil, false, provision.Options{Mode: rotate}, "create: not there yet"},
-		{"it is not there", nil, nil, false, provision.Options{Mode: force}, "create: not there yet"},
+		{"it is not there", nil, nil, false, provision.Options{Mode: ensure}, "create: did not exist"},
+		{"it is not there", nil, nil, false, provision.Options{Mode: rotate}, "create: did not exist"},
+		{"it is not there", nil, nil, false, provision.Options{Mode: force}, "create: did not exist"},
 		{"it is there", nil, past(made(61*day, "a")), false, provision.Options{Mode: ensure},
 			"keep: exists, made 61d ago"},
 		{"it is there, overdue", after60d, past(made(61*day, "a")), false, provision.Options{Mode: ensure},
@@ -297,7 +297,7 @@ func TestOneSecretInTwoVaults(t *testing.T) {
 		eus     string // what becomes of it in eu
 		uss     string // and in us
 	}{
-		{"in neither", nil, nil, provision.Options{Mode: ensure}, "create: not there yet", "create: not there yet"},
+		{"in neither", nil, nil, provision.Options{Mode: ensure}, "create: did not exist", "create: did not exist"},
 		{"in both", past{made(9*day, "a")}, past{made(9*day, "a")}, provision.Options{Mode: ensure},
 			"keep: exists, made 9d ago", "keep: exists, made 9d ago"},
 		{"in one", past{made(9*day, "a")}, nil, provision.Options{Mode: ensure}, "refuse: vaults differ: not in us" +
@@ -305,28 +305,29 @@ func TestOneSecretInTwoVaults(t *testing.T) {
 		{"in one", past{made(9*day, "a")}, nil, provision.Options{Mode: rotate},
 			"rotate (diverged): vaults differ: not in us", "create (diverged): vaults differ: not in us"},
 		{"in one", past{made(9*day, "a")}, nil, provision.Options{Mode: force}, "rotate (forced): forced",
-			"create: not there yet"},
+			"create: did not exist"},
 		{"of two operations", past{made(9*day, "a")}, past{made(8*day, "b")}, provision.Options{Mode: ensure},
-			"refuse: vaults differ: set by different operations in eu, us" + diverged,
-			"refuse: vaults differ: set by different operations in eu, us" + diverged},
+			"refuse: vaults differ: set separately in eu, us" + diverged,
+			"refuse: vaults differ: set separately in eu, us" + diverged},
 		{"of two operations", past{made(9*day, "a")}, past{made(8*day, "b")}, provision.Options{Mode: rotate},
-			"rotate (diverged): vaults differ: set by different operations in eu, us",
-			"rotate (diverged): vaults differ: set by different operations in eu, us"},
+			"rotate (diverged): vaults differ: set separately in eu, us",
+			"rotate (diverged): vaults differ: set separately in eu, us"},
 		{"due in one", past{made(61*day, "a")}, past{made(59*day, "a")}, provision.Options{Mode: rotate},
 			"rotate (age): made 61d ago, rotate after 60d", "rotate (age): made 61d ago, rotate after 60d"},
 		{"foreign in both", past{theirs(9 * day)}, past{theirs(9 * day)}, provision.Options{Mode: ensure},
 			"keep: exists, made 9d ago, not by this action", "keep: exists, made 9d ago, not by this action"},
 		{"foreign in one", past{made(9*day, "a")}, past{theirs(9 * day)}, provision.Options{Mode: rotate},
-			"refuse: vaults differ: set by different operations in eu, us, but held back: its vaults share one " +
-				"value, and it is refused in us -> solve the refusal in us",
-			"refuse: vaults differ: set by different operations in eu, us, but this action did not make the current " +
+			"refuse: vaults differ: set separately in eu, us, but held back: its vaults share one " +
+				"value, and it is refused in us -> resolve the refusal in us",
+			"refuse: vaults differ: set separately in eu, us, but this action did not make the current " +
 				"version" + adopt},
 		{"foreign in one, adopted", past{made(9*day, "a")}, past{theirs(9 * day)},
 			provision.Options{Mode: rotate, Adopt: true},
-			"rotate (diverged): vaults differ: set by different operations in eu, us",
-			"rotate (diverged): vaults differ: set by different operations in eu, us"},
+			"rotate (diverged): vaults differ: set separately in eu, us",
+			"rotate (diverged): vaults differ: set separately in eu, us"},
 		{"a certificate's in one", nil, past{managed(theirs(9 * day))}, provision.Options{Mode: ensure},
-			"refuse: not there yet, but held back: its vaults share one value, and it is refused in us -> solve the " +
+			"refuse: did not exist, but held back: its vaults share one value, and it is refused in us -> resolve " +
+				"the " +
 				"refusal in us",
 			"refuse: it is managed by a Key Vault certificate -> declare another name; Key Vault renews the " +
 				"certificate itself"},
@@ -366,7 +367,7 @@ func TestRecoveredInOneOfTwoVaults(t *testing.T) {
 	plan := mustPlan(t, []declaration.Secret{secret("db", "eu", "us")}, map[string]provision.Vault{"eu": eu, "us": us},
 		provision.Options{Mode: ensure, RecoverDeleted: true})
 	got := []string{says(plan.Steps[0]), says(plan.Steps[1])}
-	want := []string{"recover: soft-deleted: it is recovered first", "create: not there yet"}
+	want := []string{"recover: soft-deleted: it is recovered first", "create: did not exist"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -462,13 +463,13 @@ func TestLookUpThatFails(t *testing.T) {
 		others string // of the second
 	}{
 		{"forbidden", "versions", first, refused(refusal.Forbidden, 403),
-			"refuse: looking it up: what was seen (request ID r1) -> what to do", "create: not there yet"},
+			"refuse: looking it up: what was seen (request ID r1) -> what to do", "create: did not exist"},
 		{"not found, but not cleanly", "versions", first, refused(refusal.NotFound, 404),
-			"refuse: looking it up: what was seen (request ID r1) -> what to do", "create: not there yet"},
+			"refuse: looking it up: what was seen (request ID r1) -> what to do", "create: did not exist"},
 		{"out of order", "versions", first, refused(refusal.Other, 503),
-			"refuse: looking it up: what was seen (request ID r1) -> what to do", "create: not there yet"},
+			"refuse: looking it up: what was seen (request ID r1) -> what to do", "create: did not exist"},
 		{"another error", "versions", first, errors.New("strange"), "refuse: looking it up: strange",
-			"create: not there yet"},
+			"create: did not exist"},
 		{"unreachable", "versions", first, refused(refusal.Unreachable, 0),
 			"refuse: looking it up: what was seen (request ID r1) -> what to do",
 			"refuse: looking it up: what was seen (request ID r1) -> what to do"},
@@ -479,12 +480,12 @@ func TestLookUpThatFails(t *testing.T) {
 			"refuse: looking it up: what was seen (request ID r1) -> what to do",
 			"refuse: looking it up: what was seen (request ID r1) -> what to do"},
 		{"unreachable for the second only", "versions", second, refused(refusal.Unreachable, 0),
-			"create: not there yet", "refuse: looking it up: what was seen (request ID r1) -> what to do"},
+			"create: did not exist", "refuse: looking it up: what was seen (request ID r1) -> what to do"},
 		{"deleted ones not told", "deleted", "", refused(refusal.Forbidden, 403),
 			"refuse: looking for it among the soft-deleted secrets: what was seen (request ID r1) -> what to do",
 			"refuse: looking for it among the soft-deleted secrets: what was seen (request ID r1) -> what to do"},
 		{"the run is over", "versions", first, context.Canceled,
-			"refuse: looking it up: the run was stopped -> run the job again", "create: not there yet"},
+			"refuse: looking it up: the run was stopped -> run the job again", "create: did not exist"},
 	} {
 		t.Run(test.when, func(t *testing.T) {
 			kv := newVault("kv", atToday)
@@ -535,7 +536,7 @@ func TestPlanAfterAStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, step := range plan.Steps {
-		if got, want := says(step), "refuse: the run was stopped before it was looked up -> run the job "+
+		if got, want := says(step), "refuse: the run was stopped before this was looked up -> run the job "+
 			"again"; got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
@@ -717,8 +718,7 @@ func TestDatesAndWarnings(t *testing.T) {
 	}
 	want := []string{"expired 10d ago; declare rotate and run with mode: rotate, or run with mode: force for a new " +
 		"version", "expires in 5d, before any declared rotation; declare rotate.before-expiry, or run with mode: " +
-		"force " +
-		"for a new version", "expires after 2038-01-19, the last date that Key Vault's interface is declared for"}
+		"force for a new version", "expires after 2038-01-19, the last date that Key Vault's interface is declared for"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

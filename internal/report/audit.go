@@ -10,10 +10,10 @@ import (
 	"keyvault-passwords/internal/escape"
 )
 
-// oneByOne is how many findings of one rule and level are told each for itself. More are one line with their number.
+// oneByOne is how many findings that are alike are told each for itself. More are one line with their number.
 const oneByOne = 3
 
-// A Group is findings of one rule and level that are told together.
+// A Group is findings of one rule and level that are told together: the same is to be done about each.
 type Group struct {
 	Rule     string
 	Level    audit.Level
@@ -21,19 +21,21 @@ type Group struct {
 	Findings []audit.Finding
 }
 
-// Groups returns the findings of a report, the gravest first: those of one rule and level together where they are many.
+// Groups returns the findings of a report, the gravest first: those that are alike together where they are many.
 func Groups(r *audit.Report) (groups []Group) {
 	type kind struct {
-		rule  string
-		level audit.Level
+		rule   string
+		level  audit.Level
+		remedy string
 	}
+	kindOf := func(f audit.Finding) kind { return kind{rule: f.Rule, level: f.Level, remedy: f.Remedy} }
 	counts := map[kind]int{}
 	for _, f := range r.Findings {
-		counts[kind{f.Rule, f.Level}]++
+		counts[kindOf(f)]++
 	}
 	at := map[kind]int{}
 	for _, f := range r.Findings {
-		k := kind{f.Rule, f.Level}
+		k := kindOf(f)
 		if i, known := at[k]; known && counts[k] > oneByOne {
 			groups[i].Findings = append(groups[i].Findings, f)
 			continue
@@ -51,7 +53,11 @@ func (g Group) Text() string {
 		return fmt.Sprintf("%s in %s: %s; %s (%s)", first.Secret, first.Vault, first.Message, first.Remedy, g.Rule)
 	}
 	var names []string
-	for _, f := range g.Findings {
+	for i, f := range g.Findings {
+		if i > 0 && f.Declared && g.Findings[i-1].Declared && f.Secret == g.Findings[i-1].Secret {
+			names[len(names)-1] += " and " + f.Vault // one secret in several vaults
+			continue
+		}
 		names = append(names, f.Secret+" in "+f.Vault)
 	}
 	return fmt.Sprintf("%s (%s), %s: %s; %s", audit.RuleOf(g.Rule).Title, g.Rule, Counted(len(names), "secret"),
@@ -83,23 +89,15 @@ func Incomplete(v audit.Vault) string {
 	return fmt.Sprintf("vault %s was not listed whole, so findings may be missing: %s", v.Name, v.Why)
 }
 
-// AuditTotals returns "42 secrets in 2 vaults, 12 of them declared: 1 error, 3 warnings, 2 notes; 2 due; 4 ignored".
+// AuditTotals returns "42 secrets in 2 vaults, 12 of them declared: 1 error, 3 warnings, 2 notes; 2 due; 4 ignored". A
+// secret that is declared for two vaults counts once, its findings in each.
 func AuditTotals(r *audit.Report) string {
-	declared, due := 0, 0
-	for i := range r.Secrets {
-		if r.Secrets[i].Declared {
-			declared++
-		}
-		if r.Secrets[i].Due != "" {
-			due++
-		}
-	}
-	levels := levelsOf(r)
-	text := fmt.Sprintf("%s in %s, %d of them declared: %s, %s, %s", Counted(len(r.Secrets), "secret"),
-		Counted(len(r.Vaults), "vault"), declared, Counted(levels[audit.LevelError], "error"),
+	totals, levels := r.Totals(), r.Counts()
+	text := fmt.Sprintf("%s in %s, %d of them declared: %s, %s, %s", Counted(totals.Secrets, "secret"),
+		Counted(len(r.Vaults), "vault"), totals.Declared, Counted(levels[audit.LevelError], "error"),
 		Counted(levels[audit.LevelWarning], "warning"), Counted(levels[audit.LevelInfo], "note"))
-	if due > 0 {
-		text += fmt.Sprintf("; %d due", due)
+	if totals.Due > 0 {
+		text += fmt.Sprintf("; %d due", totals.Due)
 	}
 	if r.Ignored > 0 {
 		text += fmt.Sprintf("; %d ignored", r.Ignored)
@@ -114,14 +112,6 @@ func AuditTotals(r *audit.Report) string {
 		text += fmt.Sprintf("; %s not listed whole", Counted(incomplete, "vault"))
 	}
 	return text
-}
-
-func levelsOf(r *audit.Report) map[audit.Level]int {
-	levels := map[audit.Level]int{}
-	for _, f := range r.Findings {
-		levels[f.Level]++
-	}
-	return levels
 }
 
 // Nothing returns the summary of a run that had nothing to do.

@@ -74,6 +74,11 @@ func TestAuditSummary(t *testing.T) {
 		"Nothing was found.") {
 		t.Errorf("where there is nothing:\n%s", got)
 	}
+	nothing := &audit.Report{Taken: today, Vaults: []audit.Vault{{Name: "kv-us", Why: "it is closed"}}}
+	if got := report.AuditSummary(report.AuditRun{Report: nothing}); !strings.Contains(got,
+		"Nothing was found in what could be listed.") {
+		t.Errorf("where nothing could be listed:\n%s", got)
+	}
 }
 
 // Hidden names stand nowhere in the summary, and each undeclared secret has a row that can be told from the others.
@@ -103,6 +108,39 @@ func TestAuditLog(t *testing.T) {
 	golden(t, "audit.txt", b.String()+report.AuditTotals(r)+"\n")
 }
 
+// A secret that is declared for two vaults is one secret in two vaults, wherever secrets are counted. Together stand
+// findings that the same is to be done about.
+func TestAuditLogCountsSecrets(t *testing.T) {
+	r := &audit.Report{Taken: today, Vaults: []audit.Vault{
+		{Name: "kv-a", Complete: true}, {Name: "kv-b", Complete: true},
+	}}
+	for _, of := range []struct {
+		name, remedy string
+		declared     bool
+	}{
+		{name: "both", remedy: "rotate it", declared: true}, {name: "other", remedy: "rotate it", declared: true},
+		{name: "wild", remedy: "rotate it"}, {name: "mine", remedy: "keep it", declared: true},
+	} {
+		for _, vault := range []string{"kv-a", "kv-b"} {
+			r.Secrets = append(r.Secrets, audit.Secret{Vault: vault, Name: of.name, Declared: of.declared,
+				Exists: true, Due: "age"})
+			r.Findings = append(r.Findings, audit.Finding{Rule: audit.TooOld, Level: audit.LevelWarning, Vault: vault,
+				Secret: of.name, Declared: of.declared, Message: "it is old", Remedy: of.remedy})
+		}
+	}
+	var b strings.Builder
+	report.Audit(&b, r)
+	const want = `warning  The current version is too old (too-old), 4 secrets: both in kv-a and kv-b, ` +
+		`other in kv-a and kv-b, wild in kv-a, wild in kv-b; rotate it
+warning  mine in kv-a: it is old; keep it (too-old)
+warning  mine in kv-b: it is old; keep it (too-old)
+5 secrets in 2 vaults, 3 of them declared: 0 errors, 8 warnings, 0 notes; 5 due
+`
+	if got := b.String() + report.AuditTotals(r) + "\n"; got != want {
+		t.Errorf("got\n%s; want\n%s", got, want)
+	}
+}
+
 // The summary stays below the runner's limit, however many secrets there are and whatever they are called, and tells
 // how many rows it leaves out.
 func TestAuditSummaryIsBounded(t *testing.T) {
@@ -128,6 +166,23 @@ func TestAuditSummaryIsBounded(t *testing.T) {
 					strings.Count(got, "more rows not shown"))
 			}
 			checkTables(t, got)
+		}
+	}
+}
+
+// One date to come is a table too, and none is no table.
+func TestAuditSummaryOfOneDate(t *testing.T) {
+	secret := audit.Secret{
+		Vault: "kv-app", Name: "db", Declared: true, Exists: true, Enabled: true, Created: today,
+		Expires: today.Add(20 * day),
+	}
+	for expires, told := range map[time.Time]bool{today.Add(20 * day): true, today.Add(200 * day): false} {
+		secret.Expires = expires
+		summary := report.AuditSummary(report.AuditRun{Report: &audit.Report{
+			Taken: today, Vaults: []audit.Vault{{Name: "kv-app", Complete: true}}, Secrets: []audit.Secret{secret},
+		}})
+		if strings.Contains(summary, "Due, or due or expiring in the next 90 days") != told {
+			t.Errorf("expires %s: the table is there: %t; want %t", expires, !told, told)
 		}
 	}
 }

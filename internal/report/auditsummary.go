@@ -126,10 +126,13 @@ func (s *auditSummary) ruleTable() string {
 			kinds = append(kinds, k)
 		}
 	}
-	if kinds == nil {
+	switch {
+	case kinds == nil && !s.Report.Complete():
+		return "Nothing was found in what could be listed.\n\n"
+	case kinds == nil:
 		return "Nothing was found.\n\n"
 	}
-	t := newTable("Findings by rule", maxWarnings, "level", "rule", "secrets", "what it is")
+	t := newTable("Findings by rule", maxWarnings, "level", "rule", "findings", "what it is")
 	var pie strings.Builder
 	pie.WriteString("```mermaid\npie showData title Findings by rule\n")
 	for _, k := range kinds {
@@ -246,17 +249,21 @@ func (s *auditSummary) labelOf(secret *audit.Secret) string {
 func (s *auditSummary) gantt(events []event) string {
 	later := max(0, len(events)-maxChart)
 	events = events[:len(events)-later]
-	c := chart{}
+	var c chart
 	for _, e := range events {
-		state, what := "", "expires"
-		if e.crit {
-			state = "crit, "
+		name, more := s.labelOf(e.secret), ""
+		if rest, own := strings.CutPrefix(name, e.secret.Name); own {
+			name, more = e.secret.Name, rest
 		}
-		if !e.at.Equal(e.secret.Expires) {
-			what = "due"
+		if e.at.Equal(e.secret.Expires) {
+			more += " expires"
+		} else {
+			more += " due"
 		}
-		c.add(e.secret.Vault, fmt.Sprintf("%s :%s%s, %s", barLabel(s.labelOf(e.secret)+" "+what), state,
-			day(s.Report.Taken), day(e.at.Add(24*time.Hour))))
+		c = append(c, bar{
+			section: chartText(e.secret.Vault), label: barLabel(name, more), crit: e.crit, from: s.Report.Taken,
+			to: e.at,
+		})
 	}
 	text := c.String()
 	if later > 0 {
@@ -287,7 +294,7 @@ func (s *auditSummary) ageTable() string {
 			}
 		}
 	}
-	t := newTable("Ages of the current versions", maxWarnings, "age", "secrets", "")
+	t := newTable("Ages of the current versions", maxWarnings, "age", "versions", "")
 	for k := range ages {
 		t.add(func() []string {
 			return []string{ages[k].label, fmt.Sprint(counts[k]), bars(counts[k], slices.Max(counts))}

@@ -29,7 +29,7 @@ func Check(w io.Writer, declared []Declared) {
 	var widths [5]int
 	for i, d := range declared {
 		rows[i] = []string{
-			d.Name, orDash(strings.Join(d.Vaults, ", ")), d.Policy, d.Length + " characters", d.Bits + " bits",
+			d.Name, orDash(strings.Join(d.Vaults, ", ")), d.Policy, d.characters(), d.Bits + " bits",
 		}
 		for column, text := range rows[i] {
 			widths[column] = widen(widths[column], text)
@@ -42,6 +42,14 @@ func Check(w io.Writer, declared []Declared) {
 		}
 		_, _ = fmt.Fprintln(w, escape.Line(text+d.lives()))
 	}
+}
+
+// characters is how long a password is, for the log.
+func (d Declared) characters() string {
+	if d.Length == "1" {
+		return "1 character"
+	}
+	return d.Length + " characters"
 }
 
 // lives is how long a version lives, and where its password is set too, for the log.

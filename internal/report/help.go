@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // headings are those of .github/TROUBLESHOOTING.md that are words of this action's messages. The test that makes the
@@ -20,6 +21,7 @@ var headings = [...]string{
 	"did you mean",
 	"in the workspace; check the path, and that a step before this one checks the repository out",
 	"it is soft-deleted, so its name is taken",
+	"it is not given, and the job's",
 	"its newest version is disabled, so somebody has blocked it",
 	"leaves no password",
 	"neither file nor secrets is given",
@@ -28,13 +30,13 @@ var headings = [...]string{
 	"no federated credential matches the subject of the job's ID token",
 	"no tag says which of its two logins the current version is for",
 	"no vault is known for secret",
-	"not stored: the vault is read-only, its region has failed over",
+	"not stored: the vault is read-only because its region has failed over",
 	"run with mode: rotate, which gives all its vaults one new value",
 	"the answer is not in Key Vault's own form",
 	"the identity has no role here that allows it",
 	"the job may not request an ID token",
 	"the server has accepted the new password, and it is not known whether it is set",
-	"the server takes no passwords, since it is set to Entra authentication alone",
+	"the server accepts no passwords, because it is set to Entra authentication only",
 	"the target does not hold this version",
 	"the tenant has no such application",
 	"the vault accepts private endpoint connections only",
@@ -50,16 +52,18 @@ var headings = [...]string{
 type Help struct{ page string }
 
 var (
-	repositoryForm = regexp.MustCompile(`^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$`)
-	refForm        = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
+	repositoryForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$`)
+	})
+	refForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`) })
 )
 
 // NewHelp returns the help for an action that a workflow uses from a repository (OWNER/NAME) at a ref of it, as the
 // runner names them. A local action (uses: ./) has neither, and no help. Server is GitHub's address.
 func NewHelp(server, repository, ref string) Help {
 	base, err := url.Parse(server)
-	if err != nil || base.Scheme != "https" || base.Host == "" || !repositoryForm.MatchString(repository) ||
-		!refForm.MatchString(ref) {
+	if err != nil || base.Scheme != "https" || base.Host == "" || !repositoryForm().MatchString(repository) ||
+		!refForm().MatchString(ref) {
 		return Help{}
 	}
 	return Help{page: "https://" + base.Host + "/" + repository + "/blob/" + ref + "/.github/TROUBLESHOOTING.md"}

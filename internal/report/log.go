@@ -22,25 +22,19 @@ const maxColumn = 48
 type Log struct {
 	name, vault, policy, entropy, target int // the widths of columns; 0: there is none
 
-	at       map[*provision.Step]int     // the places of steps in the plan
-	expected map[secretKey]int           // how many results of a secret are to come
-	ended    map[secretKey][]row         // those that came
-	told     map[refusal.Refusal]*shared // the problems of which a line has been written
-	shared   []*shared                   // the same, in their order
-}
-
-// A shared problem is one that a line has told of, and the steps of further secrets that met it.
-type shared struct {
-	what  string
-	first string // the name of the secret whose line tells of it
-	more  []*provision.Step
+	at       map[*provision.Step]int // the places of steps in the plan
+	expected map[secretKey]int       // how many results of a secret are to come
+	ended    map[secretKey][]row     // those that came
+	failed   []entry                 // those of which Rest tells
+	work     map[secretKey]bool      // the secrets for which something is to be done
+	done     int                     // of them
 }
 
 // NewLog returns the log of a plan.
 func NewLog(plan *provision.Plan) *Log {
 	l := &Log{
 		at: map[*provision.Step]int{}, expected: map[secretKey]int{}, ended: map[secretKey][]row{},
-		told: map[refusal.Refusal]*shared{},
+		work: map[secretKey]bool{},
 	}
 	vaults := map[string]bool{}
 	for _, e := range entries(rows(plan, nil)) {
@@ -54,6 +48,9 @@ func NewLog(plan *provision.Plan) *Log {
 			l.at[r.step] = len(l.at)
 			l.expected[secretOf(s)]++
 			vaults[r.step.Vault] = true
+			if r.step.Change.Writes() || len(r.step.Disable) > 0 {
+				l.work[secretOf(s)] = true
+			}
 		}
 	}
 	if len(vaults) <= 1 {
@@ -61,6 +58,9 @@ func NewLog(plan *provision.Plan) *Log {
 	}
 	return l
 }
+
+// Progress returns how many of the secrets for which something is to be done have ended, and how many they are.
+func (l *Log) Progress() (done, total int) { return l.done, len(l.work) }
 
 // entropy returns the entropy of a step's value, or "-" where it is not known.
 func entropy(s *provision.Step) string {
@@ -77,37 +77,68 @@ func widen(width int, text string) int {
 	return min(max(width, utf8.RuneCountInString(text)), maxColumn)
 }
 
-// Plan writes the plan, one line a secret, and a line for each warning, each with what it needs to be read alone. What
-// many are refused for is one line.
+// Plan writes the plan, one line a secret, each with what it needs to be read alone. What many are refused or warned
+// for is one line.
 func Plan(w io.Writer, plan *provision.Plan) {
 	l := NewLog(plan)
 	all := entries(rows(plan, nil))
-	refused := map[refusal.Refusal][]*provision.Step{}
-	for _, e := range all {
-		if e[0].problem != nil {
-			refused[problemOf(e[0])] = append(refused[problemOf(e[0])], e.steps()...)
-		}
+	refused := map[*provision.Step][]entry{} // by the first of those that share a reason
+	for _, alike := range shared(all) {
+		refused[alike[0][0].step] = alike
 	}
 	for _, e := range all {
-		steps := refused[problemOf(e[0])]
-		delete(refused, problemOf(e[0])) // the first secret's line is for all
-		switch {
-		case e[0].problem == nil, len(steps) == len(e):
+		switch alike := refused[e[0].step]; {
+		case e[0].problem == nil:
 			_, _ = fmt.Fprintln(w, l.planned(e))
-		case len(steps) > 0:
-			_, _ = fmt.Fprintln(w, escape.Line(pad(e[0].what, actWidth)+whose(steps)+": "+e[0].problem.Seen()))
+		case len(alike) == 1:
+			_, _ = fmt.Fprintln(w, l.planned(e))
+		case len(alike) > 1:
+			_, _ = fmt.Fprintln(w, together(alike))
 		}
-		for _, warning := range e[0].step.Warnings {
-			_, _ = fmt.Fprintln(w, escape.Line(l.start("warning", e)+warning))
-		}
+	}
+	for _, warning := range Warnings(plan) {
+		_, _ = fmt.Fprintln(w, escape.Line(pad("warning", actWidth)+warning.Text()))
 	}
 }
 
-func (e entry) steps() (steps []*provision.Step) {
-	for _, r := range e {
-		steps = append(steps, r.step)
+// shared returns the entries with a problem: those together that ended alike, in the order of their first.
+func shared(all []entry) (groups [][]entry) {
+	type ending struct {
+		what    string
+		outcome provision.Outcome
+		problem refusal.Refusal
 	}
-	return steps
+	at := map[ending]int{}
+	for _, e := range all {
+		if e[0].problem == nil {
+			continue
+		}
+		key := ending{what: e[0].what, outcome: e[0].outcome, problem: problemOf(e[0])}
+		i, known := at[key]
+		if !known {
+			i = len(groups)
+			at[key] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], e)
+	}
+	return groups
+}
+
+// together returns one line for entries that ended alike.
+func together(alike []entry) string {
+	var steps []*provision.Step
+	for _, e := range alike {
+		for _, r := range e {
+			steps = append(steps, r.step)
+		}
+	}
+	r := alike[0][0]
+	text := pad(r.what, actWidth) + whose(steps) + ": "
+	if r.outcome != "" {
+		text += string(r.outcome) + ": "
+	}
+	return escape.Line(text + r.problem.Seen())
 }
 
 // planned returns the line of the plan for one secret. What to do about a refusal is said with the problem, once for
@@ -115,57 +146,50 @@ func (e entry) steps() (steps []*provision.Step) {
 // yet".
 func (l *Log) planned(e entry) string {
 	r := e[0]
-	text := l.start(r.what, e)
+	text := l.start(e)
 	if r.problem != nil {
 		return escape.Line(text + r.problem.Seen())
 	}
 	text += pad(orDash(string(r.step.Policy)), l.policy) + pad(entropy(r.step), l.entropy) + pad(r.target, l.target)
-	if !r.state.Expires.IsZero() {
-		text += "expires " + day(r.state.Expires) + "  "
-	}
-	return escape.Line(text + r.why)
+	return escape.Line(text + e.lives() + e.why())
 }
 
 // Ended returns the lines of a secret whose last result this is: "created  db  0123...  expires 2027-02-20  0.12 s". It
-// is empty while others of its vaults are to come, and where only the problem of an earlier secret would be told again:
-// see Rest.
+// is empty while others of its vaults are to come, and where the vault does not hold what it should: see Rest.
 func (l *Log) Ended(result provision.Result) string {
 	key := secretOf(result.Step)
 	l.ended[key] = append(l.ended[key], ended(result))
 	if l.expected[key]--; l.expected[key] > 0 {
 		return ""
 	}
+	if l.work[key] {
+		l.done++
+	}
 	// Vaults end in any order.
 	slices.SortFunc(l.ended[key], func(a, b row) int { return l.at[a.step] - l.at[b.step] })
-	all := entries(l.ended[key])
-	delete(l.ended, key)
 	var lines []string
-	for _, e := range all {
-		problem := problemOf(e[0])
-		known := l.told[problem]
-		switch {
-		case e[0].problem == nil || e[0].partly:
-			lines = append(lines, l.line(e))
-		case known != nil:
-			known.more = append(known.more, e.steps()...)
-		default:
-			l.told[problem] = &shared{what: e[0].what, first: e[0].step.Name}
-			l.shared = append(l.shared, l.told[problem])
-			lines = append(lines, l.line(e))
+	for _, e := range entries(l.ended[key]) {
+		if e[0].problem != nil && !e[0].partly {
+			l.failed = append(l.failed, e)
+			continue
 		}
+		lines = append(lines, l.line(e))
 	}
+	delete(l.ended, key)
 	return strings.Join(lines, "\n")
 }
 
-// Rest returns a line for each problem that met more secrets than the one that Ended told of. It is for the end.
+// Rest returns the lines of the secrets that were refused, failed or were stopped, those together that were so for one
+// reason. It is for the end: only then is it known how many share it.
 func (l *Log) Rest() string {
+	slices.SortFunc(l.failed, func(a, b entry) int { return l.at[a[0].step] - l.at[b[0].step] })
 	var lines []string
-	for _, s := range l.shared {
-		if len(s.more) > 0 {
-			slices.SortFunc(s.more, func(a, b *provision.Step) int { return l.at[a] - l.at[b] })
-			text := pad(s.what, actWidth) + "for the same reason as " + s.first + ": " + whose(s.more)
-			lines = append(lines, escape.Line(text))
+	for _, alike := range shared(l.failed) {
+		if len(alike) == 1 {
+			lines = append(lines, l.line(alike[0]))
+			continue
 		}
+		lines = append(lines, together(alike))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -173,7 +197,7 @@ func (l *Log) Rest() string {
 // line returns the line of one entry that has ended.
 func (l *Log) line(e entry) string {
 	r := e[0]
-	text := l.start(r.what, e)
+	text := l.start(e)
 	if versions := e.versions(); versions != "" && (r.problem == nil || r.partly) {
 		text += versions + "  " + pad(r.target, l.target)
 	}
@@ -185,10 +209,7 @@ func (l *Log) line(e entry) string {
 	case r.problem != nil:
 		text += r.problem.Seen()
 	default:
-		if !r.state.Expires.IsZero() {
-			text += "expires " + day(r.state.Expires) + "  "
-		}
-		text += r.why
+		text += e.lives() + e.why()
 	}
 	var longest time.Duration
 	for _, r := range e {
@@ -198,6 +219,14 @@ func (l *Log) line(e entry) string {
 		text += fmt.Sprintf("  (%.2f s)", longest.Seconds())
 	}
 	return escape.Line(text)
+}
+
+// lives says when an entry's versions expire, as a column; "" if none does.
+func (e entry) lives() string {
+	if e.expires().IsZero() {
+		return ""
+	}
+	return "expires " + strings.Join(e.distinct(expiryDay), ", ") + "  "
 }
 
 // versions returns the IDs of an entry's versions, in the order of its vaults.
@@ -215,8 +244,8 @@ func (e entry) versions() string {
 const actWidth = len("recovered")
 
 // start returns the columns that each line begins with.
-func (l *Log) start(what string, e entry) string {
-	text := pad(what, actWidth) + pad(e[0].step.Name, l.name)
+func (l *Log) start(e entry) string {
+	text := pad(e.what(), actWidth) + pad(e[0].step.Name, l.name)
 	if l.vault > 0 {
 		text += pad(e.vaults(", "), l.vault)
 	}

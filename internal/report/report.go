@@ -25,17 +25,20 @@ import (
 
 // A row is one step, planned or ended, in words.
 type row struct {
-	step     *provision.Step
-	what     string // "create", "created"
-	ending   string // for totals: "to create", "created"
-	why      string
-	target   string            // what is set where: "sets app_b at pg-prod", "app_b at pg-prod: applied". "": no target
-	outcome  provision.Outcome // of a step that ended: what became of the target
-	state    provision.State   // before the step, with the dates it would have after; or as it ended
-	disabled int
-	problem  *refusal.Refusal // nil: none
-	partly   bool             // there is a problem, and yet the vault holds what it should
-	elapsed  time.Duration    // of a step that ended
+	step    *provision.Step
+	what    string // "create", "created"
+	ending  string // for totals: "to create", "created"
+	why     string
+	target  string            // what is set where: "sets app_b at pg-prod", "app_b at pg-prod: applied". "": no target
+	outcome provision.Outcome // of a step that ended: what became of the target
+	state   provision.State   // before the step, with the dates it would have after; or as it ended
+	problem *refusal.Refusal  // nil: none
+	partly  bool              // there is a problem, and yet the vault holds what it should
+	elapsed time.Duration     // of a step that ended
+
+	obsolete, disabled int      // superseded versions: to be disabled, and that were
+	lacking            string   // the vault for whose sake they stay enabled
+	duplicates         []string // what the service made more
 }
 
 // rows returns a row for each result, or for each step of the plan where there are no results: a dry run.
@@ -64,8 +67,8 @@ func planned(s *provision.Step) row {
 	case s.Change == provision.Refuse:
 		r.ending = done[s.Change]
 		r.problem = &s.Refusal
-	case len(s.Disable) > 0:
-		r.why += "; disable " + Counted(len(s.Disable), "superseded version")
+	default:
+		r.obsolete = len(s.Disable)
 	}
 	return r
 }
@@ -86,8 +89,11 @@ var done = map[provision.Change]string{
 
 func ended(result provision.Result) row {
 	s := result.Step
-	r := row{step: s, why: s.Reason, state: result.After, disabled: len(result.Disabled),
-		elapsed: result.Elapsed, target: targetOf(s), outcome: result.Outcome}
+	r := row{
+		step: s, why: s.Reason, state: result.After, elapsed: result.Elapsed, target: targetOf(s),
+		outcome: result.Outcome, disabled: len(result.Disabled), lacking: result.Lacking,
+		duplicates: result.Duplicates,
+	}
 	if r.what = done[s.Change]; result.Overtaken {
 		r.what, r.why = done[provision.Keep], "another run has just made this version"
 	}
@@ -107,16 +113,6 @@ func ended(result provision.Result) row {
 		r.what = "failed"
 	}
 	r.ending = r.what
-	if len(result.Disabled) > 0 {
-		r.why += "; disabled " + Counted(len(result.Disabled), "superseded version")
-	}
-	if result.Lacking != "" {
-		r.why += fmt.Sprintf("; superseded versions stay enabled until %s has the new value too", result.Lacking)
-	}
-	if len(result.Duplicates) > 0 {
-		r.why += fmt.Sprintf("; the service made %s with the same value: %s",
-			Counted(len(result.Duplicates), "further version"), strings.Join(result.Duplicates, ", "))
-	}
 	return r
 }
 
@@ -149,14 +145,84 @@ type secretKey struct {
 
 func secretOf(s *provision.Step) secretKey { return secretKey{s.Name, s.Place} }
 
-// alike reports whether the same is to be said of two rows of one secret.
+// alike reports whether two rows of one secret are told together: the same is done, or is amiss. Whether a version that
+// is made is the first one in its vault makes no difference, and no more do reasons and dates: see why and days.
 func alike(a, b row) bool {
-	return a.what == b.what && a.why == b.why && a.target == b.target && a.partly == b.partly &&
-		problemOf(a) == problemOf(b) &&
-		a.step.Policy == b.step.Policy && a.step.Bits == b.step.Bits &&
-		slices.Equal(a.step.Warnings, b.step.Warnings) &&
-		day(a.state.Expires) == day(b.state.Expires) && day(a.state.Next) == day(b.state.Next)
+	made := a.makes() && b.makes()
+	return (a.what == b.what || made) && a.target == b.target && a.partly == b.partly && problemOf(a) == problemOf(b) &&
+		a.step.Policy == b.step.Policy && a.step.Bits == b.step.Bits
 }
+
+// makes reports whether a new version is or was made, and nothing is amiss.
+func (r row) makes() bool {
+	return r.problem == nil && r.step.Change.Writes() && r.what != done[provision.Keep]
+}
+
+// what is what is done, where it differs by vault the gravest.
+func (e entry) what() string {
+	gravestOf := func(a, b row) int { return slices.Index(gravest, a.ending) - slices.Index(gravest, b.ending) }
+	return slices.MinFunc(e, gravestOf).what
+}
+
+// why is the reason for what is done, by vault where they differ, and what is done beside it in all of an entry's
+// vaults.
+func (e entry) why() string {
+	text := strings.Join(e.distinct(func(r row) string { return r.why }), "; ")
+	obsolete, disabled, lacking, duplicates := 0, 0, "", []string(nil)
+	for _, r := range e {
+		obsolete += r.obsolete
+		disabled += r.disabled
+		lacking = cmp.Or(lacking, r.lacking)
+		duplicates = append(duplicates, r.duplicates...)
+	}
+	if obsolete > 0 {
+		text += "; disable " + Counted(obsolete, "superseded version")
+	}
+	if disabled > 0 {
+		text += "; disabled " + Counted(disabled, "superseded version")
+	}
+	if lacking != "" {
+		text += fmt.Sprintf("; superseded versions stay enabled until %s has the new value too", lacking)
+	}
+	if duplicates != nil {
+		text += fmt.Sprintf("; the service made %s with the same value: %s",
+			Counted(len(duplicates), "further version"), strings.Join(duplicates, ", "))
+	}
+	return text
+}
+
+// distinct returns what a text of its rows is; where they differ, each with its vaults: "kv-eu, kv-us: exists".
+func (e entry) distinct(textOf func(row) string) []string {
+	var texts, all []string
+	of := map[string]entry{}
+	for _, r := range e {
+		text := textOf(r)
+		if of[text] == nil {
+			texts = append(texts, text)
+		}
+		of[text] = append(of[text], r)
+	}
+	if len(texts) == 1 {
+		return texts
+	}
+	for _, text := range texts {
+		all = append(all, of[text].vaults(", ")+": "+text)
+	}
+	return all
+}
+
+// expires is when the first of an entry's versions does; the zero time if none does.
+func (e entry) expires() (first time.Time) {
+	for _, r := range e {
+		if at := r.state.Expires; first.IsZero() || !at.IsZero() && at.Before(first) {
+			first = at
+		}
+	}
+	return first
+}
+
+func expiryDay(r row) string { return day(r.state.Expires) }
+func nextDay(r row) string   { return day(r.state.Next) }
 
 // problemOf returns what is wrong, without what is of one request alone; the zero Refusal if nothing is.
 func problemOf(r row) (problem refusal.Refusal) {
@@ -211,7 +277,10 @@ func whose(steps []*provision.Step) string {
 			vaults = append(vaults, step.Vault)
 		}
 	}
-	where := " in " + few(vaults, " and ")
+	where := " in " + strings.Join(vaults, " and ")
+	if len(vaults) > 2 {
+		where = " in " + few(vaults, ", ")
+	}
 	if len(names) == 1 {
 		return names[0] + where
 	}
@@ -238,6 +307,32 @@ func problems(rows []row) (list []Problem) {
 			list = append(list, Problem{Refusal: *r.problem})
 		}
 		list[i].Steps = append(list[i].Steps, r.step)
+	}
+	return list
+}
+
+// A Warning is what a plan warns of, and all steps that it concerns.
+type Warning struct {
+	warning string
+	Steps   []*provision.Step
+}
+
+// Text returns the secrets concerned and the warning. It is not escaped.
+func (w Warning) Text() string { return whose(w.Steps) + ": " + w.warning }
+
+// Warnings returns what a plan warns of, equal ones together, in the order of the declaration.
+func Warnings(plan *provision.Plan) (list []Warning) {
+	at := map[string]int{}
+	for i := range plan.Steps {
+		for _, warning := range plan.Steps[i].Warnings {
+			k, known := at[warning]
+			if !known {
+				k = len(list)
+				at[warning] = k
+				list = append(list, Warning{warning: warning})
+			}
+			list[k].Steps = append(list[k].Steps, &plan.Steps[i])
+		}
 	}
 	return list
 }
@@ -303,7 +398,7 @@ func totals(rows []row) string {
 		text += "; targets: " + strings.Join(parts, ", ")
 	}
 	if partly > 0 {
-		text += fmt.Sprintf("; %d of them incomplete", partly)
+		text += fmt.Sprintf("; %d incomplete", partly)
 	}
 	return text
 }

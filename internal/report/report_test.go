@@ -63,14 +63,14 @@ func example() (*provision.Plan, []provision.Result) {
 		Trace: "request ID 7", Kind: refusal.Forbidden,
 	}
 	steps := []provision.Step{
-		step(12, "sql-admin-password", "kv-app-prod", provision.Create, "not there yet"),
+		step(12, "sql-admin-password", "kv-app-prod", provision.Create, "did not exist"),
 		step(13, "redis-password", "kv-app-prod", provision.Rotate, "made 61d ago, rotate after 60d"),
 		step(14, "old", "kv-app-prod", provision.Recover, "soft-deleted: it is recovered first"),
 		step(15, "web", "kv-app-prod", provision.Keep, "made 3d ago, not due before 2026-05-01 12:00Z"),
 		step(16, "theirs", "kv-app-prod", provision.Refuse, ""),
-		step(20, "signing", "kv-app-eu", provision.Create, "not there yet"),
-		step(20, "signing", "kv-app-us", provision.Create, "not there yet"),
-		step(30, "late", "kv-app-us", provision.Create, "not there yet"),
+		step(20, "signing", "kv-app-eu", provision.Create, "did not exist"),
+		step(20, "signing", "kv-app-us", provision.Create, "did not exist"),
+		step(30, "late", "kv-app-us", provision.Create, "did not exist"),
 		step(31, "later", "kv-app-us", provision.Refuse, ""),
 		step(32, "held", "kv-app-us", provision.Keep, "made 3d ago, no rotation by time is declared"),
 	}
@@ -84,11 +84,11 @@ func example() (*provision.Plan, []provision.Result) {
 	}
 	steps[5].Bits, steps[6].Bits = "77.54 + 128.00", "77.54 + 128.00"
 	steps[8].Refusal = again
-	steps[8].Refusal.Cause = "the run was stopped before it was looked up"
+	steps[8].Refusal.Cause = "the run was stopped before this was looked up"
 	steps[9].Before.Version, steps[9].Disable = id(5), []string{id(6)}
 
 	stopped := again
-	stopped.Cause = "the run was stopped before this secret was started"
+	stopped.Cause = "the run was stopped before this was started"
 	results := make([]provision.Result, len(steps))
 	for i := range steps {
 		results[i] = provision.Result{Step: &steps[i], After: steps[i].Before}
@@ -124,7 +124,7 @@ func withTargets() (*provision.Plan, []provision.Result) {
 		step(28, "mail-login", "kv-app-prod", provision.Rotate, "forced"),
 		step(34, "late-login", "kv-app-prod", provision.Rotate, "forced"),
 		step(40, "lost-login", "kv-app-prod", provision.Refuse, ""),
-		step(46, "plain", "kv-app-prod", provision.Create, "not there yet"),
+		step(46, "plain", "kv-app-prod", provision.Create, "did not exist"),
 	}
 	for i, at := range []string{"orders_b at pg-prod", "sqladmin at sql-prod", "web_a at pg-prod", "mail at pg-prod",
 		"late_b at pg-prod", " at pg-prod", " at "} {
@@ -160,11 +160,7 @@ func TestTargets(t *testing.T) {
 	var b strings.Builder
 	report.Plan(&b, plan)
 	b.WriteString(report.Totals(plan, nil) + "\n\n")
-	log := report.NewLog(plan)
-	for _, r := range results {
-		b.WriteString(log.Ended(r) + "\n")
-	}
-	b.WriteString(report.Totals(plan, results) + "\n\n")
+	b.WriteString(logOf(plan, results) + report.Totals(plan, results) + "\n\n")
 	b.WriteString(report.Summary(report.Run{Mode: provision.ModeRotate, Plan: plan, Results: results, Now: today}))
 	golden(t, "targets.txt", b.String())
 	checkTables(t, b.String())
@@ -227,7 +223,7 @@ func TestCheck(t *testing.T) {
 			Vaults: []string{"kv-app-eu", "kv-app-us"}, Policy: "passphrase + hex-256", Length: "20 to 70 + 64",
 			Bits: ">= 77.54 + 256.00", Expires: "never", Rotates: "after 30d", Target: "pg-prod",
 		},
-		{Name: "a|b", Policy: "inline", Length: "8", Bits: "64.00", Expires: "never"},
+		{Name: "a|b", Policy: "inline", Length: "1", Bits: "3.32", Expires: "never"},
 	}
 	var b strings.Builder
 	report.Check(&b, declared)
@@ -266,6 +262,24 @@ func TestOneProblemOfMany(t *testing.T) {
 	}
 }
 
+// However many vaults a problem is in, the sentence has one "and" for those that it does not name.
+func TestOneProblemOfManyVaults(t *testing.T) {
+	for n, want := range map[int]string{
+		1: "db in kv1", 2: "db in kv1 and kv2", 3: "db in kv1, kv2, kv3",
+		9: "db in kv1, kv2, kv3, kv4, kv5, and 4 more",
+	} {
+		plan := &provision.Plan{}
+		for i := range n {
+			s := step(1, "db", fmt.Sprint("kv", i+1), provision.Refuse, "")
+			s.Refusal = refusal.Refusal{Cause: "it is blocked"}
+			plan.Steps = append(plan.Steps, s)
+		}
+		if got := report.Problems(plan, nil); len(got) != 1 || got[0].Text() != want+": it is blocked" {
+			t.Errorf("%d vaults: got %v; want %s", n, got, want)
+		}
+	}
+}
+
 // What many secrets meet is told once, with how many they are and the first names, in the plan and in the log.
 func TestOneLineForManyRefusals(t *testing.T) {
 	plan := &provision.Plan{}
@@ -281,21 +295,24 @@ func TestOneLineForManyRefusals(t *testing.T) {
 	}
 	var b strings.Builder
 	report.Plan(&b, plan)
-	const planned = "refuse     16 secrets in kv (s00, s01, s02, s03, s04, and 11 more): looking it up: there is no " +
-		"host " +
+	const reason = "16 secrets in kv (s00, s01, s02, s03, s04, and 11 more): looking it up: there is no host " +
 		"(request 0)\n"
-	const ended = "refused    s00  looking it up: there is no host (request 0)\n" +
-		"refused    for the same reason as s00: 15 secrets in kv (s01, s02, s03, s04, s05, and 10 more)\n"
-	if diff := cmp.Diff(planned+ended, b.String()+logOf(plan, results)); diff != "" {
+	want := "refuse     " + reason + "refused    " + reason
+	if diff := cmp.Diff(want, b.String()+logOf(plan, results)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+	summary := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Results: results, Now: today})
+	if cell := "| 16 secrets:<br>s00 (passwords.yml) in kv<br>s01 (passwords.yml:1) in " +
+		"kv<br>"; !strings.Contains(summary, cell) {
+		t.Errorf("the summary has no %q:\n%s", cell, summary)
 	}
 }
 
 // A secret in two vaults is one line and one row with both, as long as it fares alike in both.
 func TestTwoVaultsAreOneSecret(t *testing.T) {
 	plan := &provision.Plan{Steps: []provision.Step{
-		step(1, "key", "kv-eu", provision.Create, "not there yet"),
-		step(1, "key", "kv-us", provision.Create, "not there yet"),
+		step(1, "key", "kv-eu", provision.Create, "did not exist"),
+		step(1, "key", "kv-us", provision.Create, "did not exist"),
 	}}
 	results := []provision.Result{
 		{Step: &plan.Steps[0], Changed: true, After: provision.State{Version: id(1)}},
@@ -303,14 +320,81 @@ func TestTwoVaultsAreOneSecret(t *testing.T) {
 	}
 	ended := []provision.Result{results[1], results[0]} // vaults end in any order
 	got := logOf(plan, ended) + report.Totals(plan, results)
-	want := "created    key  kv-eu, kv-us  " + id(1) + ", " + id(2) + "  not there yet\n1 secret in 2 vaults: 1 created"
+	want := "created    key  kv-eu, kv-us  " + id(1) + ", " + id(2) + "  did not exist\n1 secret in 2 vaults: 1 created"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	summary := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Results: results, Now: today})
-	row := "| key (passwords.yml:1) | created: not there yet | kv-eu<br>`" + id(1) + "`<br>kv-us<br>`" + id(2) + "` |"
+	row := "| key (passwords.yml:1) | created: did not exist | kv-eu<br>`" + id(1) + "`<br>kv-us<br>`" + id(2) + "` |"
 	if !strings.Contains(summary, row) {
 		t.Errorf("the summary has another row:\n%s", summary)
+	}
+}
+
+// A secret that one of its vaults lacks is one line too, where both get the new version: what is done is the gravest,
+// and what is done beside it is counted for both.
+func TestTwoVaultsThatDifferAreOneSecret(t *testing.T) {
+	const why = "vaults differ: not in kv-us"
+	plan := &provision.Plan{Steps: []provision.Step{
+		step(1, "key", "kv-us", provision.Create, why), step(1, "key", "kv-eu", provision.Rotate, why),
+		step(1, "key", "kv-de", provision.Rotate, why),
+	}}
+	var results []provision.Result
+	for i := range plan.Steps {
+		s := &plan.Steps[i]
+		s.Disable = []string{id(10), id(11), id(12)}[:i]
+		results = append(results, provision.Result{
+			Step: s, Changed: true, After: provision.State{Version: id(i)}, Disabled: s.Disable,
+		})
+	}
+	var b strings.Builder
+	report.Plan(&b, plan)
+	got := b.String() + logOf(plan, results) + report.Totals(plan, results)
+	want := "rotate     key  kv-us, kv-eu, kv-de  azure-sql@0123456789ab  209.54 bits  " + why +
+		"; disable 3 superseded versions\n" +
+		"rotated    key  kv-us, kv-eu, kv-de  " + id(0) + ", " + id(1) + ", " + id(2) + "  " + why +
+		"; disabled 3 superseded versions\n" +
+		"1 secret in 3 vaults: 1 rotated; 3 superseded versions disabled"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	summary := report.Summary(report.Run{Mode: provision.ModeRotate, Plan: plan, Results: results, Now: today})
+	if row := "| rotated: " + why + "; disabled 3 superseded versions | kv-us<br>"; !strings.Contains(summary, row) {
+		t.Errorf("the summary has no %q:\n%s", row, summary)
+	}
+}
+
+// A secret whose vaults were written a second apart, or by two, is one line, one row and one bar: what differs is told
+// by vault.
+func TestTwoVaultsOfDifferentDatesAreOneSecret(t *testing.T) {
+	plan := &provision.Plan{Steps: []provision.Step{
+		step(1, "key", "kv-eu", provision.Keep, "exists, made 29s ago"),
+		step(1, "key", "kv-us", provision.Keep, "exists, made 30s ago"),
+		step(1, "key", "kv-de", provision.Keep, "exists, made 30s ago"),
+	}}
+	for i := range plan.Steps {
+		plan.Steps[i].After.Expires = today.Add(time.Duration(30+min(i, 1)) * day)
+	}
+	results := make([]provision.Result, len(plan.Steps))
+	for i := range plan.Steps {
+		results[i] = provision.Result{Step: &plan.Steps[i], After: plan.Steps[i].After}
+		results[i].After.Version = id(i)
+	}
+	var b strings.Builder
+	report.Plan(&b, plan)
+	const dates = "expires kv-eu: 2026-03-31, kv-us, kv-de: 2026-04-01  " +
+		"kv-eu: exists, made 29s ago; kv-us, kv-de: exists, made 30s ago\n"
+	want := "keep       key  kv-eu, kv-us, kv-de  azure-sql@0123456789ab  209.54 bits  " + dates +
+		"kept       key  kv-eu, kv-us, kv-de  " + id(0) + ", " + id(1) + ", " + id(2) + "  " + dates
+	if diff := cmp.Diff(want, b.String()+logOf(plan, results)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	summary := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Results: results, Now: today})
+	for _, want := range []string{"| kv-eu: 2026-03-31<br>kv-us, kv-de: 2026-04-01 | - |",
+		"\n    section 3 vaults\n    key (passwords.yml 1) :2026-03-01, 2026-04-01\n```"} {
+		if !strings.Contains(summary, want) {
+			t.Errorf("the summary has no %q:\n%s", want, summary)
+		}
 	}
 }
 
@@ -332,7 +416,8 @@ func TestTimelineOfTwoVaults(t *testing.T) {
 	}
 }
 
-// Where two problems are shared, the lines at the end say which is which, with the secrets in the plan's order.
+// Problems that are shared are told apart, each once and with all its secrets, in the plan's order whichever ended
+// first.
 func TestSharedProblemsAreToldApart(t *testing.T) {
 	plan := &provision.Plan{}
 	for i := range 6 {
@@ -341,14 +426,119 @@ func TestSharedProblemsAreToldApart(t *testing.T) {
 		plan.Steps = append(plan.Steps, s)
 	}
 	var results []provision.Result
-	for _, i := range []int{0, 1, 4, 5, 2, 3} {
+	for _, i := range []int{4, 5, 0, 1, 2, 3} {
 		results = append(results, provision.Result{Step: &plan.Steps[i], Err: plan.Steps[i].Refusal})
 	}
-	const want = "refused    s0  it is blocked\nrefused    s1  it is foreign\n" +
-		"refused    for the same reason as s0: 2 secrets in kv (s2, s4)\n" +
-		"refused    for the same reason as s1: 2 secrets in kv (s3, s5)\n"
+	const want = "refused    3 secrets in kv (s0, s2, s4): it is blocked\n" +
+		"refused    3 secrets in kv (s1, s3, s5): it is foreign\n"
 	if diff := cmp.Diff(want, logOf(plan, results)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// What many fail for is one line with what became of their targets; one that was only planned to be refused, or that
+// was stopped, is told apart from those that failed.
+func TestOneLineForManyFailures(t *testing.T) {
+	forbidden := refusal.Refusal{Act: "setting it", Cause: "the identity has no role here", Kind: refusal.Forbidden}
+	stopped := refusal.Refusal{Cause: "the run was stopped", Kind: refusal.Cancelled}
+	plan, results := &provision.Plan{}, make([]provision.Result, 8)
+	for i := range results {
+		plan.Steps = append(plan.Steps, step(i+1, fmt.Sprint("s", i), "kv", provision.Rotate, "forced"))
+	}
+	for i := range results {
+		results[i] = provision.Result{Step: &plan.Steps[i], Err: forbidden}
+		switch i {
+		case 0, 5:
+			results[i].Outcome = provision.TargetUntouched
+		case 1, 6:
+			results[i].Err = stopped
+		}
+	}
+	const want = "failed     2 secrets in kv (s0, s5): target untouched: setting it: the identity has no role here\n" +
+		"stopped    2 secrets in kv (s1, s6): the run was stopped\n" +
+		"failed     4 secrets in kv (s2, s3, s4, s7): setting it: the identity has no role here\n"
+	if diff := cmp.Diff(want, logOf(plan, results)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// A warning that many share is one line, and one row of the summary.
+func TestOneLineForManyWarnings(t *testing.T) {
+	plan := &provision.Plan{}
+	for i := range 7 {
+		s := step(i+1, fmt.Sprint("s", i), "kv-eu", provision.Keep, "exists")
+		s.Warnings = []string{"expired 24h ago"}
+		second := s
+		second.Vault, second.Warnings = "kv-us", []string{"expired 24h ago", fmt.Sprint("of s", i)}[:1+i%2]
+		plan.Steps = append(plan.Steps, s, second)
+	}
+	var b strings.Builder
+	report.Plan(&b, plan)
+	_, got, _ := strings.Cut(b.String(), "\nwarning")
+	const want = "    7 secrets in kv-eu and kv-us (s0, s1, s2, s3, s4, and 2 more): expired 24h ago\n" +
+		"warning    s1 in kv-us: of s1\nwarning    s3 in kv-us: of s3\nwarning    s5 in kv-us: of s5\n"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if lines := strings.Count(b.String(), "\nkeep ") + 1; lines != 7 {
+		t.Errorf("%d lines for 7 secrets:\n%s", lines, b.String())
+	}
+	summary := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Now: today})
+	if n := strings.Count(summary, "| expired 24h ago |"); n != 1 {
+		t.Errorf("%d rows for one warning:\n%s", n, summary)
+	}
+}
+
+// Progress is that of the secrets for which something is to be done, each once however many vaults it has.
+func TestProgressCountsSecrets(t *testing.T) {
+	plan := &provision.Plan{Steps: []provision.Step{
+		step(1, "kept", "kv-eu", provision.Keep, "exists"),
+		step(2, "key", "kv-eu", provision.Create, "did not exist"),
+		step(2, "key", "kv-us", provision.Create, "did not exist"),
+		step(3, "held", "kv-eu", provision.Keep, "exists"),
+	}}
+	plan.Steps[3].Disable = []string{id(1)}
+	log := report.NewLog(plan)
+	var got []string
+	for i := range plan.Steps {
+		log.Ended(provision.Result{Step: &plan.Steps[i]})
+		done, total := log.Progress()
+		got = append(got, fmt.Sprintf("%d of %d", done, total))
+	}
+	if diff := cmp.Diff([]string{"0 of 2", "0 of 2", "1 of 2", "2 of 2"}, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// The axis of the chart has at most ten dates or so, whatever it reaches to: more would overlap.
+func TestTimelineDates(t *testing.T) {
+	for _, test := range []struct {
+		days int
+		want string
+	}{
+		{-1, "1day"}, {1, "1day"}, {9, "1day"}, {10, "1week"}, {69, "1week"}, {70, "1month"}, {299, "1month"},
+		{300, "3month"}, {899, "3month"}, {900, "12month"}, {100000, "12month"},
+	} {
+		s := step(1, "db", "kv", provision.Keep, "exists")
+		s.After.Expires = today.Add(time.Duration(test.days) * day)
+		plan := &provision.Plan{Steps: []provision.Step{s}}
+		got := report.Summary(report.Run{Mode: provision.ModeEnsure, Plan: plan, Now: today})
+		if !strings.Contains(got, "\n    tickInterval "+test.want+"\n") {
+			t.Errorf("%d days: expected an interval of %s:\n%s", test.days, test.want, got)
+		}
+	}
+}
+
+// The label of a bar begins with the name, and has its place, however long the name is.
+func TestTimelineOfALongName(t *testing.T) {
+	name := strings.Repeat("x", 127)
+	s := step(7, name, "kv", provision.Keep, "exists")
+	s.After.Expires = today.Add(40 * day)
+	got := report.Summary(report.Run{
+		Mode: provision.ModeEnsure, Plan: &provision.Plan{Steps: []provision.Step{s}}, Now: today,
+	})
+	if want := "\n    " + name[:47] + "… (passwords.yml 7) :"; !strings.Contains(got, want) {
+		t.Errorf("the chart has no %q:\n%s", want, got)
 	}
 }
 
@@ -372,8 +562,8 @@ func TestTimelineOfOddNames(t *testing.T) {
 // One long name does not push all other lines aside.
 func TestAlignmentIsBounded(t *testing.T) {
 	plan := &provision.Plan{Steps: []provision.Step{
-		step(1, strings.Repeat("x", 127), "kv", provision.Create, "not there yet"),
-		step(2, "db", "kv", provision.Create, "not there yet"),
+		step(1, strings.Repeat("x", 127), "kv", provision.Create, "did not exist"),
+		step(2, "db", "kv", provision.Create, "did not exist"),
 	}}
 	var b strings.Builder
 	report.Plan(&b, plan)
@@ -384,7 +574,7 @@ func TestAlignmentIsBounded(t *testing.T) {
 
 // An error of any other type is told too.
 func TestForeignError(t *testing.T) {
-	s := step(1, "a", "kv", provision.Create, "not there yet")
+	s := step(1, "a", "kv", provision.Create, "did not exist")
 	results := []provision.Result{{Step: &s, Err: errors.New("strange")}}
 	if got := report.Problems(&provision.Plan{}, results); len(got) != 1 || got[0].Cause != "strange" {
 		t.Errorf("got %v", got)
@@ -441,7 +631,7 @@ func TestSummaryIsBounded(t *testing.T) {
 		{"plain", func() (*provision.Plan, []provision.Result) {
 			plan := &provision.Plan{Steps: make([]provision.Step, 20000)}
 			for i := range plan.Steps {
-				plan.Steps[i] = step(i, fmt.Sprintf("secret-%d", i), "kv", provision.Create, "not there yet")
+				plan.Steps[i] = step(i, fmt.Sprintf("secret-%d", i), "kv", provision.Create, "did not exist")
 				plan.Steps[i].After.Expires = today.Add(time.Duration(i) * day)
 			}
 			return plan, nil
@@ -488,8 +678,8 @@ func TestLogOfHostileText(t *testing.T) {
 	var b strings.Builder
 	report.Plan(&b, plan)
 	b.WriteString(logOf(plan, results))
-	// in the plan, the 3 that are refused alike are one line
-	if got, want := strings.Count(b.String(), "\n"), 7+9+9; got != want {
+	// in the plan, the 3 that are refused alike are one line, and so is the warning of all
+	if got, want := strings.Count(b.String(), "\n"), 7+1+9; got != want {
 		t.Errorf("%d lines; want %d:\n%.3000s", got, want, b.String())
 	}
 	for line := range strings.Lines(b.String()) {

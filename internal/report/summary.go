@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -44,9 +45,13 @@ func Summary(run Run) string {
 	b.WriteString(problemTable(problems(all), run.Help))
 	b.WriteString(declaredTable(run.Warnings))
 	secrets := entries(all)
-	b.WriteString(warningTable(secrets))
+	b.WriteString(warningTable(Warnings(run.Plan)))
 	tail := timeline(secrets, run.Now) + notes(run)
-	b.WriteString(secretTable(secrets, maxSummary-b.Len()-len(tail)))
+	done := "what was done, and why"
+	if run.Results == nil {
+		done = "what would be done, and why"
+	}
+	b.WriteString(secretTable(secrets, done, maxSummary-b.Len()-len(tail)))
 	b.WriteString(tail)
 	return b.String()
 }
@@ -121,10 +126,19 @@ func problemTable(list []Problem, help Help) string {
 			if link := help.Link(p.Error()); link != "" {
 				todo += " ([more](" + link + "))"
 			}
-			return []string{few(namedIn(p.Steps), "<br>"), escape.Cell(p.Seen()), todo}
+			return []string{concerned(p.Steps), escape.Cell(p.Seen()), todo}
 		})
 	}
 	return t.end()
+}
+
+// concerned returns the secrets of some steps for a cell: the first few, and how many they are.
+func concerned(steps []*provision.Step) string {
+	names := namedIn(steps)
+	if len(names) == 1 {
+		return names[0]
+	}
+	return Counted(len(names), "secret") + ":<br>" + few(names, "<br>")
 }
 
 // namedIn returns the secrets of some steps, each with its place and its vaults.
@@ -163,19 +177,13 @@ func declaredTable(list declaration.Problems) string {
 	return t.end()
 }
 
-func warningTable(all []entry) string {
-	t := newTable("Warnings", maxWarnings, "secret", "vault", "warning")
-	some := false
-	for _, e := range all {
-		for _, warning := range e[0].step.Warnings {
-			some = true
-			t.add(func() []string {
-				return []string{named(e[0].step), escape.Cell(e.vaults(", ")), escape.Cell(warning)}
-			})
-		}
-	}
-	if !some {
+func warningTable(list []Warning) string {
+	if len(list) == 0 {
 		return ""
+	}
+	t := newTable("Warnings", maxWarnings, "secret", "warning")
+	for _, w := range list {
+		t.add(func() []string { return []string{concerned(w.Steps), escape.Cell(w.warning)} })
 	}
 	return t.end()
 }
@@ -185,8 +193,8 @@ func named(s *provision.Step) string {
 	return escape.Cell(s.Name) + " (" + escape.Cell(place(s.Place)) + ")"
 }
 
-func secretTable(all []entry, limit int) string {
-	columns := []string{"secret", "what was done, and why", "vault and version", "policy", "bits", "expires&nbsp;(UTC)",
+func secretTable(all []entry, done string, limit int) string {
+	columns := []string{"secret", done, "vault and version", "policy", "bits", "expires&nbsp;(UTC)",
 		"next&nbsp;rotation"} // no narrower than a date, which would break at its hyphens
 	targets := slices.ContainsFunc(all, func(e entry) bool { return e[0].target != "" })
 	if targets {
@@ -216,42 +224,51 @@ func (e entry) cells() []string {
 	}
 	r := e[0]
 	return []string{
-		named(r.step), r.story(), strings.Join(versions, "<br>"),
+		named(r.step), e.story(), strings.Join(versions, "<br>"),
 		escape.Cell(orDash(r.step.Policy.Name())), // the fingerprint is in the log
-		escape.Cell(orDash(r.step.Bits)), day(r.state.Expires), day(r.state.Next),
+		escape.Cell(orDash(r.step.Bits)), e.days(expiryDay), e.days(nextDay),
 	}
 }
 
+// days returns a date of an entry's rows for a cell.
+func (e entry) days(of func(row) string) string {
+	var cells []string
+	for _, text := range e.distinct(of) {
+		cells = append(cells, escape.Cell(text))
+	}
+	return strings.Join(cells, "<br>")
+}
+
 // story is what was done and why, or where to read why not.
-func (r row) story() string {
-	switch {
+func (e entry) story() string {
+	switch r := e[0]; {
 	case r.partly:
 		return r.what + ", but see Problems"
 	case r.problem != nil:
 		return r.what + ": see Problems"
 	}
-	return r.what + ": " + escape.Cell(r.why)
+	return e.what() + ": " + escape.Cell(e.why())
 }
 
 // timeline returns a chart of when the versions expire, the first first; "" if none does.
 func timeline(all []entry, now time.Time) string {
-	expiring := slices.DeleteFunc(slices.Clone(all), func(e entry) bool { return e[0].state.Expires.IsZero() })
+	expiring := slices.DeleteFunc(slices.Clone(all), func(e entry) bool { return e.expires().IsZero() })
 	if len(expiring) == 0 {
 		return ""
 	}
-	slices.SortStableFunc(expiring, func(a, b entry) int { return a[0].state.Expires.Compare(b[0].state.Expires) })
+	slices.SortStableFunc(expiring, func(a, b entry) int { return a.expires().Compare(b.expires()) })
 	beyond := 0 // far ones, which would squeeze the near ones: the axis is common to all
 	if far := slices.IndexFunc(expiring, func(e entry) bool {
-		return e[0].state.Expires.Sub(now) > farthest
-	}); far > 0 && expiring[0][0].state.Expires.Sub(now) < nearest {
+		return e.expires().Sub(now) > farthest
+	}); far > 0 && expiring[0].expires().Sub(now) < nearest {
 		beyond = len(expiring) - far
 		expiring = expiring[:far]
 	}
 	later := max(0, len(expiring)-maxChart)
 	expiring = expiring[:len(expiring)-later]
-	c := chart{}
+	var c chart
 	for _, e := range expiring {
-		c.add(e.section(), bar(e[0], now))
+		c = append(c, e.bar(now))
 	}
 	text := "### What expires when\n\n" + c.String()
 	if later > 0 {
@@ -263,39 +280,74 @@ func timeline(all []entry, now time.Time) string {
 	return text + "\n"
 }
 
-// section returns where an entry's bar stands: its vaults, or how many they are.
-func (e entry) section() string {
-	if len(e) > 2 {
-		return Counted(len(e), "vault")
-	}
-	return e.vaults(" and ")
+// A bar is one line of a chart.
+type bar struct {
+	section, label string
+	crit           bool // what it is about is near
+	from, to       time.Time
 }
 
-// A chart is a Gantt chart of bars in sections. Its zero value has none.
-type chart struct{ bars [][2]string }
-
-func (c *chart) add(section, bar string) { c.bars = append(c.bars, [2]string{chartText(section), bar}) }
+// A chart is a Gantt chart of one bar or more.
+type chart []bar
 
 // String returns the chart in Mermaid's language. The sections have their names at the left, in a margin as wide as
 // they need: Mermaid's own is narrower than most vaults' names. On a phone the chart is smaller, and not another one.
-func (c *chart) String() string {
-	slices.SortStableFunc(c.bars, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+func (c chart) String() string {
+	slices.SortStableFunc(c, func(a, b bar) int { return strings.Compare(a.section, b.section) })
 	longest := 0
-	for _, b := range c.bars {
-		longest = max(longest, utf8.RuneCountInString(b[0]))
+	for _, bar := range c {
+		longest = max(longest, utf8.RuneCountInString(bar.section))
 	}
 	const border, letter, width = 20, 6, 1000 // in pixels
 	var b strings.Builder
 	fmt.Fprintf(&b, "```mermaid\n---\nconfig:\n  gantt:\n    leftPadding: %d\n    useWidth: %d\n---\n",
 		border+letter*longest, width)
-	b.WriteString("gantt\n    dateFormat YYYY-MM-DD\n    axisFormat %Y-%m-%d\n")
-	for i, line := range c.bars {
-		if i == 0 || c.bars[i-1][0] != line[0] {
-			fmt.Fprintf(&b, "    section %s\n", line[0])
+	fmt.Fprintf(&b, "gantt\n    dateFormat YYYY-MM-DD\n    axisFormat %%Y-%%m-%%d\n    tickInterval %s\n", c.tick())
+	for i, bar := range c {
+		if i == 0 || c[i-1].section != bar.section {
+			fmt.Fprintf(&b, "    section %s\n", bar.section)
 		}
-		fmt.Fprintf(&b, "    %s\n", line[1])
+		state := "" // "active" cannot be read on GitHub's dark page
+		if bar.crit {
+			state = "crit, "
+		}
+		fmt.Fprintf(&b, "    %s :%s%s, %s\n", bar.label, state, day(bar.from), day(bar.to.Add(24*time.Hour)))
 	}
 	return b.String() + "```\n"
+}
+
+// tick returns what is between two dates of the axis, on which ten have room. By itself, Mermaid lets them overlap, and
+// writes one date several times.
+func (c chart) tick() string {
+	from, to := c[0].from, c[0].to
+	for _, bar := range c {
+		from, to = minTime(from, bar.from), maxTime(to, bar.to)
+	}
+	switch days := int(to.Sub(from).Hours() / 24); {
+	case days < 10:
+		return "1day"
+	case days < 10*7:
+		return "1week"
+	case days < 10*30:
+		return "1month"
+	case days < 10*90:
+		return "3month"
+	}
+	return "12month"
+}
+
+func minTime(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 const (
@@ -310,35 +362,41 @@ const (
 	longest = 10 * year
 )
 
-// bar returns one line of the chart: from now, or from the expiry where that is past, to the expiry.
-func bar(r row, now time.Time) string {
-	state, from, to, cut := "", now, r.state.Expires, "" // "active" cannot be read on GitHub's dark page
-	if to.Sub(now) < soon {
-		state = "crit, "
+// bar returns the bar of an entry: from now, or from the expiry where that is past, to the expiry. Its section is the
+// entry's vaults, or how many they are.
+func (e entry) bar(now time.Time) bar {
+	s := e[0].step
+	b, cut := bar{from: now, to: e.expires(), crit: e.expires().Sub(now) < soon}, ""
+	if b.to.Sub(now) > longest {
+		b.to, cut = now.Add(longest), " (later than ten years)"
 	}
-	if to.Sub(now) > longest {
-		to, cut = now.Add(longest), " (later than ten years)"
+	b.from = minTime(b.from, b.to)
+	b.label = barLabel(s.Name, " ("+place(s.Place)+")"+cut)
+	if b.section = chartText(e.vaults(" and ")); len(e) > 2 {
+		b.section = Counted(len(e), "vault")
 	}
-	if from.After(to) {
-		from = to
-	}
-	label := barLabel(r.step.Name + " (" + place(r.step.Place) + ")" + cut)
-	return fmt.Sprintf("%s :%s%s, %s", label, state, day(from), day(to.Add(24*time.Hour)))
+	return b
 }
 
-// barLabel returns text that begins with a name as the label of a bar.
-func barLabel(text string) string {
-	if keyword.MatchString(text) {
-		text = "secret " + text
+// barLabel returns a name, and what is said of it, as the label of a bar. The end of a very long name is left out:
+// Mermaid would cut off its beginning.
+func barLabel(name, more string) string {
+	if runes := []rune(name); len(runes) > maxColumn {
+		name = string(runes[:maxColumn-1]) + "…"
 	}
-	return chartText(text)
+	if keyword().MatchString(name) {
+		name = "secret " + name
+	}
+	return chartText(name + more)
 }
 
 // keyword matches names that Mermaid would not take for a label: its words are recognised wherever a line begins with
 // them, in any letter case, and so is a date:
 // https://github.com/mermaid-js/mermaid/blob/develop/packages/mermaid/src/diagrams/gantt/parser/gantt.jison
-var keyword = regexp.MustCompile(`(?i)^(gantt|topaxis|inclusiveenddates|title|section|acctitle|accdescr|dateformat|` +
-	`axisformat|tickinterval|todaymarker|excludes|includes|weekday|weekend|click|call|href|\d{4}-\d\d-\d\d)`)
+var keyword = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^(gantt|topaxis|inclusiveenddates|title|section|acctitle|accdescr|dateformat|` +
+		`axisformat|tickinterval|todaymarker|excludes|includes|weekday|weekend|click|call|href|\d{4}-\d\d-\d\d)`)
+})
 
 // chartText returns text that Mermaid takes for a name: what is its syntax becomes a space.
 func chartText(text string) string {

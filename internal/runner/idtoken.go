@@ -107,7 +107,8 @@ func explain(err error) error {
 	case isMissing:
 		r.Cause = missing.Name + " is not set: the job may not request an ID token"
 		r.Remedy = "add to the job:\npermissions:\n  id-token: write\n  contents: read\n" +
-			"(the caller of a reusable workflow must grant it too; runs for forks and Dependabot never have it)"
+			"(the caller of a reusable workflow must grant it too; runs for forks and Dependabot never have it: " +
+			"give them mode: check)"
 	case isRefused:
 		r.Cause, r.Remedy = fmt.Sprintf("GitHub answered with status %d", refused.StatusCode), again
 		if !json.Valid([]byte(refused.Body)) {

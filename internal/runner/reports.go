@@ -3,7 +3,8 @@ package runner
 import (
 	"bufio"
 	"cmp"
-	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,9 @@ const (
 	reportFolderMode = 0o755
 	reportMode       = 0o644
 )
+
+// maxName is how many bytes a name may have in the file systems of Linux.
+const maxName = 255
 
 // CheckReports checks the paths of reports before anything is contacted, and returns what is wrong with any of them:
 // each must lead to a file of its own inside the workspace, by no link out of it, and nothing else may stand there. It
@@ -49,12 +53,34 @@ func (r *Runner) CheckReports(paths []string) (mistakes []error) {
 	return mistakes
 }
 
+// IsSameFile reports whether two paths lead to one file in the workspace.
+func (r *Runner) IsSameFile(one, other string) bool {
+	root, err := r.openWorkspace()
+	if err != nil {
+		return false
+	}
+	defer closeRoot(root)
+	var files []fs.FileInfo
+	for _, given := range []string{one, other} {
+		path, err := within(root.Name(), given)
+		if err != nil {
+			return false
+		}
+		info, err := root.Stat(path)
+		if err != nil {
+			return false
+		}
+		files = append(files, info)
+	}
+	return os.SameFile(files[0], files[1])
+}
+
 // WriteReport writes one report into the workspace, the folders that its path needs included, and gives what it made to
 // the workspace's owner: a container runs as root, and the user of a self-hosted runner could not delete its files.
 //
-// The text is written under a temporary name first, so that a part of a report never stands at its path. If it cannot
-// be written, nothing stands there: an older report must not be taken for this one. What write returns is returned as
-// it is.
+// The text is written under a temporary name first, so that a part of a report never stands at its path. That name is
+// the same each time: what a run leaves that is killed while it writes is removed by the next. If the report cannot be
+// written, nothing stands there: an older one must not be taken for this one. What write returns is returned as it is.
 func (r *Runner) WriteReport(given string, write func(io.Writer) error) error {
 	root, err := r.openWorkspace()
 	if err != nil {
@@ -107,7 +133,13 @@ func within(workspace, given string) (string, error) {
 		return "", fmt.Errorf("%q is outside the workspace; expected a path in it without .., such as audit/vault.json",
 			given)
 	}
-	return filepath.Clean(path), nil
+	path = filepath.Clean(path)
+	for part := range strings.SplitSeq(path, string(filepath.Separator)) {
+		if len(part) > maxName {
+			return "", fmt.Errorf("%q has a name of %d bytes; expected at most %d", given, len(part), maxName)
+		}
+	}
+	return path, nil
 }
 
 // checkWay checks what stands on the way to a report: folders, or links to folders inside the workspace, and then
@@ -215,7 +247,9 @@ func (f reportFolder) open(path string, mode fs.FileMode) error {
 
 // write writes a file, at once: it is there whole, or as it was before.
 func (f reportFolder) write(path string, write func(io.Writer) error) error {
-	temporary := filepath.Join(filepath.Dir(path), ".keyvault-passwords-"+rand.Text()[:8])
+	of := sha256.Sum256([]byte(filepath.Base(path)))
+	temporary := filepath.Join(filepath.Dir(path), ".keyvault-passwords-"+hex.EncodeToString(of[:4]))
+	_ = f.root.Remove(temporary) // most likely nothing is there, and what cannot be removed fails the next call
 	file, err := f.root.OpenFile(temporary, os.O_CREATE|os.O_EXCL|os.O_WRONLY, reportMode)
 	if err != nil {
 		return unwritten(f.act, err)
@@ -272,21 +306,25 @@ func (s *sink) keep(err error) { s.err = cmp.Or(s.err, err) }
 func unwritten(act string, err error) error {
 	r := refusal.Refusal{Act: act, Cause: causeOf(err)}
 	switch {
-	case isFull(err):
-		r.Remedy = makeRoom
+	case makeRoom(err) != "":
+		r.Remedy = makeRoom(err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		r.Remedy = "run the container as root, with the workspace mounted for writing"
 	default:
-		r.Remedy = "check what stands at that path in the workspace, and run the job again"
+		r.Remedy = "check what is at that path in the workspace, and run the job again"
 	}
 	return r
 }
 
-const makeRoom = "free space on the runner's disk, and run the job again"
-
-// isFull reports whether a file could not be written because there is no room for it.
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+// makeRoom returns what to do about a file that could not be written because there is no room for it; "" if there is.
+func makeRoom(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "free space on the runner's disk, and run the job again"
+	case errors.Is(err, syscall.EFBIG):
+		return "let the container write larger files (ulimit -f), and run the job again"
+	}
+	return ""
 }
 
 // causeOf returns an error of the file system without the names that the caller gives already.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -76,6 +77,9 @@ func TestCheckReports(t *testing.T) {
 		{"WORKSPACE", `names a folder`},
 		{"link.json", `"link.json" is a link or a device; expected a file, or nothing yet`},
 		{"pipe.json", `is a link or a device`},
+		{strings.Repeat("a", 250) + ".json", ""},
+		{"new/" + strings.Repeat("a", 251) + ".json", `has a name of 256 bytes; expected at most 255`},
+		{strings.Repeat("ä", 128) + "/a.json", `has a name of 256 bytes; expected at most 255`},
 		{"a.json ./a.json", `"a.json" and "./a.json" are the same file; expected a path for each report`},
 		{"a.json WORKSPACE/a.json", `are the same file`},
 		{"a.json a.json/b.json", `"a.json" and "a.json/b.json": one is a folder of the other`},
@@ -218,7 +222,7 @@ func TestWriteReportLeavesNoWorkspace(t *testing.T) {
 		"out/a.json":      `writing the report "out/a.json": `,
 		"dangling/a.json": `writing the report "dangling/a.json": `,
 		"file/a.json":     `writing the report "file/a.json": `,
-		"folder":          `writing the report "folder": file exists; check what stands at that path in the workspace`,
+		"folder":          `writing the report "folder": file exists; check what is at that path in the workspace`,
 		"../a.json":       "is outside the workspace",
 	} {
 		r, dir := inWorkspace(t)
@@ -237,6 +241,48 @@ func TestWriteReportLeavesNoWorkspace(t *testing.T) {
 	plant(t, r.WriteReport("link.json", says("x")))
 	if text, err := os.ReadFile(filepath.Join(dir, "file")); err != nil || len(text) > 0 {
 		t.Errorf("a link was written through: %q, %v", text, err)
+	}
+}
+
+// A run that is killed while it writes leaves a part under another name, which the next run removes. A name may be as
+// long as the file system takes.
+func TestWriteReportAfterAKilledRun(t *testing.T) {
+	for _, name := range []string{"a.json", strings.Repeat("a", 250) + ".json"} {
+		r, dir := inWorkspace(t)
+		killed := make(chan struct{})
+		go func() {
+			defer close(killed)
+			_ = r.WriteReport(name, func(w io.Writer) error {
+				_, _ = io.WriteString(w, strings.Repeat("a part", 1<<16))
+				runtime.Goexit()
+				return nil
+			})
+		}()
+		<-killed
+		if left := tree(t, dir); len(left) != 1 {
+			t.Fatalf("a killed run leaves %v; expected one file", left)
+		}
+		plant(t, r.WriteReport(name, says("whole")))
+		if got := tree(t, dir); !slices.Equal(got, []string{"-rw-r--r-- " + name}) {
+			t.Errorf("there is %v; want the report alone", got)
+		}
+	}
+}
+
+func TestIsSameFile(t *testing.T) {
+	r, dir := inWorkspace(t)
+	furnish(t, dir)
+	for _, tc := range []struct {
+		one, other string
+		want       bool
+	}{
+		{"file", "file", true}, {"./file", filepath.Join(dir, "file"), true}, {"file", "link.json", true},
+		{"file", "pipe.json", false}, {"file", "nothing", false}, {"nothing", "nothing", false},
+		{"file", "../file", false}, {"out/x", "file", false},
+	} {
+		if got := r.IsSameFile(tc.one, tc.other); got != tc.want {
+			t.Errorf("IsSameFile(%q, %q) = %t", tc.one, tc.other, got)
+		}
 	}
 }
 

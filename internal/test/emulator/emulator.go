@@ -131,7 +131,7 @@ func New(o Options) *Emulator {
 		ids:     newIdentifiers(o.Seed),
 		vaults:  map[string]*vault{},
 		granted: map[string]actions{strings.ToLower(o.Client): newActions(
-			SetSecret, ReadMetadata, ReadServer, WriteServer, ReadOperations, ReadPermissions,
+			SetSecret, ReadMetadata, ReadServer, WriteServer, ReadOperations, ReadPermissions, ReadLocks,
 		)},
 		servers: map[string]*databaseServer{},
 		changes: map[string]*change{},

@@ -60,6 +60,7 @@ type databaseServer struct {
 
 	mu       sync.Mutex
 	access   map[string]actions // by client
+	turn     int                // of Resource Manager's front ends
 	password string             // the SHA-256 of it, in hexadecimal digits
 	changes  int                // that were done
 	pending  *change            // under way

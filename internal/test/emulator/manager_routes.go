@@ -19,6 +19,8 @@ const (
 	ReadOperations = "locations/*/read"
 	// ReadPermissions lets an application see what it may do at a server.
 	ReadPermissions = "permissions/read"
+	// ReadLocks lets it see the locks at a server, above it and below it.
+	ReadLocks = "locks/read"
 )
 
 // apiVersions are those that are known here of each kind: the stable ones of Azure/azure-rest-api-specs.
@@ -56,10 +58,9 @@ func routeManager(c *call) handler {
 		case http.MethodPatch:
 			c.operation = "update-server"
 		}
-	case c.request.Method == http.MethodGet && len(path) == 11 && strings.EqualFold(
-		strings.Join(path[8:], "/"), "providers/Microsoft.Authorization/permissions"):
+	case c.request.Method == http.MethodGet && len(path) == 11 && isAuthorization(path[8:]):
 		c.target = c.e.serverOf("/" + strings.Join(path[:8], "/"))
-		c.operation, c.name = "permissions", path[7]
+		c.operation, c.name = path[10], path[7]
 	case c.request.Method == http.MethodGet && len(path) > 6 && strings.EqualFold(path[last-3], "locations"):
 		c.operation = "operation"
 		c.change = c.e.changeOf(path[last])
@@ -68,6 +69,12 @@ func routeManager(c *call) handler {
 		}
 	}
 	return serveManager
+}
+
+// isAuthorization tells whether the end of a path asks what may be done with a resource.
+func isAuthorization(end []string) bool {
+	return strings.EqualFold(strings.Join(end[:2], "/"), "providers/Microsoft.Authorization") &&
+		(end[2] == "permissions" || end[2] == "locks")
 }
 
 func (e *Emulator) changeOf(id string) *change {
@@ -99,11 +106,13 @@ func serveManager(c *call) answer {
 	s.settle(c.now)
 	switch c.operation {
 	case "get-server":
-		return answer{status: http.StatusOK, body: s.resource()}
+		return answer{status: http.StatusOK, body: s.resource(c.query.Get("$expand"))}
 	case "update-server":
 		return c.updateServer(token)
 	case "permissions":
 		return answer{status: http.StatusOK, body: s.permissions(token.client)}
+	case "locks":
+		return answer{status: http.StatusOK, body: s.locks()}
 	}
 	return c.tellOperation()
 }
@@ -177,7 +186,8 @@ func (c *call) admitManager(token accessToken) *refusal {
 	if refused := s.authorize(c.operation, token); refused != nil {
 		return refused
 	}
-	if c.operation != "permissions" && !slices.Contains(apiVersions[s.options.Kind], c.query.Get("api-version")) {
+	if c.operation != "permissions" && c.operation != "locks" &&
+		!slices.Contains(apiVersions[s.options.Kind], c.query.Get("api-version")) {
 		return armBad("NoRegisteredProviderFound", fmt.Sprintf(
 			"No registered resource provider found for location '%s' and API version '%s' for type '%s'.",
 			s.options.Location, c.query.Get("api-version"), s.options.Kind))
@@ -202,13 +212,16 @@ func (s *databaseServer) authorize(operation string, token accessToken) *refusal
 		need, action = WriteServer, namespace+"/"+kind+"/write"
 	case "permissions":
 		need, action = ReadPermissions, "Microsoft.Authorization/permissions/read"
+	case "locks":
+		need, action = ReadLocks, "Microsoft.Authorization/locks/read"
 	case "operation":
 		need, action = ReadOperations, namespace+"/locations/"+async+"/read"
 		scope = s.group() + "/providers/" + namespace + "/locations/" + s.location()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.access[token.client][need].by(0, s.e.Now()) {
+	s.turn++ // each request is the next front end's
+	if s.access[token.client][need].by(s.turn, s.e.Now()) {
 		return nil
 	}
 	return armForbidden("AuthorizationFailed", fmt.Sprintf( // Azure/ARO-RP#66 (2020)
@@ -227,13 +240,31 @@ func (s *databaseServer) permissions(client string) permissionList {
 		{WriteServer, s.options.Kind + "/write"},
 		{ReadPermissions, "Microsoft.Authorization/permissions/read"},
 	} {
-		if s.access[client][known.grant].by(0, s.e.Now()) {
+		if s.access[client][known.grant].by(s.turn, s.e.Now()) {
 			actions = append(actions, known.action)
 		}
 	}
 	return permissionList{Value: []permission{{
 		Actions: actions, NotActions: []string{}, DataActions: []string{}, NotDataActions: []string{},
 	}}}
+}
+
+// locks are those of the server, of what is above it and of what is below it: a database must not be deleted.
+// https://learn.microsoft.com/rest/api/resources/management-locks/list-at-resource-level, and that it lists those
+// above: com.azure.resourcemanager.resources.models.ManagementLocks.listForResource
+func (s *databaseServer) locks() lockList {
+	const provider, kind = "/providers/Microsoft.Authorization/locks/", "Microsoft.Authorization/locks"
+	list := lockList{Value: []lock{{
+		Properties: lockProperties{Level: "CanNotDelete"}, ID: s.id() + "/databases/orders" + provider + "keep",
+		Type: kind, Name: "keep",
+	}}}
+	if s.options.Locked {
+		list.Value = append(list.Value, lock{
+			Properties: lockProperties{Level: "ReadOnly"}, ID: s.group() + provider + "freeze", Type: kind,
+			Name: "freeze",
+		})
+	}
+	return list
 }
 
 // guarded refuses a change that a lock or an Azure Policy forbids.
@@ -311,7 +342,7 @@ func (c *call) updateServer(token accessToken) answer {
 	s.pending = made
 	if s.options.Takes == 0 && ending == nil {
 		s.settle(c.now)
-		return answer{status: http.StatusOK, body: s.resource()}
+		return answer{status: http.StatusOK, body: s.resource("")}
 	}
 	c.e.mu.Lock()
 	c.e.changes[made.id] = made
@@ -399,5 +430,5 @@ func (c *call) tellOperation() answer {
 	case made.failure != nil:
 		return made.failure.answer()
 	}
-	return answer{status: http.StatusOK, body: made.server.resource()}
+	return answer{status: http.StatusOK, body: made.server.resource("")}
 }

@@ -31,6 +31,7 @@ const (
 	sqlAPI = "?api-version=2023-08-01"
 	// permissionsOf is where a caller\'s own permissions at a server are.
 	permissionsOf = "/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
+	locksOf       = "/providers/Microsoft.Authorization/locks?api-version=2016-09-01"
 	pgAPI         = "?api-version=2024-08-01"
 	myAPI         = "?api-version=2023-12-30"
 	no2nd         = "" +
@@ -92,6 +93,14 @@ var managed = []struct {
 		status: 403,
 		want: strings.Replace(denied("read", sql+"sql"), "Microsoft.Sql/servers/read",
 			"Microsoft.Authorization/permissions/read", 1)},
+	{name: "what is locked", who: owner, request: "GET " + sql + "locked" + locksOf, status: 200,
+		want: `{"value":[{"properties":{"level":"CanNotDelete"},"id":"` + sql +
+			`locked/databases/orders/providers/Microsoft.Authorization/locks/keep","type":"Microsoft.Authorization/locks","name":"keep"},` +
+			`{"properties":{"level":"ReadOnly"},"id":"` + group +
+			`/providers/Microsoft.Authorization/locks/freeze","type":"Microsoft.Authorization/locks","name":"freeze"}]}`},
+	{name: "what is locked, who may not see it", who: watcher, request: "GET " + sql + "sql" + locksOf, status: 403,
+		want: strings.Replace(denied("read", sql+"sql"), "Microsoft.Sql/servers/read",
+			"Microsoft.Authorization/locks/read", 1)},
 	{name: "a password that is too short", who: owner, request: "PATCH " + sql + "sql" + sqlAPI,
 		body: `{"properties":{"administratorLoginPassword":"Aa1!"}}`, status: 400,
 		want: `{"error":{"code":"PasswordTooShort","message":"Password validation failed. The password does not meet policy requirements because it is too short."}}`},
@@ -138,6 +147,13 @@ var managed = []struct {
 	{name: "a change that takes no time", who: owner, request: "PATCH " + sql + "instant" + sqlAPI, body: sound,
 		status: 200,
 		want:   strings.NewReplacer(`sql"`, `instant"`, "sql.data", "instant.data").Replace(sqlBody)},
+	{name: "Entra alone, not asked for", who: owner, request: "GET " + sql + "entra" + sqlAPI, status: 200,
+		want: `{"kind":"v12.0","properties":{"administratorLogin":"sqladmin","version":"12.0","state":"Ready","fullyQualifiedDomainName":"entra.database.windows.net"},"location":"westeurope","id":"` +
+			sql + `entra","name":"entra","type":"Microsoft.Sql/servers"}`},
+	{name: "Entra alone, asked for", who: owner, status: 200,
+		request: "GET " + sql + "entra" + sqlAPI + "&$expand=administrators/activedirectory",
+		want: `{"kind":"v12.0","properties":{"administratorLogin":"sqladmin","version":"12.0","state":"Ready","fullyQualifiedDomainName":"entra.database.windows.net","administrators":{"administratorType":"ActiveDirectory","azureADOnlyAuthentication":true}},"location":"westeurope","id":"` +
+			sql + `entra","name":"entra","type":"Microsoft.Sql/servers"}`},
 	{name: "without passwords", who: owner, request: "PATCH " + sql + "entra" + sqlAPI, body: sound,
 		status: 400,
 		want:   `{"error":{"code":"AadOnlyAuthenticationIsEnabled","message":"Azure Active Directory Only Authentication is enabled. Please contact your system administrator."}}`},

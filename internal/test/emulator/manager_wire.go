@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // Azure Resource Manager's wire format, as far as it is of database servers: specification/sql, postgresql and mysql of
@@ -99,15 +100,33 @@ type permission struct {
 	NotDataActions []string `json:"notDataActions"`
 }
 
-// resource is a server as told; the caller holds the server's lock.
-func (s *databaseServer) resource() serverBody {
+// lockList is what a list of locks has: specification/resources, locks 2016-09-01.
+type lockList struct {
+	Value []lock `json:"value"`
+}
+
+type lock struct {
+	Properties lockProperties `json:"properties"`
+	ID         string         `json:"id"`
+	Type       string         `json:"type"`
+	Name       string         `json:"name"`
+}
+
+type lockProperties struct {
+	Level string `json:"level"` // CanNotDelete, ReadOnly
+}
+
+// resource is a server as told, with what is told only where the request expands it; the caller holds the server's
+// lock. SQL's examples ServerGet.json and ServerGetWithExpandEqualsAdministrators.json differ so:
+// https://github.com/Azure/azure-rest-api-specs, Microsoft.Sql 2023-08-01.
+func (s *databaseServer) resource(expand string) serverBody {
 	o := s.options
 	b := serverBody{Location: s.location(), ID: s.id(), Name: o.Name, Type: o.Kind}
 	b.Properties = serverProperties{Login: o.Login, State: s.state(), Host: o.Name + s.suffix()}
 	switch o.Kind {
 	case SQLServer:
 		b.Kind, b.Properties.Version = "v12.0", "12.0"
-		if o.EntraOnly {
+		if o.EntraOnly && strings.EqualFold(expand, "administrators/activedirectory") {
 			b.Properties.Administrators = &administrators{Kind: "ActiveDirectory", EntraOnly: true}
 		}
 	case PostgreSQLServer:

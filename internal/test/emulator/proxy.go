@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -118,6 +119,16 @@ func (e *Emulator) Environ() []string {
 	return append(job,
 		"HTTPS_PROXY="+e.Proxy(), "https_proxy="+e.Proxy(), "ALL_PROXY="+e.Proxy(), "all_proxy="+e.Proxy(),
 		"SSL_CERT_FILE="+e.CAFile(), "NO_PROXY=", "no_proxy=")
+}
+
+// Getenv returns a variable of [Emulator.Environ]; "" if it has none of that name.
+func (e *Emulator) Getenv(name string) string {
+	for _, variable := range e.Environ() {
+		if value, ok := strings.CutPrefix(variable, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 // connect opens a tunnel to a host that is one of the services'; others get what a proxy answers for a name that does

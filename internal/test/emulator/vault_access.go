@@ -54,7 +54,7 @@ func (e *Emulator) Revoke(client, name string, list ...string) {
 	if len(list) == 0 {
 		list = []string{
 			SetSecret, ReadMetadata, Update, GetSecret, Recover, Delete,
-			ReadServer, WriteServer, ReadOperations, ReadPermissions,
+			ReadServer, WriteServer, ReadOperations, ReadPermissions, ReadLocks,
 		}
 	}
 	e.access(client, name, nil, list)

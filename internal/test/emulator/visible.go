@@ -12,7 +12,8 @@ import (
 // https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations#errors
 
 // Delays are how long after it was made a change is seen: by the first of some servers, by the second, and so on. The
-// servers of a vault, of Entra and of DNS are asked in turn, whoever asks. Of no delay, every server sees it at once.
+// servers of a vault, of Entra, of Resource Manager and of DNS are asked in turn, whoever asks. Of no delay, every
+// server sees it at once.
 type Delays []time.Duration
 
 // A sight is since when something is seen, by each server. Of nothing that is there it is nil.

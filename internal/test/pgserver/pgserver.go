@@ -279,12 +279,6 @@ func (s *Server) Close() {
 	_ = os.RemoveAll(s.dir) // what stays is in the folder for temporary files
 }
 
-// Kill ends the server at once, as a machine that fails does. It is for tests that start a server of their own.
-func (s *Server) Kill() {
-	_ = syscall.Kill(-s.process.Process.Pid, syscall.SIGKILL)
-	<-s.ended
-}
-
 func (s *Server) data() string    { return filepath.Join(s.dir, "data") }
 func (s *Server) logFile() string { return filepath.Join(s.dir, "log") }
 

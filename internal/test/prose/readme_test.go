@@ -17,6 +17,7 @@ import (
 	"keyvault-passwords/internal/audit"
 	"keyvault-passwords/internal/azure"
 	"keyvault-passwords/internal/declaration"
+	"keyvault-passwords/internal/export"
 	"keyvault-passwords/internal/password"
 )
 
@@ -190,10 +191,16 @@ func checkBlock(t *testing.T, b block) {
 		if !strings.HasPrefix(b.text, "sequenceDiagram\n") {
 			t.Error("the diagram is not a sequence diagram, which is what was looked at when it was drawn")
 		}
+		if found := opaque.FindString(b.text); found != "" {
+			t.Errorf("%q hides the text of GitHub's dark page, which is light; expected rgba with 0.2", found)
+		}
 	default:
 		t.Errorf("nothing checks a block of language %q", b.language)
 	}
 }
+
+// opaque finds the background of a part of a diagram that is not nearly transparent.
+var opaque = regexp.MustCompile(`(?m)^\s*rect (rgb\(.*|rgba\(.*, (1|0\.[3-9]\d*)\))$`)
 
 func checkYAML(t *testing.T, text string) {
 	t.Helper()
@@ -260,6 +267,28 @@ func TestClasses(t *testing.T) {
 		if !strings.Contains(section, "`"+class+"`") {
 			t.Errorf("the reference's section on policies lacks the class %s", class)
 		}
+	}
+}
+
+// The reference tells of every form of report, and of every column of the one that spreadsheets count on.
+func TestReports(t *testing.T) {
+	_, section, _ := strings.Cut(read(t, ".github/REFERENCE.md"), "\n## Reports\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var endings []string
+	for _, row := range rows(t, section) {
+		ending, _ := code(row[0])
+		endings = append(endings, ending)
+	}
+	if diff := cmp.Diff(export.Endings(), endings); diff != "" {
+		t.Errorf("the reference has other forms than the code (-code +reference):\n%s", diff)
+	}
+	var csv strings.Builder
+	if err := export.CSV(&csv, &audit.Report{}, export.Run{}); err != nil {
+		t.Fatal(err)
+	}
+	columns := "`" + strings.ReplaceAll(strings.TrimSpace(csv.String()), ",", "`, `") + "`"
+	if told := strings.Join(strings.Fields(section), " "); !strings.Contains(told, columns) {
+		t.Errorf("the reference does not name the columns %s", columns)
 	}
 }
 

@@ -415,7 +415,7 @@ var (
 		"Microsoft.Sql/servers/read", "Microsoft.Sql/servers/write",
 		"Microsoft.DBforPostgreSQL/flexibleServers/read", "Microsoft.DBforPostgreSQL/flexibleServers/write",
 		"Microsoft.DBforMySQL/flexibleServers/read", "Microsoft.DBforMySQL/flexibleServers/write",
-		"Microsoft.Authorization/permissions/read",
+		"Microsoft.Authorization/permissions/read", "Microsoft.Authorization/locks/read",
 	}
 	followerActions = []string{
 		"Microsoft.Sql/locations/*/read", "Microsoft.DBforPostgreSQL/locations/*/read",

@@ -70,6 +70,7 @@ var troubles = map[string]trouble{
 		world: trust(func(e *emulator.Emulator) emulator.Credential {
 			return emulator.Credential{Subject: strings.ToUpper(e.Subject())}
 		})},
+	"it is not given, and the job's":     {job: map[string]string{"AZURE_TENANT_ID": ""}},
 	"the tenant has no such application": {inputs: map[string]string{"client-id": another}},
 	"the vault belongs to tenant":        {world: vault(emulator.VaultOptions{Tenant: another})},
 	"the identity has no role here that allows it": {world: func(e *emulator.Emulator) {
@@ -93,7 +94,7 @@ var troubles = map[string]trouble{
 			})
 		}},
 	"an Azure Policy forbids it": {world: vault(emulator.VaultOptions{RequireExpiry: true})},
-	"not stored: the vault is read-only, its region has failed over": {
+	"not stored: the vault is read-only because its region has failed over": {
 		world: vault(emulator.VaultOptions{ReadOnly: true})},
 	"the answer is not in Key Vault's own form": {world: func(e *emulator.Emulator) {
 		e.Fault(emulator.Fault{
@@ -134,7 +135,7 @@ var troubles = map[string]trouble{
 			Times:     -1,
 		})
 	}},
-	"the server takes no passwords, since it is set to Entra authentication alone": server(
+	"the server accepts no passwords, because it is set to Entra authentication only": server(
 		emulator.ServerOptions{EntraOnly: true}, nil),
 	"a read-only lock forbids every change of the server": server(emulator.ServerOptions{Locked: true}, nil),
 	"the server has accepted the new password, and it is not known whether it is set": server(

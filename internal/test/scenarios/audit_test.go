@@ -2,6 +2,8 @@ package scenarios
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"keyvault-passwords/internal/test/emulator"
+	"keyvault-passwords/internal/test/job"
 )
 
 // holding puts so many secrets of one version each into kv-bench-0, of which the first are declared.
@@ -73,6 +76,33 @@ func TestRequestsOfAnAudit(t *testing.T) {
 				t.Errorf("%d secrets: %d requests %s; want %d", tc.secrets, requests[name], name, want)
 			}
 		}
+	}
+}
+
+// Where a file may not grow as large as a report, that report is not written, and all the rest is: what a full disk
+// does.
+func TestAuditUnderALimitOfFiles(t *testing.T) {
+	e, err := emulator.Start(emulator.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	workspace := t.TempDir()
+	j := job.New(e, workspace)
+	j.Input("mode=audit", "fail-on=never", "vault="+emulator.DefaultVault, "report=a.html\na.csv")
+	r, err := j.Exec(j.Command(t.Context(), "/bin/sh", "-c", `ulimit -f 8 && exec "$0"`, program), nil)
+	if err != nil || r.Status != 1 {
+		t.Fatalf("status %d, %v; want a failure\n%s%s", r.Status, err, r.Log, r.Stderr)
+	}
+	const want = `::error::writing the report "a.html": file too large; let the container write larger files`
+	if !strings.Contains(r.Log, want) || !strings.Contains(r.Log, "Report: a.csv") {
+		t.Errorf("the log lacks %q, or the other report:\n%s", want, r.Log)
+	}
+	if r.Outputs.Get("due") != "[]" || r.Files["GITHUB_STEP_SUMMARY"] == "" {
+		t.Errorf("outputs %v, or the summary, are not written", r.Outputs)
+	}
+	if _, err := os.Stat(filepath.Join(workspace, "a.html")); err == nil {
+		t.Error("a part of the report stands there")
 	}
 }
 

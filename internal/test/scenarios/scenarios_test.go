@@ -132,8 +132,8 @@ func setJob(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("JOB", strings.Join(args, "\n"))
 }
 
-// runAction runs the program with inputs: action [-sigint DURATION | -sigkill DURATION] [NAME=VALUE...]. A value @FILE
-// is the file's text. A run that does not end within a minute fails.
+// runAction runs the program with inputs: action [-sigint WHEN | -sigkill WHEN] [NAME=VALUE...]. A value @FILE is the
+// file's text. A run that does not end within a minute fails. For WHEN see [world.when].
 func runAction(ts *testscript.TestScript, neg bool, args []string) {
 	w := the(ts)
 	j := w.job()
@@ -144,10 +144,12 @@ func runAction(ts *testscript.TestScript, neg bool, args []string) {
 	var during func(context.Context, *os.Process)
 	signal := map[string]os.Signal{"-sigint": syscall.SIGINT, "-sigkill": syscall.SIGKILL}[args[0]]
 	if signal != nil {
-		after, err := time.ParseDuration(args[1])
-		ts.Check(err)
-		during = func(_ context.Context, process *os.Process) {
-			time.AfterFunc(after, func() { _ = process.Signal(signal) })
+		when := w.when(ts, j, args[1])
+		during = func(running context.Context, process *os.Process) {
+			for start := time.Now(); !when(time.Since(start)) && running.Err() == nil; {
+				time.Sleep(5 * time.Millisecond)
+			}
+			_ = process.Signal(signal)
 		}
 		args = args[2:]
 	}
@@ -188,6 +190,27 @@ func runAction(ts *testscript.TestScript, neg bool, args []string) {
 	if summary, ok := r.Files["GITHUB_STEP_SUMMARY"]; ok {
 		ts.Check(os.WriteFile(ts.MkAbs("summary"), []byte(summary), 0o600))
 	}
+}
+
+// when returns whether a run is as far as the text says: set=N, the vaults have got so many sets in it; output=NAME,
+// the output file has a version of that name; else a duration since its start.
+func (w *world) when(ts *testscript.TestScript, j *job.Job, text string) func(since time.Duration) bool {
+	what, value, _ := strings.Cut(text, "=")
+	switch what {
+	case "set":
+		n, err := strconv.Atoi(value)
+		ts.Check(err)
+		before := w.emulator.Requests()["set"]
+		return func(time.Duration) bool { return w.emulator.Requests()["set"]-before >= n }
+	case "output":
+		return func(time.Duration) bool {
+			text, err := os.ReadFile(j.Env["GITHUB_OUTPUT"])
+			return err == nil && strings.Contains(string(text), strconv.Quote(value)+":")
+		}
+	}
+	after, err := time.ParseDuration(text)
+	ts.Check(err)
+	return func(since time.Duration) bool { return since >= after }
 }
 
 // named puts in the place of each version ID what the emulator knows it by: CURRENT or OLD. So a scenario compares the

@@ -139,6 +139,32 @@ func TestVaultRefusesAfterTheServer(t *testing.T) {
 	})
 }
 
+// Where the server does not take the password that it was given, the run says so, and the next one does not take it for
+// set.
+func TestProofFails(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.front.Watch(func(e pgserver.Event) bool {
+			if e.Point == pgserver.Startup && e.User != identity {
+				w.server.Exec(t, "ALTER ROLE "+e.User+" PASSWORD 'of somebody else'")
+			}
+			return true
+		})
+		r := w.action(nil)
+		w.front.Watch(nil)
+		said := "vault ahead"
+		if w.order == twoLogins {
+			said = "target untouched"
+		}
+		if r.Status != 1 || !strings.Contains(r.Log, "targets: 1 "+said) {
+			t.Errorf("status %d:\n%s", r.Status, r.Log)
+		}
+		if r := w.action(nil); r.Status != 0 || !w.opens(w.latest()) {
+			t.Errorf("the next run ends with status %d, and what the vault holds opens: %t\n%s", r.Status,
+				w.opens(w.latest()), r.Log)
+		}
+	})
+}
+
 // A dry run connects and checks, and changes nothing: neither at the server nor in the vault.
 func TestDryRun(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {

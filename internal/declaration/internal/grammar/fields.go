@@ -14,6 +14,7 @@ type reader struct {
 	*strict.Reader
 	hint      func(key string) string        // where a key belongs that is unknown where it is
 	templates map[string]*composite.Template // the sound ones, by their texts
+	isTrial   bool                           // it only finds out whether a value can be read
 }
 
 // A Located is a value and its place. The zero Located is a key that is absent, or whose value was refused.
@@ -44,6 +45,10 @@ type field[T any] struct {
 	doc     string   // one or two sentences, in Markdown
 	notWith []string // the keys of the same mapping that exclude it, for the JSON Schema
 	read    func(r *reader, n *strict.Node, into *T)
+
+	// fits reports whether a value that is wrong under another key is meant for this one. Nil: if it can be read. Keys
+	// that take nearly any text need it.
+	fits func(n *strict.Node) bool
 }
 
 // readFields reads a mapping of known keys. It reports whether it found no problem.
@@ -59,7 +64,11 @@ func readFields[T any](r *reader, n *strict.Node, what, remedy string, fields []
 			r.Refuse(r.Place(entry.Key), fmt.Sprintf("%s has no value", entry.Name()),
 				"set it ("+fields[i].takes+") or remove the key")
 		default:
+			found := r.Found()
 			fields[i].read(r, entry.Value, into)
+			if r.Found() > found && !r.isTrial {
+				r.Advise(found, r.Place(entry.Value), hintForValue(r, entry.Value, i, fields))
+			}
 		}
 	}
 	return r.Found() == before

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"keyvault-passwords/internal/composite"
 	"keyvault-passwords/internal/declaration/internal/strict"
 	"keyvault-passwords/internal/password"
 )
@@ -46,13 +47,84 @@ func hintForKey(key string) string {
 	return fmt.Sprintf("it is a key of %s: write %s", strings.Join(inside, " and of "), strings.Join(spelt, " or "))
 }
 
-// hintForClass says where characters belong that are given as the name of a class; "" if the text could be a name, or
-// the key has no neighbour that takes characters.
-func hintForClass(key, text string) string {
-	if key != "from" || strict.IsName(text) {
+// hintForValue says under which other keys of the mapping a value would be right that is wrong under its own; "" if
+// under none.
+func hintForValue[T any](r *reader, n *strict.Node, own int, fields []field[T]) string {
+	if r.Found() >= strict.MaxProblems || strict.IsBare(n) ||
+		strict.KindOf(n) == strict.Mapping && fields[own].opens() {
 		return ""
 	}
-	return "for the characters themselves, write {chars: ...}"
+	var right []string
+	trial := &reader{Reader: r.Trial(), hint: r.hint, templates: map[string]*composite.Template{}, isTrial: true}
+	for i, f := range fields {
+		if i == own || f.fits != nil && !f.fits(n) {
+			continue
+		}
+		var into T
+		found := trial.Found()
+		if f.read(trial, n, &into); trial.Found() == found {
+			right = append(right, f.name)
+		}
+	}
+	if right == nil {
+		return ""
+	}
+	return "it would be right under " + listed(right)
+}
+
+// opens reports whether the key takes a mapping: then a mapping is not what is wrong, but something in it.
+func (f field[T]) opens() bool {
+	return slices.ContainsFunc([]string{"mapping", "{min, max}", "policy"}, func(kind string) bool {
+		return strings.Contains(f.takes, kind)
+	})
+}
+
+// HintForPolicy says under which other keys of a secret a text would be right that is no policy's name; "" if under
+// none.
+func HintForPolicy(text *strict.Reader, use Located[PolicyUse]) string {
+	if strict.IsName(use.Value.Name) {
+		return ""
+	}
+	own := slices.Index(namesOf(secretFields), "policy")
+	return hintForValue(&reader{Reader: text, hint: hintForKey}, use.node, own, secretFields)
+}
+
+// listed returns "a, b or c".
+func listed(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// What a value is that is meant for a key which takes nearly any text.
+
+func never(*strict.Node) bool { return false }
+
+// isNoName reports whether a text cannot be the name of a class.
+func isNoName(n *strict.Node) bool { return !strict.IsName(strict.Value(n)) }
+
+func isTemplate(n *strict.Node) bool { return strings.Contains(strict.Value(n), "${") }
+
+func isDictionary(n *strict.Node) bool {
+	return slices.Contains(password.Dictionaries(), strict.Value(n))
+}
+
+// isPolicy reports whether a node is a mapping, or the name of a preset.
+func isPolicy(n *strict.Node) bool {
+	_, ok := password.Preset(strict.Value(n))
+	return ok || strict.KindOf(n) == strict.Mapping
+}
+
+// isPasswordRules reports whether a text begins as Apple's password rules do.
+func isPasswordRules(n *strict.Node) bool { return IsPasswordRules(strict.Value(n)) }
+
+// IsPasswordRules reports whether a text begins as Apple's password rules do.
+func IsPasswordRules(text string) bool {
+	property, _, found := strings.Cut(strings.ToLower(strings.TrimSpace(text)), ":")
+	properties := []string{"minlength", "maxlength", "max-consecutive", "required", "allowed"}
+	return found && slices.Contains(properties, strings.TrimSpace(property))
 }
 
 // remedyForSet says what was expected in place of a character set that is no mapping: with text, what the text could

@@ -155,7 +155,7 @@ func (r *reader) readRules(n *strict.Node) string {
 func (r *reader) readClass(n *strict.Node, what string) (string, bool) {
 	name, ok := r.Line(n, what, maxText)
 	if ok && !slices.Contains(password.Classes(), name) {
-		r.Unknown(r.Place(n), "character class", name, "", password.Classes(), hintForClass(what, name))
+		r.Unknown(r.Place(n), "character class", name, "", password.Classes())
 		return "", false
 	}
 	return name, ok

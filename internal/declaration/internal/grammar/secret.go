@@ -19,6 +19,7 @@ type Secret struct {
 	Place       strict.Place
 	Policy      Located[PolicyUse]
 	Login       Located[[]string] // one or two
+	HasLogin    bool              // login is written, even if it was refused
 	Apply       Located[*Apply]
 	Generate    Located[[]Part]
 	Value       Located[*composite.Template]
@@ -112,6 +113,7 @@ func (r *reader) readSecret(name string, place strict.Place, n *strict.Node) *Se
 	case strict.Empty:
 	case strict.Mapping, strict.List, strict.Tagged:
 		readFields(r, n, "a secret", secretRemedy, secretFields, s)
+		s.HasLogin = slices.ContainsFunc(strict.EntriesOf(n), func(e strict.Entry) bool { return e.Name() == "login" })
 	default:
 		s.Policy = r.readPolicyUse(n, "the policy")
 	}

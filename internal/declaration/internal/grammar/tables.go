@@ -20,12 +20,14 @@ const (
 var topFields = []field[Declaration]{
 	{
 		name: "vault", takes: "text", schema: "vault-address",
+		fits: never,
 		doc: "The default vault, for secrets without `vaults`: its name, its URL, or its resource ID. " +
 			"The input `vault` overrides it.",
 		read: func(r *reader, n *strict.Node, d *Declaration) { d.vault = n },
 	},
 	{
 		name: "vaults", takes: "mapping of names to vaults", schema: "vaults",
+		fits: never,
 		doc:  "Names for further vaults. The key `vaults` of a secret refers to them.",
 		read: func(r *reader, n *strict.Node, d *Declaration) { d.vaults = n },
 	},
@@ -67,11 +69,13 @@ var vaultFields = []field[Vault]{
 var secretFields = []field[Secret]{
 	{
 		name: "policy", takes: "policy, or its name", schema: "policy-use", notWith: []string{"generate"},
+		fits: isPolicy,
 		doc:  "The policy of the password: a preset, the name of one of `policies`, or rules. Default: `default`.",
 		read: func(r *reader, n *strict.Node, s *Secret) { s.Policy = r.readPolicyUse(n, "policy") },
 	},
 	{
 		name: "login", takes: "text, or list of two", schema: "logins",
+		fits: never,
 		doc: "The account that the password is for. No generated part contains it, or three consecutive letters and " +
 			"digits of it, case ignored. With `apply`, a list of two: the one that is not in use gets the new " +
 			"password.",
@@ -79,11 +83,13 @@ var secretFields = []field[Secret]{
 	},
 	{
 		name: "generate", takes: "mapping of names to policies", schema: "generate",
+		fits: never,
 		doc:  "The generated parts, if `value` has several. It replaces `policy`, which makes the one part `password`.",
 		read: func(r *reader, n *strict.Node, s *Secret) { s.readGenerate(r, n) },
 	},
 	{
 		name: "value", takes: "text", schema: "template",
+		fits: isTemplate,
 		doc: "The value as a text that refers to its parts: `${PART}` and `${login}`, with filters if needed: " +
 			"`${password|url}`. `$$` is a dollar. Default: the one part. A part that can break the URL, JSON, XML, " +
 			"connection string or shell word around it is warned of.",
@@ -91,11 +97,13 @@ var secretFields = []field[Secret]{
 	},
 	{
 		name: "content-type", takes: "text", schema: "content-type",
+		fits: never,
 		doc:  "Key Vault's content type, at most 255 characters.",
 		read: func(r *reader, n *strict.Node, s *Secret) { s.ContentType, _ = r.Line(n, "content-type", maxType) },
 	},
 	{
 		name: "tags", takes: "mapping of text to text", schema: "tags",
+		fits: never,
 		doc: "At most 9 tags, with names and values of at most 256 characters. The action's own tags are refused: " +
 			"`generated-by`, `policy`, `operation`, `run`, `login`, `applied`.",
 		read: func(r *reader, n *strict.Node, s *Secret) { s.readTags(r, n) },
@@ -140,31 +148,37 @@ var applyFields = []field[Apply]{
 	{
 		name: "postgresql", takes: "text", schema: "database-host", notWith: []string{"azure"},
 		doc: "The host of an Azure Database for PostgreSQL flexible server. It gets a SCRAM verifier of the " +
-			"password, and never the password.",
+			"password, and never the password. With one login, a run that is killed between the vault's new version " +
+			"and the end of the change leaves the vault ahead; the next `rotate` sets a new password in both.",
 		read: func(r *reader, n *strict.Node, a *Apply) {
 			a.PostgreSQL = locateAs(r, n, "postgresql", maxText, parseHost)
 		},
 	},
 	{
 		name: "database", takes: "text", schema: "role", notWith: []string{"azure"},
+		fits: never,
 		doc:  "The database to connect to. Default: the one named postgres.",
 		read: func(r *reader, n *strict.Node, a *Apply) { a.Database = r.locateRole(n, "database") },
 	},
 	{
 		name: "as", takes: "text", schema: "role", notWith: []string{"azure"},
+		fits: never,
 		doc:  "The role that the action's identity has in that server. Requires `postgresql`, which requires it.",
 		read: func(r *reader, n *strict.Node, a *Apply) { a.As = r.locateRole(n, "as") },
 	},
 	{
 		name: "azure", takes: "text", schema: "server-id",
 		doc: "The resource ID of an Azure SQL server, or of a PostgreSQL or MySQL flexible server. The password of " +
-			"its administrator is set.",
+			"its administrator is set once the vault has it, and the version then gets the tag `applied`, which " +
+			"needs `secrets/update/action`. A run that is killed in between leaves the vault ahead; the next `rotate` sets " +
+			"a new password in both.",
 		read: func(r *reader, n *strict.Node, a *Apply) {
 			a.Azure = locateAs(r, n, "azure", maxPattern, azure.ParseServer)
 		},
 	},
 	{
 		name: "current-login", takes: "text", schema: "role", notWith: []string{"azure"},
+		fits: never,
 		doc: "Which of two logins readers use, where no tag of a version says so: in a secret that was made before " +
 			"`apply` was declared, or where there is none yet. The other one gets the password.",
 		read: func(r *reader, n *strict.Node, a *Apply) { a.CurrentLogin = r.locateRole(n, "current-login") },
@@ -234,6 +248,7 @@ var policyFields = []field[password.Policy]{
 	},
 	{
 		name: "exclude", takes: "text", schema: "text", notWith: notWithPhraseOrRules,
+		fits: never,
 		doc:  "These characters do not appear.",
 		read: func(r *reader, n *strict.Node, p *password.Policy) { p.Exclude, _ = r.Line(n, "exclude", maxText) },
 	},
@@ -286,6 +301,7 @@ var policyFields = []field[password.Policy]{
 	},
 	{
 		name: "dictionary", takes: "text", schema: "dictionary",
+		fits: isDictionary,
 		doc: "No word of four or more letters from this list appears, case ignored. `english` is the only list. " +
 			"If not every word can be counted, the entropy is a lower bound and is shown with `>=`.",
 		read: readDictionary,
@@ -304,6 +320,7 @@ var policyFields = []field[password.Policy]{
 	},
 	{
 		name: "rules", takes: "text", schema: "long-text", notWith: notWithPhrase,
+		fits: isPasswordRules,
 		doc: "A `passwordrules` text, as Apple and browsers define it. " +
 			"It replaces the rules from `length` to `max-run`.",
 		read: func(r *reader, n *strict.Node, p *password.Policy) { p.Rules = r.readRules(n) },
@@ -331,6 +348,7 @@ var charsetFields = []field[password.Charset]{
 	},
 	{
 		name: "chars", takes: "text", schema: "text",
+		fits: isNoName,
 		doc:  "The characters themselves.",
 		read: func(r *reader, n *strict.Node, s *password.Charset) { s.Chars, _ = r.Line(n, "chars", maxText) },
 	},
@@ -358,6 +376,7 @@ var passphraseFields = []field[password.Passphrase]{
 	},
 	{
 		name: "separator", takes: "text", schema: "printable",
+		fits: never,
 		doc:  "The text between words; `\"\"` for none. Default: a hyphen.",
 		read: func(r *reader, n *strict.Node, p *password.Passphrase) { readSeparator(r, n, p) },
 	},
@@ -420,6 +439,7 @@ var auditFields = []field[Audit]{
 var ignoreFields = []field[Ignore]{
 	{
 		name: "name", takes: "text", schema: "secret-pattern",
+		fits: never,
 		doc:  "The secrets: a name, or a glob (`*`, `?`, `[a-z]`), letter case ignored.",
 		read: func(r *reader, n *strict.Node, i *Ignore) { i.readName(r, n) },
 	},
@@ -430,6 +450,7 @@ var ignoreFields = []field[Ignore]{
 	},
 	{
 		name: "reason", takes: "text", schema: "text",
+		fits: never,
 		doc:  "Why. It is required.",
 		read: func(r *reader, n *strict.Node, i *Ignore) { i.Reason, _ = r.Line(n, "reason", maxText) },
 	},

@@ -186,6 +186,12 @@ func (r *Reader) Items(n *Node, what, remedy string) ([]*Node, bool) {
 	return deref(n).Content, true
 }
 
+// IsBare reports whether a node is a mapping or a list with nothing in it.
+func IsBare(n *Node) bool {
+	kind := KindOf(n)
+	return (kind == Mapping || kind == List) && len(deref(n).Content) == 0
+}
+
 // Line reads a text of 1 to most characters without control characters.
 func (r *Reader) Line(n *Node, what string, most int) (string, bool) {
 	text, ok := r.Scalar(n, what)

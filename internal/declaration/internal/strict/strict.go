@@ -112,6 +112,18 @@ func (r *Reader) Refuse(at Place, cause, remedy string) {
 	}
 }
 
+// Advise adds to the remedies of the problems at a place that were noted after so many others. advice may be "".
+func (r *Reader) Advise(after int, at Place, advice string) {
+	for i := after; advice != "" && i < len(r.problems); i++ {
+		if r.problems[i].Place == at {
+			r.problems[i].Remedy += "; " + advice
+		}
+	}
+}
+
+// Trial returns a reader of the same text that has found nothing yet: what it finds is not kept here.
+func (r *Reader) Trial() *Reader { return &Reader{file: r.file, top: r.top, finder: r.finder} }
+
 func newProblem(at Place, cause, remedy string) Problem {
 	return Problem{Refusal: refusal.Refusal{Cause: cause, Remedy: remedy}, Place: at}
 }

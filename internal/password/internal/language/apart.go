@@ -3,23 +3,108 @@ package language
 import (
 	"math"
 	"math/big"
+	"slices"
 
 	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
 	"keyvault-passwords/internal/password/internal/lexicon"
 )
 
-// countApart counts a lower bound: each kind of rules apart.
+// countApart counts a lower bound: rules apart that are too large together.
 func (r *Rules) countApart(work *automaton.Budget) (*Counted, error) {
 	words, err := r.lexicon(r.Words, work)
 	if err != nil {
 		return nil, err
 	}
 	c := &Counted{}
-	if c.Size, err = r.sizeApart(words, work); err != nil {
+	attempt := work.Half()
+	c.Size, err = r.sizeBeside(words, attempt)
+	work.Charge(attempt)
+	if err != nil {
+		c.Size, err = r.sizeApart(words, work)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return c, r.chooseCandidates(c, nil, words, work)
+}
+
+// sizeBeside returns a lower bound above 0: patterns that few strings match are counted beside the other rules.
+//
+//	size >= strings that satisfy the rules without these patterns - strings that one of these patterns matches
+//
+// Patterns join the other rules, those first that match most strings, until the rest matches few. What a pattern
+// matches is counted among the strings that satisfy the rare rules.
+func (r *Rules) sizeBeside(words *lexicon.Lexicon, work *automaton.Budget) (*big.Int, error) {
+	type beside struct {
+		pattern  *automaton.Pattern
+		matching *big.Int
+	}
+	var rest []beside
+	rare := r.rareRules()
+	matching := new(big.Int) // strings that one of the rest matches, at most
+	for _, p := range r.Patterns {
+		n, err := rare.matchingOf(p, work)
+		if err != nil {
+			return nil, err
+		}
+		rest = append(rest, beside{p, n})
+		matching.Add(matching, n)
+	}
+	slices.SortStableFunc(rest, func(a, b beside) int { return b.matching.Cmp(a.matching) })
+	few, largest := *r, new(big.Int)
+	for few.Patterns = nil; ; rest = rest[1:] {
+		w, holding, err := few.walk(words, work)
+		if err != nil {
+			break
+		}
+		size := w.atLeast(w.total*(1-slack) - holding*(1+slack))
+		if size.Sub(size, matching).Cmp(largest) > 0 {
+			largest.Set(size)
+		}
+		if len(rest) == 0 || new(big.Int).Mul(matching, big.NewInt(many)).Cmp(largest) <= 0 {
+			break
+		}
+		few.Patterns = append(few.Patterns, rest[0].pattern)
+		matching.Sub(matching, rest[0].matching)
+	}
+	if largest.Sign() == 0 {
+		return nil, automaton.ErrTooLarge
+	}
+	return largest, nil
+}
+
+// rareRules returns the rules that many strings break, of those about charsets and runs: few enough for a pattern to be
+// counted with them.
+func (r *Rules) rareRules() *Rules {
+	rare := *r
+	rare.Charsets, rare.AtLeast, rare.Patterns = nil, 0, nil
+	if r.MaxRun > 1 {
+		rare.MaxRun = 0
+	}
+	for _, s := range r.Charsets {
+		alone := rare.quotas()
+		alone.Charsets = []Charset{s}
+		if slices.Max(alone.Breaking()) > 1.0/many {
+			rare.Charsets = append(rare.Charsets, s)
+		}
+	}
+	return &rare
+}
+
+// matchingOf returns how many of the strings that satisfy the rules a pattern matches, at most.
+func (r *Rules) matchingOf(p *automaton.Pattern, work *automaton.Budget) (*big.Int, error) {
+	with := *r
+	with.Patterns = []*automaton.Pattern{p}
+	_, all, err := r.walked(work)
+	if err != nil {
+		return nil, err
+	}
+	without, _, err := with.walked(work)
+	if err != nil {
+		return nil, err
+	}
+	return all.Sub(all, without), nil
 }
 
 // sizeApart returns a lower bound above 0. It does for long strings, of which nearly all satisfy the charsets and the
@@ -84,7 +169,7 @@ func (r *Rules) withCharsets(work *automaton.Budget) (*big.Int, error) {
 		few := *r
 		few.Patterns, few.MaxRun = nil, 0
 		attempt := work.Half()
-		satisfying, err := few.walked(attempt)
+		satisfying, _, err := few.walked(attempt)
 		work.Charge(attempt)
 		if err == nil {
 			return satisfying, nil
@@ -106,49 +191,16 @@ func (r *Rules) stepsOfEachCharset() int {
 }
 
 // withEachCharset returns how many strings satisfy the charsets, at least: all but the sum of those that break each
-// one. The characters between the ends are independent. If they have enough of a set, so has the string; and it has not
-// too many if they have two less.
+// one.
 func (r *Rules) withEachCharset(work *automaton.Budget) (*big.Int, error) {
 	if err := work.Spend(r.stepsOfEachCharset()); err != nil {
 		return nil, err
 	}
-	factorials := make([]float64, r.Max+1) // their logarithms
-	for n := range factorials {
-		factorials[n], _ = math.Lgamma(float64(n + 1))
-	}
-	total := new(big.Int)
+	total, breaking := new(big.Int), r.quotas().Breaking()
 	for i, strings := range r.anyByLength() {
-		inner := max(r.Min+i-2, 0)
-		breaking, absent := 0.0, 0.0
-		for _, s := range r.Charsets {
-			share := float64(s.Chars.And(r.Alphabet).Count()) / float64(r.Alphabet.Count())
-			for k := range inner + 1 {
-				switch {
-				case k < s.Min || s.Max < r.Max && k > s.Max-2:
-					breaking += binomial(inner, k, share, factorials)
-				case k == 0:
-					absent += binomial(inner, k, share, factorials)
-				}
-			}
-		}
-		if r.AtLeast > 0 { // as many of the sets must be absent, or more, in each string that has too few
-			breaking += absent / float64(max(len(r.Charsets)-r.AtLeast+1, 1))
-		}
-		total.Add(total, portion(strings, 1-breaking*(1+slack)-slack))
+		total.Add(total, portion(strings, 1-breaking[i]*(1+slack)-slack))
 	}
 	return total, nil
-}
-
-// binomial returns the probability of k of n, each of which has a probability. factorials are logarithms of n! by n.
-func binomial(n, k int, each float64, factorials []float64) float64 {
-	if each == 0 || each == 1 {
-		if float64(k) == each*float64(n) {
-			return 1
-		}
-		return 0
-	}
-	ways := factorials[n] - factorials[k] - factorials[n-k]
-	return math.Exp(ways + float64(k)*math.Log(each) + float64(n-k)*math.Log1p(-each))
 }
 
 // matching returns how many of all strings a pattern matches, at most, whatever the other rules say: of all patterns
@@ -161,14 +213,14 @@ func (r *Rules) matching(all *big.Int, work *automaton.Budget) (*big.Int, error)
 	few := *r
 	few.Charsets, few.AtLeast, few.MaxRun = nil, 0, 0
 	attempt := work.Half()
-	satisfying, err := few.walked(attempt)
+	satisfying, _, err := few.walked(attempt)
 	work.Charge(attempt)
 	if err == nil {
 		return sum.Sub(all, satisfying), nil
 	}
 	for _, p := range r.Patterns {
 		few.Patterns = []*automaton.Pattern{p}
-		satisfying, err := few.walked(work)
+		satisfying, _, err := few.walked(work)
 		if err != nil {
 			return nil, err
 		}
@@ -177,17 +229,17 @@ func (r *Rules) matching(all *big.Int, work *automaton.Budget) (*big.Int, error)
 	return sum, nil
 }
 
-// walked returns how many strings satisfy the rules but words, at least.
-func (r *Rules) walked(work *automaton.Budget) (*big.Int, error) {
+// walked returns how many strings satisfy the rules but words, at least and at most.
+func (r *Rules) walked(work *automaton.Budget) (least, most *big.Int, err error) {
 	a, err := r.neighbours(work)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	w, err := newWalk(a, r, work)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return w.atLeast(w.total), nil
+	return w.atLeast(w.total), w.atMost(w.total), nil
 }
 
 // withoutWords returns a lower bound of how many strings hold neither words nor runs, whatever the other rules say:

@@ -70,13 +70,14 @@ const (
 // of 0 is exact; there is nothing to draw then.
 //
 // What is exact may take all of the work. Bounds may take as much, and so may what is only drawn from, and what counts
-// each kind of rules apart.
+// rules apart, which also gets what is left of the first.
 func Count(r *Rules, work *automaton.Budget) (*Counted, error) {
 	if !r.hasEnds() {
 		return &Counted{Size: new(big.Int), Exact: true}, nil
 	}
 	bounds, apart := &automaton.Budget{Steps: 2 * work.Steps}, &automaton.Budget{Steps: work.Steps}
 	c, err := r.countTogether(work, bounds)
+	apart.Steps += work.Steps
 	if err == nil {
 		return c, nil
 	}
@@ -94,10 +95,13 @@ func (r *Rules) countTogether(work, bounds *automaton.Budget) (*Counted, error) 
 		if c != nil {
 			return c, nil
 		}
-		if errors.Is(err, errNoWords) {
+		switch {
+		case errors.Is(err, errNoWords):
 			without := *r
 			without.Dictionary = nil
 			r = &without
+		case r.looksAtNeighbours():
+			return nil, r.tooLarge("the rules together have too many states to be counted")
 		}
 	}
 	b, err := r.countBase(work)
@@ -280,6 +284,7 @@ func (r *Rules) chooseCandidates(c *Counted, b *base, words *lexicon.Lexicon, wo
 			check: all.withoutCharacters(),
 		},
 		{rank: r.weightsOf(neighbours), check: all.withoutCharacters()},
+		{rank: r.weightsOf(neighbours, func(r *Rules) { r.Patterns = nil }), check: all.withoutCharacters()},
 		{rank: r.weightsOf(neighbours, func(r *Rules) { r.MaxRun = 0 }), check: all.withoutCharacters()},
 		{rank: r.weightsOf(neighbours, func(r *Rules) { r.Charsets, r.AtLeast = nil, 0 }), check: all},
 		{rank: r.weightsOf(), check: all.withoutCharacters()},

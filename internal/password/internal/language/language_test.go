@@ -332,7 +332,7 @@ func testAgreement(t *rapid.T, r *Rules) *composition.Counted {
 
 // What is not counted exactly is bounded: no bound is above what brute force finds, and what is drawn conforms.
 func TestBoundIsBelowBruteForce(t *testing.T) {
-	bounded, tight, apart := 0, 0, 0
+	bounded, tight, apart, beside := 0, 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		s := samples(kinds{runs: true, patterns: true, words: true}).Draw(t, "rules")
 		want := big.NewInt(int64(len(s.conforming())))
@@ -353,12 +353,22 @@ func TestBoundIsBelowBruteForce(t *testing.T) {
 			apart++
 			testDraws(t, s, c)
 		}
+		if size, err := s.sizeApart(lexicon.New(lexicon.Minimal(s.Words)), budget()); err == nil && size.Cmp(want) > 0 {
+			t.Fatalf("%+v has %d strings, but %v are promised by each kind of rules", s, want, size)
+		}
+		if size, err := s.sizeBeside(lexicon.New(lexicon.Minimal(s.Words)), budget()); err == nil {
+			if size.Cmp(want) > 0 {
+				t.Fatalf("%+v has %d strings, but %v are promised with patterns beside", s, want, size)
+			}
+			beside++
+		}
 		if len(s.Words) > 0 && !s.looksAtNeighbours() {
 			testSubtracted(t, s, want)
 		}
 	})
-	if bounded == 0 || tight == 0 || apart == 0 {
-		t.Errorf("%d rules were bounded, %d of them by their size, and %d were counted apart", bounded, tight, apart)
+	if bounded == 0 || tight == 0 || apart == 0 || beside == 0 {
+		t.Errorf("%d rules were bounded, %d of them by their size, %d were counted apart, and %d with patterns beside",
+			bounded, tight, apart, beside)
 	}
 }
 
