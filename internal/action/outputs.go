@@ -24,6 +24,7 @@ type ledger struct {
 	version []string           // the current version of each; "" if none or not known
 	exists  []bool             // the vault holds the secret, whichever version is current
 	changed []bool             // that version was made by this workflow run, whichever attempt
+	open    []bool             // a new version may be stored at any moment, and has not been recorded
 	due     func() []bool      // mode rotate would give it a new version now
 	results []provision.Result // as far as steps have ended; the others are as planned
 	file    *runner.Outputs
@@ -36,14 +37,15 @@ func newLedger(plan *provision.Plan, file *runner.Outputs, o provision.Options) 
 	n := len(plan.Steps)
 	l := &ledger{
 		keys: keysOf(plan), steps: make(map[*provision.Step]int, n),
-		version: make([]string, n), exists: make([]bool, n), changed: make([]bool, n), file: file,
+		version: make([]string, n), exists: make([]bool, n), changed: make([]bool, n), open: make([]bool, n),
+		file:    file,
 		results: plan.Untouched(),
 	}
 	l.due = func() []bool { return plan.Due(l.results, o) }
 	for i := range plan.Steps {
 		l.steps[&plan.Steps[i]] = i
 		l.version[i], l.changed[i] = plan.Steps[i].Before.Version, plan.Steps[i].OfRun
-		l.exists[i] = l.version[i] != ""
+		l.exists[i], l.open[i] = l.version[i] != "", plan.Steps[i].Change.Writes()
 	}
 	return l
 }
@@ -69,7 +71,7 @@ func (l *ledger) record(result provision.Result) {
 	defer l.mu.Unlock()
 	i := l.steps[result.Step]
 	l.version[i], l.changed[i], l.results[i] = result.After.Version, result.OfRun, result
-	l.exists[i] = l.exists[i] || l.version[i] != ""
+	l.exists[i], l.open[i] = l.exists[i] || l.version[i] != "", false
 	if l.timer == nil {
 		l.timer = time.AfterFunc(time.Until(l.next), l.flush)
 	}
@@ -94,6 +96,7 @@ func (l *ledger) close() error {
 		l.timer.Stop()
 		l.timer = nil
 	}
+	clear(l.open)
 	if err := l.file.Write(l.outputs()); err != nil {
 		return err
 	}
@@ -101,7 +104,8 @@ func (l *ledger) close() error {
 }
 
 // outputs returns the outputs of the step. Names and version IDs are of patterns that need no escaping. A secret whose
-// current version is not known, after a set that may have been stored, is among the names and not among the versions.
+// current version is not known, after a set that may have been stored, is among the names and not among the versions;
+// so is, until the run ends, one whose set is still to come: should the process be killed, it may have been stored.
 func (l *ledger) outputs() []runner.Output {
 	names, changed := []string{}, []string{}
 	var versions []string // in declaration order, which a map would not keep
@@ -109,7 +113,7 @@ func (l *ledger) outputs() []runner.Output {
 		if l.exists[i] {
 			names = append(names, key)
 		}
-		if l.version[i] == "" {
+		if l.version[i] == "" || l.open[i] {
 			continue
 		}
 		versions = append(versions, fmt.Sprintf("%q:%q", key, l.version[i]))

@@ -105,6 +105,28 @@ func TestLedgerIsFlushed(t *testing.T) {
 	})
 }
 
+// While a secret may get a new version at any moment, the outputs do not name the one before as current: the process
+// may be killed. At the end they do.
+func TestLedgerNamesNothingThatMayBeSuperseded(t *testing.T) {
+	plan := planOf("x@kv", "y@kv", "z@kv")
+	plan.Steps[0].Change, plan.Steps[1].Change = provision.Rotate, provision.Rotate
+	_, outputs, _ := opened(t)
+	l := newLedger(plan, outputs, provision.Options{})
+	stored := strings.Repeat("5", 32)
+	l.record(provision.Result{Step: &plan.Steps[0], After: provision.State{Version: stored}, OfRun: true})
+	versions := func() string { return l.outputs()[1].Value }
+	want := `{"x":"` + stored + `","z":"` + strings.Repeat("c", 32) + `"}`
+	if got := versions(); got != want {
+		t.Errorf("before the end: versions %s; want %s", got, want)
+	}
+	if err := l.close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := versions(); !strings.Contains(got, `"y":"`+strings.Repeat("b", 32)+`"`) {
+		t.Errorf("at the end: versions %s; want y's", got)
+	}
+}
+
 func TestMasksOfALedger(t *testing.T) {
 	plan := planOf("x-secret@kv", "y-secret@kv")
 	plan.Steps[1].Before.Version = ""

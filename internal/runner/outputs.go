@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -107,11 +108,6 @@ func (r *Runner) Summarize(markdown string) error {
 
 // unwrittenFile is the error of one of the runner's command files that could not be written.
 func unwrittenFile(act string, err error) refusal.Refusal {
-	r := refusal.Refusal{
-		Act: act, Cause: err.Error(), Remedy: "run the container as root, with the runner's command files mounted",
-	}
-	if isFull(err) {
-		r.Remedy = makeRoom
-	}
-	return r
+	remedy := cmp.Or(makeRoom(err), "run the container as root, with the runner's command files mounted")
+	return refusal.Refusal{Act: act, Cause: err.Error(), Remedy: remedy}
 }

@@ -306,10 +306,8 @@ func (s *sink) keep(err error) { s.err = cmp.Or(s.err, err) }
 func unwritten(act string, err error) error {
 	r := refusal.Refusal{Act: act, Cause: causeOf(err)}
 	switch {
-	case errors.Is(err, syscall.EFBIG):
-		r.Remedy = "let the container write larger files (ulimit -f), and run the job again"
-	case isFull(err):
-		r.Remedy = makeRoom
+	case makeRoom(err) != "":
+		r.Remedy = makeRoom(err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		r.Remedy = "run the container as root, with the workspace mounted for writing"
 	default:
@@ -318,11 +316,15 @@ func unwritten(act string, err error) error {
 	return r
 }
 
-const makeRoom = "free space on the runner's disk, and run the job again"
-
-// isFull reports whether a file could not be written because there is no room for it.
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+// makeRoom returns what to do about a file that could not be written because there is no room for it; "" if there is.
+func makeRoom(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "free space on the runner's disk, and run the job again"
+	case errors.Is(err, syscall.EFBIG):
+		return "let the container write larger files (ulimit -f), and run the job again"
+	}
+	return ""
 }
 
 // causeOf returns an error of the file system without the names that the caller gives already.

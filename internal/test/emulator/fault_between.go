@@ -51,9 +51,10 @@ func (f *Fault) between(c *call, own answer) answer {
 	return a
 }
 
-// hasBody tells whether an answer of a status may have a body: RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5.
+// hasBody tells whether an answer of a status may have a body: RFC 9110, sections 15.2, 15.3.5, 15.3.6 and 15.4.5.
 func hasBody(status int) bool {
-	return status != http.StatusNoContent && status != http.StatusResetContent && status != http.StatusNotModified
+	return status >= http.StatusOK && status != http.StatusNoContent && status != http.StatusResetContent &&
+		status != http.StatusNotModified
 }
 
 // A ConnectError is a proxy's answer to CONNECT that is not 200.

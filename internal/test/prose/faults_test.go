@@ -31,7 +31,7 @@ func faults() []fault {
 		text  string
 		phase emulator.Phase
 	}{{"before the vault stores it", emulator.Before}, {"after the vault stored it", emulator.After}} {
-		for _, status := range []int{200, 201, 204, 206, 302, 307, 401, 403, 404, 409, 429, 451, 502} {
+		for _, status := range []int{101, 200, 201, 204, 206, 302, 307, 401, 403, 404, 409, 429, 451, 502} {
 			rows = append(rows, fault{
 				text: fmt.Sprintf("set: %d from something in between, %s", status, phase.text),
 				fault: emulator.Fault{
@@ -211,6 +211,26 @@ var servicesFail = []fault{
 		Delay:     4 * time.Second,
 	}},
 	{text: "set: 429", fault: emulator.Fault{Operation: "set", Kind: emulator.Status, Status: 429, Code: "Throttled"}},
+	{text: "set: 429 after the vault stored it", fault: emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Status,
+		Status:    429,
+		Code:      "Throttled",
+		Phase:     emulator.After,
+	}},
+	{text: "set: 401 after the vault stored it", fault: emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Status,
+		Status:    401,
+		Phase:     emulator.After,
+	}},
+	{text: "set: 403 after the vault stored it", fault: emulator.Fault{
+		Operation: "set",
+		Kind:      emulator.Status,
+		Status:    403,
+		Code:      "Forbidden",
+		Phase:     emulator.After,
+	}},
 	{text: "set: 403", fault: emulator.Fault{
 		Operation: "set",
 		Kind:      emulator.Status,

@@ -193,7 +193,7 @@ func runAction(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // when returns whether a run is as far as the text says: set=N, the vaults have got so many sets in it; output=NAME,
-// the output versions has the name; else a duration since its start.
+// the output file has a version of that name; else a duration since its start.
 func (w *world) when(ts *testscript.TestScript, j *job.Job, text string) func(since time.Duration) bool {
 	what, value, _ := strings.Cut(text, "=")
 	switch what {
