@@ -97,11 +97,20 @@ func parseHost(text string) (azure.Database, error) {
 	return azure.Database{}, why
 }
 
-// maxRole is the length of the longest name of a role or a database, in bytes. PostgreSQL cuts off what is longer:
+// maxIdentifier is the length of the longest name of a role or a database, in bytes. PostgreSQL cuts off what is longer:
 // https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
-const maxRole = 63
+const maxIdentifier = 63
 
-// locateRole reads the name of a role, or of a database.
+// locateDatabase reads the name of a database.
+func (r *reader) locateDatabase(n *strict.Node, what string) Located[string] {
+	name := r.locateText(n, what)
+	if !checkIdentifier(r.Reader, what, name.Value, name.Place) {
+		return Located[string]{}
+	}
+	return name
+}
+
+// locateRole reads the name of a role.
 func (r *reader) locateRole(n *strict.Node, what string) Located[string] {
 	name := r.locateText(n, what)
 	if !CheckRole(r.Reader, what, name.Value, name.Place) {
@@ -110,11 +119,22 @@ func (r *reader) locateRole(n *strict.Node, what string) Located[string] {
 	return name
 }
 
-// CheckRole notes a name that PostgreSQL would cut off, and reports whether it is none.
+// CheckRole notes a name that no role of PostgreSQL's can have that logs in, and reports whether it is none.
+// https://www.postgresql.org/docs/current/sql-createrole.html, https://www.postgresql.org/docs/current/predefined-roles.html
 func CheckRole(text *strict.Reader, what, name string, at strict.Place) bool {
-	if len(name) > maxRole {
+	if name == "public" || name == "none" || strings.HasPrefix(name, "pg_") {
+		text.Refuse(at, fmt.Sprintf("%s is %q, which PostgreSQL keeps to itself", what, strict.Clip(name)),
+			"expected a role that can log in: none is named public or none, or begins with pg_")
+		return false
+	}
+	return checkIdentifier(text, what, name, at)
+}
+
+// checkIdentifier notes a name that PostgreSQL would cut off, and reports whether it is none.
+func checkIdentifier(text *strict.Reader, what, name string, at strict.Place) bool {
+	if len(name) > maxIdentifier {
 		text.Refuse(at, fmt.Sprintf("%s has %d bytes", what, len(name)),
-			fmt.Sprintf("expected at most %d: PostgreSQL cuts off the rest of a name", maxRole))
+			fmt.Sprintf("expected at most %d: PostgreSQL cuts off the rest of a name", maxIdentifier))
 		return false
 	}
 	return true

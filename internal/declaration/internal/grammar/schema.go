@@ -146,7 +146,10 @@ func textDefinitions() object {
 		"logins": anyOf(ref("text"), object{
 			"type": "array", "minItems": 2, "maxItems": 2, "uniqueItems": true, "items": ref("text"),
 		}),
-		"role":          text(maxRole),
+		"identifier": text(maxIdentifier),
+		"role": object{
+			"allOf": []object{ref("identifier")}, "not": object{"pattern": "^(public|none)$|^pg_"},
+		},
 		"database-host": object{"type": "string", "pattern": azure.DatabaseHostPattern()},
 		"server-id":     object{"type": "string", "pattern": azure.ServerIDPattern()},
 		"vault-names":   object{"type": "array", "minItems": 1, "uniqueItems": true, "items": ref("name")},

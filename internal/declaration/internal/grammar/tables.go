@@ -155,10 +155,10 @@ var applyFields = []field[Apply]{
 		},
 	},
 	{
-		name: "database", takes: "text", schema: "role", notWith: []string{"azure"},
+		name: "database", takes: "text", schema: "identifier", notWith: []string{"azure"},
 		fits: never,
 		doc:  "The database to connect to. Default: the one named postgres.",
-		read: func(r *reader, n *strict.Node, a *Apply) { a.Database = r.locateRole(n, "database") },
+		read: func(r *reader, n *strict.Node, a *Apply) { a.Database = r.locateDatabase(n, "database") },
 	},
 	{
 		name: "as", takes: "text", schema: "role", notWith: []string{"azure"},
