@@ -241,12 +241,15 @@ func (c *change) untilReady(ctx, following context.Context) error {
 }
 
 // endedBadly reports whether an error is what a change has ended with. A Location answers so with the status of the
-// failure; 401, 403 and 404 are about who asks, and for what.
+// failure; some are about who asks, and for what.
 func endedBadly(err error, done bool) bool {
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	return done && ok && answer.StatusCode != http.StatusUnauthorized && answer.StatusCode != http.StatusForbidden &&
-		answer.StatusCode != http.StatusNotFound
+		!isUnknown(answer.StatusCode)
 }
+
+// isUnknown reports whether a status says that there is no such thing, or none any more.
+func isUnknown(status int) bool { return status == http.StatusNotFound || status == http.StatusGone }
 
 // A failedError is a change that was accepted and has failed: the server has the password that it had before.
 type failedError struct{ err error }

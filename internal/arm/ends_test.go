@@ -101,6 +101,11 @@ func TestHowAChangeEnds(t *testing.T) {
 			want: "it is not known whether it is set: Resource Manager does not know the change any more: " +
 				"404 OperationIdNotFound",
 		},
+		"a change that is gone": {
+			header:  emulator.LocationHeader,
+			answers: []answer{{status: 410, body: `{"error":{"code":"Gone","message":"it is over"}}`}},
+			want:    "it is not known whether it is set: Resource Manager does not know the change any more: 410 Gone",
+		},
 		"cancelled by somebody": {
 			header:  emulator.LocationHeader,
 			answers: []answer{{status: 409, body: `{"error":{"code":"OperationCancelled","message":"cancelled"}}`}},

@@ -142,7 +142,7 @@ func (t *Target) explainAnswer(e *Error, a act, answer *azcore.ResponseError, fa
 	switch {
 	case s.code == "AuthorizationFailed" && a == actFollow:
 		m = mayNotFollow
-	case e.Status == http.StatusNotFound && a == actFollow:
+	case isUnknown(e.Status) && a == actFollow:
 		m = meaning{cause: "Resource Manager does not know the change any more", remedy: seeLog}
 	case known:
 	case failed:

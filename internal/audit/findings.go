@@ -121,7 +121,11 @@ func (j *judge) judgeRotation(s *subject) {
 		return
 	}
 	remedy := "run with mode: rotate, and see why the scheduled runs did not"
-	if s.Due == "" {
+	switch {
+	case s.Due != "":
+	case !s.Ours:
+		remedy = "run with mode: rotate and adopt: true, which gives it a new version"
+	default:
 		remedy = "run with mode: rotate, which says why it cannot be rotated"
 	}
 	s.find(OverdueRotation, fmt.Sprintf("its rotation has been due for %s, since %s", lifecycle.Between(s.Next, s.now),

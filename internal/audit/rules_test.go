@@ -413,6 +413,9 @@ func TestRemedies(t *testing.T) {
 		{"valid for too long, as declared", audit.ValidityTooLong,
 			[]func(*scene){func(s *scene) { s.rules.MaxValidity = 30 * day }},
 			"declare expires of at most 30d, and run with mode: force for a new version"},
+		{"overdue, foreign", audit.OverdueRotation,
+			[]func(*scene){theirs, func(s *scene) { s.secret.Rotate.After = day }},
+			"run with mode: rotate and adopt: true, which gives it a new version"},
 		{"another policy", audit.PolicyDrift, []func(*scene){func(s *scene) { s.secret.PolicyTag = "default@2" }},
 			"run with mode: force for a new version, and declare rotate: {on-policy-change: true} so that the next " +
 				"change makes one"},

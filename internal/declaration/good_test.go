@@ -398,3 +398,44 @@ func TestTheOrderOfLogins(t *testing.T) {
 		t.Errorf("the second login forbids nothing (%v)", err)
 	}
 }
+
+// The tags of composites are the same in every release: another one would make each of them due by on-policy-change.
+func TestCompositeTagsStay(t *testing.T) {
+	const postgres = "apply: {postgresql: pg-prod.postgres.database.azure.com, as: gh}"
+	for secret, want := range map[string]string{
+		`{value: "x${password}"}`: "composite@73b2c89a4864",
+		`{value: "${login}:${password|url}", login: app, policy: azure-sql}`:       "composite@2b4bd4e092d3",
+		`{value: "${login}:${password}", login: [app_a, web_b], ` + postgres + `}`: "composite@080bd96f917c",
+		`{value: "${key}${salt}", generate: {key: hex-256, salt: pin}}`:            "composite@97e96e0463da",
+	} {
+		text := "vault: kv-app\nsecrets: {a: " + secret + "}"
+		d, err := Parse(Source{File: "f.yml", Text: []byte(text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(d.Secrets[0].PolicyTag); got != want {
+			t.Errorf("%s: tag %s; want %s", secret, got, want)
+		}
+	}
+}
+
+// What is declared of audits is read, each key into its own place.
+func TestAuditIsRead(t *testing.T) {
+	path := filepath.Join("testdata", "good", "audit.yml")
+	want := Audit{
+		ExpiresWithin: 14 * day, MaxAge: 365 * day, MaxValidity: 400 * day, MaxVersions: 100, Undeclared: UndeclaredOff,
+		Ignore: []Ignore{
+			{
+				Name: "legacy-*", Rules: []string{"never-expires", "too-old"}, Reason: "moves in Q1",
+				Until: time.Date(2027, 3, 31, 0, 0, 0, 0, time.UTC), Place: Place{File: path, Line: 12, Col: 7},
+			},
+			{
+				Name: "A", Reason: "a test's", Until: time.Date(2028, 2, 29, 0, 0, 0, 0, time.UTC),
+				Place: Place{File: path, Line: 13, Col: 7},
+			},
+		},
+	}
+	if diff := cmp.Diff(want, parseFile(t, path).Audit); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}

@@ -345,9 +345,38 @@ func TestPolicyTag(t *testing.T) {
 	}
 }
 
+// A declared duration is said in the largest unit of which it is a whole number, in days from two on.
+func TestWords(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		90 * day: "90d", 2 * day: "2d", day: "24h", 36 * time.Hour: "36h", 49 * time.Hour: "49h", time.Hour: "1h",
+		90 * time.Minute: "90m", 60 * time.Second: "1m", 90 * time.Second: "90s", time.Second: "1s",
+	} {
+		if got := lifecycle.Words(d); got != want {
+			t.Errorf("Words(%s) = %s; want %s", d, got, want)
+		}
+	}
+}
+
+// A new version has what is carried over, what is declared, and the action's own tags, which win.
+func TestNewTags(t *testing.T) {
+	carried, declared := map[string]string{"a": "carried", "b": "carried"}, map[string]string{"b": "declared",
+		"policy": "x"}
+	got := lifecycle.NewTags("default@1", declared, carried, "0123", "o/r/1/1")
+	want := map[string]string{
+		"a": "carried", "b": "declared", "generated-by": "keyvault-passwords", "policy": "default@1",
+		"operation": "0123", "run": "o/r/1/1",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if _, ok := lifecycle.NewTags("default@1", nil, nil, "0123", "")["run"]; ok || len(carried) != 2 {
+		t.Error("outside of a run there is a tag of one, or what is carried over was changed")
+	}
+}
+
 func TestAge(t *testing.T) {
 	for want, d := range map[string]time.Duration{"61d": 61*day + hour, "47h": 47 * hour, "119m": 119 * time.Minute,
-		"90s": 90 * time.Second, "0s": -day} {
+		"90s": 90 * time.Second, "0s": -day, "2d": 2 * day, "2h": 2 * hour, "2m": 2 * time.Minute} {
 		if got := lifecycle.Age(d); got != want {
 			t.Errorf("Age(%s) = %s; want %s", d, got, want)
 		}

@@ -74,6 +74,21 @@ func alternate(addresses []net.IPAddr) (mixed []net.IPAddr) {
 	return mixed
 }
 
+// A dialled is how an attempt to connect ended.
+type dialled struct {
+	conn net.Conn
+	err  error
+}
+
+// closeLate closes what further attempts connect, on which nothing was sent.
+func closeLate(results <-chan dialled, attempts int) {
+	for range attempts {
+		if r := <-results; r.err == nil {
+			_ = r.conn.Close() // its error would change nothing
+		}
+	}
+}
+
 // race makes n attempts to connect, each when the one before has failed or has taken [attemptDelay]. It returns the
 // first connection, or the first error.
 func race(
@@ -81,11 +96,7 @@ func race(
 ) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	type result struct {
-		conn net.Conn
-		err  error
-	}
-	results := make(chan result, n)
+	results := make(chan dialled, n)
 	next := time.NewTimer(0)
 	defer next.Stop()
 	var first error
@@ -98,20 +109,14 @@ func race(
 			}
 			go func(i int) {
 				conn, err := attempt(ctx, i)
-				results <- result{conn, err}
+				results <- dialled{conn, err}
 			}(started)
 			started++
 			next.Reset(attemptDelay)
 		case r := <-results:
 			ended++
 			if r.err == nil {
-				go func(late int) { // attempts that connected too
-					for range late {
-						if r := <-results; r.err == nil {
-							_ = r.conn.Close() // nothing was sent on it
-						}
-					}
-				}(started - ended)
+				go closeLate(results, started-ended)
 				return r.conn, nil
 			}
 			if first == nil {

@@ -229,6 +229,8 @@ func TestUncertified(t *testing.T) {
 	}{
 		{Policy{ForbidPatterns: []string{"x", "a.{14}b"}}, "forbid-patterns[1]", "more than 10000 states",
 			"remove forbid-patterns[1]"},
+		{Policy{ForbidPatterns: []string{"x", "a.{14}b"}, Dictionary: "english"}, "forbid-patterns[1]",
+			"more than 10000 states", "remove forbid-patterns[1]"},
 		{Policy{ForbidPatterns: []string{"(?i)password", "[0-9]{3}"}, Distinct: true},
 			"distinct forbid-patterns[0] forbid-patterns[1]", "tell too many characters apart",
 			"remove forbid-patterns[0]"},

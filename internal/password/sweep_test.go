@@ -127,7 +127,7 @@ type sweep struct {
 // What is promised of each policy of the sweep.
 const (
 	sweepCost      = 20_000   // of a draw, in steps of about a nanosecond
-	sweepAllocated = 64 << 20 // bytes
+	sweepAllocated = 32 << 20 // bytes
 )
 
 // Policies as people write them are counted: none is refused because it cannot be certified. What is drawn takes no

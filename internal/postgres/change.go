@@ -63,6 +63,9 @@ func (t *Target) set(ctx context.Context) error {
 		return []byte(s.statement(c, verifier))
 	}, c.password)
 	results, err = s.run(ctx, execTimeout, statement.Reveal()) // to the server, as a verifier
+	if s.byFunction && codeOf(err) == insufficientPrivilege {
+		return t.notListed(act, c.login)
+	}
 	if err != nil {
 		return s.explainExec(ctx, act, err)
 	}

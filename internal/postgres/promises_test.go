@@ -278,6 +278,44 @@ func TestFunction(t *testing.T) {
 	})
 }
 
+// A login that is missing where the function sets passwords is made for the function, and for nobody else to set.
+func TestMissingLoginOfTheFunction(t *testing.T) {
+	each(t, func(t *testing.T, s *pgserver.Server, front *pgserver.Front) {
+		s.Exec(t, `ALTER ROLE "gh-passwords" NOCREATEROLE`)
+		administer(t, s, functionOf("orders_a"))
+		administer(t, s, `DROP ROLE orders_b`)
+		_, err := two().Look(t.Context(), "orders_a")
+		sql := cutSQL(refused(t, err).Remedy)
+		if strings.Contains(sql, as) {
+			t.Errorf("the identity is given a right: %s", sql)
+		}
+		administer(t, s, sql)
+		must(t, lockPrepareFinish(t, two(), "orders_b", "new"))
+		if !takes(front, "orders_b", "new") {
+			t.Error("the password was not set")
+		}
+	})
+}
+
+// A login that was dropped and made again is on the function's list, but not its owner's to change.
+func TestLoginMadeAgain(t *testing.T) {
+	each(t, func(t *testing.T, s *pgserver.Server, front *pgserver.Front) {
+		s.Exec(t, `ALTER ROLE "gh-passwords" NOCREATEROLE`)
+		administer(t, s, functionOf("orders_a", "orders_b"))
+		administer(t, s, `DROP ROLE orders_b; CREATE ROLE orders_b LOGIN; GRANT orders_owner TO orders_b;
+ALTER ROLE orders_b SET role TO orders_owner`)
+		err := lockPrepareFinish(t, two(), "orders_b", "new")
+		if s.Version != "15" {
+			administer(t, s, cutSQL(refused(t, err).Remedy))
+			err = lockPrepareFinish(t, two(), "orders_b", "new")
+		}
+		must(t, err)
+		if !takes(front, "orders_b", "new") {
+			t.Error("the password was not set")
+		}
+	})
+}
+
 func lockPrepareFinish(t testing.TB, target *postgres.Target, login, password string) error {
 	t.Helper()
 	defer target.Unlock()

@@ -46,6 +46,12 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 			seen: checkingTwo + "there is no role orders_b", kind: refusal.NotFound,
 		},
 		{
+			name: "one login is missing, and the other is no usual one",
+			sql:  `DROP ROLE orders_b; ALTER ROLE orders_a CREATEDB CONNECTION LIMIT 5`,
+			cure: `CREATE ROLE "orders_b" LOGIN CREATEDB CONNECTION LIMIT 5;`,
+			seen: checkingTwo + "there is no role orders_b", kind: refusal.NotFound,
+		},
+		{
 			name: "both logins are missing", sql: `DROP ROLE orders_a; DROP ROLE orders_b; DROP ROLE orders_owner`,
 			seen: checkingTwo + "there is no role orders_a and no role orders_b", kind: refusal.NotFound,
 			cure: `ALTER ROLE "orders_a" SET role TO "orders_owner";`,
@@ -153,7 +159,7 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 		{
 			name: "the function does not know a login", kind: refusal.Forbidden,
 			sql: noRight + ";" + functionOf("orders_a"), cure: `INSERT INTO rotate.logins VALUES ('orders_b')`,
-			seen: checkingTwo + "rotate.set_verifier may not set the password of login orders_b",
+			seen: checkingTwo + "rotate.set_verifier may not set the password of login orders_b (SQLSTATE 42501)",
 		},
 		{
 			name: "a superuser", root: `ALTER ROLE orders_a SUPERUSER`, kind: refusal.Forbidden,

@@ -70,9 +70,12 @@ func (t *Target) seeSetup() string {
 
 // missing refuses logins that do not exist. What the other login has, they are to have too.
 func (t *Target) missing(act string, me identity, missing []string, others []role) *Error {
-	sql := ""
+	sql, attributes := "", ""
+	if len(others) == 1 {
+		_, attributes = others[0].beyond(role{Attributes: map[string]bool{"INHERIT": true}, Limit: -1})
+	}
 	for _, login := range missing {
-		sql += "CREATE ROLE " + identifier(login) + " LOGIN;\n"
+		sql += "CREATE ROLE " + identifier(login) + " LOGIN" + attributes + ";\n"
 	}
 	switch {
 	case len(others) == 1:
@@ -82,7 +85,11 @@ func (t *Target) missing(act string, me identity, missing []string, others []rol
 	case len(missing) == 2:
 		sql += shareGroup(me, missing)
 	}
-	sql += t.grantAdmin(me, missing)
+	if me.Execute && !me.CreateRole {
+		sql += t.list(missing)
+	} else {
+		sql += t.grantAdmin(me, missing)
+	}
 	return t.newError(act, "there is no role "+strings.Join(missing, " and no role "), t.run(strings.TrimSpace(sql))).
 		of(refusal.NotFound)
 }
@@ -190,24 +197,29 @@ func (t *Target) otherMemberships(act string, me identity, a, b role) *Error {
 
 // otherAttributes refuses two logins with different attributes. The second is to have those of the first.
 func (t *Target) otherAttributes(act string, a, b role) *Error {
-	sql := "ALTER ROLE " + identifier(b.Name)
-	var differ []string
-	for _, name := range slices.Sorted(maps.Keys(a.Attributes)) {
-		if a.Attributes[name] == b.Attributes[name] {
+	differ, sql := a.beyond(b)
+	return t.newError(act, "roles "+a.Name+" and "+b.Name+" differ in "+strings.Join(differ, ", "),
+		t.run("ALTER ROLE "+identifier(b.Name)+sql+";"))
+}
+
+// beyond returns the attributes in which a role differs from another, and the SQL that gives them to the other.
+func (r role) beyond(other role) (differ []string, sql string) {
+	for _, name := range slices.Sorted(maps.Keys(r.Attributes)) {
+		if r.Attributes[name] == other.Attributes[name] {
 			continue
 		}
 		differ = append(differ, name)
 		no := "NO"
-		if a.Attributes[name] {
+		if r.Attributes[name] {
 			no = ""
 		}
 		sql += " " + no + name
 	}
-	if a.Limit != b.Limit {
+	if r.Limit != other.Limit {
 		differ = append(differ, "CONNECTION LIMIT")
-		sql += fmt.Sprintf(" CONNECTION LIMIT %d", a.Limit)
+		sql += fmt.Sprintf(" CONNECTION LIMIT %d", r.Limit)
 	}
-	return t.newError(act, "roles "+a.Name+" and "+b.Name+" differ in "+strings.Join(differ, ", "), t.run(sql+";"))
+	return differ, sql
 }
 
 // otherSettings refuses two logins whose sessions begin with different settings. The second is to have those of the
@@ -318,9 +330,10 @@ func (t *Target) notExecutable(act string) *Error {
 		of(refusal.Forbidden)
 }
 
-// notListed refuses a login that the function does not know.
+// notListed refuses a login that the function does not know, or that its owner may not change: one that was dropped and
+// made again is on the list as before.
 func (t *Target) notListed(act, login string) *Error {
-	return t.newError(act, functionName+" may not set the password of login "+login,
+	return t.refused(act, insufficientPrivilege, functionName+" may not set the password of login "+login,
 		t.run(strings.TrimSpace(t.list([]string{login})))).of(refusal.Forbidden)
 }
 

@@ -58,3 +58,17 @@ func TestOf(t *testing.T) {
 		})
 	}
 }
+
+// What failed within another act is told as its cause, with its own act before it.
+func TestWithin(t *testing.T) {
+	inner := refusal.Refusal{Act: "signing in", Cause: "no credential", Remedy: "create one", Kind: refusal.Identity}
+	want := refusal.Refusal{
+		Act: "setting db", Cause: "signing in: no credential", Remedy: "create one", Kind: refusal.Identity,
+	}
+	if got := inner.Within("setting db"); got != want {
+		t.Errorf("%+v; want %+v", got, want)
+	}
+	if got := inner.During("").Within("setting db").Cause; got != "no credential" {
+		t.Errorf("without an act of its own: %q", got)
+	}
+}

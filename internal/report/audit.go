@@ -10,7 +10,7 @@ import (
 	"keyvault-passwords/internal/escape"
 )
 
-// oneByOne is how many findings that are alike are told each for itself. More are one line with their number.
+// oneByOne is how many secrets that the same is found of are told each for itself. More are one line with their number.
 const oneByOne = 3
 
 // A Group is findings of one rule and level that are told together: the same is to be done about each.
@@ -21,26 +21,50 @@ type Group struct {
 	Findings []audit.Finding
 }
 
-// Groups returns the findings of a report, the gravest first: those that are alike together where they are many.
+// Groups returns the findings of a report, the gravest first. What is found of one secret in several vaults stands
+// together, and so do those of many secrets that the same is to be done about.
 func Groups(r *audit.Report) (groups []Group) {
 	type kind struct {
 		rule   string
 		level  audit.Level
 		remedy string
 	}
-	kindOf := func(f audit.Finding) kind { return kind{rule: f.Rule, level: f.Level, remedy: f.Remedy} }
-	counts := map[kind]int{}
-	for _, f := range r.Findings {
-		counts[kindOf(f)]++
+	kindOf := func(g Group) kind { return kind{rule: g.Rule, level: g.Level, remedy: g.Findings[0].Remedy} }
+	secrets := map[kind]int{}
+	own := bySecret(r.Findings)
+	for _, g := range own {
+		secrets[kindOf(g)]++
 	}
 	at := map[kind]int{}
-	for _, f := range r.Findings {
-		k := kindOf(f)
-		if i, known := at[k]; known && counts[k] > oneByOne {
-			groups[i].Findings = append(groups[i].Findings, f)
+	for _, g := range own {
+		k := kindOf(g)
+		if i, known := at[k]; known && secrets[k] > oneByOne {
+			groups[i].Findings = append(groups[i].Findings, g.Findings...)
 			continue
 		}
 		at[k] = len(groups)
+		groups = append(groups, g)
+	}
+	return groups
+}
+
+// bySecret returns the findings, those together that say the same of one declared secret.
+func bySecret(findings []audit.Finding) (groups []Group) {
+	type saying struct {
+		rule                    string
+		level                   audit.Level
+		secret, message, remedy string
+	}
+	at := map[saying]int{}
+	for _, f := range findings {
+		s := saying{rule: f.Rule, level: f.Level, secret: f.Secret, message: f.Message, remedy: f.Remedy}
+		if i, known := at[s]; known && f.Declared {
+			groups[i].Findings = append(groups[i].Findings, f)
+			continue
+		}
+		if f.Declared {
+			at[s] = len(groups)
+		}
 		groups = append(groups, Group{Rule: f.Rule, Level: f.Level, Place: f.Place, Findings: []audit.Finding{f}})
 	}
 	return groups
@@ -49,20 +73,19 @@ func Groups(r *audit.Report) (groups []Group) {
 // Text returns what was found and what to do, without the rule. It is not escaped.
 func (g Group) Text() string {
 	first := g.Findings[0]
-	if len(g.Findings) == 1 {
-		return fmt.Sprintf("%s in %s: %s; %s (%s)", first.Secret, first.Vault, first.Message, first.Remedy, g.Rule)
-	}
 	var names []string
 	for i, f := range g.Findings {
 		if i > 0 && f.Declared && g.Findings[i-1].Declared && f.Secret == g.Findings[i-1].Secret {
-			names[len(names)-1] += " and " + f.Vault // one secret in several vaults
+			names[len(names)-1] += " and " + f.Vault
 			continue
 		}
 		names = append(names, f.Secret+" in "+f.Vault)
 	}
+	if len(names) == 1 {
+		return fmt.Sprintf("%s: %s; %s (%s)", names[0], first.Message, first.Remedy, g.Rule)
+	}
 	return fmt.Sprintf("%s (%s), %s: %s; %s", audit.RuleOf(g.Rule).Title, g.Rule, Counted(len(names), "secret"),
-		few(names, ", "),
-		first.Remedy)
+		few(names, ", "), first.Remedy)
 }
 
 // Audit writes what was found, problems first, a line for each or for many that are alike: vaults that were not listed

@@ -132,8 +132,7 @@ func TestAuditLogCountsSecrets(t *testing.T) {
 	report.Audit(&b, r)
 	const want = `warning  The current version is too old (too-old), 4 secrets: both in kv-a and kv-b, ` +
 		`other in kv-a and kv-b, wild in kv-a, wild in kv-b; rotate it
-warning  mine in kv-a: it is old; keep it (too-old)
-warning  mine in kv-b: it is old; keep it (too-old)
+warning  mine in kv-a and kv-b: it is old; keep it (too-old)
 5 secrets in 2 vaults, 3 of them declared: 0 errors, 8 warnings, 0 notes; 5 due
 `
 	if got := b.String() + report.AuditTotals(r) + "\n"; got != want {

@@ -211,7 +211,7 @@ func TestBootstrapWithServer(t *testing.T) {
 		b := bootstrapOf(t.Context(), t, e,
 			"vault: kv-new\nsecrets:\n  sql-admin: {login: sqladmin, policy: azure-sql, "+
 				"apply: {azure: "+id+"}}\n", "wait-for-access=10m", "timeout=15m")
-		if b.Status != action.StatusOK || b.took < 160*time.Second || b.took > 5*time.Minute {
+		if b.Status != action.StatusOK || b.took < 130*time.Second || b.took > 5*time.Minute {
 			t.Fatalf("status %d after %s:\n%s", b.Status, b.took, b.Log)
 		}
 		b.checkMade(t, 1)

@@ -170,8 +170,8 @@ var applyFields = []field[Apply]{
 		name: "azure", takes: "text", schema: "server-id",
 		doc: "The resource ID of an Azure SQL server, or of a PostgreSQL or MySQL flexible server. The password of " +
 			"its administrator is set once the vault has it, and the version then gets the tag `applied`, which " +
-			"needs `secrets/update/action`. A run that is killed in between leaves the vault ahead; the next `rotate` sets " +
-			"a new password in both.",
+			"needs `secrets/update/action`. A run that is killed in between leaves the vault ahead; the next " +
+			"`rotate` sets a new password in both.",
 		read: func(r *reader, n *strict.Node, a *Apply) {
 			a.Azure = locateAs(r, n, "azure", maxPattern, azure.ParseServer)
 		},

@@ -5,7 +5,6 @@ import (
 	"math/big"
 	"slices"
 
-	"keyvault-passwords/internal/password/internal/ascii"
 	"keyvault-passwords/internal/password/internal/automaton"
 	"keyvault-passwords/internal/password/internal/lexicon"
 )
@@ -16,42 +15,40 @@ func (r *Rules) countApart(work *automaton.Budget) (*Counted, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Counted{}
+	c, candidates := &Counted{}, &automaton.Budget{Steps: work.Steps / 4}
+	work.Steps -= candidates.Steps
 	attempt := work.Half()
 	c.Size, err = r.sizeBeside(words, attempt)
-	work.Charge(attempt)
-	if err != nil {
+	if work.Charge(attempt); err != nil {
 		c.Size, err = r.sizeApart(words, work)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return c, r.chooseCandidates(c, nil, words, work)
+	return c, r.chooseCandidates(c, nil, words, candidates)
 }
 
 // sizeBeside returns a lower bound above 0: patterns that few strings match are counted beside the other rules.
 //
 //	size >= strings that satisfy the rules without these patterns - strings that one of these patterns matches
 //
-// Patterns join the other rules, those first that match most strings, until the rest matches few. What a pattern
-// matches is counted among the strings that satisfy the rare rules.
+// Patterns join the other rules, those first that most strings match, until few match the rest.
 func (r *Rules) sizeBeside(words *lexicon.Lexicon, work *automaton.Budget) (*big.Int, error) {
-	type beside struct {
-		pattern  *automaton.Pattern
-		matching *big.Int
+	if r.Distinct {
+		return nil, automaton.ErrTooLarge // sizeApart counts these
 	}
-	var rest []beside
-	rare := r.rareRules()
-	matching := new(big.Int) // strings that one of the rest matches, at most
+	rare, matching := r.rareRules(), map[*automaton.Pattern]*big.Int{}
+	beside := new(big.Int) // strings that one of the rest matches, at most
 	for _, p := range r.Patterns {
 		n, err := rare.matchingOf(p, work)
 		if err != nil {
 			return nil, err
 		}
-		rest = append(rest, beside{p, n})
-		matching.Add(matching, n)
+		matching[p] = n
+		beside.Add(beside, n)
 	}
-	slices.SortStableFunc(rest, func(a, b beside) int { return b.matching.Cmp(a.matching) })
+	rest := slices.Clone(r.Patterns)
+	slices.SortStableFunc(rest, func(a, b *automaton.Pattern) int { return matching[b].Cmp(matching[a]) })
 	few, largest := *r, new(big.Int)
 	for few.Patterns = nil; ; rest = rest[1:] {
 		w, holding, err := few.walk(words, work)
@@ -59,14 +56,14 @@ func (r *Rules) sizeBeside(words *lexicon.Lexicon, work *automaton.Budget) (*big
 			break
 		}
 		size := w.atLeast(w.total*(1-slack) - holding*(1+slack))
-		if size.Sub(size, matching).Cmp(largest) > 0 {
+		if size.Sub(size, beside).Cmp(largest) > 0 {
 			largest.Set(size)
 		}
-		if len(rest) == 0 || new(big.Int).Mul(matching, big.NewInt(many)).Cmp(largest) <= 0 {
+		if len(rest) == 0 || new(big.Int).Mul(beside, big.NewInt(many)).Cmp(largest) <= 0 {
 			break
 		}
-		few.Patterns = append(few.Patterns, rest[0].pattern)
-		matching.Sub(matching, rest[0].matching)
+		few.Patterns = append(few.Patterns, rest[0])
+		beside.Sub(beside, matching[rest[0]])
 	}
 	if largest.Sign() == 0 {
 		return nil, automaton.ErrTooLarge
@@ -74,8 +71,7 @@ func (r *Rules) sizeBeside(words *lexicon.Lexicon, work *automaton.Budget) (*big
 	return largest, nil
 }
 
-// rareRules returns the rules that many strings break, of those about charsets and runs: few enough for a pattern to be
-// counted with them.
+// rareRules returns those of the rules about charsets and runs that many strings break. Patterns are counted with them.
 func (r *Rules) rareRules() *Rules {
 	rare := *r
 	rare.Charsets, rare.AtLeast, rare.Patterns = nil, 0, nil
@@ -287,19 +283,9 @@ func (r *Rules) withoutWords(words *lexicon.Lexicon) *big.Int {
 // spellingsByLength returns in how many ways words can be written in the alphabet, by their length, and how many runs
 // are a character too long.
 func (r *Rules) spellingsByLength(words *lexicon.Lexicon) []float64 {
-	longest := r.MaxRun + 1
-	for _, word := range words.Words() {
-		longest = max(longest, len(word))
-	}
-	ways := make([]float64, longest+1)
-	for _, word := range words.Words() {
-		n := 1.0
-		for _, c := range []byte(word) {
-			n *= float64(ascii.Of(string([]byte{c, ascii.Upper(c)})).And(r.Alphabet).Count())
-		}
-		ways[len(word)] += n
-	}
+	ways := words.Spelt(r.Alphabet)
 	if r.MaxRun > 0 {
+		ways = append(ways, make([]float64, max(r.MaxRun+2-len(ways), 0))...)
 		ways[r.MaxRun+1] += float64(r.Alphabet.Count())
 	}
 	return ways

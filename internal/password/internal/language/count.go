@@ -1,6 +1,7 @@
 package language
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -70,19 +71,26 @@ const (
 // of 0 is exact; there is nothing to draw then.
 //
 // What is exact may take all of the work. Bounds may take as much, and so may what is only drawn from, and what counts
-// rules apart, which also gets what is left of the first.
+// rules apart, which also gets a quarter of what is left of these.
 func Count(r *Rules, work *automaton.Budget) (*Counted, error) {
 	if !r.hasEnds() {
 		return &Counted{Size: new(big.Int), Exact: true}, nil
 	}
 	bounds, apart := &automaton.Budget{Steps: 2 * work.Steps}, &automaton.Budget{Steps: work.Steps}
 	c, err := r.countTogether(work, bounds)
-	apart.Steps += work.Steps
 	if err == nil {
 		return c, nil
 	}
+	apart.Steps += bounds.Steps / 4
 	if c, apartErr := r.countApart(apart); apartErr == nil {
 		return c, nil
+	}
+	if errors.Is(err, errNoBound) {
+		b, err := r.countBase(work)
+		if err == nil && b.size.Sign() == 0 {
+			return &Counted{Size: b.size, Exact: true}, nil
+		}
+		return nil, cmp.Or(err, r.tooLarge("the rules together have too many states to be counted"))
 	}
 	return nil, err
 }
@@ -101,7 +109,7 @@ func (r *Rules) countTogether(work, bounds *automaton.Budget) (*Counted, error) 
 			without.Dictionary = nil
 			r = &without
 		case r.looksAtNeighbours():
-			return nil, r.tooLarge("the rules together have too many states to be counted")
+			return nil, errNoBound
 		}
 	}
 	b, err := r.countBase(work)
@@ -187,8 +195,9 @@ func (r *Rules) holdingByCompositions(b *base, words *lexicon.Lexicon, work *aut
 	return c.Holding(words, work)
 }
 
-// errNoWords says that none of the words can occur.
-var errNoWords = errors.New("none of the words can occur")
+// errNoWords says that none of the words can occur, and errNoBound that nothing else need be counted than what no bound
+// was found of, unless that is nothing.
+var errNoWords, errNoBound = errors.New("none of the words can occur"), errors.New("no bound was found")
 
 // countBound counts a lower bound: what satisfies the rules but words, less what holds a word at most.
 func (r *Rules) countBound(work *automaton.Budget) (*Counted, error) {

@@ -138,16 +138,17 @@ func (tr *trellis) fill(work *automaton.Budget) error {
 	if err := work.Spend(tr.cost(widths, work.Steps)); err != nil {
 		return err
 	}
-	if tr.widest(widths) > maxTableWords {
+	widest := tr.widest(widths)
+	if widest > maxTableWords {
 		return automaton.ErrTooLarge
 	}
-	var below layer
+	below, spare := layer{counts: make([]uint64, widest)}, make([]uint64, widest)
 	for left := range tr.max + 1 {
-		current := tr.layer(left, widths[left], below)
+		current := tr.layer(left, widths[left], below, spare)
 		if count := tr.at(current, 0, 0); left >= tr.min && count != nil {
 			tr.total.Add(tr.total, count.Big())
 		}
-		below = current
+		below, spare = current, below.counts[:widest]
 	}
 	return nil
 }
@@ -205,8 +206,8 @@ func (tr *trellis) widest(widths []int) int {
 	return widest
 }
 
-// layer returns the counts for the given number of characters left, from the layer for one less.
-func (tr *trellis) layer(left, limbs int, below layer) layer {
+// layer returns the counts for the given number of characters left, from the layer for one less. They are in spare.
+func (tr *trellis) layer(left, limbs int, below layer, spare []uint64) layer {
 	current := layer{slots: make([]int32, len(tr.quotas.Low)), limbs: limbs}
 	blocks := 0
 	for state := range current.slots {
@@ -217,7 +218,8 @@ func (tr *trellis) layer(left, limbs int, below layer) layer {
 		}
 	}
 	size := len(tr.deltas) * limbs
-	current.counts = make([]uint64, blocks*size)
+	current.counts = spare[:blocks*size]
+	clear(current.counts)
 	starts := make([]int, len(tr.groups))
 	for state, slot := range current.slots {
 		if slot == dead {

@@ -44,6 +44,20 @@ func Spellings(words []string, atoms []ascii.Mask, work *automaton.Budget) ([]Sp
 	return all, nil
 }
 
+// Spelt returns in how many ways the words can be written in the alphabet, by their length, letter case ignored.
+func (l *Lexicon) Spelt(alphabet ascii.Mask) []float64 {
+	ways := []float64{0}
+	for _, word := range l.words {
+		n := 1.0
+		for _, c := range []byte(word) {
+			n *= float64(ascii.Of(string([]byte{c, ascii.Upper(c)})).And(alphabet).Count())
+		}
+		ways = append(ways, make([]float64, max(len(word)+1-len(ways), 0))...)
+		ways[len(word)] += n
+	}
+	return ways
+}
+
 // noAtom is the atom of a letter case that is not in the alphabet.
 const noAtom = 0xff
 
