@@ -249,12 +249,17 @@ func waitedInVain(err error) bool {
 
 func (o *setOperation) ambiguous(e *Error, searchErr error) error {
 	e.Kind = refusal.Ambiguous
-	tag := lifecycle.TagOperation + "=" + o.id()
-	e.Cause += "; the version may have been stored, but none tagged " + tag + " is listed"
+	e.Cause += "; the version may have been stored, but none with the tag of its operation is listed"
 	if searchErr != nil {
 		e.Cause += ", because the list could not be read"
 		e.Err = errors.Join(e.Err, searchErr)
 	}
 	e.Remedy = "run the job again; if a second version would do harm, check the secret's versions first"
+	// Not in the cause, which many secrets may have in common.
+	if operation := lifecycle.TagOperation + "=" + o.id(); e.Trace == "" {
+		e.Trace = operation
+	} else {
+		e.Trace = operation + ", " + e.Trace
+	}
 	return e
 }

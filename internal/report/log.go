@@ -185,11 +185,14 @@ func (l *Log) Rest() string {
 	slices.SortFunc(l.failed, func(a, b entry) int { return l.at[a[0].step] - l.at[b[0].step] })
 	var lines []string
 	for _, alike := range shared(l.failed) {
-		if len(alike) == 1 {
-			lines = append(lines, l.line(alike[0]))
+		// each of those has an operation to look for
+		if len(alike) > 1 && alike[0][0].problem.Kind != refusal.Ambiguous {
+			lines = append(lines, together(alike))
 			continue
 		}
-		lines = append(lines, together(alike))
+		for _, e := range alike {
+			lines = append(lines, l.line(e))
+		}
 	}
 	return strings.Join(lines, "\n")
 }
