@@ -109,7 +109,10 @@ func (e *Error) MostLikelyWholeVault() bool {
 func (c *Client) cancelled(a act, name string) *Error {
 	e := c.newError(a, name)
 	e.Kind = refusal.Cancelled
-	e.Cause, e.Remedy = "the run was stopped before this was done", "run the job again; what was stored is kept"
+	e.Cause, e.Remedy = "the run was stopped before this was done", "run the job again"
+	if !a.isList() {
+		e.Remedy += "; what was stored is kept"
+	}
 	return e
 }
 
@@ -352,6 +355,9 @@ func codes(e *Error) string {
 	return text
 }
 
+// lookUpCode is the remedy of a refusal of which nothing but its code is known.
+const lookUpCode = "look up the code in Key Vault's documentation"
+
 // meaningOfStatus returns what a status means where the inner code is unknown or missing.
 func (c *Client) meaningOfStatus(status int, a act, otherTenant bool) meaning {
 	switch {
@@ -376,14 +382,21 @@ func (c *Client) meaningOfStatus(status int, a act, otherTenant bool) meaning {
 	case status == http.StatusForbidden:
 		return meaning{kind: refusal.Forbidden, cause: "the vault refuses it", remedy: needsRole}
 	case status == http.StatusNotFound:
-		return meaning{kind: refusal.NotFound, cause: "it does not exist", remedy: "check the vault's name"}
+		m := meaning{kind: refusal.NotFound, cause: "it does not exist", remedy: "check the vault's name"}
+		if a == actDisable || a == actTag || a == actRecover {
+			m.remedy = "run the job again: it was there a moment ago, so someone deleted it meanwhile"
+		}
+		return m
 	case status == http.StatusConflict:
 		return meaning{cause: "another operation on this name is in progress", remedy: "run the job again in a minute"}
 	case status == http.StatusTooManyRequests:
+		most := "300 new versions"
+		if a != actSet {
+			most = "4,000 requests"
+		}
 		return meaning{
-			cause: "the vault is still throttled after all retries",
-			remedy: "run the job again later; " +
-				"a vault accepts 300 new versions in 10 seconds from all its clients together",
+			cause:  "the vault is still throttled after all retries",
+			remedy: "run the job again later; a vault accepts " + most + " in 10 seconds from all its clients together",
 		}
 	case status >= 500:
 		return meaning{
@@ -391,12 +404,13 @@ func (c *Client) meaningOfStatus(status int, a act, otherTenant bool) meaning {
 			remedy: "run the job again later; see https://azure.status.microsoft",
 		}
 	case status == http.StatusBadRequest:
-		return meaning{
-			cause:  "Key Vault does not accept the request",
-			remedy: "check the size of the value (at most 25 KB), the tags, the content type and the expiry",
+		m := meaning{cause: "Key Vault does not accept the request", remedy: lookUpCode}
+		if a == actSet {
+			m.remedy = "check the size of the value (at most 25 KB), the tags, the content type and the expiry"
 		}
+		return m
 	}
-	return meaning{cause: "Key Vault refused the request", remedy: "look up the code in Key Vault's documentation"}
+	return meaning{cause: "Key Vault refused the request", remedy: lookUpCode}
 }
 
 // expand fills in the placeholders of a meaning's text. Of message, it takes facts of a known shape only.

@@ -601,6 +601,47 @@ func TestRemediesOfPermissions(t *testing.T) {
 	}
 }
 
+// The remedy of a status is one for what was asked: a list has no value that could be too large.
+func TestRemedyFitsTheAct(t *testing.T) {
+	ctx := context.Background()
+	set := func(b *bench) error {
+		_, err := b.Set(ctx, "a-secret", newVersion("op1"))
+		return err
+	}
+	versions := func(b *bench) error {
+		_, err := b.Versions(ctx, "a-secret")
+		return err
+	}
+	disable := func(b *bench) error { return b.Disable(ctx, "a-secret", strings.Repeat("a", 32)) }
+	const size, news, meanwhile = "size of the value", "300 new versions", "deleted it meanwhile"
+	for _, tc := range []struct {
+		operation string
+		ask       func(b *bench) error
+		status    int
+		code      string
+		want, not string
+	}{
+		{"set", set, 400, "BadParameter", size, "look up"},
+		{"versions", versions, 400, "BadParameter", "look up the code", size},
+		{"update", disable, 400, "BadParameter", "look up the code", size},
+		{"set", set, 429, "Throttled", news, "4,000"},
+		{"versions", versions, 429, "Throttled", "4,000 requests", news},
+		{"update", disable, 404, "SecretNotFound", meanwhile, "vault's name"},
+	} {
+		t.Run(fmt.Sprint(tc.operation, " ", tc.status), func(t *testing.T) {
+			with(t, func(t *testing.T, b *bench) {
+				b.emulator.Fault(emulator.Fault{
+					Operation: tc.operation, Kind: emulator.Status, Status: tc.status, Code: tc.code, Times: -1,
+				})
+				e, ok := errors.AsType[*keyvault.Error](tc.ask(b))
+				if !ok || !strings.Contains(e.Remedy, tc.want) || strings.Contains(e.Remedy, tc.not) {
+					t.Errorf("got %+v; want a refusal with %q and no %q in its remedy", e, tc.want, tc.not)
+				}
+			})
+		})
+	}
+}
+
 // Facts of a known shape are told from a message that is otherwise never printed.
 func TestFactsOfAMessage(t *testing.T) {
 	const firewall, policy, role = "ForbiddenByFirewall", "ForbiddenByPolicy", "ForbiddenByRbac"
