@@ -97,7 +97,7 @@ func parseHost(text string) (azure.Database, error) {
 	return azure.Database{}, why
 }
 
-// maxIdentifier is the length of the longest name of a role or a database, in bytes. PostgreSQL cuts off what is longer:
+// maxIdentifier is the length of the longest name of a role or a database, in bytes. PostgreSQL cuts off the rest:
 // https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
 const maxIdentifier = 63
 
