@@ -167,8 +167,7 @@ func TestLongAudit(t *testing.T) {
 		j.Input("timeout=15s")
 		r, err = j.Run(t.Context(), network)
 		const want = "The run's timeout is over before every vault was listed. Set the input timeout to more, and " +
-			"run " +
-			"the job again.\n"
+			"run the job again.\n"
 		if err != nil || r.Status != action.StatusFailed || !strings.Contains(r.Log, want) {
 			t.Errorf("status %d, %v; the log lacks %q:\n%s", r.Status, err, want, r.Log)
 		}

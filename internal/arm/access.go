@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -168,24 +169,9 @@ func (t *Target) ask(ctx context.Context, what, version string, into any) bool {
 
 // matchesAny reports whether an action is among patterns. Letter case means nothing in one.
 func matchesAny(patterns []string, action string) bool {
-	for _, pattern := range patterns {
-		if matches(strings.ToLower(pattern), strings.ToLower(action)) {
-			return true
-		}
-	}
-	return false
-}
-
-func matches(pattern, text string) bool {
-	start, rest, wild := strings.Cut(pattern, "*")
-	text, ok := strings.CutPrefix(text, start)
-	if !ok || !wild {
-		return ok && text == ""
-	}
-	for i := range len(text) + 1 {
-		if matches(rest, text[i:]) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		form := "(?is)^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$"
+		matched, err := regexp.MatchString(form, action)
+		return err == nil && matched // a pattern that is too long for regexp matches nothing
+	})
 }

@@ -254,9 +254,8 @@ var meanings = map[string]meaning{
 	"ScopeLocked": {
 		kind:  refusal.Forbidden,
 		cause: "a read-only lock forbids every change of the server",
-		remedy: "remove the lock, at least while the job runs: az lock list --resource-group {group} --output " +
-			"table " +
-			"shows it, if it is not the subscription's",
+		remedy: "remove the lock, at least while the job runs: az lock list --resource-group {group} " +
+			"--output table shows it, if it is not the subscription's",
 	},
 	"RequestDisallowedByPolicy": {
 		kind:   refusal.Forbidden,
@@ -289,9 +288,8 @@ var meanings = map[string]meaning{
 var notKnown = meaning{
 	cause: "this cloud's Resource Manager does not know such a server, or not by the version {version} of its " +
 		"interface",
-	remedy: "check the resource ID, and that cloud is the one that the server is in; if both are right, take apply " +
-		"away " +
-		"from the declaration, because this cloud does not have that version yet",
+	remedy: "check the resource ID, and that cloud is the one that the server is in; if both are right, remove " +
+		"apply from the declaration, because this cloud does not have that version yet",
 }
 
 // orWithout is what to do about a server that takes no passwords, and seeState about one whose state has changed since

@@ -77,8 +77,7 @@ var rules = [...]Rule{
 	{
 		ID: OverdueRotation, Level: LevelError, Title: "A declared rotation is overdue",
 		Help: "The secret has been due for a new version, by its rotate in the declaration, for longer than grace of " +
-			"the " +
-			"declaration's audit: the workflow that rotates does not run, or fails. Look at its last runs.",
+			"the declaration's audit: the workflow that rotates does not run, or fails. Look at its last runs.",
 		Known: []string{"AWS Config secretsmanager-scheduled-rotation-success-check"},
 	},
 	{
@@ -124,8 +123,7 @@ var rules = [...]Rule{
 	{
 		ID: DuplicateOperation, Level: LevelInfo, Title: "Two versions hold the same value",
 		Help: "One operation made several versions, as a repeated request does. They hold the same value, and there " +
-			"is " +
-			"nothing to do.",
+			"is nothing to do.",
 	},
 	{
 		ID: SoftDeleted, Level: LevelWarning, Title: "A declared secret is soft-deleted",

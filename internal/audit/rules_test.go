@@ -381,8 +381,7 @@ func TestRemedies(t *testing.T) {
 		{"missing, soft-deleted", audit.Missing, []func(*scene){func(s *scene) {
 			s.versions, s.deleted = nil, []audit.Deleted{{Name: "db"}}
 		}}, "run with mode: ensure and recover-deleted: true, which recovers it and gives it a new version, or " +
-			"remove " +
-			"it from the declaration"},
+			"remove it from the declaration"},
 		{"foreign", audit.Foreign, []func(*scene){theirs},
 			"to replace it, run with mode: force and adopt: true; otherwise declare another name"},
 		{"disabled", audit.CurrentDisabled, []func(*scene){func(s *scene) { s.current().Enabled = false }},

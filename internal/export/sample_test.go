@@ -176,8 +176,7 @@ func incomplete(n int) *audit.Report {
 	v := &r.Vaults[len(r.Vaults)-1]
 	v.Complete = false
 	v.Why = "listing secrets: the vault's firewall refuses this runner; add the runner's address to the vault's " +
-		"network " +
-		"rules, or run the job on a runner that they admit"
+		"network rules, or run the job on a runner that they admit"
 	return r
 }
 

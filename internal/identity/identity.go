@@ -119,8 +119,9 @@ func (a authority) Do(request *http.Request) (*http.Response, error) {
 	ctx, cancel := network.WithTimeout(request.Context(), requestTimeout)
 	defer cancel()
 	response, err := a.config.HTTP.Do(request.WithContext(ctx))
+	var body []byte
 	if err == nil {
-		err = a.readAll(response)
+		body, err = sdk.ReadAll(response.Body, answerMax) // whole, so that the timeout covers it too
 	}
 	a.last.status, a.last.transport = 0, err
 	if err != nil {
@@ -129,6 +130,7 @@ func (a authority) Do(request *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
 	a.last.status = response.StatusCode
 	return response, nil
 }
@@ -150,17 +152,6 @@ const (
 	// answerMax bounds an answer, in bytes. Tokens and discovery documents have a few thousand.
 	answerMax = 1 << 20
 )
-
-// readAll reads the whole answer, so that the timeout covers the body too.
-func (authority) readAll(response *http.Response) error {
-	defer func() { _ = response.Body.Close() }() // its error would say nothing about the content, which was read
-	body, err := io.ReadAll(io.LimitReader(response.Body, answerMax+1))
-	if err == nil && len(body) > answerMax {
-		err = errors.New("the answer is too large to be Entra's")
-	}
-	response.Body = io.NopCloser(bytes.NewReader(body))
-	return err
-}
 
 // assertion is azidentity's callback. It returns a new ID token each time. It runs while GetToken holds the lock.
 func (c *Credential) assertion(ctx context.Context) (string, error) {

@@ -208,8 +208,7 @@ func plainPresets() []preset {
 			},
 			target: Target{
 				Rule: "Unreserved characters of RFC 3986, 2.3, which nothing escapes: more than 256 bits. A letter " +
-					"or " +
-					"digit at both ends, since programs that find URLs in text leave out a final dot.",
+					"or digit at both ends, since programs that find URLs in text leave out a final dot.",
 				Pages: []string{"https://www.rfc-editor.org/rfc/rfc3986#section-2.3"},
 			},
 		},

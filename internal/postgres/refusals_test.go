@@ -205,8 +205,7 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 			name: "a server that takes no writes",
 			root: `ALTER ROLE "gh-passwords" SET default_transaction_read_only TO on`,
 			seen: checkingTwo + "the server takes no writes: it is a read replica, or out of storage, or its " +
-				"parameter " +
-				"default_transaction_read_only is on",
+				"parameter default_transaction_read_only is on",
 			kind: refusal.ReadOnly,
 		},
 		{

@@ -327,8 +327,7 @@ func TestOneSecretInTwoVaults(t *testing.T) {
 			"rotate (diverged): vaults differ: set separately in eu, us"},
 		{"a certificate's in one", nil, past{managed(theirs(9 * day))}, provision.Options{Mode: ensure},
 			"refuse: did not exist, but held back: its vaults share one value, and it is refused in us -> resolve " +
-				"the " +
-				"refusal in us",
+				"the refusal in us",
 			"refuse: it is managed by a Key Vault certificate -> declare another name; Key Vault renews the " +
 				"certificate itself"},
 		{"there in one, a certificate's in the other", past{made(9*day, "a")}, past{managed(theirs(9 * day))},

@@ -319,10 +319,8 @@ func (c chart) String() string {
 // tick returns what is between two dates of the axis, on which ten have room. By itself, Mermaid lets them overlap, and
 // writes one date several times.
 func (c chart) tick() string {
-	from, to := c[0].from, c[0].to
-	for _, bar := range c {
-		from, to = minTime(from, bar.from), maxTime(to, bar.to)
-	}
+	from := slices.MinFunc(c, func(a, b bar) int { return a.from.Compare(b.from) }).from
+	to := slices.MaxFunc(c, func(a, b bar) int { return a.to.Compare(b.to) }).to
 	switch days := int(to.Sub(from).Hours() / 24); {
 	case days < 10:
 		return "1day"
@@ -334,20 +332,6 @@ func (c chart) tick() string {
 		return "3month"
 	}
 	return "12month"
-}
-
-func minTime(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
-
-func maxTime(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
 
 const (
@@ -370,7 +354,9 @@ func (e entry) bar(now time.Time) bar {
 	if b.to.Sub(now) > longest {
 		b.to, cut = now.Add(longest), " (later than ten years)"
 	}
-	b.from = minTime(b.from, b.to)
+	if b.from.After(b.to) {
+		b.from = b.to
+	}
 	b.label = barLabel(s.Name, " ("+place(s.Place)+")"+cut)
 	if b.section = chartText(e.vaults(" and ")); len(e) > 2 {
 		b.section = Counted(len(e), "vault")

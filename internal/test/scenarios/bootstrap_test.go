@@ -252,8 +252,7 @@ func TestBootstrapInVain(t *testing.T) {
 	}{
 		{"role", setting{list: emulator.Delays{never}}, "2m", 2 * time.Minute,
 			"the identity has no role here that allows it: 403 Forbidden ForbiddenByRbac, after waiting 2m0s for " +
-				"access " +
-				"(request ID "},
+				"access (request ID "},
 		{"role to set", setting{set: emulator.Delays{never}}, "2m", 2 * time.Minute,
 			"setting it: the identity has no role here that allows it: 403 Forbidden ForbiddenByRbac, " +
 				"after waiting 2m0s for access"},
