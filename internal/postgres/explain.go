@@ -139,8 +139,7 @@ func (t *Target) explainWay(ctx context.Context, act string, a *attempt, err err
 // letIn is the remedy where the runner does not reach the server.
 func (t *Target) letIn() string {
 	return fmt.Sprintf("allow the runner to connect to %s, port %d: in the server's firewall, and in the runner's "+
-		"network",
-		t.config.Host, port)
+		"network", t.config.Host, port)
 }
 
 // explainExec explains why a statement was not done. A wait that lock has for other runs ends as lockNotAvailable.
@@ -230,6 +229,5 @@ func (t *Target) explainCode(act, code string) *Error {
 func (t *Target) readOnly(act string) *Error {
 	return t.newError(act, "the server takes no writes: it is a read replica, or out of storage, or its parameter "+
 		"default_transaction_read_only is on", "declare the host of the primary server, and check the server's state "+
-		"and "+
-		"that parameter in the portal; the database and the role may set it, too").of(refusal.ReadOnly)
+		"and that parameter in the portal; the database and the role may set it, too").of(refusal.ReadOnly)
 }

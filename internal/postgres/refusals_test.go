@@ -270,6 +270,7 @@ func TestSetupIsRefusedWithItsCure(t *testing.T) {
 func TestOwnSettings(t *testing.T) {
 	each(t, func(t *testing.T, s *pgserver.Server, _ *pgserver.Front) {
 		s.Exec(t, `ALTER ROLE orders_a SET "app.key" TO 'Canary''s'; ALTER ROLE orders_b SET "app.key" TO 'other';
+ALTER ROLE orders_a SET app.k_y TO 'Canary 3'; -- as a pattern of LIKE, that name would be app.key's too
 ALTER ROLE orders_a IN DATABASE postgres SET "app.key" TO 'Canary=2'`)
 		_, err := two().Look(t.Context(), "orders_a")
 		remedy := refused(t, err).Remedy

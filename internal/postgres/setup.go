@@ -296,7 +296,7 @@ func (s setting) copied(from, login string) string {
 	body := "BEGIN EXECUTE (SELECT format('ALTER ROLE %I%s SET %I TO %L', " + literal(login) + ", " +
 		literal(s.within()) + ", " + literal(s.Name) + ", substr(one, strpos(one, '=') + 1)) " +
 		"FROM pg_db_role_setting, unnest(setconfig) AS one WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = " +
-		literal(from) + ") AND setdatabase = " + database + " AND one LIKE " + literal(s.Name+"=%") + "); END"
+		literal(from) + ") AND setdatabase = " + database + " AND starts_with(one, " + literal(s.Name+"=") + ")); END"
 	return "DO " + literal(body) + ";\n"
 }
 
