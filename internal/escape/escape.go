@@ -26,14 +26,14 @@ func Line(text string) string {
 	if rest := strings.TrimLeftFunc(text, unicode.IsSpace); strings.HasPrefix(rest, "::") {
 		text = ": :" + rest[len("::"):]
 	}
-	return text
+	return clip(text) // last: a space that was added counts too
 }
 
 // visible returns text in one line: every line break and other white space becomes a space, every invisible character
-// becomes U+FFFD. It cuts the text after maxLength characters.
+// becomes U+FFFD.
 func visible(text string) string {
 	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\r\n", " ")
-	text = strings.Map(func(c rune) rune {
+	return strings.Map(func(c rune) rune {
 		switch {
 		case unicode.IsSpace(c):
 			return ' '
@@ -42,6 +42,10 @@ func visible(text string) string {
 		}
 		return c
 	}, text)
+}
+
+// clip cuts text off after maxLength characters.
+func clip(text string) string {
 	if utf8.RuneCountInString(text) <= maxLength {
 		return text
 	}
@@ -53,7 +57,7 @@ func visible(text string) string {
 // https://github.github.com/gfm/
 func Cell(text string) string {
 	var b strings.Builder
-	text = strings.TrimSpace(visible(text))
+	text = strings.TrimSpace(clip(visible(text)))
 	for i, c := range text {
 		scheme := c == ':' && strings.HasPrefix(text[i:], "://")
 		host := c == '.' && strings.HasSuffix(strings.ToLower(text[:i]), "www")

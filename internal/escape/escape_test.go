@@ -70,7 +70,10 @@ func checkLine(t testing.TB, line string) {
 }
 
 func FuzzEscape(f *testing.F) {
-	for _, seed := range []string{hostile, "::x", " ::x", "####[[", "##\u00ad[", "\xff", "www.www.x://y", "&#58;"} {
+	for _, seed := range []string{
+		hostile, "::x", " ::x", "####[[", "##\u00ad[", "\xff", "www.www.x://y", "&#58;",
+		"::" + strings.Repeat("x", 1998),
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
